@@ -1,0 +1,66 @@
+"""Epoch by epoch on the training part, judged on the validation part; the best epoch is kept."""
+
+import math
+from typing import Any
+
+from darec.core.metrics import rmse
+from darec.core.recommender import ColdRule, DivergedError, Recommender
+from darec.data.ratings import Domain, Ratings
+from darec.data.split import SearchData
+
+
+class Fit:
+    """Drives one `Recommender`; Tune's ``step()``, the final evaluation and the tests all use it.
+
+    ``best_epoch``, ``best_rmse`` and ``best_weights`` are those of the epoch with the lowest target
+    validation RMSE under ``cold=fallback``.
+    """
+
+    def __init__(self, model: Recommender, data: SearchData) -> None:
+        self.model = model
+        self.epoch = 0
+        self.best_epoch = 0
+        self.best_rmse = math.inf
+        self.best_weights = model.weights()
+        self._valid: dict[Domain, Ratings] = {"target": data.valid, "source": data.valid_source}
+        training = data.training
+        self._cold = {"target": ColdRule(training.target), "source": ColdRule(training.source)}
+
+    def step(self) -> dict[str, float]:
+        """Train one epoch and validate; return loss parts, ``valid_rmse`` and ``best_valid_rmse``.
+
+        Raises ``DivergedError`` with the reason when a loss or a prediction is not finite.
+        """
+        losses = self.model.train_epoch()
+        self.epoch += 1
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise DivergedError(f"{name} is {value} in epoch {self.epoch}")
+        scores = {f"valid_rmse_{name}": self.validate(name) for name in self.model.domains}
+        valid_rmse = scores.pop("valid_rmse_target")
+        if valid_rmse < self.best_rmse:
+            self.best_rmse, self.best_epoch = valid_rmse, self.epoch
+            self.best_weights = {k: v.detach().clone() for k, v in self.model.weights().items()}
+        best = {"best_valid_rmse": self.best_rmse, "best_epoch": float(self.best_epoch)}
+        return {**losses, **scores, "valid_rmse": valid_rmse, **best}
+
+    def validate(self, domain: Domain = "target") -> float:
+        """Return the validation RMSE of a domain now, under ``cold=fallback``."""
+        valid, cold = self._valid[domain], self._cold[domain]
+        raw = self.model.predict(valid.users, valid.items, domain)
+        try:
+            return rmse(cold.apply(raw, valid.users, valid.items), valid.values)
+        except ValueError as error:
+            raise DivergedError(f"{domain} validation, epoch {self.epoch}: {error}") from error
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the model's state and the best epoch's weights."""
+        best = {"epoch": self.best_epoch, "rmse": self.best_rmse, "weights": self.best_weights}
+        return {"epoch": self.epoch, "model": self.model.state_dict(), "best": best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
+        self.epoch, best = state["epoch"], state["best"]
+        self.best_epoch, self.best_rmse = best["epoch"], best["rmse"]
+        self.best_weights = best["weights"]
+        self.model.load_state_dict(state["model"])

@@ -1,0 +1,149 @@
+"""Ratings as index arrays: what every model, split and score is made of.
+
+Shapes: N ratings, U users, I items.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.float32]
+Axis = Literal["user", "item"]
+Domain = Literal["source", "target"]
+
+LOWEST, HIGHEST = 1.0, 5.0
+"""The star scale of section 4.1: predictions are clipped to it."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Ratings grouped by row (CSR): row r holds ``columns[starts[r]:starts[r + 1]]``.
+
+    ``starts i64[R + 1]``, ``columns i32[N]``, ``order i64[N]`` (position in the `Ratings`).
+    """
+
+    starts: npt.NDArray[np.int64]
+    columns: IntArray
+    order: npt.NDArray[np.int64]
+    n_columns: int
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Ratings per row, i64[R]."""
+        return np.diff(self.starts)
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """One domain's observed ratings: ``users i32[N]``, ``items i32[N]``, ``values f32[N]`` in stars.
+
+    Raises ``ValueError`` at birth for indices outside ``n_users`` x ``n_items``, values outside
+    [1, 5], unequal lengths, or a (user, item) pair that occurs twice.
+    """
+
+    users: IntArray
+    items: IntArray
+    values: FloatArray
+    n_users: int
+    n_items: int
+
+    def __post_init__(self) -> None:
+        if not len(self.users) == len(self.items) == len(self.values):
+            lengths = (len(self.users), len(self.items), len(self.values))
+            raise ValueError(f"users, items and values must have one length, but got {lengths}")
+        for name, index, size in (
+            ("users", self.users, self.n_users),
+            ("items", self.items, self.n_items),
+        ):
+            if len(index) and not (0 <= index.min() and index.max() < size):
+                span = f"{index.min()}..{index.max()}"
+                raise ValueError(f"{name} must lie in 0..{size - 1}, but got {span}")
+        if len(self.values) and not (self.values.min() >= LOWEST and self.values.max() <= HIGHEST):
+            span = f"{self.values.min()}..{self.values.max()}"
+            raise ValueError(f"ratings must lie in [{LOWEST}, {HIGHEST}], but got {span}")
+        cells = self.users.astype(np.int64) * self.n_items + self.items
+        if len(np.unique(cells)) != len(cells):
+            raise ValueError("a (user, item) pair occurs twice")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Ratings":
+        """Return the ratings at these positions (or under this mask), same users and items."""
+        users, items, values = self.users[index], self.items[index], self.values[index]
+        return Ratings(users, items, values, self.n_users, self.n_items)
+
+    def join(self, other: "Ratings") -> "Ratings":
+        """Return both sets of ratings in one; raises ``ValueError`` when they share a cell."""
+        return Ratings(
+            np.concatenate([self.users, other.users]),
+            np.concatenate([self.items, other.items]),
+            np.concatenate([self.values, other.values]),
+            self.n_users,
+            self.n_items,
+        )
+
+    def rows(self, axis: Axis) -> Rows:
+        """Group the ratings into one row per user (columns: items) or per item (columns: users)."""
+        keys, columns = (self.users, self.items) if axis == "user" else (self.items, self.users)
+        n_rows, n_columns = self.shape(axis)
+        order = np.lexsort((columns, keys))
+        starts = np.zeros(n_rows + 1, np.int64)
+        np.cumsum(np.bincount(keys, minlength=n_rows), out=starts[1:])
+        return Rows(starts, columns[order], order, n_columns)
+
+    def shape(self, axis: Axis) -> tuple[int, int]:
+        """Return (rows, columns) of the rating matrix read along an axis."""
+        return (self.n_users, self.n_items) if axis == "user" else (self.n_items, self.n_users)
+
+    @cached_property
+    def user_counts(self) -> npt.NDArray[np.int64]:
+        """Ratings per user, i64[U]."""
+        return np.bincount(self.users, minlength=self.n_users)
+
+    @cached_property
+    def item_counts(self) -> npt.NDArray[np.int64]:
+        """Ratings per item, i64[I]."""
+        return np.bincount(self.items, minlength=self.n_items)
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of users, items, values and sizes: the identity of the data."""
+        sha = hashlib.sha256(f"{self.n_users},{self.n_items}".encode())
+        for array in (self.users, self.items, self.values):
+            sha.update(np.ascontiguousarray(array).tobytes())
+        return sha.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class DomainPair:
+    """Two domains rated by the same users: row u is one person in both, no item is shared (U-NI)."""
+
+    name: str
+    source: Ratings
+    target: Ratings
+    user_ids: npt.NDArray[np.object_]
+    source_item_ids: npt.NDArray[np.object_]
+    target_item_ids: npt.NDArray[np.object_]
+
+    def __post_init__(self) -> None:
+        if self.source.n_users != self.target.n_users:
+            users = (self.source.n_users, self.target.n_users)
+            raise ValueError(f"both domains must have the same users, but got {users}")
+        for name, ids, size in (
+            ("user_ids", self.user_ids, self.source.n_users),
+            ("source_item_ids", self.source_item_ids, self.source.n_items),
+            ("target_item_ids", self.target_item_ids, self.target.n_items),
+        ):
+            if len(ids) != size:
+                raise ValueError(f"{name} must have {size} entries, but got {len(ids)}")
+
+    @property
+    def digest(self) -> str:
+        """The sha256 over both domains' ratings: names the data in every result file."""
+        return hashlib.sha256((self.source.digest + self.target.digest).encode()).hexdigest()

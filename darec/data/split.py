@@ -1,0 +1,73 @@
+"""Train, validation and test parts; test ratings cannot reach a search by type (section 4.1)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from darec.data.ratings import DomainPair, Ratings
+from darec.seeds import generator
+
+TrainPercent = Literal[90, 80]
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """All that a model may see: the training ratings of both domains."""
+
+    source: Ratings
+    target: Ratings
+
+
+@dataclass(frozen=True, eq=False)
+class SearchData:
+    """All that a search may see: training ratings and both domains' validation ratings."""
+
+    training: Training
+    valid: Ratings
+    valid_source: Ratings
+
+    def swapped(self) -> "SearchData":
+        """Return the same data with source and target exchanged: the source's own stage-1 study."""
+        training = Training(source=self.training.target, target=self.training.source)
+        return SearchData(training, valid=self.valid_source, valid_source=self.valid)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One seeded division of a pair; only `darec.evaluation` reads ``test`` and ``test_source``."""
+
+    search: SearchData
+    test: Ratings
+    test_source: Ratings
+    train: TrainPercent
+    seed: int
+
+    def final(self) -> Training:
+        """Return training and validation ratings joined, for a refit (PAPER reading: --refit)."""
+        return Training(
+            source=self.search.training.source.join(self.search.valid_source),
+            target=self.search.training.target.join(self.search.valid),
+        )
+
+
+def split(pair: DomainPair, train: TrainPercent = 90, seed: int = 0) -> Split:
+    """Hold out a random 10 % (``train=90``) or 20 % (``train=80``) of each domain's ratings as test.
+
+    A tenth of the rest is validation (section 4.1). Each domain has a random stream of its own.
+    Raises ``ValueError`` for another ``train`` or when a part would be empty.
+    """
+    if train not in (90, 80):
+        raise ValueError(f"train must be 90 or 80 (section 4.1), but got {train}")
+    source, valid_source, test_source = _parts(pair.source, train, seed, "source")
+    target, valid, test = _parts(pair.target, train, seed, "target")
+    search = SearchData(Training(source, target), valid=valid, valid_source=valid_source)
+    return Split(search, test=test, test_source=test_source, train=train, seed=seed)
+
+
+def _parts(ratings: Ratings, train: int, seed: int, domain: str) -> tuple[Ratings, ...]:
+    n_test = round(len(ratings) * (100 - train) / 100)
+    n_valid = round((len(ratings) - n_test) / 10)
+    if min(n_test, n_valid) < 1:
+        raise ValueError(f"{domain}: {len(ratings)} ratings are too few for train, valid and test")
+    order = generator(seed, "split", domain).permutation(len(ratings))
+    test, valid, rest = order[:n_test], order[n_test : n_test + n_valid], order[n_test + n_valid :]
+    return ratings.take(rest), ratings.take(valid), ratings.take(test)

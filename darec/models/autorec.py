@@ -1,0 +1,146 @@
+"""AutoRec (Eq. 1-2): one autoencoder of rating rows, stage 1 of DARec and a baseline of Fig. 3.
+
+Shapes: R rows and M columns of the rating matrix along the axis, B rows of a batch, K hidden units.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from darec.core.batches import RatingRows, RowBatch, shuffled
+from darec.core.bias import Center, center
+from darec.core.config import check_range
+from darec.core.losses import adam, squared_error, squared_norm
+from darec.core.recommender import Run, Weights
+from darec.core.sparse import decode, encode, score_pairs
+from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings
+from darec.data.split import Training
+from darec.seeds import derive
+
+INIT_STD = 0.01
+"""Standard deviation of initial weights (section 4.1)."""
+
+
+@dataclass(frozen=True)
+class AutoRecConfig:
+    """Hyper-parameters of AutoRec (Eq. 1-2, section 4.1)."""
+
+    axis: Axis
+    """``user``: a row per user over items (U-AutoRec); ``item``: a row per item over users."""
+    hidden: int = 500
+    """Embedding width K; the paper searches 100-1500."""
+    alpha: float = 0.01
+    """Weight of the squared L2 norms of all weights and biases, added once a step; 1e-5 to 0.1."""
+    center: Center = "bias"
+    """Subtracted from observed ratings before the encoder, added to predictions; ours."""
+    learning_rate: float = 1e-3
+    """Adam's step size; ours."""
+    batch_size: int = 128
+    """Rating rows a step; ours."""
+    epochs: int = 50
+    """Epochs trained when stage 1 of DARec: the best epoch of its own study; ours."""
+
+    def __post_init__(self) -> None:
+        check_range(self, hidden=(1, 10**5), alpha=(0.0, 1e6), learning_rate=(1e-12, 10.0))
+        check_range(self, batch_size=(1, 10**7), epochs=(0, 10**6))
+
+
+class AutoRecNet(nn.Module):
+    """``y_hat = g(y W1 + b1) W2 + b2`` with g the sigmoid (Eq. 1); both W are kept as [M, K]."""
+
+    def __init__(self, n_columns: int, hidden: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.encoder_MK = nn.Parameter(torch.empty(n_columns, hidden))
+        self.encoder_bias_K = nn.Parameter(torch.zeros(hidden))
+        self.decoder_MK = nn.Parameter(torch.empty(n_columns, hidden))
+        self.decoder_bias_M = nn.Parameter(torch.zeros(n_columns))
+        for weight in (self.encoder_MK, self.decoder_MK):
+            nn.init.normal_(weight, std=INIT_STD, generator=generator)
+
+    def embed(self, batch: RowBatch) -> torch.Tensor:
+        """Return the embeddings f_r = g(y_r W1 + b1), [B, K]."""
+        return torch.sigmoid(encode(batch, self.encoder_MK, self.encoder_bias_K))
+
+    def forward(self, batch: RowBatch) -> torch.Tensor:
+        """Return the reconstructions of the batch's observed ratings, [n]."""
+        return decode(self.embed(batch), self.decoder_MK, self.decoder_bias_M, batch)
+
+
+class AutoRec:
+    """An `AutoRecNet` with the training ratings of one domain, its centre and its optimizer."""
+
+    domains: tuple[Domain, ...] = ("target",)
+
+    def __init__(self, config: AutoRecConfig, ratings: Ratings, run: Run) -> None:
+        self.config = config
+        self._center = center(config.center, ratings)
+        self._rows = RatingRows(ratings, config.axis, self._center, run.device)
+        self._rated = self._rows.is_rated.nonzero()[:, 0]
+        self._generator = torch.Generator().manual_seed(derive(run.seed, "autorec", config.axis))
+        net = AutoRecNet(self._rows.n_columns, config.hidden, self._generator)
+        self._net = net.to(run.device)
+        self._adam = adam(self._net.parameters(), config.learning_rate, l2=config.alpha)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Minimise Eq. 2 over every rated row once, in a fresh order."""
+        total = torch.zeros((), device=self._rows.device)
+        order = shuffled(self._rated, self._generator)
+        for batch in self._rows.batches(order, self.config.batch_size):
+            loss = squared_error(self._net(batch), batch.values)
+            self._adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._adam.step()
+            total += loss.detach()
+        norm = self.config.alpha * squared_norm(self._net.parameters())
+        return {"loss_rating_target": total.item(), "loss_regulariser": norm.item()}
+
+    def embeddings(self) -> torch.Tensor:
+        """Return every row's embedding [R, K], from its training ratings only."""
+        rows = torch.arange(self._rows.n_rows, device=self._rows.device)
+        with torch.no_grad():
+            parts = [self._net.embed(batch) for batch in self._rows.batches(rows, 4096)]
+        return torch.cat(parts)
+
+    def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
+        """Return predictions f32[N]; raises ``ValueError`` for the domain it is not trained on."""
+        if domain not in self.domains:
+            raise ValueError(f"domain must be 'target' for AutoRec, but got {domain!r}")
+        rows, columns = (users, items) if self.config.axis == "user" else (items, users)
+        net = self._net
+        scores = score_pairs(
+            rows,
+            columns,
+            lambda distinct: net.embed(self._rows.gather(distinct)),
+            net.decoder_MK,
+            net.decoder_bias_M,
+        )
+        return scores + self._center.predict(users, items)
+
+    def weights(self) -> Weights:
+        """Return W1, b1, W2, b2 (not copies)."""
+        return self._net.state_dict()
+
+    def load_weights(self, weights: Weights) -> None:
+        """Predict from these weights from now on."""
+        self._net.load_state_dict(weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights, Adam's moments and the generator."""
+        return {
+            "weights": self.weights(),
+            "adam": self._adam.state_dict(),
+            "generator": self._generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
+        self.load_weights(state["weights"])
+        self._adam.load_state_dict(state["adam"])
+        self._generator.set_state(state["generator"])
+
+
+def build_autorec(config: AutoRecConfig, training: Training, run: Run) -> AutoRec:
+    """Build AutoRec on the target's training ratings: a single-domain model."""
+    return AutoRec(config, training.target, run)

@@ -1,0 +1,64 @@
+"""The winner of a search, as a plain file that every later step starts from."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from darec.core.config import parse
+from darec.core.files import write_json
+from darec.data.split import TrainPercent
+from darec.errors import UserError
+from darec.models import MODELS
+
+
+@dataclass(frozen=True)
+class Best:
+    """The lowest validation RMSE over every row of every trial, and how to train it again."""
+
+    model: str
+    pair: str
+    train: TrainPercent
+    config: dict[str, Any]
+    """The full config, nested, as `darec.core.config.parse` reads it."""
+    epoch: int
+    """The epoch with the lowest validation RMSE; training for evaluation stops by the same rule."""
+    max_epochs: int
+    """The search's epoch budget per trial."""
+    valid_rmse: float
+    seed: int
+    """The root seed of the search, its split and its runs."""
+    trials: int
+    trial_id: str
+    bias_valid_rmse: float
+    """The bias baseline on the same validation ratings."""
+    stage1_valid_rmse: float | None
+    """Stage 1's own target validation RMSE, for two-stage models (PAPER section 9)."""
+    data_digest: str
+    """`DomainPair.digest` of the data searched on."""
+
+    def save(self, folder: Path) -> Path:
+        """Write ``best.json`` and return its path."""
+        write_json(folder / "best.json", asdict(self))
+        return folder / "best.json"
+
+
+def load_best(folder: Path) -> Best:
+    """Read ``best.json``; raises `UserError` naming the file when it is absent or malformed."""
+    path = folder / "best.json"
+    if not path.is_file():
+        raise UserError(f"{path}: no finished search here; run jobs/tune.py first")
+    try:
+        values = json.loads(path.read_text())
+        best = Best(**values)
+        if best.model not in MODELS:
+            raise ValueError(f"unknown model {best.model!r}")
+        parse(MODELS[best.model].config, best.config)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: not a best.json of this version: {error}") from error
+    return best
+
+
+def study_folder(out: Path, pair: str, train: TrainPercent, model: str) -> Path:
+    """Return ``<out>/<pair>-<train>/<model>``, where a study keeps all of its files."""
+    return out / f"{pair}-{train}" / model

@@ -1,0 +1,83 @@
+"""The regularised bias baseline as a `Recommender`: one alternation of the ridge means an epoch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from darec.core.bias import REG_ITEM, REG_USER, Bias
+from darec.core.config import check_range
+from darec.core.recommender import Run, Weights
+from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
+from darec.data.split import Training
+
+
+@dataclass(frozen=True)
+class BiasConfig:
+    """Hyper-parameters of mu + b_u + b_i; ours, the paper has no such baseline."""
+
+    reg_user: float = REG_USER
+    """Ratings' worth of shrinkage of each user's bias towards 0, >= 0."""
+    reg_item: float = REG_ITEM
+    """Ratings' worth of shrinkage of each item's bias towards 0, >= 0."""
+
+    def __post_init__(self) -> None:
+        check_range(self, reg_user=(0.0, 1e6), reg_item=(0.0, 1e6))
+
+
+class BiasRecommender:
+    """Both domains' biases, fitted independently; deterministic, so `Run.seed` has no effect."""
+
+    domains: tuple[Domain, ...] = ("target", "source")
+
+    def __init__(self, config: BiasConfig, training: Training) -> None:
+        self.config = config
+        self._ratings: dict[Domain, Ratings] = {
+            "target": training.target,
+            "source": training.source,
+        }
+        self._bias: dict[Domain, Bias] = {
+            domain: Bias.zero(ratings, float(ratings.values.mean()))
+            for domain, ratings in self._ratings.items()
+        }
+
+    def train_epoch(self) -> dict[str, float]:
+        """Alternate once in each domain; return the squared training errors, summed."""
+        losses = {}
+        for domain, ratings in self._ratings.items():
+            bias = self._bias[domain].sweep(ratings, self.config.reg_user, self.config.reg_item)
+            self._bias[domain] = bias
+            errors = bias.predict(ratings.users, ratings.items) - ratings.values
+            losses[f"loss_rating_{domain}"] = float(errors @ errors)
+        return losses
+
+    def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
+        """Return mu + b_u + b_i, f32[N]."""
+        return self._bias[domain].predict(users, items)
+
+    def weights(self) -> Weights:
+        """Return both domains' biases; the means are part of the data."""
+        return {
+            f"{domain}.{part}": torch.from_numpy(getattr(bias, part))
+            for domain, bias in self._bias.items()
+            for part in ("user", "item")
+        }
+
+    def load_weights(self, weights: Weights) -> None:
+        """Predict from these biases from now on."""
+        for domain, bias in self._bias.items():
+            user, item = (weights[f"{domain}.{part}"].numpy() for part in ("user", "item"))
+            self._bias[domain] = Bias(bias.mean, user, item)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights: there is no other state."""
+        return {"weights": self.weights()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from saved biases."""
+        self.load_weights(state["weights"])
+
+
+def build_bias(config: BiasConfig, training: Training, run: Run) -> BiasRecommender:
+    """Build the bias baseline; ``run`` is not needed: it is deterministic and runs on the CPU."""
+    return BiasRecommender(config, training)

@@ -1,0 +1,63 @@
+"""DARec's network (Fig. 1): shared extractor, domain classifier, a rating predictor per domain.
+
+Shapes: B rows of a batch, K embedding, H extractor, P last hidden layer of a predictor, M columns
+of a domain's rating matrix, n observed ratings of a batch.
+"""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from darec.core.batches import RowBatch
+from darec.core.sparse import decode
+from darec.data.ratings import Domain
+from darec.models.autorec import INIT_STD
+
+Init = Literal["paper", "xavier"]
+
+
+class RatingPredictor(nn.Module):
+    """Three layers, the last with one output per column of the domain's rating rows (Fig. 1)."""
+
+    def __init__(self, n_columns: int, width: int, pyramid: float) -> None:
+        super().__init__()
+        middle, last = max(1, round(width * pyramid)), max(1, round(width * pyramid**2))
+        self.hidden = nn.Sequential(
+            nn.Linear(width, middle), nn.ReLU(), nn.Linear(middle, last), nn.ReLU()
+        )
+        self.weight_MP = nn.Parameter(torch.empty(n_columns, last))
+        self.bias_M = nn.Parameter(torch.empty(n_columns))
+
+    def forward(self, features_BH: torch.Tensor, batch: RowBatch) -> torch.Tensor:
+        """Return predictions of the batch's observed ratings, [n]."""
+        return decode(self.hidden(features_BH), self.weight_MP, self.bias_M, batch)
+
+
+class DANN(nn.Module):
+    """Shared extractor, domain classifier and a rating predictor per domain (Fig. 1)."""
+
+    def __init__(
+        self, embedding: int, width: int, pyramid: float, n_source: int, n_target: int
+    ) -> None:
+        super().__init__()
+        self.extractor = nn.Sequential(nn.Linear(embedding, width), nn.ReLU())
+        self.classifier = nn.Sequential(
+            nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, 1), nn.Flatten(0)
+        )
+        self.source = RatingPredictor(n_source, width, pyramid)
+        self.target = RatingPredictor(n_target, width, pyramid)
+
+    def predictor(self, domain: Domain) -> RatingPredictor:
+        """Return a domain's rating predictor."""
+        return self.source if domain == "source" else self.target
+
+    def initialise(self, init: Init, generator: torch.Generator) -> None:
+        """Draw all weights from one generator; biases are 0 (section 4.1)."""
+        for parameter in self.parameters():
+            if parameter.dim() == 1:
+                nn.init.zeros_(parameter)
+            elif init == "paper":
+                nn.init.normal_(parameter, std=INIT_STD, generator=generator)
+            else:
+                nn.init.xavier_uniform_(parameter, generator=generator)

@@ -1,0 +1,271 @@
+"""DARec (section 3, Eq. 3-7): the domain-adversarial network trained on frozen AutoRec embeddings.
+
+Shapes: R rows of a domain, B rows of a batch, K embedding, H extractor, N ratings asked for.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from darec.core.batches import RatingRows, RowBatch, paired, shuffled
+from darec.core.bias import Bias, center
+from darec.core.config import check_range
+from darec.core.losses import SOURCE, TARGET, adam, domain_loss, squared_error, squared_norm
+from darec.core.recommender import Run, Weights
+from darec.core.reversal import reverse_gradient
+from darec.core.sparse import score_pairs
+from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
+from darec.data.split import Training
+from darec.models.autorec import AutoRec, AutoRecConfig
+from darec.models.dann import DANN, Init
+from darec.models.pretrain import pretrain
+from darec.seeds import derive
+
+Heads = Literal["both", "own"]
+DOMAINS: tuple[Domain, ...] = ("target", "source")
+LABEL: dict[Domain, float] = {"source": SOURCE, "target": TARGET}
+
+
+@dataclass(frozen=True)
+class DARecConfig:
+    """Hyper-parameters of DARec (Fig. 1, Eq. 3-7, section 4.1)."""
+
+    autorec: AutoRecConfig
+    """Stage 1 of the target; also fixes DARec's axis and centring."""
+    autorec_source: AutoRecConfig | None = None
+    """Stage 1 of the source; the target's when None. Same axis, hidden and center."""
+    heads: Heads = "own"
+    """``both``: every user embedding reconstructs both domains (Eq. 3, user axis only)."""
+    extractor: int = 100
+    """Units of the shared extractor H; the paper searches 50-500."""
+    beta: float = 0.1
+    """Weight of the target's squared error against the source's (Eq. 3); 1e-4 to 1."""
+    mu: float = 1.0
+    """Strength of the gradient reversal (user axis) or of the BCE (item axis); 1e-4 to 1e4."""
+    lambda_: float = 1e-3
+    """Weight of the squared L2 norms of all stage-2 weights and biases; 1e-4 to 1e4."""
+    pyramid: float = 1.0
+    """Predictor widths are H r and H r^2; r in {0.5, 1, 2}; ours, the paper says "pyramid"."""
+    init: Init = "paper"
+    """``paper``: N(0, 0.01^2) weights, zero biases; ``xavier``: Glorot uniform; ours."""
+    learning_rate: float = 1e-3
+    """Adam's step size; ours."""
+    batch_size: int = 128
+    """Rating rows of each domain a step; ours."""
+
+    def __post_init__(self) -> None:
+        for name in ("axis", "hidden", "center"):
+            source, target = getattr(self.source, name), getattr(self.autorec, name)
+            if source != target:
+                rule = f"{name} must be the same in both domains' AutoRec"
+                raise ValueError(f"{rule}, but got {source!r} and {target!r}")
+        if self.autorec.axis == "item" and self.heads == "both":
+            raise ValueError("heads='both' needs the user axis: items have no counterpart")
+        if self.pyramid not in (0.5, 1.0, 2.0):
+            raise ValueError(f"pyramid must be 0.5, 1 or 2, but got {self.pyramid}")
+        check_range(self, extractor=(2, 10**5), beta=(0.0, 1e9), mu=(0.0, 1e9), lambda_=(0.0, 1e9))
+        check_range(self, learning_rate=(1e-12, 10.0), batch_size=(1, 10**7))
+
+    @property
+    def source(self) -> AutoRecConfig:
+        """Stage 1 of the source."""
+        return self.autorec if self.autorec_source is None else self.autorec_source
+
+
+@dataclass(frozen=True)
+class EmbeddedRows:
+    """A domain's rating rows, their frozen embeddings [R, K] and their centre."""
+
+    rows: RatingRows
+    embeddings_RK: torch.Tensor
+    center: Bias
+
+    @staticmethod
+    def build(ratings: Ratings, autorec: AutoRec, device: str) -> "EmbeddedRows":
+        """Embed every row of a domain with its trained AutoRec."""
+        offset = center(autorec.config.center, ratings)
+        rows = RatingRows(ratings, autorec.config.axis, offset, device)
+        return EmbeddedRows(rows, autorec.embeddings(), offset)
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """The parts of one step's loss, each a sum over the mini-batch (Eq. 3)."""
+
+    rating: dict[Domain, torch.Tensor]
+    domain: torch.Tensor
+    features_BH: list[torch.Tensor]
+    n_rows: torch.Tensor
+    n_correct: torch.Tensor
+    """Rows whose domain the classifier names correctly."""
+
+
+class DARec:
+    """Stage 2: rating predictors on shared features, with or against a domain classifier."""
+
+    domains = DOMAINS
+
+    def __init__(self, config: DARecConfig, training: Training, run: Run) -> None:
+        self.config = config
+        self.stage1: dict[Domain, AutoRec] = {
+            "source": pretrain(training.source, config.source, run),
+            "target": pretrain(training.target, config.autorec, run),
+        }
+        """Each domain's trained AutoRec; it predicts its own domain as its ``"target"``."""
+        self._data: dict[Domain, EmbeddedRows] = {
+            domain: EmbeddedRows.build(getattr(training, domain), autorec, run.device)
+            for domain, autorec in self.stage1.items()
+        }
+        self._generator = torch.Generator().manual_seed(
+            derive(run.seed, "darec", config.autorec.axis)
+        )
+        net = DANN(
+            config.autorec.hidden,
+            config.extractor,
+            config.pyramid,
+            n_source=self._data["source"].rows.n_columns,
+            n_target=self._data["target"].rows.n_columns,
+        )
+        net.initialise(config.init, self._generator)
+        self._net = net.to(run.device)
+        self._adam = adam(self._net.parameters(), config.learning_rate, l2=config.lambda_)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Minimise Eq. 3 (user axis, reversed gradient) or Eq. 7 (item axis) over one epoch."""
+        sums: Counter[str] = Counter()
+        totals = torch.zeros(5, device=self._data["target"].rows.device)
+        source_order, target_order = self._orders()
+        size = self.config.batch_size
+        source_batches = self._data["source"].rows.batches(source_order, size)
+        target_batches = self._data["target"].rows.batches(target_order, size)
+        for batch_S, batch_T in zip(source_batches, target_batches, strict=True):
+            losses = self.losses({"source": batch_S, "target": batch_T})
+            if not sums:
+                sums.update(self._gradient_norms(losses))
+            self._adam.zero_grad()
+            self.objective(losses).backward()  # type: ignore[no-untyped-call]
+            self._adam.step()
+            parts = (losses.rating["source"], losses.rating["target"], losses.domain)
+            totals += torch.stack([*parts, losses.n_correct, losses.n_rows]).detach()
+        source, target, domain, n_correct, n_rows = totals.tolist()
+        norm = self.config.lambda_ * squared_norm(self._net.parameters())
+        return {
+            "loss_rating_source": source,
+            "loss_rating_target": target,
+            "loss_domain": domain,
+            "loss_regulariser": norm.item(),
+            "domain_accuracy": n_correct / n_rows,
+            **sums,
+        }
+
+    def losses(self, batches: dict[Domain, RowBatch]) -> StepLosses:
+        """Return the loss parts of one step; rows without a training rating do not count."""
+        features, kept = {}, {}
+        for domain, batch in batches.items():
+            data = self._data[domain]
+            features[domain] = self._net.extractor(data.embeddings_RK[batch.rows])
+            kept[domain] = data.rows.is_rated[batch.rows].float()
+        rating = {}
+        for domain, batch in batches.items():
+            predictor = self._net.predictor(domain)
+            readers: tuple[Domain, ...] = DOMAINS if self.config.heads == "both" else (domain,)
+            errors = [
+                squared_error(
+                    predictor(features[reader], batch), batch.values, kept[reader][batch.row_of]
+                )
+                for reader in readers
+            ]
+            rating[domain] = torch.stack(errors).sum()
+        domain_losses, correct = [], []
+        for domain, features_BH in features.items():
+            logit_B = self._net.classifier(self._to_classifier(features_BH))
+            domain_losses.append(domain_loss(logit_B, LABEL[domain], kept[domain]))
+            correct.append(((logit_B > 0) == (LABEL[domain] > 0)).float() @ kept[domain])
+        return StepLosses(
+            rating,
+            domain=torch.stack(domain_losses).sum(),
+            features_BH=list(features.values()),
+            n_rows=torch.cat(list(kept.values())).sum(),
+            n_correct=torch.stack(correct).sum(),
+        )
+
+    def objective(self, losses: StepLosses) -> torch.Tensor:
+        """Return what a step minimises, but for R, which is Adam's (Eq. 3, 4-6 and 7)."""
+        return sum(self._weighted(losses).values(), start=losses.domain.new_zeros(()))
+
+    def _weighted(self, losses: StepLosses) -> dict[str, torch.Tensor]:
+        bce_weight = 1.0 if self.config.autorec.axis == "user" else self.config.mu
+        return {
+            "source": losses.rating["source"],
+            "target": self.config.beta * losses.rating["target"],
+            "domain": bce_weight * losses.domain,
+        }
+
+    def _to_classifier(self, features_BH: torch.Tensor) -> torch.Tensor:
+        if self.config.autorec.axis == "item":
+            return features_BH
+        return reverse_gradient(features_BH, self.config.mu)
+
+    def _gradient_norms(self, losses: StepLosses) -> dict[str, float]:
+        """Return the norm of the gradient that reaches the extractor's output from each head."""
+        norms = {}
+        for head, loss in self._weighted(losses).items():
+            grads = torch.autograd.grad(
+                loss, losses.features_BH, retain_graph=True, allow_unused=True
+            )
+            norms[f"grad_norm_{head}"] = (
+                torch.stack([grad.norm() for grad in grads if grad is not None]).norm().item()
+            )
+        return norms
+
+    def _orders(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return this epoch's row order of each domain (reading 4)."""
+        rated = {domain: data.rows.is_rated for domain, data in self._data.items()}
+        if self.config.heads == "both":
+            either = (rated["source"] | rated["target"]).nonzero()[:, 0]
+            order = shuffled(either, self._generator)
+            return order, order
+        source, target = (rated[domain].nonzero()[:, 0] for domain in ("source", "target"))
+        return paired(source, target, self._generator)
+
+    def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
+        """Return predictions f32[N]: a row answers from its own domain's embedding (reading 3)."""
+        rows, columns = (users, items) if self.config.autorec.axis == "user" else (items, users)
+        data, predictor = self._data[domain], self._net.predictor(domain)
+        scores = score_pairs(
+            rows,
+            columns,
+            lambda distinct: predictor.hidden(self._net.extractor(data.embeddings_RK[distinct])),
+            predictor.weight_MP,
+            predictor.bias_M,
+        )
+        return scores + data.center.predict(users, items)
+
+    def weights(self) -> Weights:
+        """Return stage 2's weights (not copies); stage 1 is rebuilt from its config."""
+        return self._net.state_dict()
+
+    def load_weights(self, weights: Weights) -> None:
+        """Predict from these weights from now on."""
+        self._net.load_state_dict(weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights, Adam's moments and the generator."""
+        return {
+            "weights": self.weights(),
+            "adam": self._adam.state_dict(),
+            "generator": self._generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
+        self.load_weights(state["weights"])
+        self._adam.load_state_dict(state["adam"])
+        self._generator.set_state(state["generator"])
+
+
+def build_darec(config: DARecConfig, training: Training, run: Run) -> DARec:
+    """Build U-DARec or I-DARec, training stage 1 first unless ``run.cache`` holds it."""
+    return DARec(config, training, run)

@@ -1,0 +1,41 @@
+"""What the commands share: one-line errors, the options every job takes."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from darec.errors import UserError
+
+console = Console()
+"""Results go to stdout; logs and progress of libraries go to stderr."""
+
+Pair = Annotated[
+    str, typer.Option(help="A pair of Table 1, or the --name given to jobs/prepare.py.")
+]
+Data = Annotated[Path, typer.Option(help="Folder of downloads and prepared pairs.")]
+Synthetic = Annotated[
+    bool,
+    typer.Option(
+        "--synthetic",
+        help="Use the stand-in with Table 1's counts; results are labelled <pair>-synthetic.",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Root seed of splits, searches and runs.")]
+
+
+def main(command: Callable[..., Any]) -> None:
+    """Run one command: bad input becomes one line on stderr and exit code 1."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
