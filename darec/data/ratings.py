@@ -40,7 +40,7 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """One domain's observed ratings: ``users i32[N]``, ``items i32[N]``, ``values f32[N]`` in stars.
+    """One domain's ratings: ``users i32[N]``, ``items i32[N]``, ``values f32[N]`` in stars.
 
     Raises ``ValueError`` at birth for indices outside ``n_users`` x ``n_items``, values outside
     [1, 5], unequal lengths, or a (user, item) pair that occurs twice.
@@ -122,7 +122,7 @@ class Ratings:
 
 @dataclass(frozen=True, eq=False)
 class DomainPair:
-    """Two domains rated by the same users: row u is one person in both, no item is shared (U-NI)."""
+    """Two domains rated by the same users: row u is one person; no item is shared (U-NI)."""
 
     name: str
     source: Ratings

@@ -50,7 +50,7 @@ class Split:
 
 
 def split(pair: DomainPair, train: TrainPercent = 90, seed: int = 0) -> Split:
-    """Hold out a random 10 % (``train=90``) or 20 % (``train=80``) of each domain's ratings as test.
+    """Hold out a random 10 % (``train=90``) or 20 % (``train=80``) of each domain as test.
 
     A tenth of the rest is validation (section 4.1). Each domain has a random stream of its own.
     Raises ``ValueError`` for another ``train`` or when a part would be empty.

@@ -75,19 +75,21 @@ class AutoRec:
 
     def __init__(self, config: AutoRecConfig, ratings: Ratings, run: Run) -> None:
         self.config = config
-        self._center = center(config.center, ratings)
-        self._rows = RatingRows(ratings, config.axis, self._center, run.device)
-        self._rated = self._rows.is_rated.nonzero()[:, 0]
+        self.center = center(config.center, ratings)
+        """What was subtracted from the training ratings; stage 2 keeps it."""
+        self.rows = RatingRows(ratings, config.axis, self.center, run.device)
+        """The centred training ratings; stage 2 reconstructs the same."""
+        self._rated = self.rows.is_rated.nonzero()[:, 0]
         self._generator = torch.Generator().manual_seed(derive(run.seed, "autorec", config.axis))
-        net = AutoRecNet(self._rows.n_columns, config.hidden, self._generator)
+        net = AutoRecNet(self.rows.n_columns, config.hidden, self._generator)
         self._net = net.to(run.device)
         self._adam = adam(self._net.parameters(), config.learning_rate, l2=config.alpha)
 
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 2 over every rated row once, in a fresh order."""
-        total = torch.zeros((), device=self._rows.device)
+        total = torch.zeros((), device=self.rows.device)
         order = shuffled(self._rated, self._generator)
-        for batch in self._rows.batches(order, self.config.batch_size):
+        for batch in self.rows.batches(order, self.config.batch_size):
             loss = squared_error(self._net(batch), batch.values)
             self._adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -98,9 +100,9 @@ class AutoRec:
 
     def embeddings(self) -> torch.Tensor:
         """Return every row's embedding [R, K], from its training ratings only."""
-        rows = torch.arange(self._rows.n_rows, device=self._rows.device)
+        rows = torch.arange(self.rows.n_rows, device=self.rows.device)
         with torch.no_grad():
-            parts = [self._net.embed(batch) for batch in self._rows.batches(rows, 4096)]
+            parts = [self._net.embed(batch) for batch in self.rows.batches(rows, 4096)]
         return torch.cat(parts)
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
@@ -112,11 +114,11 @@ class AutoRec:
         scores = score_pairs(
             rows,
             columns,
-            lambda distinct: net.embed(self._rows.gather(distinct)),
+            lambda distinct: net.embed(self.rows.gather(distinct)),
             net.decoder_MK,
             net.decoder_bias_M,
         )
-        return scores + self._center.predict(users, items)
+        return scores + self.center.predict(users, items)
 
     def weights(self) -> Weights:
         """Return W1, b1, W2, b2 (not copies)."""

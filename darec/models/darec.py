@@ -9,14 +9,13 @@ from typing import Any, Literal
 
 import torch
 
-from darec.core.batches import RatingRows, RowBatch, paired, shuffled
-from darec.core.bias import Bias, center
+from darec.core.batches import RowBatch, paired, shuffled
 from darec.core.config import check_range
 from darec.core.losses import SOURCE, TARGET, adam, domain_loss, squared_error, squared_norm
 from darec.core.recommender import Run, Weights
 from darec.core.reversal import reverse_gradient
 from darec.core.sparse import score_pairs
-from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
+from darec.data.ratings import Domain, FloatArray, IntArray
 from darec.data.split import Training
 from darec.models.autorec import AutoRec, AutoRecConfig
 from darec.models.dann import DANN, Init
@@ -75,22 +74,6 @@ class DARecConfig:
 
 
 @dataclass(frozen=True)
-class EmbeddedRows:
-    """A domain's rating rows, their frozen embeddings [R, K] and their centre."""
-
-    rows: RatingRows
-    embeddings_RK: torch.Tensor
-    center: Bias
-
-    @staticmethod
-    def build(ratings: Ratings, autorec: AutoRec, device: str) -> "EmbeddedRows":
-        """Embed every row of a domain with its trained AutoRec."""
-        offset = center(autorec.config.center, ratings)
-        rows = RatingRows(ratings, autorec.config.axis, offset, device)
-        return EmbeddedRows(rows, autorec.embeddings(), offset)
-
-
-@dataclass(frozen=True)
 class StepLosses:
     """The parts of one step's loss, each a sum over the mini-batch (Eq. 3)."""
 
@@ -114,9 +97,9 @@ class DARec:
             "target": pretrain(training.target, config.autorec, run),
         }
         """Each domain's trained AutoRec; it predicts its own domain as its ``"target"``."""
-        self._data: dict[Domain, EmbeddedRows] = {
-            domain: EmbeddedRows.build(getattr(training, domain), autorec, run.device)
-            for domain, autorec in self.stage1.items()
+        self._rows = {domain: autorec.rows for domain, autorec in self.stage1.items()}
+        self._embeddings_RK = {
+            domain: autorec.embeddings() for domain, autorec in self.stage1.items()
         }
         self._generator = torch.Generator().manual_seed(
             derive(run.seed, "darec", config.autorec.axis)
@@ -125,8 +108,8 @@ class DARec:
             config.autorec.hidden,
             config.extractor,
             config.pyramid,
-            n_source=self._data["source"].rows.n_columns,
-            n_target=self._data["target"].rows.n_columns,
+            n_source=self._rows["source"].n_columns,
+            n_target=self._rows["target"].n_columns,
         )
         net.initialise(config.init, self._generator)
         self._net = net.to(run.device)
@@ -135,11 +118,11 @@ class DARec:
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 3 (user axis, reversed gradient) or Eq. 7 (item axis) over one epoch."""
         sums: Counter[str] = Counter()
-        totals = torch.zeros(5, device=self._data["target"].rows.device)
+        totals = torch.zeros(5, device=self._rows["target"].device)
         source_order, target_order = self._orders()
         size = self.config.batch_size
-        source_batches = self._data["source"].rows.batches(source_order, size)
-        target_batches = self._data["target"].rows.batches(target_order, size)
+        source_batches = self._rows["source"].batches(source_order, size)
+        target_batches = self._rows["target"].batches(target_order, size)
         for batch_S, batch_T in zip(source_batches, target_batches, strict=True):
             losses = self.losses({"source": batch_S, "target": batch_T})
             if not sums:
@@ -164,9 +147,8 @@ class DARec:
         """Return the loss parts of one step; rows without a training rating do not count."""
         features, kept = {}, {}
         for domain, batch in batches.items():
-            data = self._data[domain]
-            features[domain] = self._net.extractor(data.embeddings_RK[batch.rows])
-            kept[domain] = data.rows.is_rated[batch.rows].float()
+            features[domain] = self._net.extractor(self._embeddings_RK[domain][batch.rows])
+            kept[domain] = self._rows[domain].is_rated[batch.rows].to(features[domain])
         rating = {}
         for domain, batch in batches.items():
             predictor = self._net.predictor(domain)
@@ -182,7 +164,7 @@ class DARec:
         for domain, features_BH in features.items():
             logit_B = self._net.classifier(self._to_classifier(features_BH))
             domain_losses.append(domain_loss(logit_B, LABEL[domain], kept[domain]))
-            correct.append(((logit_B > 0) == (LABEL[domain] > 0)).float() @ kept[domain])
+            correct.append(((logit_B > 0) == (LABEL[domain] > 0)).to(logit_B) @ kept[domain])
         return StepLosses(
             rating,
             domain=torch.stack(domain_losses).sum(),
@@ -222,7 +204,7 @@ class DARec:
 
     def _orders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return this epoch's row order of each domain (reading 4)."""
-        rated = {domain: data.rows.is_rated for domain, data in self._data.items()}
+        rated = {domain: rows.is_rated for domain, rows in self._rows.items()}
         if self.config.heads == "both":
             either = (rated["source"] | rated["target"]).nonzero()[:, 0]
             order = shuffled(either, self._generator)
@@ -233,15 +215,15 @@ class DARec:
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return predictions f32[N]: a row answers from its own domain's embedding (reading 3)."""
         rows, columns = (users, items) if self.config.autorec.axis == "user" else (items, users)
-        data, predictor = self._data[domain], self._net.predictor(domain)
+        embeddings_RK, predictor = self._embeddings_RK[domain], self._net.predictor(domain)
         scores = score_pairs(
             rows,
             columns,
-            lambda distinct: predictor.hidden(self._net.extractor(data.embeddings_RK[distinct])),
+            lambda distinct: predictor.hidden(self._net.extractor(embeddings_RK[distinct])),
             predictor.weight_MP,
             predictor.bias_M,
         )
-        return scores + data.center.predict(users, items)
+        return scores + self.stage1[domain].center.predict(users, items)
 
     def weights(self) -> Weights:
         """Return stage 2's weights (not copies); stage 1 is rebuilt from its config."""

@@ -1,0 +1,48 @@
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darec.core.batches import RatingRows, paired
+from darec.core.bias import Bias
+from darec.data.ratings import Ratings
+
+
+@st.composite
+def ratings(draw: st.DrawFn) -> Ratings:
+    n_users, n_items = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    cells = draw(st.sets(st.integers(0, n_users * n_items - 1), min_size=1))
+    cell = np.array(sorted(cells))
+    stars = draw(st.lists(st.integers(1, 5), min_size=len(cell), max_size=len(cell)))
+    users, items = (cell // n_items).astype(np.int32), (cell % n_items).astype(np.int32)
+    return Ratings(users, items, np.array(stars, np.float32), n_users, n_items)
+
+
+@given(ratings(), st.sampled_from(["user", "item"]), st.integers(1, 5), st.randoms())
+def test_batches_rebuild_the_rating_matrix(ratings, axis, batch_size, random):
+    rows = RatingRows(ratings, axis, Bias.zero(ratings, 3.0), "cpu")
+    order = torch.tensor(random.sample(range(rows.n_rows), rows.n_rows))
+    matrix = np.zeros((rows.n_rows, rows.n_columns), np.float32)
+    sizes = []
+    for batch in rows.batches(order, batch_size):
+        sizes.append(len(batch.rows))
+        ends = torch.cat([batch.offsets[1:], torch.tensor([len(batch.columns)])])
+        for row, begin, end in zip(batch.rows, batch.offsets, ends, strict=True):
+            assert (batch.rows[batch.row_of[begin:end]] == row).all()
+            columns = batch.columns[begin:end].numpy()
+            matrix[int(row), columns] += batch.values[begin:end].numpy() + 3.0
+    dense = np.zeros((ratings.n_users, ratings.n_items), np.float32)
+    dense[ratings.users, ratings.items] = ratings.values
+    np.testing.assert_array_equal(matrix, dense if axis == "user" else dense.T)
+    assert sum(sizes) == rows.n_rows and max(sizes) <= batch_size
+    np.testing.assert_array_equal(rows.is_rated.numpy(), matrix.any(1))
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 5))
+def test_paired_repeats_the_shorter_domain_to_the_longer_ones_length(n_source, n_target, seed):
+    generator = torch.Generator().manual_seed(seed)
+    source, target = paired(torch.arange(n_source), torch.arange(n_target), generator)
+    assert len(source) == len(target) == max(n_source, n_target)
+    for order, size in ((source, n_source), (target, n_target)):
+        counts = torch.bincount(order, minlength=size)
+        assert counts.max() - counts.min() <= 1

@@ -1,0 +1,84 @@
+"""Sparse layers equal the dense formula in float64, gradients included."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from darec.core import sparse
+from darec.core.batches import RatingRows
+from darec.core.bias import Bias
+from darec.core.sparse import decode, encode, score_pairs
+from darec.data.ratings import Ratings
+
+
+@pytest.fixture
+def case():
+    """Four rows (one empty, one column unrated) of five columns, K = 3, all in float64."""
+    users = np.array([0, 0, 1, 3, 3, 3], np.int32)
+    items = np.array([1, 4, 1, 0, 1, 3], np.int32)
+    ratings = Ratings(users, items, np.array([5, 2, 1, 4, 3, 5], np.float32), 4, 5)
+    rows = RatingRows(ratings, "user", Bias.zero(ratings), "cpu")
+    batch = rows.gather(torch.tensor([3, 2, 0, 1]))
+    object.__setattr__(batch, "values", batch.values.double())
+    dense_UI = torch.zeros(4, 5, dtype=torch.float64)
+    dense_UI[users, items] = torch.from_numpy(ratings.values).double()
+    generator = torch.Generator().manual_seed(0)
+
+    def parameter(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+
+    return SimpleNamespace(
+        batch=batch,
+        dense_BM=dense_UI[batch.rows],
+        rows_n=batch.row_of,
+        weight_MK=parameter(5, 3),
+        bias_K=parameter(3),
+        bias_M=parameter(5),
+        hidden_BK=parameter(4, 3),
+    )
+
+
+def test_encode_equals_the_dense_product_and_its_gradients(case):
+    sparse_BK = encode(case.batch, case.weight_MK, case.bias_K)
+    dense_BK = case.dense_BM @ case.weight_MK + case.bias_K
+    torch.testing.assert_close(sparse_BK, dense_BK)
+    seed_BK = torch.randn_like(dense_BK)
+    inputs = (case.weight_MK, case.bias_K)
+    ours = torch.autograd.grad(sparse_BK, inputs, seed_BK)
+    for got, want in zip(ours, torch.autograd.grad(dense_BK, inputs, seed_BK), strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def test_decode_equals_the_dense_product_at_observed_ratings_and_its_gradients(case):
+    sampled_n = decode(case.hidden_BK, case.weight_MK, case.bias_M, case.batch)
+    dense_BM = case.hidden_BK @ case.weight_MK.T + case.bias_M
+    dense_n = dense_BM[case.rows_n, case.batch.columns]
+    torch.testing.assert_close(sampled_n, dense_n)
+    seed_n = torch.randn_like(dense_n)
+    inputs = (case.hidden_BK, case.weight_MK, case.bias_M)
+    ours = torch.autograd.grad(sampled_n, inputs, seed_n)
+    for got, want in zip(ours, torch.autograd.grad(dense_n, inputs, seed_n), strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def test_decode_passes_finite_differences(case):
+    inputs = (case.hidden_BK, case.weight_MK, case.bias_M)
+    assert torch.autograd.gradcheck(lambda *tensors: decode(*tensors, case.batch), inputs)
+
+
+def test_score_pairs_scores_only_the_pairs_asked_for_in_their_order(case, monkeypatch):
+    monkeypatch.setattr(sparse, "PAIRS_AT_ONCE", 3)
+    rows = np.array([2, 0, 2, 1, 0, 3, 2], np.int32)
+    columns = np.array([4, 0, 1, 1, 0, 3, 4], np.int32)
+    asked = []
+
+    def hidden_of(distinct):
+        asked.append(distinct)
+        return case.hidden_BK[distinct]
+
+    scores = score_pairs(rows, columns, hidden_of, case.weight_MK, case.bias_M)
+    dense_BM = (case.hidden_BK @ case.weight_MK.T + case.bias_M).detach().numpy()
+    np.testing.assert_allclose(scores, dense_BM[rows, columns], rtol=1e-6)
+    assert max(map(len, asked)) <= 3

@@ -1,0 +1,34 @@
+"""Small configs and helpers for tests over every model."""
+
+from darec.core.config import parse
+from darec.core.fit import Fit
+from darec.core.recommender import Run
+from darec.models import MODELS
+
+STAGE1 = {"hidden": 8, "alpha": 0.01, "learning_rate": 0.02, "batch_size": 32, "epochs": 3}
+
+
+def config(name, **changes):
+    """Return a config of a model that trains in milliseconds."""
+    kind = MODELS[name]
+    if kind.stage1:
+        autorec = {"axis": kind.axis, **STAGE1, **changes.pop("autorec", {})}
+        heads = "both" if kind.axis == "user" else "own"
+        small = {"extractor": 8, "init": "xavier", "learning_rate": 0.01, "batch_size": 32}
+        values = {"autorec": autorec, "heads": heads, **small, **changes}
+    else:
+        values = {**({"axis": kind.axis, **STAGE1} if kind.axis else {}), **changes}
+    return parse(kind.config, values)
+
+
+def build(name, training, seed=0, **changes):
+    """Build a small model."""
+    return MODELS[name].build(config(name, **changes), training, Run(seed))
+
+
+def fitted(name, data, epochs=3, seed=0, **changes):
+    """Return a `Fit` after some epochs."""
+    fit = Fit(build(name, data.training, seed, **changes), data)
+    for _ in range(epochs):
+        fit.step()
+    return fit

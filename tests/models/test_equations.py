@@ -1,0 +1,181 @@
+"""Eq. 1-7 on a pair of two users and three items each, against loops over the dense matrices."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from darec.core.config import parse
+from darec.core.recommender import Run
+from darec.data.ratings import Ratings
+from darec.data.split import Training
+from darec.models.autorec import AutoRec, AutoRecConfig
+from darec.models.darec import DARec, DARecConfig
+
+SOURCE = np.array([[5, 0, 3], [0, 2, 4]], np.float32)
+TARGET = np.array([[0, 4, 1], [3, 0, 0]], np.float32)
+NO_TARGET = np.array([[0, 4, 1], [0, 0, 0]], np.float32)
+"""The second user has no target rating: left out as a target row, kept as a source row."""
+
+
+def observed(matrix):
+    users, items = (index.astype(np.int32) for index in matrix.nonzero())
+    return Ratings(users, items, matrix[users, items], *matrix.shape)
+
+
+def sigmoid(value):
+    return 1 / (1 + math.exp(-value))
+
+
+def test_eq_1_and_2_by_hand():
+    """One unit: f_0 = g(5 w_0 + 3 w_2 + b1); the loss counts only the four observed ratings."""
+    ratings = observed(SOURCE)
+    config = AutoRecConfig("user", hidden=1, alpha=0.5, center="none", batch_size=2)
+    autorec = AutoRec(config, ratings, Run())
+    w1, b1, w2, b2 = [0.1, -0.2, 0.3], 0.05, [1.0, 2.0, -1.0], [0.5, 0.25, 0.75]
+    weights = {
+        "encoder_MK": torch.tensor(w1)[:, None],
+        "encoder_bias_K": torch.tensor([b1]),
+        "decoder_MK": torch.tensor(w2)[:, None],
+        "decoder_bias_M": torch.tensor(b2),
+    }
+    autorec.load_weights(weights)
+    f = [sigmoid(5 * 0.1 + 3 * 0.3 + b1), sigmoid(2 * -0.2 + 4 * 0.3 + b1)]
+    np.testing.assert_allclose(autorec.embeddings()[:, 0], f, rtol=1e-6)
+    y_hat = [[f[u] * w2[i] + b2[i] for i in range(3)] for u in range(2)]
+    users, items = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 0, 1, 2])
+    np.testing.assert_allclose(autorec.predict(users, items), np.ravel(y_hat), rtol=1e-6)
+    squared = sum((y_hat[u][i] - SOURCE[u, i]) ** 2 for u, i in ((0, 0), (0, 2), (1, 1), (1, 2)))
+    losses = autorec.train_epoch()
+    assert losses["loss_rating_target"] == pytest.approx(squared, rel=1e-6)
+    norm = sum(float(weight.square().sum()) for weight in autorec.weights().values())
+    assert losses["loss_regulariser"] == pytest.approx(0.5 * norm, rel=1e-6)
+
+
+def test_the_item_axis_reads_columns_as_rows():
+    config = AutoRecConfig("item", hidden=2, center="none")
+    transposed = AutoRecConfig("user", hidden=2, center="none")
+    by_item = AutoRec(config, observed(SOURCE), Run())
+    by_user = AutoRec(transposed, observed(SOURCE.T), Run())
+    by_user.load_weights(by_item.weights())
+    users, items = np.array([0, 1, 1]), np.array([1, 0, 2])
+    np.testing.assert_array_equal(by_item.predict(users, items), by_user.predict(items, users))
+
+
+CASES = [("user", "both"), ("user", "own"), ("item", "own")]
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def double_model(request):
+    """A DARec in float64 with every rated row of both domains as one mini-batch."""
+    axis, heads = request.param
+    autorec = {"axis": axis, "hidden": 3, "center": "none", "epochs": 1, "batch_size": 2}
+    values = {"autorec": autorec, "heads": heads, "extractor": 4, "beta": 0.3, "mu": 2.0}
+    config = parse(DARecConfig, {**values, "init": "xavier", "lambda_": 0.0})
+    target = NO_TARGET if heads == "both" else TARGET
+    model = DARec(config, Training(observed(SOURCE), observed(target)), Run())
+    model._net.double()
+    batches = {}
+    for domain, rows in model._rows.items():
+        model._embeddings_RK[domain] = model._embeddings_RK[domain].double()
+        rows._values = rows._values.double()
+        batches[domain] = rows.gather(torch.arange(rows.n_rows))
+    matrices = {"source": SOURCE, "target": target}
+    return model, batches, matrices if axis == "user" else {k: m.T for k, m in matrices.items()}
+
+
+def dense_parts(model, matrices):
+    """Return (source, target, domain) losses of Eq. 3 by loops over dense matrices."""
+    net, rating, bce = model._net, {"source": 0.0, "target": 0.0}, 0.0
+    for own, label in (("source", 0.0), ("target", 1.0)):
+        for r in range(len(matrices[own])):
+            if not matrices[own][r].any():
+                continue
+            feature = net.extractor(model._embeddings_RK[own][r])
+            heads = ("source", "target") if model.config.heads == "both" else (own,)
+            for head in heads:
+                predictor = net.predictor(head)
+                y_hat = predictor.weight_MP @ predictor.hidden(feature) + predictor.bias_M
+                for m in matrices[head][r].nonzero()[0]:
+                    rating[head] = rating[head] + (y_hat[m] - float(matrices[head][r, m])) ** 2
+            p = torch.sigmoid(net.classifier(feature[None]))[0]
+            bce = bce - (label * p.log() + (1 - label) * (1 - p).log())
+    return rating["source"], rating["target"], bce
+
+
+def test_eq_3_equals_loops_over_the_dense_matrices(double_model):
+    model, batches, matrices = double_model
+    losses = model.losses(batches)
+    ours = losses.rating["source"], losses.rating["target"], losses.domain
+    for got, want in zip(ours, dense_parts(model, matrices), strict=True):
+        torch.testing.assert_close(got, want)
+    assert losses.n_rows == sum(int(m.any(1).sum()) for m in matrices.values())
+
+
+def test_gradients_equal_finite_differences_of_eq_4_to_7(double_model):
+    """User axis: the extractor sees -mu times the BCE, the classifier +1; item axis: +mu."""
+    model, batches, matrices = double_model
+    beta, mu, eps = model.config.beta, model.config.mu, 1e-6
+    user_axis = model.config.autorec.axis == "user"
+    objective = model.objective(model.losses(batches))
+    names, parameters = zip(*model._net.named_parameters(), strict=True)
+    grads = torch.autograd.grad(objective, parameters, allow_unused=True)
+    for name, parameter, grad in zip(names, parameters, grads, strict=True):
+        bce_weight = mu
+        if user_axis:
+            bce_weight = -mu if name.startswith("extractor") else 1.0
+        flat = parameter.data.view(-1)
+        for k in range(0, len(flat), max(1, len(flat) // 4)):
+            values = []
+            for shift in (eps, -eps):
+                flat[k] += shift
+                with torch.no_grad():
+                    source, target, bce = dense_parts(model, matrices)
+                values.append(float(source + beta * target + bce_weight * bce))
+                flat[k] -= shift
+            slope = (values[0] - values[1]) / (2 * eps)
+            got = 0.0 if grad is None else grad.view(-1)[k].item()
+            assert got == pytest.approx(slope, rel=1e-5, abs=1e-7), name
+
+
+def test_predictions_answer_from_the_rows_own_domain(double_model):
+    model, _, matrices = double_model
+    users, items = np.array([0, 1, 0]), np.array([2, 1, 0])
+    rows, columns = (users, items) if model.config.autorec.axis == "user" else (items, users)
+    for domain in ("source", "target"):
+        predictor = model._net.predictor(domain)
+        with torch.no_grad():
+            hidden = predictor.hidden(model._net.extractor(model._embeddings_RK[domain]))
+            dense = (hidden @ predictor.weight_MP.T + predictor.bias_M).numpy()
+        assert dense.shape == matrices[domain].shape
+        got = model.predict(users, items, domain)
+        np.testing.assert_allclose(got, dense[rows, columns], rtol=1e-6)
+
+
+def test_paper_initialisation():
+    autorec = {"axis": "item", "hidden": 300, "center": "none", "epochs": 0}
+    config = parse(DARecConfig, {"autorec": autorec, "extractor": 200, "init": "paper"})
+    net = DARec(config, Training(observed(SOURCE), observed(TARGET)), Run())._net
+    for name, parameter in net.named_parameters():
+        if parameter.dim() == 1:
+            assert not parameter.any(), name
+        elif parameter.numel() > 10_000:
+            assert parameter.std().item() == pytest.approx(0.01, rel=0.05), name
+    layers = [module for module in net.target.hidden if hasattr(module, "weight")]
+    assert len(layers) == 2 and net.target.weight_MP.shape == (2, 200)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"heads": "both"}, "heads='both' needs the user axis"),
+        ({"pyramid": 0.7}, "pyramid must be 0.5, 1 or 2, but got 0.7"),
+        ({"autorec_source": {"axis": "item", "hidden": 7}}, "hidden must be the same in both"),
+        ({"gamma": 1.0}, "DARecConfig has no field 'gamma'"),
+        ({"init": "zeros"}, "init must be one of"),
+    ],
+)
+def test_bad_configs_name_the_rule(changes, rule):
+    with pytest.raises(ValueError, match=rule):
+        parse(DARecConfig, {"autorec": {"axis": "item"}, **changes})
