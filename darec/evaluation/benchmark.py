@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from darec.core.bias import center
 from darec.core.losses import adam
 from darec.core.recommender import Run
 from darec.data.ratings import Axis, Ratings
@@ -31,21 +30,21 @@ class Figure:
 class DenseAutoRec:
     """Eq. 1-2 as most code writes it: densify the mini-batch, mask the squared error, Adam."""
 
-    def __init__(self, config: AutoRecConfig, ratings: Ratings) -> None:
+    def __init__(self, autorec: AutoRec, ratings: Ratings) -> None:
+        """Start from the weights, centre and generator of an untrained `AutoRec`."""
+        config, weights = autorec.config, autorec.weights()
         self._batch_size = config.batch_size
         self._rows = ratings.rows(config.axis)
-        offset = center(config.center, ratings)
-        centred = ratings.values - offset.predict(ratings.users, ratings.items)
+        centred = ratings.values - autorec.center.predict(ratings.users, ratings.items)
         self._values = centred[self._rows.order]
-        generator = torch.Generator().manual_seed(0)
-        M, K = self._rows.n_columns, config.hidden
-        self._w1 = torch.randn(M, K, generator=generator).mul_(0.01).requires_grad_()
-        self._w2 = torch.randn(K, M, generator=generator).mul_(0.01).requires_grad_()
-        self._b1 = torch.zeros(K, requires_grad=True)
-        self._b2 = torch.zeros(M, requires_grad=True)
+        self._w1 = weights["encoder_MK"].clone().requires_grad_()
+        self._b1 = weights["encoder_bias_K"].clone().requires_grad_()
+        self._w2 = weights["decoder_MK"].T.clone().requires_grad_()
+        self._b2 = weights["decoder_bias_M"].clone().requires_grad_()
         parameters = [self._w1, self._b1, self._w2, self._b2]
         self._adam = adam(parameters, config.learning_rate, l2=config.alpha)
-        self._generator = generator
+        self._generator = torch.Generator()
+        self._generator.set_state(autorec.state_dict()["generator"])
 
     def train_epoch(self) -> float:
         """Train one epoch over rated rows; return the summed squared error."""
@@ -77,7 +76,8 @@ class DenseAutoRec:
 def autorec_epoch(ratings: Ratings, axis: Axis, repeats: int) -> Figure:
     """Time an epoch of hidden 500, batch 256 of both, alternating; medians of ``repeats``."""
     config = AutoRecConfig(axis, hidden=500, alpha=0.01, batch_size=256)
-    sparse, dense = AutoRec(config, ratings, Run()), DenseAutoRec(config, ratings)
+    sparse = AutoRec(config, ratings, Run())
+    dense = DenseAutoRec(sparse, ratings)
     sparse.train_epoch()
     dense.train_epoch()
     pairs = [(_seconds(sparse.train_epoch), _seconds(dense.train_epoch)) for _ in range(repeats)]

@@ -26,9 +26,9 @@ def build(name, training, seed=0, **changes):
     return MODELS[name].build(config(name, **changes), training, Run(seed))
 
 
-def fitted(name, data, epochs=3, seed=0, **changes):
+def fitted(name, data, steps=3, seed=0, **changes):
     """Return a `Fit` after some epochs."""
     fit = Fit(build(name, data.training, seed, **changes), data)
-    for _ in range(epochs):
+    for _ in range(steps):
         fit.step()
     return fit

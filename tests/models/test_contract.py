@@ -60,12 +60,12 @@ def test_one_seed_is_one_model_and_another_seed_another(name, data):
 
 
 def test_resuming_equals_never_stopping_bit_for_bit(name, data):
-    straight = fitted(name, data, epochs=5)
-    half = fitted(name, data, epochs=2)
+    straight = fitted(name, data, steps=5)
+    half = fitted(name, data, steps=2)
     saved = io.BytesIO()
     torch.save(half.state_dict(), saved)
     saved.seek(0)
-    resumed = fitted(name, data, epochs=0)
+    resumed = fitted(name, data, steps=0)
     resumed.load_state_dict(torch.load(saved, weights_only=True))
     rows = [resumed.step() for _ in range(3)]
     assert resumed.epoch == 5 and resumed.best_epoch == straight.best_epoch
@@ -78,7 +78,7 @@ def test_resuming_equals_never_stopping_bit_for_bit(name, data):
 
 
 def test_loading_the_best_epochs_weights_brings_back_its_validation_rmse(name, data):
-    fit = fitted(name, data, epochs=4)
+    fit = fitted(name, data, steps=4)
     fit.model.load_weights(fit.best_weights)
     assert fit.validate() == fit.best_rmse
 
@@ -100,7 +100,7 @@ def test_read_only_arrays_from_an_object_store_are_accepted(name, data):
         return Ratings(*arrays, ratings.n_users, ratings.n_items)
 
     training = Training(frozen(data.training.source), frozen(data.training.target))
-    fitted(name, SearchData(training, data.valid, data.valid_source), epochs=1)
+    fitted(name, SearchData(training, data.valid, data.valid_source), steps=1)
 
 
 def test_a_second_build_ignores_the_first(name, data):
