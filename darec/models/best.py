@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from darec.core.config import parse
-from darec.core.files import write_json
 from darec.data.split import TrainPercent
 from darec.errors import UserError
+from darec.files import write_json
 from darec.models import MODELS
 
 

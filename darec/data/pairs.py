@@ -1,0 +1,124 @@
+"""Two rating files to one `DomainPair`: keep shared users, drop shared items, index once."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from darec.data.ratings import DomainPair, IntArray, Ratings
+from darec.data.readers import RawRatings
+from darec.errors import UserError
+
+MinIn = Literal["each", "total"]
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The two Amazon categories of a pair of Table 1, as their files are named."""
+
+    source: str
+    target: str
+
+
+PAIRS = {
+    "office_movies": PairFiles("Office_Products", "Movies_and_TV"),
+    "sports_cds": PairFiles("Sports_and_Outdoors", "CDs_and_Vinyl"),
+    "apps_games": PairFiles("Apps_for_Android", "Video_Games"),
+    "toys_auto": PairFiles("Toys_and_Games", "Automotive"),
+}
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What was removed on the way from two files to a pair."""
+
+    repeated_source: int
+    repeated_target: int
+    """Rows whose (user, item) came again with a later timestamp, or later in the file."""
+    shared_items: int
+    """Items of both files, dropped from both (U-NI, section 1)."""
+    shared_users: int
+    """Users in both files before the filter."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    users: IntArray
+    items: IntArray
+    values: npt.NDArray[np.float32]
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> "_Columns":
+        return _Columns(self.users[keep], self.items[keep], self.values[keep])
+
+
+def build_pair(
+    name: str,
+    source: RawRatings,
+    target: RawRatings,
+    min_ratings: int = 5,
+    min_in: MinIn = "each",
+) -> tuple[DomainPair, Preparation]:
+    """Keep users with ``min_ratings`` ratings in each domain, or in total and one in each.
+
+    Raises `UserError` when the files share no user or none is left after the filter.
+    """
+    files = f"{source.path} and {target.path}"
+    user_ids = pd.Index(source.user_ids).intersection(pd.Index(target.user_ids)).sort_values()
+    if not len(user_ids):
+        example = f"{source.user_ids[0]!r} and {target.user_ids[0]!r}"
+        raise UserError(f"{files}: must share users, but no user id is in both (e.g. {example})")
+    shared_items = pd.Index(source.item_ids).intersection(pd.Index(target.item_ids))
+    (columns_S, repeated_S), (columns_T, repeated_T) = (
+        _shared(raw, user_ids, shared_items) for raw in (source, target)
+    )
+    count_S, count_T = (
+        np.bincount(columns.users, minlength=len(user_ids)) for columns in (columns_S, columns_T)
+    )
+    if min_in == "each":
+        kept = np.minimum(count_S, count_T) >= max(1, min_ratings)
+    else:
+        kept = (count_S + count_T >= min_ratings) & (np.minimum(count_S, count_T) >= 1)
+    if not kept.any():
+        rule = f"must leave a user with >= {min_ratings} ratings in {min_in}"
+        raise UserError(f"{files}: {rule}, but none of {len(user_ids)} shared users has them")
+    (ratings_S, items_S), (ratings_T, items_T) = (
+        _index(columns.where(kept[columns.users]), kept, raw.item_ids)
+        for columns, raw in ((columns_S, source), (columns_T, target))
+    )
+    users = user_ids.to_numpy(dtype=object)[kept]
+    pair = DomainPair(name, ratings_S, ratings_T, users, items_S, items_T)
+    return pair, Preparation(repeated_S, repeated_T, len(shared_items), len(user_ids))
+
+
+def _shared(
+    raw: RawRatings, user_ids: "pd.Index[str]", dropped_items: "pd.Index[str]"
+) -> tuple[_Columns, int]:
+    """Return the shared users' ratings of unshared items, the latest of each cell, and repeats.
+
+    Repeats are counted over the whole file.
+    """
+    cell = raw.users.astype(np.int64) * len(raw.item_ids) + raw.items
+    order = np.lexsort((raw.times, cell)) if raw.times.any() else np.argsort(cell, kind="stable")
+    ends = np.append(cell[order[1:]] != cell[order[:-1]], True)
+    latest = np.sort(order[ends])
+    new_user = user_ids.get_indexer(pd.Index(raw.user_ids)).astype(np.int32)
+    keep_item = ~pd.Index(raw.item_ids).isin(dropped_items)
+    columns = _Columns(new_user[raw.users[latest]], raw.items[latest], raw.values[latest])
+    keep = (columns.users >= 0) & keep_item[columns.items]
+    return columns.where(keep), len(raw) - len(latest)
+
+
+def _index(
+    columns: _Columns, kept_users: npt.NDArray[np.bool_], item_ids: npt.NDArray[np.object_]
+) -> tuple[Ratings, npt.NDArray[np.object_]]:
+    """Number the kept users, and the items that still have a rating in the order of their ids."""
+    new_user = np.cumsum(kept_users, dtype=np.int32) - np.int32(1)
+    present = np.unique(columns.items)
+    present = present[np.argsort(item_ids[present].astype(str), kind="stable")]
+    new_item = np.full(len(item_ids), -1, np.int32)
+    new_item[present] = np.arange(len(present), dtype=np.int32)
+    users, items = new_user[columns.users], new_item[columns.items]
+    n_users = int(kept_users.sum())
+    return Ratings(users, items, columns.values, n_users, len(present)), item_ids[present]

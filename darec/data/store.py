@@ -1,0 +1,165 @@
+"""Prepared pairs on disk, and one way to obtain a pair by name in every job."""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from darec.data.download import fetch
+from darec.data.pairs import PAIRS, MinIn, Preparation, build_pair
+from darec.data.ratings import DomainPair, Ratings
+from darec.data.readers import Layout, read_ratings
+from darec.data.synthetic import synthetic_pair
+from darec.errors import UserError
+from darec.files import write_json
+
+Report = Callable[[str], object]
+MIN_RATINGS = 5
+"""The paper's filter (section 4.1); it does not say whether in each domain or in total."""
+
+
+def obtain(name: str, data: Path, synthetic: bool = False, report: Report = print) -> DomainPair:
+    """Return a pair by name: prepared already, prepared now (Table 1's four), or synthetic.
+
+    Raises `UserError` for an unknown name, naming the known ones.
+    """
+    if synthetic:
+        if name not in PAIRS:
+            known = ", ".join(PAIRS)
+            raise UserError(f"--synthetic stands in for a pair of Table 1 ({known}), not {name!r}")
+        return synthetic_pair(name)
+    folder = pair_folder(data, name)
+    if folder.is_dir():
+        return load(folder)
+    if name not in PAIRS:
+        known = ", ".join(sorted({*PAIRS, *_prepared(data)}))
+        how = f"python jobs/prepare.py --source FILE --target FILE --name {name}"
+        raise UserError(f"no pair {name!r} under {data}; known: {known}; prepare your own: {how}")
+    report(f"{name} is not prepared yet: preparing it first")
+    return prepare(name, data, *amazon_files(name, data))[0]
+
+
+def prepare(
+    name: str,
+    data: Path,
+    source: Path,
+    target: Path,
+    min_ratings: int = MIN_RATINGS,
+    min_in: MinIn = "each",
+    layout: Layout | None = None,
+) -> tuple[DomainPair, Preparation]:
+    """Read two files, build the pair and save it under its name, replacing an older one."""
+    folder = pair_folder(data, name)
+    pair, preparation = build_pair(
+        name, read_ratings(source, layout), read_ratings(target, layout), min_ratings, min_in
+    )
+    provenance = {
+        "source": {"file": str(source), "sha256": _sha256(source)},
+        "target": {"file": str(target), "sha256": _sha256(target)},
+        "min_ratings": min_ratings,
+        "min_ratings_in": min_in,
+        "removed": vars(preparation),
+    }
+    save(pair, folder, provenance)
+    return pair, preparation
+
+
+def amazon_files(
+    name: str, data: Path, year: int = 2014, accept: bool = False
+) -> tuple[Path, Path]:
+    """Return the two category files of a pair of Table 1, fetched once."""
+    files = PAIRS[name]
+    source, target = (
+        fetch(category, year, data / "raw", stand_in=name, accept_changed=accept)
+        for category in (files.source, files.target)
+    )
+    return source, target
+
+
+def pair_folder(data: Path, name: str) -> Path:
+    """Return ``<data>/pairs/<name>``; raises `UserError` for a name that cannot be a folder."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or name.endswith("-synthetic"):
+        rule = "letters, digits, '_', '.' and '-', not ending in -synthetic"
+        raise UserError(f"a pair's name must be {rule}, but got {name!r}")
+    return data / "pairs" / name
+
+
+def save(pair: DomainPair, folder: Path, provenance: dict[str, Any]) -> None:
+    """Write a pair's folder in one rename: parquet columns, ids, ``pair.json``."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        for domain, ratings in (("source", pair.source), ("target", pair.target)):
+            columns = {"user": ratings.users, "item": ratings.items, "rating": ratings.values}
+            pq.write_table(pa.table(columns), temporary / f"{domain}.parquet")
+        for part in ("user_ids", "source_item_ids", "target_item_ids"):
+            pq.write_table(pa.table({"id": getattr(pair, part)}), temporary / f"{part}.parquet")
+        write_json(temporary / "pair.json", {"digest": pair.digest, **provenance})
+        temporary.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load(folder: Path) -> DomainPair:
+    """Read a saved pair; raises `UserError` naming the file that is missing or damaged."""
+    path = folder
+    try:
+        ids = {}
+        for part in ("user_ids", "source_item_ids", "target_item_ids"):
+            path = folder / f"{part}.parquet"
+            ids[part] = pq.read_table(path)["id"].to_numpy()
+        ratings = {}
+        for domain in ("source", "target"):
+            path = folder / f"{domain}.parquet"
+            users, items, values = (column.to_numpy() for column in pq.read_table(path).columns)
+            n_users, n_items = len(ids["user_ids"]), len(ids[f"{domain}_item_ids"])
+            ratings[domain] = Ratings(users, items, values, n_users, n_items)
+        path = folder / "pair.json"
+        digest = json.loads(path.read_text())["digest"]
+        pair = DomainPair(folder.name, ratings["source"], ratings["target"], **ids)
+        if digest != pair.digest:
+            raise ValueError("the ratings are not those it was saved with (digest differs)")
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        how = f"delete {folder} and prepare it again"
+        raise UserError(f"{path}: not a prepared pair: {error}; {how}") from error
+    return pair
+
+
+def _prepared(data: Path) -> list[str]:
+    folder = data / "pairs"
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return [name for name in names if not name.startswith(".")]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def counts(pair: DomainPair) -> dict[str, int]:
+    """Return users, items and ratings under the names of `darec.paper.Counts`."""
+    return {
+        "users": len(pair.user_ids),
+        "source_items": pair.source.n_items,
+        "target_items": pair.target.n_items,
+        "source_ratings": len(pair.source),
+        "target_ratings": len(pair.target),
+    }
+
+
+def star_shares(ratings: Ratings) -> list[float]:
+    """Return the shares of one to five stars (rounded half up)."""
+    stars = np.floor(ratings.values + 0.5).astype(int)
+    shares: list[float] = (np.bincount(stars, minlength=6)[1:6] / len(ratings)).tolist()
+    return shares
