@@ -24,7 +24,7 @@ from darec.data.ratings import HIGHEST, LOWEST, FloatArray, IntArray
 from darec.errors import UserError
 
 Layout = Literal["amazon2014", "amazon2018", "header"]
-"""``amazon2014``: user,item,rating,time; ``amazon2018``: item,user,...; ``header``: columns named."""
+"""``amazon2014``: user,item,rating,time; ``amazon2018``: item,user,...; ``header``: named."""
 
 HEADERLESS: dict[Layout, tuple[str, ...]] = {
     "amazon2014": ("user", "item", "rating", "time"),

@@ -51,7 +51,7 @@ class DenseAutoRec:
         rated = torch.from_numpy(np.flatnonzero(self._rows.counts))
         total = 0.0
         order = rated[torch.randperm(len(rated), generator=self._generator)]
-        for rows in order.split(self._batch_size):
+        for rows in torch.split(order, self._batch_size):
             ratings_BM, mask_BM = self._densify(rows)
             hidden_BK = torch.sigmoid(ratings_BM @ self._w1 + self._b1)
             errors_BM = (hidden_BK @ self._w2 + self._b2 - ratings_BM) * mask_BM

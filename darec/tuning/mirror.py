@@ -1,0 +1,36 @@
+"""Studies under a URI (``s3://...``): Tune writes there itself, the plain files are copied."""
+
+import tempfile
+from pathlib import Path
+
+from pyarrow import fs
+
+PLAIN = (".json", ".csv", ".safetensors")
+
+
+def is_uri(out: str) -> bool:
+    """Whether ``--out`` names a remote place."""
+    return "://" in out
+
+
+def working_folder(out: str) -> Path:
+    """Return where plain files are written: ``out`` itself, or a scratch folder to publish."""
+    return Path(tempfile.mkdtemp(prefix="darec-")) if is_uri(out) else Path(out).resolve()
+
+
+def fetch(uri: str, folder: Path) -> None:
+    """Copy a study's plain files from a URI, if there are any, for ``--resume``."""
+    remote, root = fs.FileSystem.from_uri(uri)
+    found = remote.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+    for info in found:
+        name = info.path[len(root) :].lstrip("/")
+        if info.is_file and name.endswith(PLAIN) and "tune" not in Path(name).parts:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            fs.copy_files(info.path, str(folder / name), remote, fs.LocalFileSystem())
+
+
+def publish(folder: Path, uri: str) -> None:
+    """Copy a study's plain files to a URI."""
+    remote, root = fs.FileSystem.from_uri(uri)
+    remote.create_dir(root, recursive=True)
+    fs.copy_files(str(folder), root, fs.LocalFileSystem(), remote)

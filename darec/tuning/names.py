@@ -1,0 +1,26 @@
+"""Hyper-parameters between Optuna's flat names (``autorec/hidden``) and nested configs."""
+
+from typing import Any
+
+
+def nest(flat: dict[str, Any]) -> dict[str, Any]:
+    """Return ``{"a/b": 1, "a": {"c": 2}}`` as ``{"a": {"b": 1, "c": 2}}``."""
+    nested: dict[str, Any] = {}
+    for name, value in flatten(flat).items():
+        *parents, leaf = name.split("/")
+        place = nested
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = value
+    return nested
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values under ``/``-separated names."""
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}/")
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -1,0 +1,97 @@
+"""Cluster preflight: what is there, what a trial needs, how many run side by side, a clear no."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from optuna.distributions import BaseDistribution
+
+from darec.data.split import Training
+from darec.errors import UserError
+
+MOST_TRIALS_PER_GPU = 8
+ASSUMED_GPU_BYTES = 16 * 2**30
+"""Memory taken for granted of a GPU that this process cannot see."""
+COPIES = 6
+"""Weights, gradient, two Adam moments, the best epoch's weights and one temporary."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What one trial gets, and how many trials run at once."""
+
+    cpus: float
+    gpus: float
+    concurrent: int
+
+
+def connect(address: str | None) -> None:
+    """Join a cluster, or start Ray on this machine; raises `UserError` when it cannot be joined."""
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is None:
+        ray.init(address="local", include_dashboard=False, **quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--address {address}: no Ray cluster can be joined: {reason}") from error
+
+
+def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, may_grow: bool) -> Slots:
+    """Return a trial's share and the number of concurrent trials; ``gpus=None`` decides itself.
+
+    With GPUs in the cluster, a trial then gets the fraction of one that its memory needs. A cluster
+    that was joined ``may_grow`` by its autoscaler, so that a share too large for today's nodes is
+    waited for; elsewhere it raises `UserError`.
+    """
+    total = ray.cluster_resources()
+    if gpus is None:
+        gpus = 1 / gpu_share(trial_bytes, _gpu_bytes()) if total.get("GPU") else 0.0
+    fit = trials
+    for kind, asked in (("CPU", cpus), ("GPU", gpus)):
+        largest = max(node["Resources"].get(kind, 0.0) for node in ray.nodes() if node["Alive"])
+        if asked <= largest:
+            fit = min(fit, int(total.get(kind, 0.0) // asked)) if asked else fit
+        elif not may_grow:
+            rule = f"must fit on one node (the largest has {largest:g})"
+            raise UserError(f"--{kind.lower()}s-per-trial {rule}, but got {asked:g}")
+    return Slots(cpus, gpus, max(1, fit))
+
+
+def gpu_share(trial_bytes: int, gpu_bytes: int) -> int:
+    """Return how many trials share a GPU so that their memory fits; at least one."""
+    return max(1, min(MOST_TRIALS_PER_GPU, gpu_bytes // max(1, trial_bytes)))
+
+
+def trial_bytes(
+    space: Mapping[str, BaseDistribution], fixed: Mapping[str, Any], training: Training
+) -> int:
+    """Return an upper bound of a trial's memory: the space's largest weights and embeddings."""
+
+    def largest(name: str, default: float) -> float:
+        if name in fixed:
+            return float(fixed[name])
+        distribution: Any = space.get(name)
+        if distribution is None:
+            return default
+        if hasattr(distribution, "choices"):
+            return max(float(choice) for choice in distribution.choices)
+        return float(distribution.high)
+
+    columns = max(training.source.n_items, training.target.n_items, training.source.n_users)
+    hidden = largest("autorec/hidden", largest("hidden", 0.0))
+    autorec = 2 * columns * hidden
+    predictor = largest("extractor", 0.0) * max(1.0, largest("pyramid", 1.0)) ** 2
+    stage2 = 2 * columns * (predictor + (hidden if predictor else 0.0))
+    ratings = 16 * (len(training.source) + len(training.target))
+    return int(4 * COPIES * (autorec + stage2)) + ratings + 512 * 2**20
+
+
+def _gpu_bytes() -> int:
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return ASSUMED_GPU_BYTES

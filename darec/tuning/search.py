@@ -1,0 +1,225 @@
+"""One study: Optuna proposes, Tune runs and stops, every row of every trial counts."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+import ray
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from ray import tune
+from ray.tune.progress_reporter import CLIReporter
+from ray.tune.schedulers import (
+    ASHAScheduler,
+    FIFOScheduler,
+    HyperBandScheduler,
+    MedianStoppingRule,
+    TrialScheduler,
+)
+
+from darec.data.split import SearchData
+from darec.errors import UserError
+from darec.seeds import derive
+from darec.tuning.names import flatten
+from darec.tuning.resources import Slots
+from darec.tuning.state import SafeOptunaSearch, StudyState
+from darec.tuning.tasks import ClusterCache
+from darec.tuning.trainable import METRIC, RecommenderTrainable
+
+TIME = "training_iteration"
+REDUCTION = 3
+
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    # constant_liar: trials that still run count as bad, so that TPE does not draw them again
+    "tpe": lambda seed: optuna.samplers.TPESampler(
+        seed=seed, multivariate=True, constant_liar=True
+    ),
+    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+    "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed, scramble=True),
+    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
+    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
+}
+
+SCHEDULERS: dict[str, Callable[[int], TrialScheduler]] = {
+    # stop-only ASHA: rungs at max/27, max/9, max/3 epochs; needs no full bracket
+    "asha": lambda epochs: ASHAScheduler(
+        time_attr=TIME,
+        max_t=epochs,
+        grace_period=max(1, epochs // REDUCTION**3),
+        reduction_factor=REDUCTION,
+    ),
+    # stops trials only where as many run at once as fill a bracket
+    "hyperband": lambda epochs: HyperBandScheduler(time_attr=TIME, max_t=epochs),
+    "median": lambda epochs: MedianStoppingRule(time_attr=TIME, grace_period=max(1, epochs // 10)),
+    "none": lambda epochs: FIFOScheduler(),
+}
+
+CHECKPOINT_EPOCHS = 10
+MAX_FAILURES = 3
+REPORT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a study searches; the same for both stages."""
+
+    sampler: str
+    scheduler: str
+    max_epochs: int
+    slots: Slots
+    seed: int
+    cache: ClusterCache
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one study searches: a model on data, a space, and where its files go."""
+
+    model: str
+    data: SearchData
+    space: dict[str, BaseDistribution]
+    fixed: dict[str, Any]
+    trials: int
+    folder: Path
+    storage: str
+    """Tune's own storage: the folder, or the URI that mirrors it."""
+    time_budget: float | None = None
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """A trial's best row, with how the trial ended."""
+
+    trial_id: str
+    ended: str
+    epochs: int
+    best_epoch: int
+    best_valid_rmse: float
+    config: dict[str, Any]
+    """Every hyper-parameter, flat."""
+    stage1_valid_rmse: float | None = None
+    checkpoint: Any = field(default=None, repr=False)
+
+
+def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
+    """Run or resume a study to its end and return its trials, best first.
+
+    Raises ``KeyboardInterrupt`` when it was interrupted (its files allow ``--resume``), and
+    `UserError` when no trial reached a finite validation RMSE.
+    """
+    begun = time.monotonic()
+    tuner = _tuner(study, settings, resume)
+    grid = tuner.fit()
+    state = _state(tuner)
+    rows = [_row(result, state.ended) for result in grid if result.metrics]
+    spent = time.monotonic() - begun
+    over = study.time_budget is not None and spent >= study.time_budget
+    if len(state.ended) < study.trials and not over:
+        raise KeyboardInterrupt
+    rows = sorted(rows, key=lambda row: (row.best_epoch == 0, row.best_valid_rmse))
+    if not rows or rows[0].best_epoch == 0:
+        reasons = sorted({row.ended for row in rows}) or ["no trial reported"]
+        raise UserError(f"{study.folder}: no trial has a finite validation RMSE: {reasons[0]}")
+    return rows
+
+
+def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
+    trainable = tune.with_resources(
+        tune.with_parameters(
+            RecommenderTrainable,
+            model=study.model,
+            data=study.data,
+            seed=derive(settings.seed, "run"),
+            cache=settings.cache,
+        ),
+        {"cpu": settings.slots.cpus, "gpu": settings.slots.gpus},
+    )
+    path = f"{study.storage.rstrip('/')}/tune"
+    if resume and tune.Tuner.can_restore(path):
+        tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
+        if not len(tuner.get_results()):
+            raise UserError(f"{path}: no trial could be restored; delete it to start again")
+        return tuner
+    scheduler = SCHEDULERS[settings.scheduler](settings.max_epochs)
+    sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
+    search = SafeOptunaSearch(
+        space=study.space,
+        metric=METRIC,
+        mode="min",
+        sampler=SAMPLERS[settings.sampler](sampler_seed),
+    )
+    reporter = CLIReporter(
+        metric_columns={TIME: "epoch", "valid_rmse": "valid RMSE", METRIC: "best"},
+        parameter_columns=list(study.space),
+        max_report_frequency=REPORT_S,
+        max_progress_rows=8,
+        max_column_length=12,
+        sort_by_metric=True,
+    )
+    return tune.Tuner(
+        trainable,
+        param_space=flatten(study.fixed),
+        tune_config=tune.TuneConfig(
+            metric=METRIC,
+            mode="min",
+            search_alg=search,
+            scheduler=scheduler,
+            num_samples=study.trials,
+            max_concurrent_trials=settings.slots.concurrent,
+            reuse_actors=True,
+            time_budget_s=study.time_budget,
+            trial_dirname_creator=_trial_id,
+            trial_name_creator=_trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=study.storage,
+            stop={TIME: settings.max_epochs},
+            callbacks=[StudyState(scheduler)],
+            progress_reporter=reporter,
+            verbose=1,
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=CHECKPOINT_EPOCHS, checkpoint_at_end=True, num_to_keep=1
+            ),
+        ),
+    )
+
+
+def _trial_id(trial: Any) -> str:
+    return str(trial.trial_id)
+
+
+def _state(tuner: Any) -> StudyState:
+    callbacks = tuner._local_tuner.get_run_config().callbacks
+    return next(callback for callback in callbacks if isinstance(callback, StudyState))
+
+
+def _row(result: Any, ended: dict[str, str]) -> TrialRow:
+    metrics = result.metrics
+    how = metrics.get("reason") or ended.get(metrics["trial_id"], "unfinished")
+    return TrialRow(
+        trial_id=metrics["trial_id"],
+        ended=f"diverged: {how}" if metrics.get("reason") else how,
+        epochs=int(metrics[TIME]),
+        best_epoch=int(metrics["best_epoch"]),
+        best_valid_rmse=float(metrics[METRIC]),
+        config=flatten(result.config),
+        stage1_valid_rmse=metrics.get("stage1_valid_rmse"),
+        checkpoint=result.checkpoint,
+    )
+
+
+def drop_checkpoints(rows: list[TrialRow]) -> None:
+    """Delete the trials' checkpoints: the winner's weights are kept beside ``best.json``."""
+    for row in rows:
+        if row.checkpoint is not None:
+            row.checkpoint.filesystem.delete_dir(row.checkpoint.path)
+
+
+def shutdown() -> None:
+    """Leave Ray; a cluster that was joined goes on without this driver."""
+    ray.shutdown()

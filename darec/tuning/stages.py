@@ -1,0 +1,203 @@
+"""The paper's protocol (section 4.1): tune AutoRec, freeze it, tune DARec; or both jointly."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from optuna.distributions import BaseDistribution, distribution_to_json
+
+from darec.core.bias import Bias
+from darec.core.metrics import rmse
+from darec.core.recommender import ColdRule
+from darec.data.split import SearchData, TrainPercent
+from darec.errors import UserError
+from darec.files import write_json
+from darec.models import MODELS
+from darec.models.best import Best, load_best
+from darec.provenance import revision, versions
+from darec.tuning.results import save_trials, save_winner, winner
+from darec.tuning.search import Settings, Study, drop_checkpoints, run_study
+
+STAGE1_SHARE = 0.25
+"""Of a time budget, for each of the two stage-1 studies."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much each study may spend."""
+
+    trials: int
+    stage1_trials: int
+    max_epochs: int
+    time_budget: float | None
+    """Seconds for all studies together."""
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What is drawn and what is held fixed, under flat names."""
+
+    space: Mapping[str, BaseDistribution]
+    fixed: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole search: one model on one split of one pair."""
+
+    model: str
+    pair: str
+    train: TrainPercent
+    seed: int
+    data: SearchData
+    data_digest: str
+    space: SearchSpace
+    stage1: SearchSpace | None
+    """The space of the stage-1 studies; None for one-stage models and for joint search."""
+    budget: Budget
+    folder: Path
+    storage: str
+
+
+def run_search(
+    request: Request,
+    settings: Settings,
+    argv: list[str],
+    resume: bool,
+    report: Callable[[str], object],
+) -> Best:
+    """Run every study of the protocol that is not finished yet, and return the winner.
+
+    Raises `UserError` when the folder holds a study and not ``resume``, or one of other settings.
+    """
+    _record(request, settings, argv, resume)
+    template = _template(request)
+    fixed = dict(request.space.fixed)
+    if request.stage1 is not None:
+        report("Stage 1 of 2: AutoRec on the target")
+        target = _stage1(request, settings, template, request.stage1, "target", resume)
+        report(f"Stage 1 of 2: AutoRec on the source, hidden {target['hidden']} as in the target")
+        shared = {name: target[name] for name in ("hidden", "center")}
+        space = {k: v for k, v in request.stage1.space.items() if k not in shared}
+        narrowed = SearchSpace(space, {**request.stage1.fixed, **shared})
+        source = _stage1(request, settings, template, narrowed, "source", resume)
+        fixed |= {"autorec": target, "autorec_source": source}
+        report("Stage 2 of 2: DARec on both frozen winners")
+    budget = request.budget.time_budget
+    if budget is not None and request.stage1 is not None:
+        budget *= 1 - 2 * STAGE1_SHARE
+    study = Study(
+        model=request.model,
+        data=request.data,
+        space=dict(request.space.space),
+        fixed=fixed,
+        trials=request.budget.trials,
+        folder=request.folder,
+        storage=request.storage,
+        time_budget=budget,
+    )
+    return _finish(study, settings, template, resume)
+
+
+def _stage1(
+    request: Request,
+    settings: Settings,
+    template: Best,
+    space: SearchSpace,
+    domain: str,
+    resume: bool,
+) -> dict[str, Any]:
+    """Return the config of a domain's AutoRec winner, its epochs set to its best epoch."""
+    name = f"stage1_{domain}"
+    budget = request.budget.time_budget
+    model = MODELS[request.model].stage1
+    assert model is not None
+    study = Study(
+        model=model,
+        data=request.data if domain == "target" else request.data.swapped(),
+        space=dict(space.space),
+        fixed=dict(space.fixed),
+        trials=request.budget.stage1_trials,
+        folder=request.folder / name,
+        storage=f"{request.storage.rstrip('/')}/{name}",
+        time_budget=None if budget is None else STAGE1_SHARE * budget,
+    )
+    best = _finish(study, settings, template, resume)
+    return {**best.config, "epochs": best.epoch}
+
+
+def _finish(study: Study, settings: Settings, template: Best, resume: bool) -> Best:
+    """Run a study unless it is finished, and write its files; ``best.json`` is the last one."""
+    if resume and (study.folder / "best.json").is_file():
+        return load_best(study.folder)
+    study.folder.mkdir(parents=True, exist_ok=True)
+    rows = run_study(study, settings, resume)
+    best = winner(study, rows, replace(template, bias_valid_rmse=bias_rmse(study.data)))
+    save_trials(study, rows)
+    save_winner(study, rows, best, settings.cache)
+    drop_checkpoints(rows)
+    return best
+
+
+def bias_rmse(data: SearchData) -> float:
+    """Return the bias baseline's validation RMSE on the target."""
+    valid = data.valid
+    raw = Bias.fit(data.training.target).predict(valid.users, valid.items)
+    return rmse(ColdRule(data.training.target).apply(raw, valid.users, valid.items), valid.values)
+
+
+def _template(request: Request) -> Best:
+    return Best(
+        model=request.model,
+        pair=request.pair,
+        train=request.train,
+        config={},
+        epoch=0,
+        max_epochs=request.budget.max_epochs,
+        valid_rmse=float("nan"),
+        seed=request.seed,
+        trials=0,
+        trial_id="",
+        bias_valid_rmse=float("nan"),
+        stage1_valid_rmse=None,
+        data_digest=request.data_digest,
+    )
+
+
+def _record(request: Request, settings: Settings, argv: list[str], resume: bool) -> None:
+    """Write ``study.json``, or check that the one to resume has the same settings."""
+    spaces = {"space": request.space, "stage1": request.stage1}
+    what = {
+        "model": request.model,
+        "pair": request.pair,
+        "train": request.train,
+        "seed": request.seed,
+        "data_digest": request.data_digest,
+        "budget": asdict(request.budget),
+        "sampler": settings.sampler,
+        "scheduler": settings.scheduler,
+        **{name: _space_json(space) for name, space in spaces.items()},
+    }
+    what = json.loads(json.dumps(what))
+    path = request.folder / "study.json"
+    if not path.is_file():
+        who = {"argv": argv, "revision": revision(), "versions": versions()}
+        write_json(path, {**who, **what})
+        return
+    if not resume:
+        ways = "continue it with --resume, delete it, or give another --out"
+        raise UserError(f"{request.folder} holds a study already; {ways}")
+    before = json.loads(path.read_text())
+    for name, value in what.items():
+        if before.get(name) != value:
+            rule = f"--resume needs the same {name}"
+            raise UserError(f"{path}: {rule}: it was {before.get(name)}, and is now {value}")
+
+
+def _space_json(space: SearchSpace | None) -> dict[str, Any] | None:
+    if space is None:
+        return None
+    drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
+    return {"drawn": drawn, "fixed": dict(space.fixed)}

@@ -1,0 +1,77 @@
+"""What Tune neither saves nor survives: a scheduler's rungs on restore, metrics not finite."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import ray
+from optuna.trial import TrialState
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+
+class StudyState(tune.Callback):
+    """Carries the scheduler's state through Tune's snapshots, and knows which trials ended.
+
+    Tune restores a callback's state before trials are queued again; the scheduler here is the one
+    in ``TuneConfig``, also after both are unpickled together.
+    """
+
+    def __init__(self, scheduler: TrialScheduler) -> None:
+        self.scheduler = scheduler
+        self.ended: dict[str, str] = {}
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note that a trial ended by itself, by its last epoch or by the scheduler."""
+        self.ended[trial.trial_id] = "completed"
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note that a trial failed more often than it may."""
+        self.ended[trial.trial_id] = "error"
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what a snapshot must hold."""
+        scheduler = ray.cloudpickle.dumps(self.scheduler.__dict__)
+        return {"scheduler": scheduler, "ended": dict(self.ended)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Put a snapshot's state back into the scheduler in use."""
+        self.scheduler.__dict__.update(ray.cloudpickle.loads(state["scheduler"]))
+        self.ended = dict(state["ended"])
+
+
+class SafeOptunaSearch(OptunaSearch):
+    """OptunaSearch that takes no metric that is not finite, and no trial twice."""
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Report an epoch's metric to Optuna."""
+        if self._is_open(trial_id) and self._finite(result):
+            super().on_trial_result(trial_id, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell Optuna a trial's outcome; one without a finite metric has failed."""
+        if not self._is_open(trial_id):
+            return
+        if error or self._finite(result or {}):
+            super().on_trial_complete(trial_id, result, error)
+        else:
+            self._ot_study.tell(self._ot_trials[trial_id], state=TrialState.FAIL)
+            self._completed_trials.add(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write the study and the sampler's state."""
+        Path(checkpoint_path).write_bytes(ray.cloudpickle.dumps(self.__dict__.copy()))
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read them back."""
+        self.__dict__.update(ray.cloudpickle.loads(Path(checkpoint_path).read_bytes()))
+
+    def _is_open(self, trial_id: str) -> bool:
+        return trial_id in self._ot_trials and trial_id not in self._completed_trials
+
+    def _finite(self, result: dict[str, Any]) -> bool:
+        value = result.get(self.metric)
+        return value is not None and math.isfinite(value)

@@ -1,0 +1,98 @@
+"""The cluster-wide cache of stage 1: each key is trained once, whoever asks first trains it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+
+from darec.core.recommender import Weights
+
+LEASE_S = 30.0
+"""A claim that is not renewed for so long is given to the next trial that asks."""
+KEPT_BYTES = 4 * 2**30
+"""Values kept; the oldest go first."""
+
+
+class CacheStore:
+    """The actor behind `ClusterCache`: values by key, and who is computing which."""
+
+    def __init__(self) -> None:
+        self._refs: dict[str, tuple[Any, int]] = {}
+        self._claimed: dict[str, float] = {}
+        self.n_computed = 0
+
+    def claim(self, key: str) -> tuple[str, list[Any]]:
+        """Return ("ready", [ref]), ("yours", []) to compute it, or ("wait", [])."""
+        if key in self._refs:
+            return "ready", [self._refs[key][0]]
+        if self._claimed.get(key, 0.0) > time.monotonic():
+            return "wait", []
+        self.renew(key)
+        return "yours", []
+
+    def renew(self, key: str) -> None:
+        """Extend the claim on a key."""
+        self._claimed[key] = time.monotonic() + LEASE_S
+
+    def release(self, key: str) -> None:
+        """Give a claim up."""
+        self._claimed.pop(key, None)
+
+    def put(self, key: str, value: dict[str, np.ndarray[Any, Any]]) -> None:
+        """Keep a value; this actor owns it, so that it survives the trial that made it."""
+        self._refs[key] = (ray.put(value), sum(array.nbytes for array in value.values()))
+        self.release(key)
+        self.n_computed += 1
+        while len(self._refs) > 1 and sum(size for _, size in self._refs.values()) > KEPT_BYTES:
+            self._refs.pop(next(iter(self._refs)))
+
+    def computed(self) -> int:
+        """Return how many values were computed so far."""
+        return self.n_computed
+
+
+class ClusterCache:
+    """A `darec.core.recommender.Cache` shared by all trials on all nodes."""
+
+    def __init__(self) -> None:
+        self.store = ray.remote(num_cpus=0)(CacheStore).remote()
+
+    def get(self, key: str, compute: Callable[[], Weights]) -> Weights:
+        """Return the value of a key, computed by one trial while the others wait."""
+        while True:
+            state, refs = ray.get(self.store.claim.remote(key))
+            if state == "ready":
+                return {name: torch.tensor(array) for name, array in ray.get(refs[0]).items()}
+            if state == "yours":
+                return self._compute(key, compute)
+            time.sleep(0.1)
+
+    def _compute(self, key: str, compute: Callable[[], Weights]) -> Weights:
+        with self._lease(key):
+            value = compute()
+            arrays = {name: tensor.numpy() for name, tensor in value.items()}
+            ray.get(self.store.put.remote(key, arrays))
+        return value
+
+    @contextmanager
+    def _lease(self, key: str) -> Iterator[None]:
+        """Renew the claim while computing; a trial that dies stops renewing."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(LEASE_S / 6):
+                self.store.renew.remote(key)
+
+        thread = threading.Thread(target=renew, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            self.store.release.remote(key)

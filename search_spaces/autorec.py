@@ -1,0 +1,16 @@
+"""AutoRec's search space (section 4.1): U-/I-AutoRec, and stage 1 of DARec."""
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+SPACE = {
+    # scientific: what the paper compares
+    "hidden": IntDistribution(100, 1500, step=100),  # paper
+    # nuisance: tuned so that the comparison is fair
+    "alpha": FloatDistribution(1e-5, 0.1, log=True),  # paper
+    "center": CategoricalDistribution(["none", "mean", "bias"]),  # ours; "none" is the paper's
+    "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),  # ours
+    "batch_size": CategoricalDistribution([64, 128, 256]),  # ours
+}
+
+FIXED: dict[str, str] = {}
+"""Nothing but the axis, which the model's name decides; epochs follow from early stopping."""
