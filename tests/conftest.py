@@ -1,0 +1,24 @@
+"""Fixtures shared by all tests: a small planted pair, and real pairs where they are at hand."""
+
+from pathlib import Path
+
+import pytest
+
+from darec.data.synthetic import planted_pair
+from darec.paper import Counts
+
+REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def tiny_pair():
+    """120 users, 60 / 50 items, 2400 / 1800 ratings with planted shared structure."""
+    return planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real rating pairs; skips where it is absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real rating pairs at {REAL_DATA}")
+    return REAL_DATA
