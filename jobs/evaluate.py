@@ -1,6 +1,5 @@
 """Score a search's winner on test ratings over several seeds, beside the trivial baselines."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,7 +21,7 @@ def evaluate(
         bool, typer.Option("--refit", help="Train on training + validation ratings at the end.")
     ] = False,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = os.cpu_count() or 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     data: Data = Path("data"),
     out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
     synthetic: Synthetic = False,

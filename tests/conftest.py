@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from darec.data.synthetic import planted_pair
 from darec.paper import Counts
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+torch.set_num_threads(1)  # tiny models: threads cost more than they save
 
 
 @pytest.fixture(scope="session")

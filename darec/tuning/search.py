@@ -1,6 +1,7 @@
 """One study: Optuna proposes, Tune runs and stops, every row of every trial counts."""
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,13 +33,21 @@ from darec.tuning.trainable import METRIC, RecommenderTrainable
 TIME = "training_iteration"
 REDUCTION = 3
 
+
+def _qmc(seed: int) -> BaseSampler:
+    """Return a scrambled QMC sampler: unscrambled, its second trial is every lower bound."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.QMCSampler(seed=seed, scramble=True)
+
+
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     # constant_liar: trials that still run count as bad, so that TPE does not draw them again
     "tpe": lambda seed: optuna.samplers.TPESampler(
         seed=seed, multivariate=True, constant_liar=True
     ),
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-    "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed, scramble=True),
+    "qmc": _qmc,
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
     "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
 }

@@ -10,7 +10,7 @@ from darec.models import MODELS
 from darec.paper import Counts
 from tests.models.common import fitted
 
-LONG = {"hidden": 20, "alpha": 0.05, "learning_rate": 0.01, "batch_size": 32, "epochs": 40}
+LONG = {"hidden": 20, "alpha": 0.05, "learning_rate": 0.01, "batch_size": 64, "epochs": 25}
 
 
 PAIR = planted_pair("planted", Counts(300, 150, 120, 7500, 6000))
@@ -23,6 +23,6 @@ def test_each_model_beats_the_mean(name):
     changes = LONG if kind.axis else {}
     if kind.stage1:
         changes = {"autorec": LONG, "lambda_": 0.01, "beta": 1.0}
-    fit = fitted(name, data, 40, **changes)
+    fit = fitted(name, data, 25, **changes)
     ratio = fit.best_rmse / rmse(mean, data.valid.values)
     assert 0.7 < ratio < 0.97

@@ -1,0 +1,128 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from darec.core.bias import Bias
+from darec.core.config import plain
+from darec.core.metrics import rmse
+from darec.core.recommender import ColdRule
+from darec.data.ratings import DomainPair
+from darec.data.split import split
+from darec.errors import UserError
+from darec.evaluation import scores as files
+from darec.evaluation.evaluate import evaluate
+from darec.evaluation.summary import summarise, table, verdict
+from darec.models.best import Best
+from tests.models.common import config, fitted
+from tests.models.test_leakage import rewritten
+
+
+def best_of(name, pair):
+    return Best(
+        model=name,
+        pair=pair.name,
+        train=90,
+        config=plain(config(name)),
+        epoch=2,
+        max_epochs=3,
+        valid_rmse=1.0,
+        seed=0,
+        trials=6,
+        trial_id="t",
+        bias_valid_rmse=1.1,
+        stage1_valid_rmse=None,
+        data_digest=pair.digest,
+    )
+
+
+@pytest.mark.parametrize("name", ["bias", "i_autorec", "u_darec"])
+def test_scores_stand_beside_the_baselines_on_the_same_ratings(name, tiny_pair):
+    best = best_of(name, tiny_pair)
+    fallback, floor = evaluate(best, tiny_pair, split_seed=0, run_seed=0)
+    parts = split(tiny_pair)
+    rule, test = ColdRule(parts.search.training.target), parts.test
+    raw = Bias.fit(parts.search.training.target).predict(test.users, test.items)
+    for score in (fallback, floor):
+        final = rule.apply(raw, test.users, test.items, score.cold)
+        assert score.bias_rmse == pytest.approx(rmse(final, test.values))
+        assert score.beats_bias == (score.test_rmse < score.bias_rmse)
+        assert score.n_test == len(test) and 1 <= score.epoch <= 3
+        assert score.searched_split
+    assert fallback.warm_rmse == floor.warm_rmse
+    assert (fallback.rmse_source is None) == (name == "i_autorec")
+    assert (fallback.stage1_rmse is not None) == (name == "u_darec")
+    if fallback.rmse_source is not None:
+        both = (fallback.test_rmse**2 + fallback.rmse_source**2) ** 0.5
+        assert fallback.rmse_both == pytest.approx(both)
+
+
+def test_the_floor_policy_costs_what_cold_items_cost(tiny_pair):
+    """Drop every training rating of one item's users: its test ratings become cold."""
+    parts = split(tiny_pair)
+    item = parts.test.items[0]
+    training = parts.search.training.target
+    rule = ColdRule(training.take(training.items != item))
+    asked = parts.test.take(parts.test.items == item)
+    raw = np.full(len(asked), 5.0, np.float32)
+    assert (rule.apply(raw, asked.users, asked.items, "floor") == 1.0).all()
+    assert (rule.apply(raw, asked.users, asked.items, "fallback") > 1.0).all()
+
+
+def test_rewriting_test_ratings_changes_no_fit_and_no_epoch(tiny_pair):
+    parts = split(tiny_pair)
+    target = rewritten(tiny_pair.target, parts.test)
+    source = rewritten(tiny_pair.source, parts.test_source)
+    ids = (tiny_pair.user_ids, tiny_pair.source_item_ids, tiny_pair.target_item_ids)
+    other = DomainPair(tiny_pair.name, source, target, *ids)
+    best = best_of("i_autorec", tiny_pair)
+    ours, theirs = (evaluate(best, pair, 0, 0)[0] for pair in (tiny_pair, other))
+    assert (ours.valid_rmse, ours.epoch) == (theirs.valid_rmse, theirs.epoch)
+    assert ours.test_rmse != theirs.test_rmse
+
+
+def test_the_searched_seed_repeats_the_searched_run(tiny_pair):
+    from darec.seeds import derive
+
+    fit = fitted("i_autorec", split(tiny_pair).search, steps=3, seed=derive(0, "run"))
+    score = evaluate(best_of("i_autorec", tiny_pair), tiny_pair, 0, 0)[0]
+    assert (score.valid_rmse, score.epoch) == (fit.best_rmse, fit.best_epoch)
+
+
+def test_refit_trains_on_validation_ratings_too(tiny_pair):
+    best = best_of("i_autorec", tiny_pair)
+    plain_, refitted = (evaluate(best, tiny_pair, 0, 0, refit=refit)[0] for refit in (False, True))
+    assert refitted.refit and refitted.epoch == plain_.epoch
+    assert refitted.test_rmse != plain_.test_rmse
+
+
+def test_scores_are_appended_read_back_and_found_by_key(tmp_path, tiny_pair):
+    path = tmp_path / "scores.jsonl"
+    best = best_of("bias", tiny_pair)
+    first, second = evaluate(best, tiny_pair, 0, 0), evaluate(best, tiny_pair, 1, 1)
+    files.append(path, first)
+    with path.open("a") as file:
+        file.write('{"model": "bias", "pa')  # a crash
+    files.append(path, second)
+    assert files.read(path) == [*first, *second]
+    keys = {score.key for score in files.read(path)}
+    assert len(keys) == 4
+    values = {"train": 90, "split_seed": 1, "run_seed": 1, "refit": False}
+    key = files.run_key(best.data_digest, "bias", best.config, values)
+    assert {score.key[:-1] for score in second} == {key}
+    line = json.dumps({**dataclasses.asdict(first[0]), "extra": 1})
+    path.write_text(line + "\n")
+    with pytest.raises(UserError, match=r"scores.jsonl, line 1: not a score"):
+        files.read(path)
+
+
+def test_the_interval_is_students(tiny_pair):
+    """Of 1, 2, 3: mean 2, sd 1, half width 4.3027 / sqrt 3."""
+    summary = summarise([1.0, 2.0, 3.0])
+    assert (summary.mean, summary.sd) == (2.0, 1.0)
+    assert summary.half_width == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    assert str(summarise([2.0])) == "2.0000"
+    scores = evaluate(best_of("bias", tiny_pair), tiny_pair, 0, 0)
+    assert table(scores).row_count >= 7
+    assert verdict(scores).startswith(("bias beats", "bias loses to"))

@@ -1,0 +1,117 @@
+"""The commands as a user runs them."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+JOBS = Path(__file__).parents[2] / "jobs"
+NAMES = ["prepare", "tune", "evaluate", "benchmark"]
+
+
+def run(name, *options, cwd):
+    return subprocess.run(
+        [sys.executable, str(JOBS / f"{name}.py"), *map(str, options)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_has_an_example(name, tmp_path):
+    ended = run(name, "--help", cwd=tmp_path)
+    assert ended.returncode == 0 and f"python jobs/{name}.py --" in ended.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_import_nothing_heavy(name):
+    code = (
+        f"import sys, jobs.{name}; print(sorted({{'ray', 'torch', 'pandas'}} & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stdout.strip() == "[]"
+    assert importlib.import_module(f"jobs.{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("prepare", [], "give either --pair"),
+        ("prepare", ["--pair", "mine"], "--pair must be one of office_movies"),
+        ("tune", ["--pair", "mine"], "no pair 'mine'"),
+        ("tune", ["--pair", "mine", "--synthetic"], "Table 1"),
+        ("tune", ["--pair", "toys_auto", "--synthetic", "--fix", "x"], "--fix must be KEY=VALUE"),
+        ("tune", ["--pair", "toys_auto", "--synthetic", "--fix", "x=1"], "no hyper-parameter 'x'"),
+        (
+            "tune",
+            ["--pair", "toys_auto", "--synthetic", "--gpus-per-trial", "some"],
+            "--gpus-per-trial must be a number or auto, but got 'some'",
+        ),
+        ("evaluate", ["--pair", "toys_auto", "--synthetic"], "no finished search here"),
+        ("evaluate", ["--pair", "toys_auto", "--model", "svd"], "--model must be one of bias"),
+    ],
+)
+def test_bad_arguments_are_one_line(name, options, words, tmp_path):
+    ended = run(name, *options, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert words in ended.stderr and ended.stderr.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+def test_the_main_job_from_search_to_scores(tmp_path):
+    ended = run("tune", "--pair", "toys_auto", "--smoke-test", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    for words in ("Plan: i_darec on toys_auto-synthetic", "Winner", "the bias baseline", "next:"):
+        assert words in ended.stdout
+    folder = tmp_path / "results" / "toys_auto-synthetic-90" / "i_darec"
+    best = json.loads((folder / "best.json").read_text())
+    assert best["pair"] == "toys_auto-synthetic" and best["stage1_valid_rmse"] is not None
+    assert_curves(folder)
+    options = ["--pair", "toys_auto", "--synthetic", "--seeds", "2"]
+    ended = run("evaluate", *options, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert "2 seeds" in ended.stdout and "bias baseline" in ended.stdout
+    path = tmp_path / "results" / "scores.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["split_seed"], line["cold"], line["searched_split"]) for line in lines] == [
+        (0, "fallback", True),
+        (0, "floor", True),
+        (1, "fallback", False),
+        (1, "floor", False),
+    ]
+    assert lines[0]["valid_rmse"] == pytest.approx(best["valid_rmse"], abs=1e-6)
+    before = path.read_text()
+    assert run("evaluate", *options, cwd=tmp_path).returncode == 0
+    assert path.read_text() == before, "a score is measured once"
+
+
+def assert_curves(folder):
+    """TensorBoard finds the loss parts, domain accuracy, RMSE of both stages and the HParams."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    wanted = {
+        "tune": {
+            "loss_rating_source",
+            "loss_rating_target",
+            "loss_domain",
+            "loss_regulariser",
+            "domain_accuracy",
+            "valid_rmse",
+            "stage1_valid_rmse",
+            "best_valid_rmse",
+        },
+        "stage1_target/tune": {"loss_rating_target", "loss_regulariser", "valid_rmse"},
+        "stage1_source/tune": {"valid_rmse"},
+    }
+    for study, tags in wanted.items():
+        events = sorted((folder / study).glob("*/events.out.tfevents.*"))
+        assert len(events) == 2
+        for path in events:
+            seen = EventAccumulator(str(path)).Reload()
+            assert {f"ray/tune/{tag}" for tag in tags} <= set(seen.Tags()["scalars"])
+            assert "_hparams_/session_start_info" in seen.summary_metadata

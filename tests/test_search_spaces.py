@@ -1,0 +1,67 @@
+import pytest
+from optuna.distributions import CategoricalDistribution
+
+from darec.core.config import field_names, parse
+from darec.models import MODELS
+from darec.paper import RANGES
+from darec.tuning.names import flatten, nest
+from darec.tuning.plan import middle
+from darec.tuning.stages import SearchSpace
+from search_spaces import JOINT, SPACES, value
+
+ALL = [*SPACES.items(), *((f"{name} joint", space) for name, space in JOINT.items())]
+
+
+@pytest.mark.parametrize(("name", "space"), ALL, ids=lambda part: part if type(part) is str else "")
+def test_printed_bounds_are_the_papers(name, space):
+    printed = {key.split("/")[-1]: key for key in space.space if key.split("/")[-1] in RANGES}
+    for name_, key in printed.items():
+        distribution = space.space[key]
+        assert (distribution.low, distribution.high) == RANGES[name_]
+        assert distribution.log or name_ in ("hidden", "extractor")
+    if "darec" in name:
+        assert printed.keys() >= {"extractor", "beta", "mu", "lambda_"}
+    if "autorec" in name or "joint" in name:
+        assert printed.keys() >= {"hidden", "alpha"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_a_space_of_its_configs_fields(name):
+    space = SPACES[name]
+    fields = set(field_names(MODELS[name].config))
+    assert set(space.space) | set(space.fixed) <= fields
+    assert not set(space.space) & set(space.fixed)
+    for config in corners(space):
+        if MODELS[name].stage1:
+            config["autorec"] = {"axis": MODELS[name].axis}
+        parse(MODELS[name].config, nest({**config, **space.fixed}))
+
+
+@pytest.mark.parametrize("name", JOINT)
+def test_joint_spaces_cover_both_stages(name):
+    space = JOINT[name]
+    config = parse(MODELS[name].config, middle(SearchSpace(space.space, space.fixed)))
+    assert config.autorec.axis == MODELS[name].axis and config.source is config.autorec
+
+
+def corners(space):
+    """Return the lowest and the highest value of every hyper-parameter."""
+    for end in ("low", "high"):
+        yield {
+            name: d.choices[0 if end == "low" else -1]
+            if isinstance(d, CategoricalDistribution)
+            else getattr(d, end)
+            for name, d in space.space.items()
+        }
+
+
+def test_fixing_moves_a_hyper_parameter_out_of_the_search():
+    space = SPACES["i_autorec"].fix({"center": value("none"), "hidden": value("300")})
+    assert "center" not in space.space and space.fixed["center"] == "none"
+    assert space.fixed["hidden"] == 300 and SPACES["i_autorec"].has("hidden")
+
+
+def test_names_nest_and_flatten():
+    nested = {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
+    assert flatten(nested) == {"a/b": 1, "a/c/d": 2, "e": 3}
+    assert nest({"a/b": 1, "a": {"c/d": 2}, "e": 3}) == nested

@@ -1,0 +1,235 @@
+"""Studies on two local workers, and a killed driver that resumes."""
+
+import csv
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
+from safetensors.torch import load_file
+
+from darec.core.config import parse
+from darec.core.fit import Fit
+from darec.core.recommender import Run
+from darec.data.split import SearchData, split
+from darec.errors import UserError
+from darec.models import MODELS
+from darec.models.best import load_best
+from darec.seeds import derive
+from darec.tuning.resources import gpu_share, slots
+from darec.tuning.results import at_edge
+from darec.tuning.search import SAMPLERS, SCHEDULERS, run_study
+from darec.tuning.stages import Budget, Request, SearchSpace, run_search
+from darec.tuning.state import SafeOptunaSearch
+from darec.tuning.trainable import METRIC
+from search_spaces import SPACES
+
+ROOT = Path(__file__).parents[2]
+
+
+def request_for(model, pair, folder):
+    """Return a small search of a model: six trials, two per stage-1 study."""
+    stage1 = MODELS[model].stage1
+    autorec = SPACES[stage1 or model].fix({"hidden": 20})
+    spaces = [SearchSpace(s.space, s.fixed) for s in (SPACES[model], autorec)]
+    return Request(
+        model=model,
+        pair=pair.name,
+        train=90,
+        seed=0,
+        data=split(pair).search,
+        data_digest=pair.digest,
+        space=spaces[0] if stage1 else spaces[1],
+        stage1=spaces[1] if stage1 else None,
+        budget=Budget(6, 2, 4, None),
+        folder=folder,
+        storage=str(folder),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["i_autorec", "u_darec"])
+def test_the_winner_is_the_lowest_row_with_the_weights_of_that_row(
+    model, tiny_pair, settings, tmp_path
+):
+    request = request_for(model, tiny_pair, tmp_path / "study")
+    best = run_search(request, settings, ["test"], resume=False, report=print)
+    folder = request.folder
+    assert best == load_best(folder)
+    rows = pd.concat(
+        pd.read_csv(path, usecols=["valid_rmse"]) for path in folder.glob("tune/*/progress.csv")
+    )
+    assert best.valid_rmse == pytest.approx(rows["valid_rmse"].min(), abs=1e-12)
+    config = parse(MODELS[model].config, best.config)
+    run = Run(derive(0, "run"))
+    fit = Fit(MODELS[model].build(config, request.data.training, run), request.data)
+    fit.model.load_weights(load_file(folder / "best.safetensors"))
+    assert fit.validate() == pytest.approx(best.valid_rmse, abs=1e-6)
+    with (folder / "trials.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 6 and float(table[0]["best_valid_rmse"]) == best.valid_rmse
+    study = json.loads((folder / "study.json").read_text())
+    assert study["data_digest"] == tiny_pair.digest and study["revision"]
+    assert not list(folder.rglob("checkpoint_*"))
+    if model == "u_darec":
+        target, source = load_best(folder / "stage1_target"), load_best(folder / "stage1_source")
+        assert best.config["autorec"] == {**target.config, "epochs": target.epoch}
+        assert best.config["autorec_source"] == {**source.config, "epochs": source.epoch}
+        assert best.stage1_valid_rmse == pytest.approx(target.valid_rmse, abs=1e-6)
+    with pytest.raises(UserError, match="holds a study already"):
+        run_search(request, settings, ["test"], resume=False, report=print)
+    assert run_search(request, settings, ["test"], resume=True, report=print) == best
+    other = replace(request, budget=Budget(7, 2, 4, None))
+    with pytest.raises(UserError, match="--resume needs the same budget"):
+        run_search(other, settings, ["test"], resume=True, report=print)
+
+
+@pytest.mark.slow
+def test_one_seed_is_one_search(study, settings, tmp_path):
+    alone = replace(settings, slots=replace(settings.slots, concurrent=1))
+    results = []
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        rows = run_study(replace(study, folder=folder, storage=str(folder)), alone, resume=False)
+        results.append([(row.best_valid_rmse, row.config) for row in rows])
+    assert results[0] == results[1]
+
+
+@pytest.mark.slow
+def test_a_study_whose_trials_all_diverge_says_why(study, settings):
+    target = study.data.training.target
+    poisoned = target.take(np.arange(len(target)))
+    poisoned.values[0] = np.nan  # after the checks at birth
+    training = replace(study.data.training, target=poisoned)
+    hopeless = replace(study, data=replace(study.data, training=training), trials=2)
+    with pytest.raises(
+        UserError,
+        match=r"no trial has a finite validation RMSE: diverged: loss.* is nan in epoch 1",
+    ):
+        run_study(hopeless, settings, resume=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", sorted(set(SCHEDULERS) - {"asha"}))
+def test_every_scheduler_runs(study, settings, scheduler):
+    rows = run_study(study, replace(settings, scheduler=scheduler, sampler="random"), resume=False)
+    assert len(rows) == study.trials and rows[0].best_epoch >= 1
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_draws_within_the_space(sampler):
+    space = dict(SPACES["i_darec"].space)
+    search = SafeOptunaSearch(space=space, metric=METRIC, mode="min", sampler=SAMPLERS[sampler](0))
+    drawn = [search.suggest(f"t{k}") for k in range(3)]
+    assert all(d.keys() == space.keys() for d in drawn) and drawn[0] != drawn[1]
+
+
+def test_optuna_hears_no_metric_that_is_not_finite():
+    space = {"x": FloatDistribution(0, 1)}
+    search = SafeOptunaSearch(space=space, metric=METRIC, mode="min", sampler=SAMPLERS["random"](0))
+    search.suggest("good"), search.suggest("bad")
+    row = {"training_iteration": 1}
+    search.on_trial_result("bad", {METRIC: float("nan"), **row})
+    search.on_trial_complete("bad", {METRIC: float("nan"), **row})
+    search.on_trial_complete("bad", {METRIC: 1.0, **row})
+    search.on_trial_complete("good", {METRIC: 1.0, **row})
+    states = [trial.state for trial in search._ot_study.trials]
+    assert states == [TrialState.COMPLETE, TrialState.FAIL]
+
+
+def test_edges_are_named():
+    space = dict(SPACES["i_darec"].space)
+    config = {"extractor": 50, "beta": 0.01, "mu": 1e4, "lambda_": 1.0, "learning_rate": 0.00010001}
+    assert at_edge(space, config) == ["extractor", "mu", "learning_rate"]
+
+
+def test_a_trial_takes_the_share_of_a_gpu_that_its_memory_needs():
+    gib = 2**30
+    assert gpu_share(trial_bytes=gib, gpu_bytes=16 * gib) == 8
+    assert gpu_share(trial_bytes=5 * gib, gpu_bytes=16 * gib) == 3
+    assert gpu_share(trial_bytes=40 * gib, gpu_bytes=16 * gib) == 1
+
+
+def test_a_trial_that_never_fits_is_refused_at_once(cluster):
+    with pytest.raises(UserError, match=r"--gpus-per-trial must fit on one node .* but got 1"):
+        slots(1.0, 1.0, 4, 0, may_grow=False)
+    with pytest.raises(UserError, match=r"--cpus-per-trial must fit .*has 2.* but got 64"):
+        slots(64.0, None, 4, 0, may_grow=False)
+    assert slots(1.0, None, 9, 0, may_grow=False).concurrent == 2
+    assert slots(1.0, 1.0, 9, 0, may_grow=True).concurrent == 2
+
+
+def test_the_payload_of_a_trial_holds_no_test_rating(tiny_pair):
+    parts = split(tiny_pair)
+    sent = pickle.loads(pickle.dumps(parts.search))
+    assert type(sent) is SearchData
+    seen = sum(len(part) for part in (sent.training.target, sent.valid))
+    assert seen == len(tiny_pair.target) - len(parts.test)
+
+
+RESUME = """
+import json, sys
+from pathlib import Path
+from darec.data.split import split
+from darec.data.store import obtain
+from darec.tuning import resources
+from darec.tuning.resources import Slots
+from darec.tuning.search import Settings, Study, _state, _tuner
+from darec.tuning.tasks import ClusterCache
+from search_spaces import SPACES
+resources.connect(None)
+folder, data = Path(sys.argv[1]), split(obtain("toys_auto", Path("data"), True)).search
+space = SPACES["i_autorec"].fix({"hidden": 1500})
+study = Study("i_autorec", data, dict(space.space), dict(space.fixed), 10, folder, str(folder))
+settings = Settings("tpe", "asha", 9, Slots(1.0, 0.0, 2), 0, ClusterCache())
+tuner = _tuner(study, settings, resume=True)
+grid = tuner.fit()
+state = _state(tuner)
+rungs = {at: len(seen) for at, seen in state.scheduler._brackets[0]._rungs}
+search = tuner._local_tuner._tune_config.search_alg
+search = getattr(search, "searcher", search)
+states = [trial.state.name for trial in search._ot_study.trials]
+epochs = [result.metrics["training_iteration"] for result in grid]
+print("RESUMED", json.dumps([len(grid), rungs, states, epochs]))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_driver_resumes_with_rungs_and_study_complete(tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, str(ROOT / "jobs" / "tune.py"), "--pair", "toys_auto", "--synthetic"]
+    command += ["--model", "i_autorec", "--trials", "10", "--max-epochs", "9", "--out", str(out)]
+    environment = {**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "1", "PYTHONPATH": str(ROOT)}
+    log = (tmp_path / "log").open("w")
+    driver = subprocess.Popen(
+        [*command, "--fix", "hidden=1500"], env=environment, stdout=log, stderr=log
+    )
+    folder = out / "toys_auto-synthetic-90" / "i_autorec"
+    try:
+        deadline = time.monotonic() + 120
+        while len(list(folder.glob("tune/*/progress.csv"))) < 4:
+            assert driver.poll() is None and time.monotonic() < deadline, log.name
+            time.sleep(0.2)
+    finally:
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    assert not (folder / "best.json").exists()
+    ended = subprocess.run(
+        [sys.executable, "-c", RESUME, str(folder)], env=environment, capture_output=True, text=True
+    )
+    line = next((row for row in ended.stdout.splitlines() if row.startswith("RESUMED")), None)
+    assert line, ended.stderr[-2000:]
+    n_trials, rungs, states, epochs = json.loads(line.removeprefix("RESUMED "))
+    assert n_trials == 10 and len(states) == 10 and set(states) == {"COMPLETE"}
+    assert rungs["1"] == 10, rungs
+    assert rungs["3"] == sum(epoch >= 3 for epoch in epochs), (rungs, epochs)

@@ -1,0 +1,51 @@
+import time
+
+import pytest
+import ray
+import torch
+
+from darec.tuning import tasks
+from darec.tuning.tasks import ClusterCache
+
+
+@ray.remote(num_cpus=0)
+def ask(cache, key):
+    """Ask for a key whose value takes a moment to compute."""
+
+    def compute():
+        time.sleep(0.5)
+        return {"w": torch.full((3,), 7.0)}
+
+    return cache.get(key, compute)["w"].sum().item()
+
+
+@pytest.mark.slow
+def test_a_key_asked_for_by_many_at_once_is_computed_once(cluster):
+    cache = ClusterCache()
+    assert ray.get([ask.remote(cache, "k") for _ in range(4)]) == [21.0] * 4
+    assert ray.get(cache.store.computed.remote()) == 1
+    assert ray.get(ask.remote(cache, "other")) == 21.0
+    assert ray.get(cache.store.computed.remote()) == 2
+
+
+def test_a_claim_that_is_not_renewed_goes_to_the_next(monkeypatch):
+    monkeypatch.setattr(tasks, "LEASE_S", 0.05)
+    store = tasks.CacheStore()
+    assert store.claim("k")[0] == "yours"
+    assert store.claim("k")[0] == "wait"
+    time.sleep(0.06)
+    assert store.claim("k")[0] == "yours"
+    store.release("k")
+    assert store.claim("k")[0] == "yours"
+
+
+@pytest.mark.slow
+def test_a_failed_computation_frees_the_key(cluster):
+    cache = ClusterCache()
+
+    def fail():
+        raise ValueError("no luck")
+
+    with pytest.raises(ValueError, match="no luck"):
+        cache.get("k", fail)
+    assert cache.get("k", lambda: {"w": torch.ones(2)})["w"].tolist() == [1.0, 1.0]

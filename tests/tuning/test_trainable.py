@@ -1,0 +1,90 @@
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from darec.core.recommender import DivergedError, MemoryCache
+from darec.data.split import split
+from darec.tuning.trainable import METRIC, WORST_RMSE, RecommenderTrainable
+
+CONFIG = {"axis": "item", "hidden": 10, "alpha": 0.01, "center": "mean", "batch_size": 16}
+DAREC = {
+    "autorec/axis": "user",
+    "autorec/hidden": 10,
+    "autorec/epochs": 2,
+    "extractor": 8,
+    "heads": "both",
+}
+
+
+class Local(RecommenderTrainable):
+    """The trainable without Tune around it."""
+
+    def __init__(self, config, **parameters):
+        self._parameters = parameters
+        self.config = config
+        self.setup(config, **parameters)
+
+    @property
+    def trial_resources(self):
+        return SimpleNamespace(required_resources={"CPU": 1.0})
+
+    def setup(self, config, **parameters):
+        super().setup(config, **(parameters or self._parameters))
+
+
+def local(config, data, model="i_autorec"):
+    return Local(config, model=model, data=data, seed=0, cache=MemoryCache())
+
+
+@pytest.fixture(scope="module")
+def data(tiny_pair):
+    return split(tiny_pair).search
+
+
+def test_a_reused_actor_equals_a_fresh_one(data):
+    other = {**CONFIG, "hidden": 7, "center": "bias"}
+    reused = local(other, data)
+    reused.step()
+    assert reused.reset_config(CONFIG)
+    fresh = local(CONFIG, data)
+    assert [reused.step() for _ in range(3)] == [fresh.step() for _ in range(3)]
+
+
+def test_a_checkpoint_continues_and_carries_the_best_epochs_weights(data, tmp_path):
+    straight, half = local(CONFIG, data), local(CONFIG, data)
+    rows = [straight.step() for _ in range(4)]
+    assert [half.step() for _ in range(2)] == rows[:2]
+    half.save_checkpoint(str(tmp_path))
+    resumed = local(CONFIG, data)
+    resumed.load_checkpoint(str(tmp_path))
+    assert [resumed.step() for _ in range(2)] == rows[2:]
+
+
+def test_a_diverged_trial_ends_in_one_step_with_its_reason(data):
+    trial = local({**CONFIG, "learning_rate": 10.0, "alpha": 1e6}, data)
+    trial._fit.model.weights()["decoder_bias_M"].fill_(math.nan)
+    row = trial.step()
+    assert row["done"] and "nan" in row["reason"]
+    assert row["valid_rmse"] == row[METRIC] == WORST_RMSE and row["best_epoch"] == 0
+
+
+def test_a_diverged_stage_1_ends_in_one_step_with_its_reason(data, tmp_path, monkeypatch):
+    def diverge(*args):
+        raise DivergedError("stage 1: loss is nan in epoch 1")
+
+    monkeypatch.setattr("darec.models.darec.pretrain", diverge)
+    trial = local(DAREC, data, "u_darec")
+    trial.save_checkpoint(str(tmp_path))
+    trial.load_checkpoint(str(tmp_path))
+    row = trial.step()
+    assert row["done"] and row["reason"].startswith("stage 1") and math.isfinite(row[METRIC])
+
+
+def test_stage_1s_own_score_stands_beside_darecs(data):
+    row = local(DAREC, data, "u_darec").step()
+    assert 0.5 < row["stage1_valid_rmse"] < 2.0
+    parts = {"loss_rating_source", "loss_rating_target", "loss_domain", "loss_regulariser"}
+    assert parts | {"domain_accuracy", "valid_rmse", "grad_norm_domain"} <= row.keys()
+    assert all(np.isfinite(value) for name, value in row.items() if name != "reason")
