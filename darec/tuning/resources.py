@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import optuna
 import ray
 from optuna.distributions import BaseDistribution
 
@@ -28,6 +29,7 @@ class Slots:
 
 def connect(address: str | None) -> None:
     """Join a cluster, or start Ray on this machine; raises `UserError` when it cannot be joined."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         ray.init(address="local", include_dashboard=False, **quiet)

@@ -167,6 +167,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
         max_progress_rows=8,
         max_column_length=12,
         sort_by_metric=True,
+        print_intermediate_tables=True,
     )
     return tune.Tuner(
         trainable,
