@@ -2,15 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from darec.errors import UserError
 from jobs.common import Data, Pair, Seed, Synthetic, console, main
-
-if TYPE_CHECKING:
-    from darec.tuning.stages import SearchSpace
 
 ModelName = Literal["i_darec", "u_darec", "u_autorec", "i_autorec", "bias"]
 
@@ -64,20 +61,27 @@ def tune(
     """
     from darec.data.split import split
     from darec.data.store import obtain
+    from darec.models import MODELS
     from darec.tuning import mirror, resources
-    from darec.tuning.plan import estimate
+    from darec.tuning.plan import describe
     from darec.tuning.search import Settings, shutdown
-    from darec.tuning.stages import Budget, Request, bias_rmse, run_search
+    from darec.tuning.stages import Budget, Request, run_search
     from darec.tuning.tasks import ClusterCache
+    from search_spaces import narrowed
 
     synthetic = synthetic or smoke_test
+    if stages == "joint" and MODELS[model].stage1 is None:
+        raise UserError(f"--stages joint needs a two-stage model, but {model} has one stage")
     if smoke_test:
         trials, stage1_trials, max_epochs = 2, 2, 2
     gpus = None if gpus_per_trial == "auto" else _number("--gpus-per-trial", gpus_per_trial)
     prepared = obtain(pair, data, synthetic, console.print)
     percent: Literal[90, 80] = 90 if train == "90" else 80
     search_data = split(prepared, percent, seed).search
-    space, stage1 = _spaces(model, joint=stages == "joint", fix=fix or [])
+    try:
+        space, stage1 = narrowed(model, MODELS[model].stage1, stages == "joint", fix or [])
+    except ValueError as error:
+        raise UserError(f"--fix: {error}") from error
     budget = Budget(trials, stage1_trials or max(1, trials // 3), max_epochs, time_budget)
     study = f"{prepared.name}-{train}/{model}"
     folder = mirror.working_folder(out) / study
@@ -89,28 +93,6 @@ def tune(
     try:
         need = resources.trial_bytes(space.space, space.fixed, search_data.training)
         share = resources.slots(cpus_per_trial, gpus, trials, need, may_grow=address is not None)
-        cost = estimate(model, search_data, space, stage1, budget, scheduler, share)
-        training = search_data.training
-        stage1_plan = f", after 2 x {budget.stage1_trials} of stage 1" if stage1 else ""
-        console.print(
-            f"[bold]Plan[/bold]: {model} on {prepared.name}, {train} % training, seed {seed}\n"
-            f"  data       {training.source.n_users} users; training ratings: source "
-            f"{len(training.source)} on {training.source.n_items} items, target "
-            f"{len(training.target)} on {training.target.n_items}; "
-            f"validation {len(search_data.valid)}\n"
-            f"  bias       validation RMSE {bias_rmse(search_data):.4f} (cold=fallback), "
-            "to be beaten\n"
-            f"  search     {trials} trials{stage1_plan}, <= {max_epochs} epochs each; {sampler}, "
-            f"{scheduler}, {len(space.space)} hyper-parameters\n"
-            f"  resources  {share.concurrent} trials at once, each {share.cpus:g} CPU, "
-            f"{share.gpus:g} GPU\n"
-            f"  time       about {_minutes(cost.expected)}, at most {_minutes(cost.greatest)}\n"
-            f"  files      {storage}",
-            highlight=False,
-            soft_wrap=True,
-        )
-        if sampler == "tpe" and share.concurrent > max(2, trials // 4):
-            console.print("  note       so many trials at once leave TPE little to learn from")
         request = Request(
             model=model,
             pair=prepared.name,
@@ -125,6 +107,8 @@ def tune(
             storage=storage,
         )
         settings = Settings(sampler, scheduler, max_epochs, share, seed, ClusterCache())
+        plan = "\n".join(describe(request, settings))
+        console.print(f"[bold]Plan[/bold]: {plan}", highlight=False, soft_wrap=True)
         best = run_search(request, settings, sys.argv, resume, console.print)
     except KeyboardInterrupt:
         command = " ".join(word for word in sys.argv if word != "--resume")
@@ -159,38 +143,6 @@ def tune(
     )
 
 
-def _spaces(
-    model: ModelName, joint: bool, fix: list[str]
-) -> "tuple[SearchSpace, SearchSpace | None]":
-    """Return the model's space and stage 1's, narrowed by ``--fix``."""
-    from darec.models import MODELS
-    from darec.tuning.stages import SearchSpace
-    from search_spaces import JOINT, SPACES, value
-
-    stage1_model = MODELS[model].stage1
-    if joint and stage1_model is None:
-        raise UserError(f"--stages joint needs a two-stage model, but {model} has one stage")
-    space = JOINT[model] if joint else SPACES[model]
-    stage1 = None if joint or stage1_model is None else SPACES[stage1_model]
-    for text in fix:
-        key, equals, word = text.partition("=")
-        inner = key.removeprefix("autorec/")
-        if not equals:
-            raise UserError(f"--fix must be KEY=VALUE, but got {text!r}")
-        if space.has(key):
-            space = space.fix({key: value(word)})
-        elif joint and space.has(f"autorec/{inner}"):
-            space = space.fix({f"autorec/{inner}": value(word)})
-        elif stage1 is not None and stage1.has(inner):
-            stage1 = stage1.fix({inner: value(word)})
-        else:
-            known = ", ".join([*space.space, *(f"autorec/{n}" for n in (stage1 or space).space)])
-            raise UserError(f"--fix: {model} has no hyper-parameter {key!r}; it has: {known}")
-    return SearchSpace(space.space, space.fixed), (
-        None if stage1 is None else SearchSpace(stage1.space, stage1.fixed)
-    )
-
-
 def _warn_edges(folder: Path) -> None:
     import csv
 
@@ -205,10 +157,6 @@ def _number(option: str, text: str) -> float:
         return float(text)
     except ValueError as error:
         raise UserError(f"{option} must be a number or auto, but got {text!r}") from error
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 if __name__ == "__main__":

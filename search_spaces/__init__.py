@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from optuna.distributions import BaseDistribution
 
@@ -21,10 +21,10 @@ class Space:
         """Whether the name is searched or fixed here."""
         return name in self.space or name in self.fixed
 
-    def fix(self, values: Mapping[str, Any]) -> "Space":
+    def fix(self, values: Mapping[str, Any]) -> Self:
         """Return the space with these hyper-parameters held fixed."""
         space = {name: kept for name, kept in self.space.items() if name not in values}
-        return Space(space, {**self.fixed, **values})
+        return replace(self, space=space, fixed={**self.fixed, **values})
 
 
 def value(text: str) -> Any:
@@ -47,3 +47,31 @@ JOINT = {
     "u_darec": Space(darec.joint(darec.USER_SPACE), {"autorec/axis": "user"}),
     "i_darec": Space(darec.joint(darec.SPACE), {"autorec/axis": "item", **darec.FIXED_ITEM}),
 }
+
+
+def narrowed(
+    model: str, stage1_model: str | None, joint: bool, fix: list[str]
+) -> tuple[Space, Space | None]:
+    """Return a model's space and its stage 1's, with ``KEY=VALUE`` hyper-parameters held fixed.
+
+    A bare key is the model's own, else stage 1's; ``autorec/KEY`` is stage 1's. With ``joint``
+    there is one space. Raises ``ValueError`` for a malformed or unknown key.
+    """
+    space = JOINT[model] if joint else SPACES[model]
+    stage1 = None if joint or stage1_model is None else SPACES[stage1_model]
+    for text in fix:
+        key, equals, word = text.partition("=")
+        inner = key.removeprefix("autorec/")
+        if not equals:
+            raise ValueError(f"must be KEY=VALUE, but got {text!r}")
+        if space.has(key):
+            space = space.fix({key: value(word)})
+        elif space.has(f"autorec/{inner}"):
+            space = space.fix({f"autorec/{inner}": value(word)})
+        elif stage1 is not None and stage1.has(inner):
+            stage1 = stage1.fix({inner: value(word)})
+        else:
+            stage1_names = [f"autorec/{name}" for name in stage1.space] if stage1 else []
+            known = ", ".join([*space.space, *stage1_names])
+            raise ValueError(f"{model} has no hyper-parameter {key!r}; it has: {known}")
+    return space, stage1

@@ -6,7 +6,6 @@ from darec.models import MODELS
 from darec.paper import RANGES
 from darec.tuning.names import flatten, nest
 from darec.tuning.plan import middle
-from darec.tuning.stages import SearchSpace
 from search_spaces import JOINT, SPACES, value
 
 ALL = [*SPACES.items(), *((f"{name} joint", space) for name, space in JOINT.items())]
@@ -40,7 +39,7 @@ def test_every_model_has_a_space_of_its_configs_fields(name):
 @pytest.mark.parametrize("name", JOINT)
 def test_joint_spaces_cover_both_stages(name):
     space = JOINT[name]
-    config = parse(MODELS[name].config, middle(SearchSpace(space.space, space.fixed)))
+    config = parse(MODELS[name].config, middle(space))
     assert config.autorec.axis == MODELS[name].axis and config.source is config.autorec
 
 

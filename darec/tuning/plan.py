@@ -13,8 +13,8 @@ from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.models import MODELS
 from darec.tuning.names import nest
-from darec.tuning.resources import Slots
-from darec.tuning.stages import Budget, SearchSpace
+from darec.tuning.search import Settings
+from darec.tuning.stages import Request, SearchSpace, bias_rmse
 
 EPOCH_SHARE = {"asha": 1 / 3, "hyperband": 1.0, "median": 1 / 2, "none": 1.0}
 """Share of the epoch budget that a scheduler's trials use on average; seen, not guaranteed."""
@@ -30,34 +30,48 @@ class Estimate:
     greatest: float
 
 
+def describe(request: Request, settings: Settings) -> list[str]:
+    """Return the plan as lines: data, what is to be beaten, budget, resources, time, files."""
+    data, budget, slots = request.data, request.budget, settings.slots
+    source, target = data.training.source, data.training.target
+    cost = estimate(request, settings)
+    stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
+    lines = [
+        f"{request.model} on {request.pair}, {request.train} % training, seed {request.seed}",
+        f"  data       {source.n_users} users; training ratings: source {len(source)} on "
+        f"{source.n_items} items, target {len(target)} on {target.n_items}; "
+        f"validation {len(data.valid)}",
+        f"  bias       validation RMSE {bias_rmse(data):.4f} (cold=fallback), to be beaten",
+        f"  search     {budget.trials} trials{stage1}, <= {budget.max_epochs} epochs each; "
+        f"{settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters",
+        f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
+        f"{slots.gpus:g} GPU",
+        f"  time       about {_duration(cost.expected)}, at most {_duration(cost.greatest)}",
+        f"  files      {request.storage}",
+    ]
+    if settings.sampler == "tpe" and slots.concurrent > max(2, budget.trials // 4):
+        lines.append("  note       so many trials at once leave TPE little to learn from")
+    return lines
+
+
 def middle(space: SearchSpace) -> dict[str, Any]:
     """Return the (geometric) middle of every range, and the last choice of every category."""
     flat = {name: _middle(distribution) for name, distribution in space.space.items()}
     return nest({**flat, **space.fixed})
 
 
-def estimate(
-    model: str,
-    data: SearchData,
-    space: SearchSpace,
-    stage1: SearchSpace | None,
-    budget: Budget,
-    scheduler: str,
-    slots: Slots,
-) -> Estimate:
+def estimate(request: Request, settings: Settings) -> Estimate:
     """Time an epoch of each study's middling trial; `UserError` if its config breaks a rule."""
-    cost = budget.trials, _epoch_seconds(model, data, space, stage1)
-    studies = [cost]
-    if stage1 is not None:
-        name = MODELS[model].stage1
-        assert name is not None
-        seconds = _epoch_seconds(name, data, stage1, None)
-        studies += [(budget.stage1_trials, seconds)] * 2
-    greatest = sum(trials * budget.max_epochs * s / slots.concurrent for trials, s in studies)
+    budget, name, data = request.budget, MODELS[request.model].stage1, request.data
+    studies = [(budget.trials, _epoch_seconds(request.model, data, request.space, request.stage1))]
+    if request.stage1 is not None and name is not None:
+        studies += [(budget.stage1_trials, _epoch_seconds(name, data, request.stage1, None))] * 2
+    epochs, concurrent = budget.max_epochs, settings.slots.concurrent
+    greatest = sum(trials * epochs * seconds / concurrent for trials, seconds in studies)
     start = PER_STUDY_S * len(studies)
-    found = Estimate(start + greatest * EPOCH_SHARE[scheduler], start + greatest)
     limit = budget.time_budget or math.inf
-    return Estimate(min(limit, found.expected), min(limit, found.greatest))
+    expected = start + greatest * EPOCH_SHARE[settings.scheduler]
+    return Estimate(min(limit, expected), min(limit, start + greatest))
 
 
 def _middle(distribution: BaseDistribution) -> Any:
@@ -85,3 +99,7 @@ def _epoch_seconds(
     begin = time.perf_counter()
     built.train_epoch()
     return time.perf_counter() - begin
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

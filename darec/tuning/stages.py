@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 from optuna.distributions import BaseDistribution, distribution_to_json
 
@@ -35,12 +35,19 @@ class Budget:
     """Seconds for all studies together."""
 
 
-@dataclass(frozen=True)
-class SearchSpace:
-    """What is drawn and what is held fixed, under flat names."""
+class SearchSpace(Protocol):
+    """What is drawn and what is held fixed, under flat names (`search_spaces.Space`)."""
 
-    space: Mapping[str, BaseDistribution]
-    fixed: Mapping[str, Any]
+    @property
+    def space(self) -> Mapping[str, BaseDistribution]:
+        """The distributions drawn from."""
+
+    @property
+    def fixed(self) -> Mapping[str, Any]:
+        """The values held fixed."""
+
+    def fix(self, values: Mapping[str, Any]) -> Self:
+        """Return the space with these hyper-parameters held fixed."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,7 @@ def run_search(
         report("Stage 1 of 2: AutoRec on the target")
         target = _stage1(request, settings, template, request.stage1, "target", resume)
         report(f"Stage 1 of 2: AutoRec on the source, hidden {target['hidden']} as in the target")
-        shared = {name: target[name] for name in ("hidden", "center")}
-        space = {k: v for k, v in request.stage1.space.items() if k not in shared}
-        narrowed = SearchSpace(space, {**request.stage1.fixed, **shared})
+        narrowed = request.stage1.fix({name: target[name] for name in ("hidden", "center")})
         source = _stage1(request, settings, template, narrowed, "source", resume)
         fixed |= {"autorec": target, "autorec_source": source}
         report("Stage 2 of 2: DARec on both frozen winners")

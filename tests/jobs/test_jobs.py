@@ -44,7 +44,7 @@ def test_commands_import_nothing_heavy(name):
         ("prepare", ["--pair", "mine"], "--pair must be one of office_movies"),
         ("tune", ["--pair", "mine"], "no pair 'mine'"),
         ("tune", ["--pair", "mine", "--synthetic"], "Table 1"),
-        ("tune", ["--pair", "toys_auto", "--synthetic", "--fix", "x"], "--fix must be KEY=VALUE"),
+        ("tune", ["--pair", "toys_auto", "--synthetic", "--fix", "x"], "--fix: must be KEY=VALUE"),
         ("tune", ["--pair", "toys_auto", "--synthetic", "--fix", "x=1"], "no hyper-parameter 'x'"),
         (
             "tune",

@@ -29,7 +29,7 @@ from darec.seeds import derive
 from darec.tuning.resources import gpu_share, slots
 from darec.tuning.results import at_edge
 from darec.tuning.search import SAMPLERS, SCHEDULERS, run_study
-from darec.tuning.stages import Budget, Request, SearchSpace, run_search
+from darec.tuning.stages import Budget, Request, run_search
 from darec.tuning.state import SafeOptunaSearch
 from darec.tuning.trainable import METRIC
 from search_spaces import SPACES
@@ -41,7 +41,6 @@ def request_for(model, pair, folder):
     """Return a small search of a model: six trials, two per stage-1 study."""
     stage1 = MODELS[model].stage1
     autorec = SPACES[stage1 or model].fix({"hidden": 20})
-    spaces = [SearchSpace(s.space, s.fixed) for s in (SPACES[model], autorec)]
     return Request(
         model=model,
         pair=pair.name,
@@ -49,8 +48,8 @@ def request_for(model, pair, folder):
         seed=0,
         data=split(pair).search,
         data_digest=pair.digest,
-        space=spaces[0] if stage1 else spaces[1],
-        stage1=spaces[1] if stage1 else None,
+        space=SPACES[model] if stage1 else autorec,
+        stage1=autorec if stage1 else None,
         budget=Budget(6, 2, 4, None),
         folder=folder,
         storage=str(folder),
