@@ -132,6 +132,8 @@ def tune(
     for name, chosen in best.config.items():
         console.print(f"  {name:15} {chosen}", highlight=False, soft_wrap=True)
     _warn_edges(folder)
+    if best.epoch == best.max_epochs:
+        console.print("  warning: its best epoch is its last; more --max-epochs may be better")
     flag = " --synthetic" if synthetic else ""
     console.print(
         f"files: {storage}\n"

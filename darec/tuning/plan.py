@@ -16,7 +16,7 @@ from darec.tuning.names import nest
 from darec.tuning.search import Settings
 from darec.tuning.stages import Request, SearchSpace, bias_rmse
 
-EPOCH_SHARE = {"asha": 1 / 3, "hyperband": 1.0, "median": 1 / 2, "none": 1.0}
+EPOCH_SHARE = {"asha": 1 / 4, "hyperband": 1.0, "median": 1 / 2, "none": 1.0}
 """Share of the epoch budget that a scheduler's trials use on average; seen, not guaranteed."""
 PER_STUDY_S = 6.0
 """Start and end of a study: actors, snapshots."""

@@ -115,3 +115,18 @@ def assert_curves(folder):
             seen = EventAccumulator(str(path)).Reload()
             assert {f"ray/tune/{tag}" for tag in tags} <= set(seen.Tags()["scalars"])
             assert "_hparams_/session_start_info" in seen.summary_metadata
+
+
+def test_prepare_own_files_and_use_them_by_name(tmp_path):
+    rows = [(f"u{u}", f"{{}}{i}", 1 + (u + i) % 5) for u in range(8) for i in range(6)]
+    for domain in ("source", "target"):
+        lines = [f"{u},{item.format(domain)},{r}" for u, item, r in rows]
+        (tmp_path / f"{domain}.csv").write_text("\n".join(["user,item,rating", *lines]) + "\n")
+    files = ["--source", "source.csv", "--target", "target.csv"]
+    ended = run("prepare", *files, "--name", "own", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "next: python jobs/tune.py --pair own" in ended.stdout
+    pair = json.loads((tmp_path / "data" / "pairs" / "own" / "pair.json").read_text())
+    assert pair["min_ratings"] == 5 and len(pair["source"]["sha256"]) == 64
+    ended = run("evaluate", "--pair", "own", "--model", "bias", cwd=tmp_path)
+    assert "results/own-90/bias/best.json: no finished search here" in ended.stderr
