@@ -39,13 +39,19 @@ SPACES = {
     "bias": Space(bias.SPACE, bias.FIXED),
     "u_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "user"}),
     "i_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "item"}),
-    "u_darec": Space(darec.USER_SPACE),
+    "u_darec": Space(darec.USER_SPACE, darec.FIXED),
     "i_darec": Space(darec.SPACE, darec.FIXED_ITEM),
 }
 
 JOINT = {
-    "u_darec": Space(darec.joint(darec.USER_SPACE), {"autorec/axis": "user"}),
-    "i_darec": Space(darec.joint(darec.SPACE), {"autorec/axis": "item", **darec.FIXED_ITEM}),
+    "u_darec": Space(
+        darec.joint(darec.USER_SPACE),
+        {**darec.FIXED, "autorec/decay": "coupled", "autorec/axis": "user"},
+    ),
+    "i_darec": Space(
+        darec.joint(darec.SPACE),
+        {**darec.FIXED_ITEM, "autorec/decay": "coupled", "autorec/axis": "item"},
+    ),
 }
 
 

@@ -12,5 +12,5 @@ SPACE = {
     "batch_size": CategoricalDistribution([64, 128, 256]),  # ours
 }
 
-FIXED: dict[str, str] = {}
-"""Nothing but the axis, which the model's name decides; epochs follow from early stopping."""
+FIXED = {"decay": "coupled"}  # as in Eq. 2; ["coupled", "decoupled"] can be searched, too
+"""The axis follows from the model's name, the number of epochs from early stopping."""

@@ -27,7 +27,9 @@ USER_SPACE = {
     "heads": CategoricalDistribution(["both", "own"]),  # ours; "both" is Eq. 3's reading
 }
 
-FIXED_ITEM = {"heads": "own"}
+FIXED = {"decay": "coupled"}  # as in Eq. 3 and 7; ["coupled", "decoupled"] can be searched, too
+
+FIXED_ITEM = {**FIXED, "heads": "own"}
 """Items have no counterpart in the other domain, so each predicts its own domain (Eq. 7)."""
 
 

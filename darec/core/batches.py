@@ -1,10 +1,12 @@
 """Rating rows on a device, handed out as CSR mini-batches without a loop over rows.
 
-Shapes: R rows, B rows of a batch, N ratings, n ratings of a batch.
+Shapes: R rows, B rows of a batch, N ratings, n ratings of a batch,
+T columns with a rating in the batch.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -27,6 +29,12 @@ class RowBatch:
     """f32[n], ratings minus the centre."""
     row_of: torch.Tensor
     """i64[n], the position in 0..B-1 of each rating's row."""
+
+    @cached_property
+    def touched(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The distinct columns i64[T] in order, and each rating's position among them i64[n]."""
+        columns_T, slot_n = torch.unique(self.columns, return_inverse=True)
+        return columns_T, slot_n
 
 
 class RatingRows:

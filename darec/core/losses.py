@@ -29,12 +29,3 @@ def domain_loss(logit_B: torch.Tensor, label: float, weight_B: torch.Tensor) -> 
 def squared_norm(parameters: Iterable[torch.Tensor]) -> torch.Tensor:
     """Return R, the sum of squares of all weights and biases (last terms of Eq. 2 and 3)."""
     return torch.stack([torch.linalg.vector_norm(p.detach()) for p in parameters]).square().sum()
-
-
-def adam(parameters: Iterable[torch.Tensor], learning_rate: float, l2: float) -> torch.optim.Adam:
-    """Return Adam on a loss plus ``l2`` * R: coupled weight decay 2 * l2 is that term's gradient.
-
-    R is added once a step while errors are summed over the batch, so the best ``l2`` depends on
-    the batch size (PAPER reading 1).
-    """
-    return torch.optim.Adam(parameters, lr=learning_rate, weight_decay=2 * l2, fused=True)

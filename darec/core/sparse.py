@@ -1,7 +1,8 @@
 """Sparse-in, sampled-out linear layers: the only code that touches rating-sized weights.
 
 Shapes: B rows of a batch, M columns of the rating matrix, K units, n observed ratings. Weights are
-kept as [M, K], so that a rating reads one contiguous row of each.
+kept as [M, K], so that a rating reads one contiguous row of each. On a CPU the loops are compiled
+(`kernels`) and gradients of [M, K] are sparse; elsewhere torch does both, densely.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from darec.core import kernels
 from darec.core.batches import RowBatch
 from darec.data.ratings import FloatArray, IntArray
 
@@ -20,19 +22,33 @@ PAIRS_AT_ONCE = 16384
 
 def encode(batch: RowBatch, weight_MK: torch.Tensor, bias_K: torch.Tensor) -> torch.Tensor:
     """Return ``ratings_BM @ weight_MK + bias_K``, reading only the columns that the rows rate."""
-    return bias_K + _weighted_sum(batch, weight_MK, batch.values)
+    sums_BK: torch.Tensor = _Encode.apply(weight_MK, batch)  # type: ignore[no-untyped-call]
+    return sums_BK + bias_K
 
 
 def decode(
     hidden_BK: torch.Tensor, weight_MK: torch.Tensor, bias_M: torch.Tensor, batch: RowBatch
 ) -> torch.Tensor:
     """Return ``(hidden_BK @ weight_MK.T + bias_M)`` at the batch's observed ratings only, [n]."""
-    dots_n: torch.Tensor = _SampledDots.apply(hidden_BK, weight_MK, batch)  # type: ignore[no-untyped-call]
+    dots_n: torch.Tensor = _Decode.apply(hidden_BK, weight_MK, batch)  # type: ignore[no-untyped-call]
     return dots_n + F.embedding(batch.columns, bias_M[:, None])[:, 0]
 
 
-class _SampledDots(torch.autograd.Function):
-    """``hidden_BK[row_of] . weight_MK[columns]`` without keeping the gathered [n, K] operands."""
+class _Encode(torch.autograd.Function):
+    """Sums of weight rows; its gradient in the weights is a scatter of output gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, weight_MK: torch.Tensor, batch: RowBatch) -> torch.Tensor:
+        ctx.shape, ctx.batch = weight_MK.shape, batch
+        return _weighted_sums(batch, batch.values, weight_MK)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return _scatter(ctx.batch, ctx.batch.values, grads[0], ctx.shape), None
+
+
+class _Decode(torch.autograd.Function):
+    """Dot products at observed ratings, without [n, K] operands kept for the backward pass."""
 
     @staticmethod
     def forward(
@@ -44,12 +60,9 @@ class _SampledDots(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
-        grad_n, batch = grads[0], ctx.batch
-        hidden_BK, weight_MK = ctx.saved_tensors
-        grad_BK = _weighted_sum(batch, weight_MK, grad_n)
-        contributions_nK = hidden_BK.index_select(0, batch.row_of).mul_(grad_n[:, None])
-        grad_MK = torch.zeros_like(weight_MK).index_add_(0, batch.columns, contributions_nK)
-        return grad_BK, grad_MK, None
+        (hidden_BK, weight_MK), batch = ctx.saved_tensors, ctx.batch
+        grad_BK = _weighted_sums(batch, grads[0], weight_MK)
+        return grad_BK, _scatter(batch, grads[0], hidden_BK, weight_MK.shape), None
 
 
 def score_pairs(
@@ -76,18 +89,51 @@ def score_pairs(
     return scores
 
 
-def _weighted_sum(batch: RowBatch, weight_MK: torch.Tensor, factor_n: torch.Tensor) -> torch.Tensor:
-    return F.embedding_bag(
-        batch.columns, weight_MK, batch.offsets, mode="sum", per_sample_weights=factor_n
-    )
+def _weighted_sums(
+    batch: RowBatch, factor_n: torch.Tensor, weight_MK: torch.Tensor
+) -> torch.Tensor:
+    """Return the sum of a row's ratings' factors times their columns' weights, [B, K]."""
+    if not _on_cpu(weight_MK):
+        return F.embedding_bag(
+            batch.columns, weight_MK, batch.offsets, mode="sum", per_sample_weights=factor_n
+        )
+    out_BK = weight_MK.new_empty(len(batch.rows), weight_MK.shape[1])
+    kernels.gather_sum(*_arrays(batch.offsets, batch.columns, factor_n, weight_MK, out_BK))
+    return out_BK
 
 
 def _dots(
     hidden_BK: torch.Tensor, row_n: torch.Tensor, weight_MK: torch.Tensor, column_n: torch.Tensor
 ) -> torch.Tensor:
-    hidden_nK = hidden_BK.index_select(0, row_n)
-    dots_n: torch.Tensor = torch.linalg.vecdot(hidden_nK, weight_MK.index_select(0, column_n))
-    return dots_n
+    """Return ``hidden_BK[row] . weight_MK[column]``, [n]."""
+    if not _on_cpu(weight_MK):
+        hidden_nK = hidden_BK.index_select(0, row_n)
+        dots_n: torch.Tensor = torch.linalg.vecdot(hidden_nK, weight_MK.index_select(0, column_n))
+        return dots_n
+    out_n = weight_MK.new_empty(len(row_n))
+    kernels.sampled_dots(*_arrays(row_n, column_n, hidden_BK, weight_MK, out_n))
+    return out_n
+
+
+def _scatter(
+    batch: RowBatch, factor_n: torch.Tensor, rows_BK: torch.Tensor, shape: torch.Size
+) -> torch.Tensor:
+    """Return the sum of ``factor * row`` per column, [M, K]: on a CPU of touched columns only."""
+    if not _on_cpu(rows_BK):
+        contributions_nK = rows_BK.index_select(0, batch.row_of).mul_(factor_n[:, None])
+        return rows_BK.new_zeros(shape).index_add_(0, batch.columns, contributions_nK)
+    columns_T, slot_n = batch.touched
+    out_TK = rows_BK.new_zeros(len(columns_T), shape[1])
+    kernels.scatter_sum(*_arrays(batch.row_of, slot_n, factor_n, rows_BK, out_TK))
+    return torch.sparse_coo_tensor(columns_T[None], out_TK, shape, check_invariants=False)
+
+
+def _on_cpu(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu"
+
+
+def _arrays(*tensors: torch.Tensor) -> list["np.ndarray[Any, Any]"]:
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
 def _index(values: "np.ndarray[Any, Any]", device: torch.device) -> torch.Tensor:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from darec.core.losses import adam
 from darec.core.recommender import Run
 from darec.data.ratings import Axis, Ratings
 from darec.models.autorec import AutoRec, AutoRecConfig
@@ -42,7 +41,10 @@ class DenseAutoRec:
         self._w2 = weights["decoder_MK"].T.clone().requires_grad_()
         self._b2 = weights["decoder_bias_M"].clone().requires_grad_()
         parameters = [self._w1, self._b1, self._w2, self._b2]
-        self._adam = adam(parameters, config.learning_rate, l2=config.alpha)
+        l2 = 2 * config.alpha
+        self._adam = torch.optim.Adam(
+            parameters, lr=config.learning_rate, weight_decay=l2, fused=True
+        )
         self._generator = torch.Generator()
         self._generator.set_state(autorec.state_dict()["generator"])
 

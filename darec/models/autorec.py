@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from darec.core.adam import Adam, Decay
 from darec.core.batches import RatingRows, RowBatch, shuffled
 from darec.core.bias import Center, center
 from darec.core.config import check_range
-from darec.core.losses import adam, squared_error, squared_norm
+from darec.core.losses import squared_error, squared_norm
 from darec.core.recommender import Run, Weights
 from darec.core.sparse import decode, encode, score_pairs
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings
@@ -39,6 +40,8 @@ class AutoRecConfig:
     """Adam's step size; ours."""
     batch_size: int = 128
     """Rating rows a step; ours."""
+    decay: Decay = "coupled"
+    """``coupled``: Eq. 2's gradient through Adam; ``decoupled``: AdamW's; ours."""
     epochs: int = 50
     """Epochs trained when stage 1 of DARec: the best epoch of its own study; ours."""
 
@@ -81,20 +84,25 @@ class AutoRec:
         """The centred training ratings; stage 2 reconstructs the same."""
         self._rated = self.rows.is_rated.nonzero()[:, 0]
         self._generator = torch.Generator().manual_seed(derive(run.seed, "autorec", config.axis))
-        net = AutoRecNet(self.rows.n_columns, config.hidden, self._generator)
-        self._net = net.to(run.device)
-        self._adam = adam(self._net.parameters(), config.learning_rate, l2=config.alpha)
+        net = AutoRecNet(self.rows.n_columns, config.hidden, self._generator).to(run.device)
+        self._net = net
+        biases = [net.encoder_bias_K, net.decoder_bias_M]
+        self._tables = [net.encoder_MK, net.decoder_MK]
+        self._adam = Adam(biases, self._tables, config.learning_rate, config.alpha, config.decay)
 
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 2 over every rated row once, in a fresh order."""
         total = torch.zeros((), device=self.rows.device)
         order = shuffled(self._rated, self._generator)
         for batch in self.rows.batches(order, self.config.batch_size):
+            for table in self._tables:
+                self._adam.catch_up(table, batch)
             loss = squared_error(self._net(batch), batch.values)
             self._adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._adam.step()
             total += loss.detach()
+        self._adam.flush()
         norm = self.config.alpha * squared_norm(self._net.parameters())
         return {"loss_rating_target": total.item(), "loss_regulariser": norm.item()}
 

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import torch
 
+from darec.core.adam import Adam, Decay
 from darec.core.batches import RowBatch, paired, shuffled
 from darec.core.config import check_range
-from darec.core.losses import SOURCE, TARGET, adam, domain_loss, squared_error, squared_norm
+from darec.core.losses import SOURCE, TARGET, domain_loss, squared_error, squared_norm
 from darec.core.recommender import Run, Weights
 from darec.core.reversal import reverse_gradient
 from darec.core.sparse import score_pairs
@@ -47,6 +48,8 @@ class DARecConfig:
     """Weight of the squared L2 norms of all stage-2 weights and biases; 1e-4 to 1e4."""
     pyramid: float = 1.0
     """Predictor widths are H r and H r^2; r in {0.5, 1, 2}; ours, the paper says "pyramid"."""
+    decay: Decay = "coupled"
+    """``coupled``: the gradient of lambda R through Adam; ``decoupled``: AdamW's; ours."""
     init: Init = "paper"
     """``paper``: N(0, 0.01^2) weights, zero biases; ``xavier``: Glorot uniform; ours."""
     learning_rate: float = 1e-3
@@ -113,7 +116,13 @@ class DARec:
         )
         net.initialise(config.init, self._generator)
         self._net = net.to(run.device)
-        self._adam = adam(self._net.parameters(), config.learning_rate, l2=config.lambda_)
+        self._adam = Adam(
+            self._net.dense(),
+            self._net.tables(),
+            config.learning_rate,
+            config.lambda_,
+            config.decay,
+        )
 
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 3 (user axis, reversed gradient) or Eq. 7 (item axis) over one epoch."""
@@ -124,7 +133,10 @@ class DARec:
         source_batches = self._rows["source"].batches(source_order, size)
         target_batches = self._rows["target"].batches(target_order, size)
         for batch_S, batch_T in zip(source_batches, target_batches, strict=True):
-            losses = self.losses({"source": batch_S, "target": batch_T})
+            batches: dict[Domain, RowBatch] = {"source": batch_S, "target": batch_T}
+            for domain, batch in batches.items():
+                self._adam.catch_up(self._net.predictor(domain).weight_MP, batch)
+            losses = self.losses(batches)
             if not sums:
                 sums.update(self._gradient_norms(losses))
             self._adam.zero_grad()
@@ -132,12 +144,13 @@ class DARec:
             self._adam.step()
             parts = (losses.rating["source"], losses.rating["target"], losses.domain)
             totals += torch.stack([*parts, losses.n_correct, losses.n_rows]).detach()
-        source, target, domain, n_correct, n_rows = totals.tolist()
+        self._adam.flush()
+        source, target, domain_bce, n_correct, n_rows = totals.tolist()
         norm = self.config.lambda_ * squared_norm(self._net.parameters())
         return {
             "loss_rating_source": source,
             "loss_rating_target": target,
-            "loss_domain": domain,
+            "loss_domain": domain_bce,
             "loss_regulariser": norm.item(),
             "domain_accuracy": n_correct / n_rows,
             **sums,
@@ -147,8 +160,9 @@ class DARec:
         """Return the loss parts of one step; rows without a training rating do not count."""
         features, kept = {}, {}
         for domain, batch in batches.items():
-            features[domain] = self._net.extractor(self._embeddings_RK[domain][batch.rows])
-            kept[domain] = self._rows[domain].is_rated[batch.rows].to(features[domain])
+            embeddings_BK = self._embeddings_RK[domain].index_select(0, batch.rows)
+            features[domain] = self._net.extractor(embeddings_BK)
+            kept[domain] = self._rows[domain].is_rated[batch.rows].to(embeddings_BK)
         rating = {}
         for domain, batch in batches.items():
             predictor = self._net.predictor(domain)

@@ -55,7 +55,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
 
 
 def middle(space: SearchSpace) -> dict[str, Any]:
-    """Return the (geometric) middle of every range, and the last choice of every category."""
+    """Return the (geometric) middle of every range, and the middle choice of every category."""
     flat = {name: _middle(distribution) for name, distribution in space.space.items()}
     return nest({**flat, **space.fixed})
 
@@ -76,7 +76,7 @@ def estimate(request: Request, settings: Settings) -> Estimate:
 
 def _middle(distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[-1]
+        return distribution.choices[len(distribution.choices) // 2]
     low, high, log = (getattr(distribution, part) for part in ("low", "high", "log"))
     center = math.sqrt(low * high) if log else (low + high) / 2
     return type(low)(center)

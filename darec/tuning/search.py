@@ -32,6 +32,7 @@ from darec.tuning.trainable import METRIC, RecommenderTrainable
 
 TIME = "training_iteration"
 REDUCTION = 3
+LEAST_EPOCHS = 3
 
 
 def _qmc(seed: int) -> BaseSampler:
@@ -53,11 +54,12 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
 }
 
 SCHEDULERS: dict[str, Callable[[int], TrialScheduler]] = {
-    # stop-only ASHA: rungs at max/27, max/9, max/3 epochs; needs no full bracket
+    # stop-only ASHA: rungs at max/27, max/9, max/3 epochs; needs no full bracket. Not before
+    # LEAST_EPOCHS: a first epoch ranks step sizes, not models
     "asha": lambda epochs: ASHAScheduler(
         time_attr=TIME,
         max_t=epochs,
-        grace_period=max(1, epochs // REDUCTION**3),
+        grace_period=min(epochs, max(LEAST_EPOCHS, epochs // REDUCTION**3)),
         reduction_factor=REDUCTION,
     ),
     # stops trials only where as many run at once as fill a bracket
