@@ -43,16 +43,19 @@ SPACES = {
     "i_darec": Space(darec.SPACE, darec.FIXED_ITEM),
 }
 
-JOINT = {
-    "u_darec": Space(
-        darec.joint(darec.USER_SPACE),
-        {**darec.FIXED, "autorec/decay": "coupled", "autorec/axis": "user"},
-    ),
-    "i_darec": Space(
-        darec.joint(darec.SPACE),
-        {**darec.FIXED_ITEM, "autorec/decay": "coupled", "autorec/axis": "item"},
-    ),
-}
+
+def _joint(space: Space, axis: str) -> Space:
+    """Return stage 2's space with stage 1's beside it, for ``--stages joint`` (ours, after Fig. 2).
+
+    Both domains then share one AutoRec config; its epochs are searched, too.
+    """
+    stage1 = {**autorec.SPACE, "epochs": autorec.EPOCHS}
+    drawn = {f"autorec/{name}": distribution for name, distribution in stage1.items()}
+    fixed = {f"autorec/{name}": held for name, held in {**autorec.FIXED, "axis": axis}.items()}
+    return Space({**space.space, **drawn}, {**space.fixed, **fixed})
+
+
+JOINT = {"u_darec": _joint(SPACES["u_darec"], "user"), "i_darec": _joint(SPACES["i_darec"], "item")}
 
 
 def narrowed(

@@ -12,5 +12,7 @@ SPACE = {
     "batch_size": CategoricalDistribution([64, 128, 256]),  # ours
 }
 
+EPOCHS = IntDistribution(10, 100, step=10)  # ours; searched under --stages joint only
+
 FIXED = {"decay": "coupled"}  # as in Eq. 2; ["coupled", "decoupled"] can be searched, too
 """The axis follows from the model's name, the number of epochs from early stopping."""

@@ -1,13 +1,6 @@
-"""DARec's stage-2 search space (section 4.1), and the joint space of both stages."""
+"""DARec's stage-2 search space (section 4.1)."""
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-
-from search_spaces import autorec
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 SPACE = {
     # scientific: what the paper compares
@@ -31,12 +24,3 @@ FIXED = {"decay": "coupled"}  # as in Eq. 3 and 7; ["coupled", "decoupled"] can 
 
 FIXED_ITEM = {**FIXED, "heads": "own"}
 """Items have no counterpart in the other domain, so each predicts its own domain (Eq. 7)."""
-
-
-def joint(space: dict[str, BaseDistribution]) -> dict[str, BaseDistribution]:
-    """Return stage 2's space with stage 1's beside it, for ``--stages joint`` (ours, after Fig. 2).
-
-    Both domains then share one AutoRec config; its epochs are searched, too.
-    """
-    stage1 = {f"autorec/{name}": distribution for name, distribution in autorec.SPACE.items()}
-    return {**space, **stage1, "autorec/epochs": IntDistribution(10, 100, step=10)}

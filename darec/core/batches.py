@@ -1,40 +1,63 @@
 """Rating rows on a device, handed out as CSR mini-batches without a loop over rows.
 
-Shapes: R rows, B rows of a batch, N ratings, n ratings of a batch,
-T columns with a rating in the batch.
+Shapes: R rows, M columns, B rows of a batch, T columns that they rate, N ratings, n ratings of a
+batch. ``X1`` counts X + 1 boundaries.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 
+from darec.core import kernels
 from darec.core.bias import Bias
 from darec.data.ratings import Axis, Ratings
 
 
 @dataclass(frozen=True)
+class Touched:
+    """The same ratings by column: column t holds ``by_column[starts[t]:starts[t + 1]]``."""
+
+    columns: torch.Tensor
+    """i64[T], the distinct columns."""
+    starts: torch.Tensor
+    """i64[T + 1], where each column's ratings begin, and the last ones' end."""
+    by_column: torch.Tensor
+    """i64[n], positions of ratings in the batch."""
+    next: torch.Tensor
+    """i64[T], the epoch's next batch that touches the column; the number of batches if none."""
+
+
+@dataclass(frozen=True)
 class RowBatch:
-    """The observed ratings of B rows: row b holds ``columns[offsets[b]:offsets[b + 1]]``."""
+    """The observed ratings of B rows: row b holds ``columns[starts[b]:starts[b + 1]]``."""
 
     rows: torch.Tensor
     """i64[B], which rows these are."""
-    offsets: torch.Tensor
-    """i64[B], where each row's ratings begin."""
+    starts: torch.Tensor
+    """i64[B + 1], where each row's ratings begin, and the last ones' end."""
     columns: torch.Tensor
     """i64[n], the column of each rating."""
     values: torch.Tensor
     """f32[n], ratings minus the centre."""
     row_of: torch.Tensor
     """i64[n], the position in 0..B-1 of each rating's row."""
+    plan: Touched | None = None
 
-    @cached_property
-    def touched(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The distinct columns i64[T] in order, and each rating's position among them i64[n]."""
-        columns_T, slot_n = torch.unique(self.columns, return_inverse=True)
-        return columns_T, slot_n
+    @property
+    def touched(self) -> Touched:
+        """The ratings by column: batches of an epoch have them, on a CPU."""
+        assert self.plan is not None
+        return self.plan
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The mini-batches of an epoch."""
+
+    batches: list[RowBatch]
+    first: torch.Tensor
+    """i64[M], the batch that touches each column first; the number of batches if none."""
 
 
 class RatingRows:
@@ -44,7 +67,7 @@ class RatingRows:
         rows = ratings.rows(axis)
         centred = ratings.values - center.predict(ratings.users, ratings.items)
         self.n_rows, self.n_columns = ratings.shape(axis)
-        self.device = device
+        self.device = torch.device(device)
         self._starts = torch.from_numpy(rows.starts).to(device)
         self._columns = torch.from_numpy(rows.columns.astype(np.int64)).to(device)
         self._values = torch.from_numpy(centred[rows.order]).to(device)
@@ -55,25 +78,60 @@ class RatingRows:
         """Return the ratings of these rows i64[B], in their order."""
         begin = self._starts[rows]
         counts = self._starts[rows + 1] - begin
-        offsets = counts.cumsum(0) - counts
+        starts = torch.zeros(len(rows) + 1, dtype=torch.int64, device=self.device)
+        torch.cumsum(counts, 0, out=starts[1:])
         row_of = torch.repeat_interleave(torch.arange(len(rows), device=self.device), counts)
-        position = torch.arange(len(row_of), device=self.device) + (begin - offsets)[row_of]
-        return RowBatch(rows, offsets, self._columns[position], self._values[position], row_of)
+        position = torch.arange(len(row_of), device=self.device) + (begin - starts[:-1])[row_of]
+        return RowBatch(rows, starts, self._columns[position], self._values[position], row_of)
 
-    def batches(self, rows: torch.Tensor, batch_size: int) -> Iterator[RowBatch]:
+    def epoch(self, rows: torch.Tensor, batch_size: int) -> Epoch:
         """Cut an epoch's row order into mini-batches; gathered once, sliced without copies."""
         whole = self.gather(rows)
-        cuts = list(range(0, len(rows), batch_size))
-        bounds = [*whole.offsets[cuts].tolist(), len(whole.columns)] if cuts else []
-        for i, cut in enumerate(cuts):
-            low, high = bounds[i], bounds[i + 1]
-            yield RowBatch(
+        cuts = range(0, len(rows), batch_size)
+        edges_S1 = whole.starts[[*cuts, len(rows)]].tolist()
+        first, touched = _planned(whole, edges_S1, self.n_columns)
+        batches = [
+            RowBatch(
                 whole.rows[cut : cut + batch_size],
-                whole.offsets[cut : cut + batch_size] - low,
+                whole.starts[cut : cut + batch_size + 1] - low,
                 whole.columns[low:high],
                 whole.values[low:high],
                 whole.row_of[low:high] - cut,
+                of_batch,
             )
+            for cut, low, high, of_batch in zip(
+                cuts, edges_S1[:-1], edges_S1[1:], touched, strict=True
+            )
+        ]
+        return Epoch(batches, first)
+
+
+def _planned(
+    whole: RowBatch, edges_S1: list[int], n_columns: int
+) -> tuple[torch.Tensor, list[Touched] | list[None]]:
+    """Return the first batch of each column, and each batch's ratings by column."""
+    n_batches = len(edges_S1) - 1
+    if whole.columns.device.type != "cpu":
+        return torch.empty(0), [None] * n_batches
+    size = len(whole.columns) + n_batches
+    columns, following, starts = (torch.empty(size, dtype=torch.int64) for _ in range(3))
+    by_column, first = torch.empty_like(whole.columns), torch.empty(n_columns, dtype=torch.int64)
+    bounds_S1 = np.empty(n_batches + 1, np.int64)
+    kernels.plan(
+        np.array(edges_S1),
+        whole.columns.numpy(),
+        by_column.numpy(),
+        columns.numpy(),
+        starts.numpy(),
+        following.numpy(),
+        bounds_S1,
+        first.numpy(),
+    )
+    edges = zip(edges_S1, edges_S1[1:], bounds_S1, bounds_S1[1:], strict=False)
+    return first, [
+        Touched(columns[a : b - 1], starts[a:b], by_column[low:high], following[a : b - 1])
+        for low, high, a, b in edges
+    ]
 
 
 def shuffled(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -1,32 +1,18 @@
-"""The loops over ratings and over columns of rating-sized weights, compiled for one CPU thread.
+"""The loops over observed ratings, compiled for one CPU thread.
 
 Shapes: B rows of a batch, M columns of the rating matrix, T of them touched by the batch, K units,
-n observed ratings. All run in the precision of their arrays. Machine code is kept on disk: a node
-compiles once.
+n observed ratings. ``starts_X1`` holds X + 1 boundaries. All run in the precision of their arrays.
+Machine code is kept on disk: a node compiles once.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 
-Kernel = TypeVar("Kernel", bound=Callable[..., None])
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 Array = np.ndarray[Any, Any]
-
-
-class Rates(NamedTuple):
-    """Adam's constants, as scalars of the weights' precision."""
-
-    shrink: Any
-    """Factor on the weights each step: 1 with coupled decay."""
-    l2: Any
-    """The gradient of L2 per unit of weight: 0 with decoupled decay."""
-    keep1: Any
-    take1: Any
-    keep2: Any
-    take2: Any
-    eps: Any
 
 
 def compiled(function: Kernel) -> Kernel:
@@ -36,18 +22,44 @@ def compiled(function: Kernel) -> Kernel:
 
 
 @compiled
-def gather_sum(
-    offsets_B: Array, columns_n: Array, factors_n: Array, weight_MK: Array, out_BK: Array
+def gather_sums(
+    starts_B1: Array, columns_n: Array, factors_n: Array, weight_MK: Array, out_BK: Array
 ) -> None:
     """Set ``out[b]`` to the sum of ``factor * weight[column]`` over the ratings of row b."""
-    out_BK[:] = 0
-    for b in range(len(offsets_B)):
-        end = offsets_B[b + 1] if b + 1 < len(offsets_B) else len(columns_n)
+    for b in range(len(out_BK)):
         out_K = out_BK[b]
-        for p in range(offsets_B[b], end):
+        out_K[:] = 0
+        for p in range(starts_B1[b], starts_B1[b + 1]):
             factor, weight_K = factors_n[p], weight_MK[columns_n[p]]
             for k in range(len(out_K)):
                 out_K[k] += factor * weight_K[k]
+
+
+@compiled
+def column_sum(
+    ratings_n: Array, row_of_n: Array, factors_n: Array, rows_BK: Array, out_K: Array
+) -> None:
+    """Set ``out`` to the sum of ``factor * row`` over some ratings, those of one column."""
+    out_K[:] = 0
+    for p in ratings_n:
+        factor, row_K = factors_n[p], rows_BK[row_of_n[p]]
+        for k in range(len(out_K)):
+            out_K[k] += factor * row_K[k]
+
+
+@compiled
+def column_sums(
+    starts_T1: Array,
+    by_column_n: Array,
+    row_of_n: Array,
+    factors_n: Array,
+    rows_BK: Array,
+    out_TK: Array,
+) -> None:
+    """Set ``out[t]`` to the sum of ``factor * row`` over the ratings of touched column t."""
+    for t in range(len(out_TK)):
+        ratings_n = by_column_n[starts_T1[t] : starts_T1[t + 1]]
+        column_sum(ratings_n, row_of_n, factors_n, rows_BK, out_TK[t])
 
 
 @compiled
@@ -64,97 +76,83 @@ def sampled_dots(
 
 
 @compiled
-def scatter_sum(
-    row_of_n: Array, slots_n: Array, factors_n: Array, rows_BK: Array, out_TK: Array
-) -> None:
-    """Add ``factor * row`` of every rating to its column's slot."""
-    for p in range(len(slots_n)):
-        factor, row_K, out_K = factors_n[p], rows_BK[row_of_n[p]], out_TK[slots_n[p]]
-        for k in range(len(out_K)):
-            out_K[k] += factor * row_K[k]
+def decoder_errors(
+    starts_B1: Array,
+    columns_n: Array,
+    values_n: Array,
+    hidden_BK: Array,
+    decoder_MK: Array,
+    bias_M: Array,
+    slope_n: Array,
+    slope_BK: Array,
+    slope_M: Array,
+) -> float:
+    """Return the sum of squared errors of ``hidden . decoder + bias`` at observed ratings.
 
-
-@compiled
-def adam_update(
-    columns_T: Array,
-    grad_TK: Array,
-    weight_MK: Array,
-    moment_MK: Array,
-    square_MK: Array,
-    step_size: Any,
-    scale: Any,
-    rates: Rates,
-) -> None:
-    """Do one step on these columns: ``w -= step_size m / (scale sqrt(v) + eps)``."""
-    for i in range(len(columns_T)):
-        j, grad_K = columns_T[i], grad_TK[i]
-        weight_K, moment_K, square_K = weight_MK[j], moment_MK[j], square_MK[j]
-        for k in range(len(grad_K)):
-            grad = grad_K[k] + rates.l2 * weight_K[k]
-            moment = rates.keep1 * moment_K[k] + rates.take1 * grad
-            square = rates.keep2 * square_K[k] + rates.take2 * grad * grad
-            moment_K[k], square_K[k] = moment, square
-            change = step_size * moment / (scale * np.sqrt(square) + rates.eps)
-            weight_K[k] = rates.shrink * weight_K[k] - change
-
-
-@compiled
-def replay_coupled(
-    columns_T: Array,
-    done_M: Array,
-    until: int,
-    weight_MK: Array,
-    moment_MK: Array,
-    square_MK: Array,
-    step_sizes: Array,
-    scales: Array,
-    rates: Rates,
-) -> None:
-    """Do the steps ``done[column]`` to ``until - 1``, whose only gradient is that of L2."""
-    for j in columns_T:
-        weight_K, moment_K, square_K = weight_MK[j], moment_MK[j], square_MK[j]
-        for t in range(done_M[j], until):
-            step_size, scale = step_sizes[t], scales[t]
-            for k in range(len(weight_K)):
-                grad = rates.l2 * weight_K[k]
-                moment = rates.keep1 * moment_K[k] + rates.take1 * grad
-                square = rates.keep2 * square_K[k] + rates.take2 * grad * grad
-                moment_K[k], square_K[k] = moment, square
-                weight_K[k] -= step_size * moment / (scale * np.sqrt(square) + rates.eps)
-        done_M[j] = until
-
-
-@compiled
-def replay_decoupled(
-    columns_T: Array,
-    done_M: Array,
-    until: int,
-    weight_MK: Array,
-    moment_MK: Array,
-    square_MK: Array,
-    step_sizes: Array,
-    scales: Array,
-    rates: Rates,
-) -> None:
-    """Do the same steps at once: without gradients, moments only shrink by constant factors.
-
-    The s-th of them changes a weight by ``step_size keep1^s m / (scale sqrt(keep2^s v) + eps)``,
-    which all later ones shrink; ``eps`` is taken at the first.
+    Sets its derivatives in the predictions, n, and in ``hidden``, B x K; adds that in the biases.
     """
-    for j in columns_T:
-        if done_M[j] == until:
-            continue
-        total, keep1, keep2, shrink = 0.0, 1.0, 1.0, 1.0
-        for t in range(done_M[j], until):
-            keep1, keep2, shrink = keep1 * rates.keep1, keep2 * rates.keep2, shrink * rates.shrink
-            total = total * rates.shrink + step_sizes[t] * keep1 / (scales[t] * np.sqrt(keep2))
-        weight_K, moment_K, square_K = weight_MK[j], moment_MK[j], square_MK[j]
-        real = weight_K.dtype.type
-        change, keep_m, keep_v, keep_w = real(total), real(keep1), real(keep2), real(shrink)
-        eps = real(rates.eps / scales[done_M[j]])
-        for k in range(len(weight_K)):
-            weight_K[k] *= keep_w
-            weight_K[k] -= change * moment_K[k] / (np.sqrt(square_K[k]) + eps)
-            moment_K[k] *= keep_m
-            square_K[k] *= keep_v
-        done_M[j] = until
+    total = 0.0
+    for b in range(len(hidden_BK)):
+        hidden_K, slope_K = hidden_BK[b], slope_BK[b]
+        slope_K[:] = 0
+        for p in range(starts_B1[b], starts_B1[b + 1]):
+            decoder_K = decoder_MK[columns_n[p]]
+            error = bias_M[columns_n[p]] - values_n[p]
+            for k in range(len(hidden_K)):
+                error += hidden_K[k] * decoder_K[k]
+            total += error * error
+            slope = error + error
+            slope_n[p] = slope
+            slope_M[columns_n[p]] += slope
+            for k in range(len(hidden_K)):
+                slope_K[k] += slope * decoder_K[k]
+    return total
+
+
+@compiled
+def plan(
+    cuts_S1: Array,
+    columns_n: Array,
+    by_column_n: Array,
+    touched_n: Array,
+    starts_n: Array,
+    next_n: Array,
+    bounds_S1: Array,
+    first_M: Array,
+) -> None:
+    """Group each batch's ratings by column, and find which later batch touches the column next.
+
+    Batch s of S holds ratings ``cuts[s]:cuts[s + 1]`` and the T + 1 entries from ``bounds[s]`` on
+    of three arrays: touched columns, the batch that touches each next (S: none; ``first`` says it
+    for the epoch's start), and where its ratings start in the batch's part of ``by_column``.
+    """
+    n_batches = len(cuts_S1) - 1
+    first_M[:] = n_batches
+    count_M = np.zeros(len(first_M), np.int64)
+    end = len(touched_n)
+    bounds_S1[n_batches] = end
+    for s in range(n_batches - 1, -1, -1):
+        end -= 1
+        starts_n[end] = cuts_S1[s + 1] - cuts_S1[s]
+        begin = end
+        for p in range(cuts_S1[s], cuts_S1[s + 1]):
+            j = columns_n[p]
+            if count_M[j] == 0:
+                begin -= 1
+                touched_n[begin] = j
+            count_M[j] += 1
+        bounds_S1[s] = begin
+        position = 0
+        for t in range(begin, end):
+            j = touched_n[t]
+            starts_n[t], next_n[t] = position, first_M[j]
+            first_M[j] = s
+            position += count_M[j]
+            count_M[j] = starts_n[t]
+        for p in range(cuts_S1[s], cuts_S1[s + 1]):
+            j = columns_n[p]
+            by_column_n[cuts_S1[s] + count_M[j]] = p - cuts_S1[s]
+            count_M[j] += 1
+        for t in range(begin, end):
+            count_M[touched_n[t]] = 0
+        end = begin

@@ -95,10 +95,15 @@ def _weighted_sums(
     """Return the sum of a row's ratings' factors times their columns' weights, [B, K]."""
     if not _on_cpu(weight_MK):
         return F.embedding_bag(
-            batch.columns, weight_MK, batch.offsets, mode="sum", per_sample_weights=factor_n
+            batch.columns,
+            weight_MK,
+            batch.starts,
+            mode="sum",
+            per_sample_weights=factor_n,
+            include_last_offset=True,
         )
     out_BK = weight_MK.new_empty(len(batch.rows), weight_MK.shape[1])
-    kernels.gather_sum(*_arrays(batch.offsets, batch.columns, factor_n, weight_MK, out_BK))
+    kernels.gather_sums(*_arrays(batch.starts, batch.columns, factor_n, weight_MK, out_BK))
     return out_BK
 
 
@@ -122,10 +127,24 @@ def _scatter(
     if not _on_cpu(rows_BK):
         contributions_nK = rows_BK.index_select(0, batch.row_of).mul_(factor_n[:, None])
         return rows_BK.new_zeros(shape).index_add_(0, batch.columns, contributions_nK)
-    columns_T, slot_n = batch.touched
-    out_TK = rows_BK.new_zeros(len(columns_T), shape[1])
-    kernels.scatter_sum(*_arrays(batch.row_of, slot_n, factor_n, rows_BK, out_TK))
-    return torch.sparse_coo_tensor(columns_T[None], out_TK, shape, check_invariants=False)
+    touched = batch.touched
+    out_TK = rows_BK.new_empty(len(touched.columns), shape[1])
+    by_column = touched.starts, touched.by_column, batch.row_of
+    kernels.column_sums(*_arrays(*by_column, factor_n, rows_BK, out_TK))
+    return torch.sparse_coo_tensor(touched.columns[None], out_TK, shape, check_invariants=False)
+
+
+def squared_errors(
+    batch: RowBatch, hidden_BK: torch.Tensor, decoder_MK: torch.Tensor, bias_M: torch.Tensor
+) -> tuple[float, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the sum of squared errors of `decode` on a CPU, without autograd.
+
+    And its slopes in the predictions [n], in ``hidden`` [B, K] and in ``bias`` [M].
+    """
+    slope_n, slope_BK, slope_M = map(torch.empty_like, (batch.values, hidden_BK, bias_M))
+    inputs = batch.starts, batch.columns, batch.values, hidden_BK, decoder_MK, bias_M
+    total = kernels.decoder_errors(*_arrays(*inputs, slope_n, slope_BK, slope_M.zero_()))
+    return total, slope_n, slope_BK, slope_M
 
 
 def _on_cpu(tensor: torch.Tensor) -> bool:

@@ -42,9 +42,8 @@ class DenseAutoRec:
         self._b2 = weights["decoder_bias_M"].clone().requires_grad_()
         parameters = [self._w1, self._b1, self._w2, self._b2]
         l2 = 2 * config.alpha
-        self._adam = torch.optim.Adam(
-            parameters, lr=config.learning_rate, weight_decay=l2, fused=True
-        )
+        kind = torch.optim.Adam if config.decay == "coupled" else torch.optim.AdamW
+        self._adam = kind(parameters, lr=config.learning_rate, weight_decay=l2, fused=True)
         self._generator = torch.Generator()
         self._generator.set_state(autorec.state_dict()["generator"])
 
@@ -63,6 +62,10 @@ class DenseAutoRec:
             self._adam.step()
             total += loss.item()
         return total
+
+    def weights(self) -> list[torch.Tensor]:
+        """Return W1, b1, W2, b2 as `AutoRec.weights` does."""
+        return [w.detach() for w in (self._w1, self._b1, self._w2.T, self._b2)]
 
     def _densify(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         ratings_BM = torch.zeros(len(rows), self._rows.n_columns)

@@ -15,7 +15,7 @@ from darec.core.bias import Center, center
 from darec.core.config import check_range
 from darec.core.losses import squared_error, squared_norm
 from darec.core.recommender import Run, Weights
-from darec.core.sparse import decode, encode, score_pairs
+from darec.core.sparse import decode, encode, score_pairs, squared_errors
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training
 from darec.seeds import derive
@@ -86,32 +86,46 @@ class AutoRec:
         self._generator = torch.Generator().manual_seed(derive(run.seed, "autorec", config.axis))
         net = AutoRecNet(self.rows.n_columns, config.hidden, self._generator).to(run.device)
         self._net = net
-        biases = [net.encoder_bias_K, net.decoder_bias_M]
-        self._tables = [net.encoder_MK, net.decoder_MK]
-        self._adam = Adam(biases, self._tables, config.learning_rate, config.alpha, config.decay)
+        weights, biases = [net.encoder_MK, net.decoder_MK], [net.encoder_bias_K, net.decoder_bias_M]
+        self._adam = Adam(weights, biases, config.learning_rate, config.alpha, config.decay)
 
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 2 over every rated row once, in a fresh order."""
-        total = torch.zeros((), device=self.rows.device)
         order = shuffled(self._rated, self._generator)
-        for batch in self.rows.batches(order, self.config.batch_size):
-            for table in self._tables:
-                self._adam.catch_up(table, batch)
-            loss = squared_error(self._net(batch), batch.values)
-            self._adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self._adam.step()
-            total += loss.detach()
-        self._adam.flush()
+        epoch = self.rows.epoch(order, self.config.batch_size)
+        self._adam.begin(epoch, epoch)
+        step = self._step_compiled if self.rows.device.type == "cpu" else self._step
+        total = sum((step(batch) for batch in epoch.batches), start=torch.zeros(()))
         norm = self.config.alpha * squared_norm(self._net.parameters())
-        return {"loss_rating_target": total.item(), "loss_regulariser": norm.item()}
+        return {"loss_rating_target": float(total), "loss_regulariser": norm.item()}
+
+    def _step(self, batch: RowBatch) -> torch.Tensor:
+        """Do a step and return its squared error: Eq. 2 as it is written."""
+        loss = squared_error(self._net(batch), batch.values)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._adam.step(batch, batch)
+        return loss.detach()
+
+    def _step_compiled(self, batch: RowBatch) -> float:
+        """Do the same with gradients by hand; those of W1 and W2 are never stored."""
+        net, (encoder, decoder) = self._net, self._adam.tables
+        with torch.no_grad():
+            hidden_BK = net.embed(batch)
+            error, slope_n, slope_BK, net.decoder_bias_M.grad = squared_errors(
+                batch, hidden_BK, net.decoder_MK, net.decoder_bias_M
+            )
+            slope_BK *= hidden_BK - hidden_BK.square()  # through the sigmoid
+            net.encoder_bias_K.grad = slope_BK.sum(0)
+            encoder.step_sums(batch, batch.values, slope_BK)
+            decoder.step_sums(batch, slope_n, hidden_BK)
+            self._adam.dense.step()
+        return error
 
     def embeddings(self) -> torch.Tensor:
         """Return every row's embedding [R, K], from its training ratings only."""
         rows = torch.arange(self.rows.n_rows, device=self.rows.device)
         with torch.no_grad():
-            parts = [self._net.embed(batch) for batch in self.rows.batches(rows, 4096)]
-        return torch.cat(parts)
+            return self._net.embed(self.rows.gather(rows))
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return predictions f32[N]; raises ``ValueError`` for the domain it is not trained on."""

@@ -52,15 +52,6 @@ class DANN(nn.Module):
         """Return a domain's rating predictor."""
         return self.source if domain == "source" else self.target
 
-    def tables(self) -> list[nn.Parameter]:
-        """Return the rating-sized weights: the last layer of each predictor."""
-        return [self.source.weight_MP, self.target.weight_MP]
-
-    def dense(self) -> list[nn.Parameter]:
-        """Return all other weights and biases."""
-        tables = {id(table) for table in self.tables()}
-        return [parameter for parameter in self.parameters() if id(parameter) not in tables]
-
     def initialise(self, init: Init, generator: torch.Generator) -> None:
         """Draw all weights from one generator; biases are 0 (section 4.1)."""
         for parameter in self.parameters():

@@ -116,13 +116,10 @@ class DARec:
         )
         net.initialise(config.init, self._generator)
         self._net = net.to(run.device)
-        self._adam = Adam(
-            self._net.dense(),
-            self._net.tables(),
-            config.learning_rate,
-            config.lambda_,
-            config.decay,
-        )
+        weights = self._net.source.weight_MP, self._net.target.weight_MP
+        sized = {id(weight) for weight in weights}
+        others = [weight for weight in self._net.parameters() if id(weight) not in sized]
+        self._adam = Adam(weights, others, config.learning_rate, config.lambda_, config.decay)
 
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 3 (user axis, reversed gradient) or Eq. 7 (item axis) over one epoch."""
@@ -130,27 +127,23 @@ class DARec:
         totals = torch.zeros(5, device=self._rows["target"].device)
         source_order, target_order = self._orders()
         size = self.config.batch_size
-        source_batches = self._rows["source"].batches(source_order, size)
-        target_batches = self._rows["target"].batches(target_order, size)
-        for batch_S, batch_T in zip(source_batches, target_batches, strict=True):
-            batches: dict[Domain, RowBatch] = {"source": batch_S, "target": batch_T}
-            for domain, batch in batches.items():
-                self._adam.catch_up(self._net.predictor(domain).weight_MP, batch)
-            losses = self.losses(batches)
+        source = self._rows["source"].epoch(source_order, size)
+        target = self._rows["target"].epoch(target_order, size)
+        self._adam.begin(source, target)
+        for batch_S, batch_T in zip(source.batches, target.batches, strict=True):
+            losses = self.losses({"source": batch_S, "target": batch_T})
             if not sums:
                 sums.update(self._gradient_norms(losses))
-            self._adam.zero_grad()
             self.objective(losses).backward()  # type: ignore[no-untyped-call]
-            self._adam.step()
+            self._adam.step(batch_S, batch_T)
             parts = (losses.rating["source"], losses.rating["target"], losses.domain)
             totals += torch.stack([*parts, losses.n_correct, losses.n_rows]).detach()
-        self._adam.flush()
-        source, target, domain_bce, n_correct, n_rows = totals.tolist()
+        error_S, error_T, domain, n_correct, n_rows = totals.tolist()
         norm = self.config.lambda_ * squared_norm(self._net.parameters())
         return {
-            "loss_rating_source": source,
-            "loss_rating_target": target,
-            "loss_domain": domain_bce,
+            "loss_rating_source": error_S,
+            "loss_rating_target": error_T,
+            "loss_domain": domain,
             "loss_regulariser": norm.item(),
             "domain_accuracy": n_correct / n_rows,
             **sums,

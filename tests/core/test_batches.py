@@ -24,10 +24,10 @@ def test_batches_rebuild_the_rating_matrix(ratings, axis, batch_size, random):
     order = torch.tensor(random.sample(range(rows.n_rows), rows.n_rows))
     matrix = np.zeros((rows.n_rows, rows.n_columns), np.float32)
     sizes = []
-    for batch in rows.batches(order, batch_size):
+    epoch = rows.epoch(order, batch_size)
+    for batch in epoch.batches:
         sizes.append(len(batch.rows))
-        ends = torch.cat([batch.offsets[1:], torch.tensor([len(batch.columns)])])
-        for row, begin, end in zip(batch.rows, batch.offsets, ends, strict=True):
+        for row, begin, end in zip(batch.rows, batch.starts, batch.starts[1:], strict=False):
             assert (batch.rows[batch.row_of[begin:end]] == row).all()
             columns = batch.columns[begin:end].numpy()
             matrix[int(row), columns] += batch.values[begin:end].numpy() + 3.0
@@ -36,6 +36,32 @@ def test_batches_rebuild_the_rating_matrix(ratings, axis, batch_size, random):
     np.testing.assert_array_equal(matrix, dense if axis == "user" else dense.T)
     assert sum(sizes) == rows.n_rows and max(sizes) <= batch_size
     np.testing.assert_array_equal(rows.is_rated.numpy(), matrix.any(1))
+
+
+@given(ratings(), st.sampled_from(["user", "item"]), st.integers(1, 5), st.randoms())
+def test_an_epochs_plan_lists_ratings_by_column_and_every_columns_next_batch(
+    ratings, axis, batch_size, random
+):
+    rows = RatingRows(ratings, axis, Bias.zero(ratings), "cpu")
+    order = torch.tensor(random.sample(range(rows.n_rows), rows.n_rows))
+    epoch = rows.epoch(order, batch_size)
+    touching = [set(batch.columns.tolist()) for batch in epoch.batches]
+
+    def first_from(begin, column):
+        later = (s for s in range(begin, len(touching)) if column in touching[s])
+        return next(later, len(touching))
+
+    for column in range(rows.n_columns):
+        assert epoch.first[column] == first_from(0, column)
+    for s, batch in enumerate(epoch.batches):
+        touched = batch.touched
+        assert set(touched.columns.tolist()) == touching[s]
+        assert sorted(touched.by_column.tolist()) == list(range(len(batch.columns)))
+        assert touched.starts[0] == 0 and touched.starts[-1] == len(batch.columns)
+        for t, column in enumerate(touched.columns.tolist()):
+            own = touched.by_column[touched.starts[t] : touched.starts[t + 1]]
+            assert len(own) and (batch.columns[own] == column).all()
+            assert touched.next[t] == first_from(s + 1, column)
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 5))

@@ -9,7 +9,7 @@ import torch
 from darec.core import sparse
 from darec.core.batches import RatingRows
 from darec.core.bias import Bias
-from darec.core.sparse import decode, encode, score_pairs
+from darec.core.sparse import decode, encode, score_pairs, squared_errors
 from darec.data.ratings import Ratings
 
 
@@ -20,7 +20,7 @@ def case():
     items = np.array([1, 4, 1, 0, 1, 3], np.int32)
     ratings = Ratings(users, items, np.array([5, 2, 1, 4, 3, 5], np.float32), 4, 5)
     rows = RatingRows(ratings, "user", Bias.zero(ratings), "cpu")
-    batch = rows.gather(torch.tensor([3, 2, 0, 1]))
+    (batch,) = rows.epoch(torch.tensor([3, 2, 0, 1]), 4).batches
     object.__setattr__(batch, "values", batch.values.double())
     dense_UI = torch.zeros(4, 5, dtype=torch.float64)
     dense_UI[users, items] = torch.from_numpy(ratings.values).double()
@@ -67,7 +67,18 @@ def test_gradients_of_rating_sized_weights_hold_the_touched_columns_only(case):
     total = encode(case.batch, case.weight_MK, case.bias_K).sum()
     (grad,) = torch.autograd.grad(total, case.weight_MK)
     assert grad.is_sparse
-    assert sorted(grad._indices()[0].tolist()) == sorted(set(case.batch.columns.tolist()))
+    assert sorted(grad._indices()[0].tolist()) == case.batch.columns.unique().tolist()
+
+
+def test_squared_errors_equal_decodes_and_its_gradients(case):
+    inputs = (case.hidden_BK, case.weight_MK, case.bias_M)
+    error, slope_n, slope_BK, slope_M = squared_errors(case.batch, *inputs)
+    predicted_n = decode(*inputs, case.batch)
+    loss = (predicted_n - case.batch.values).square().sum()
+    wanted = torch.autograd.grad(loss, (predicted_n, case.hidden_BK, case.bias_M))
+    assert error == pytest.approx(loss.item())
+    for got, want in zip((slope_n, slope_BK, slope_M), wanted, strict=True):
+        torch.testing.assert_close(got, want)
 
 
 def test_score_pairs_scores_only_the_pairs_asked_for_in_their_order(case, monkeypatch):

@@ -1,6 +1,7 @@
 """Eq. 1-7 on a pair of two users and three items each, against loops over the dense matrices."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from darec.core.config import parse
 from darec.core.recommender import Run
 from darec.data.ratings import Ratings
 from darec.data.split import Training
+from darec.evaluation.benchmark import DenseAutoRec
 from darec.models.autorec import AutoRec, AutoRecConfig
 from darec.models.darec import DARec, DARecConfig
 
@@ -53,6 +55,29 @@ def test_eq_1_and_2_by_hand():
     assert losses["loss_regulariser"] == pytest.approx(0.5 * norm, rel=1e-6)
 
 
+@pytest.mark.parametrize("decay", ["coupled", "decoupled"])
+@pytest.mark.parametrize("axis", ["user", "item"])
+def test_an_epoch_equals_dense_autograd_and_dense_adam(tiny_pair, axis, decay):
+    """The compiled step keeps no gradient of W1 and W2 and replays the steps without one."""
+    config = AutoRecConfig(axis, hidden=6, alpha=0.01, learning_rate=0.01, decay=decay)
+    autorec = AutoRec(replace(config, batch_size=16), tiny_pair.target, Run())
+    dense = DenseAutoRec(autorec, tiny_pair.target)
+    for _ in range(3):
+        ours, theirs = autorec.train_epoch()["loss_rating_target"], dense.train_epoch()
+        assert ours == pytest.approx(theirs, rel=1e-5)
+    for got, want in zip(autorec.weights().values(), dense.weights(), strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-3, atol=2e-5)
+
+
+def test_the_autograd_step_for_other_devices_equals_the_compiled_one(tiny_pair, monkeypatch):
+    config = AutoRecConfig("item", hidden=6, alpha=0.01, learning_rate=0.01, batch_size=16)
+    compiled = AutoRec(config, tiny_pair.target, Run())
+    autograd = AutoRec(config, tiny_pair.target, Run())
+    monkeypatch.setattr(autograd, "_step_compiled", autograd._step)
+    for _ in range(3):
+        assert compiled.train_epoch() == pytest.approx(autograd.train_epoch(), rel=1e-5)
+
+
 def test_the_item_axis_reads_columns_as_rows():
     config = AutoRecConfig("item", hidden=2, center="none")
     transposed = AutoRecConfig("user", hidden=2, center="none")
@@ -80,7 +105,7 @@ def double_model(request):
     for domain, rows in model._rows.items():
         model._embeddings_RK[domain] = model._embeddings_RK[domain].double()
         rows._values = rows._values.double()
-        batches[domain] = rows.gather(torch.arange(rows.n_rows))
+        (batches[domain],) = rows.epoch(torch.arange(rows.n_rows), rows.n_rows).batches
     matrices = {"source": SOURCE, "target": target}
     return model, batches, matrices if axis == "user" else {k: m.T for k, m in matrices.items()}
 
