@@ -62,14 +62,15 @@ def evaluate(
     kept = []
     console.print(
         f"[bold]Plan[/bold]: {model} on {prepared.name}, {train} % training: {seeds} seeds x "
-        f"{best.max_epochs} epochs on {device}; in the search: RMSE {best.valid_rmse:.4f}",
+        f"<= {best.max_epochs} epochs on {device}; in the search: RMSE {best.valid_rmse:.4f}",
         highlight=False,
         soft_wrap=True,
     )
     failed = 0
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("epochs", total=seeds * best.max_epochs)
-        for split_seed, run_seed in runs:
+        for finished, (split_seed, run_seed) in enumerate(runs):
+            progress.update(task, completed=finished * best.max_epochs)
             values = {
                 "train": percent,
                 "split_seed": split_seed,

@@ -9,6 +9,11 @@ from darec.data.ratings import Domain, Ratings
 from darec.data.split import SearchData
 
 
+PATIENCE = 20
+"""Epochs without a validation RMSE lower by `TOLERANCE` after which training has stalled; ours."""
+TOLERANCE = 1e-4
+
+
 class Fit:
     """Drives one `Recommender`; Tune's ``step()``, the final evaluation and the tests all use it.
 
@@ -22,6 +27,7 @@ class Fit:
         self.best_epoch = 0
         self.best_rmse = math.inf
         self.best_weights = model.weights()
+        self._level_epoch, self._level_rmse = 0, math.inf
         self._valid: dict[Domain, Ratings] = {"target": data.valid, "source": data.valid_source}
         training = data.training
         self._cold = {"target": ColdRule(training.target), "source": ColdRule(training.source)}
@@ -41,8 +47,15 @@ class Fit:
         if valid_rmse < self.best_rmse:
             self.best_rmse, self.best_epoch = valid_rmse, self.epoch
             self.best_weights = {k: v.detach().clone() for k, v in self.model.weights().items()}
+        if valid_rmse < self._level_rmse - TOLERANCE:
+            self._level_epoch, self._level_rmse = self.epoch, valid_rmse
         best = {"best_valid_rmse": self.best_rmse, "best_epoch": float(self.best_epoch)}
         return {**losses, **scores, "valid_rmse": valid_rmse, **best}
+
+    @property
+    def stalled(self) -> bool:
+        """Whether `PATIENCE` epochs brought no lower validation RMSE: more are not worth it."""
+        return self.epoch - self._level_epoch >= PATIENCE
 
     def validate(self, domain: Domain = "target") -> float:
         """Return the validation RMSE of a domain now, under ``cold=fallback``."""
@@ -56,11 +69,14 @@ class Fit:
     def state_dict(self) -> dict[str, Any]:
         """Return the model's state and the best epoch's weights."""
         best = {"epoch": self.best_epoch, "rmse": self.best_rmse, "weights": self.best_weights}
-        return {"epoch": self.epoch, "model": self.model.state_dict(), "best": best}
+        level = {"epoch": self._level_epoch, "rmse": self._level_rmse}
+        model = self.model.state_dict()
+        return {"epoch": self.epoch, "model": model, "best": best, "level": level}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
         self.epoch, best = state["epoch"], state["best"]
         self.best_epoch, self.best_rmse = best["epoch"], best["rmse"]
         self.best_weights = best["weights"]
+        self._level_epoch, self._level_rmse = state["level"]["epoch"], state["level"]["rmse"]
         self.model.load_state_dict(state["model"])

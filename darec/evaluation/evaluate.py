@@ -33,9 +33,9 @@ def evaluate(
 ) -> list[Score]:
     """Return a score per cold policy, of a fresh training run on the split of ``split_seed``.
 
-    The epoch with the lowest validation RMSE within the search's budget is kept (reading 5); with
-    ``refit`` a new run on training and validation ratings stops there instead. Raises
-    `DivergedError` when training does not stay finite.
+    The epoch with the lowest validation RMSE is kept, of at most as many epochs as the search had
+    (reading 5); with ``refit`` a new run on training and validation ratings stops there instead.
+    Raises `DivergedError` when training does not stay finite.
     """
     parts = split(pair, best.train, split_seed)
     kind = MODELS[best.model]
@@ -46,6 +46,8 @@ def evaluate(
     for _ in range(best.max_epochs):
         fit.step()
         on_epoch()
+        if fit.stalled:
+            break
     model: Recommender = fit.model
     if refit:
         training = parts.final()

@@ -212,10 +212,9 @@ def _state(tuner: Any) -> StudyState:
 
 def _row(result: Any, ended: dict[str, str]) -> TrialRow:
     metrics = result.metrics
-    how = metrics.get("reason") or ended.get(metrics["trial_id"], "unfinished")
     return TrialRow(
         trial_id=metrics["trial_id"],
-        ended=f"diverged: {how}" if metrics.get("reason") else how,
+        ended=metrics.get("reason") or ended.get(metrics["trial_id"], "unfinished"),
         epochs=int(metrics[TIME]),
         best_epoch=int(metrics["best_epoch"]),
         best_valid_rmse=float(metrics[METRIC]),

@@ -46,17 +46,19 @@ class RecommenderTrainable(tune.Trainable):
             self._stage1 = stage1_scores(built, data)
             self._fit = Fit(built, data)
         except DivergedError as error:
-            self._reason = str(error)
+            self._reason = f"diverged: {error}"
 
     def step(self) -> dict[str, Any]:
-        """Train and validate one epoch; a non-finite one ends the trial with its reason."""
+        """Train and validate one epoch; a non-finite or `stalled` one ends the trial."""
         if self._fit is None:
             return self._ended(self._reason, WORST_RMSE, 0)
         try:
-            return {**self._fit.step(), **self._stage1, "reason": ""}
+            row: dict[str, Any] = {**self._fit.step(), **self._stage1}
         except DivergedError as error:
             best = min(self._fit.best_rmse, WORST_RMSE)
-            return self._ended(str(error), best, self._fit.best_epoch)
+            return self._ended(f"diverged: {error}", best, self._fit.best_epoch)
+        stalled = self._fit.stalled
+        return {**row, "reason": "stalled" if stalled else "", "done": stalled}
 
     def _ended(self, reason: str, best_rmse: float, best_epoch: int) -> dict[str, Any]:
         best = {METRIC: best_rmse, "best_epoch": float(best_epoch)}

@@ -39,6 +39,18 @@ def test_the_epoch_with_the_lowest_validation_rmse_is_kept(tiny_pair):
     assert fit.best_rmse == min(row["valid_rmse"] for row in rows) == rows[2]["best_valid_rmse"]
 
 
+def test_training_stalls_without_a_better_rmse_for_patience_epochs(tiny_pair, monkeypatch):
+    monkeypatch.setattr("darec.core.fit.PATIENCE", 2)
+    data = split(tiny_pair).search
+    mean = float(data.valid.values.mean())
+    fit = Fit(Scripted([1.0, mean, mean + 1e-7, mean, mean]), data)
+    stalled = []
+    for _ in range(5):
+        fit.step()
+        stalled.append(fit.stalled)
+    assert stalled == [False, False, False, True, True]
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_non_finite_epoch_ends_with_its_reason(tiny_pair, value):
     fit = Fit(Scripted([3.0, value]), split(tiny_pair).search)

@@ -70,6 +70,14 @@ def test_a_diverged_trial_ends_in_one_step_with_its_reason(data):
     assert row["valid_rmse"] == row[METRIC] == WORST_RMSE and row["best_epoch"] == 0
 
 
+def test_a_trial_that_no_longer_improves_ends(data, monkeypatch):
+    monkeypatch.setattr("darec.core.fit.PATIENCE", 3)
+    trial = local({**CONFIG, "learning_rate": 1e-12}, data)
+    rows = [trial.step() for _ in range(4)]
+    assert [row["done"] for row in rows] == [False, False, False, True]
+    assert rows[-1]["reason"] == "stalled" and math.isfinite(rows[-1][METRIC])
+
+
 def test_a_diverged_stage_1_ends_in_one_step_with_its_reason(data, tmp_path, monkeypatch):
     def diverge(*args):
         raise DivergedError("stage 1: loss is nan in epoch 1")
@@ -79,7 +87,9 @@ def test_a_diverged_stage_1_ends_in_one_step_with_its_reason(data, tmp_path, mon
     trial.save_checkpoint(str(tmp_path))
     trial.load_checkpoint(str(tmp_path))
     row = trial.step()
-    assert row["done"] and row["reason"].startswith("stage 1") and math.isfinite(row[METRIC])
+    assert (
+        row["done"] and row["reason"].startswith("diverged: stage 1") and math.isfinite(row[METRIC])
+    )
 
 
 def test_stage_1s_own_score_stands_beside_darecs(data):
