@@ -1,24 +1,29 @@
-"""Time the training core on this machine, each figure as a ratio within one run."""
+"""Time what users pay for on this machine; each figure is a ratio within one run."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from jobs.common import console, main
 
+if TYPE_CHECKING:
+    from darec.benchmark.core import Figure
+
+Section = Literal["core", "growth", "memory"]
+
 
 def benchmark(
-    pair: Annotated[
-        str, typer.Option(help="Time on this pair's synthetic stand-in.")
-    ] = "toys_auto",
-    quick: Annotated[bool, typer.Option("--quick", help="One repeat instead of five.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    section: Annotated[
+        list[Section] | None, typer.Option(help="Only these sections; may be repeated.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats, smaller sizes.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for benchmark.json.")] = Path("results"),
 ) -> None:
-    """Print seconds per epoch of the sparse core against a plain dense implementation.
+    """Print how fast and how small training is against a plain dense implementation, one thread.
 
-    Example: python jobs/benchmark.py --quick
+    Example: python jobs/benchmark.py --quick --section core
     """
     from dataclasses import asdict
     from typing import get_args
@@ -26,26 +31,64 @@ def benchmark(
     import torch
     from rich.table import Table
 
-    from darec.data.ratings import Axis
-    from darec.data.store import obtain
-    from darec.evaluation.benchmark import autorec_epoch
     from darec.files import write_json
 
-    torch.set_num_threads(threads)
-    ratings = obtain(pair, Path("data"), synthetic=True).source
-    repeats = 1 if quick else 5
+    torch.set_num_threads(1)
+    sections = section or list(get_args(Section))
     console.print(
-        f"AutoRec on {pair}-synthetic's source: {len(ratings)} ratings, {ratings.n_users} users, "
-        f"{ratings.n_items} items; hidden 500, batch 256, {threads} thread(s), median of {repeats}"
+        f"[bold]Plan[/bold]: {', '.join(sections)}; one thread; about 2 minutes a section"
     )
-    figures = [autorec_epoch(ratings, axis, repeats) for axis in get_args(Axis)]
-    table = Table("figure", "ours", "dense", "dense / ours")
-    for figure in figures:
-        ours, dense = f"{figure.value:.3f} {figure.unit}", f"{figure.reference:.3f} {figure.unit}"
-        table.add_row(figure.name, ours, dense, f"{figure.ratio:.1f}x")
-    console.print(table)
+    figures = []
+    for name in sections:
+        table = Table("figure", "ours", "reference", "reference / ours", title=name)
+        for figure in SECTIONS[name](quick):
+            console.print(f"  {figure.name}: {figure.ratio:.1f}x")
+            ours, reference = (f"{x:.3g} {figure.unit}" for x in (figure.value, figure.reference))
+            table.add_row(figure.name, ours, reference, f"{figure.ratio:.1f}x")
+            figures.append(figure)
+        console.print(table)
     write_json(out / "benchmark.json", [asdict(figure) for figure in figures])
     console.print(f"written: {out / 'benchmark.json'}")
+
+
+def _core(quick: bool) -> "Iterator[Figure]":
+    """An epoch of each model: toys_auto's source for AutoRec, both domains for DARec."""
+    from typing import get_args
+
+    from darec.benchmark.core import autorec_epoch, darec_epoch, training_of
+    from darec.core.adam import Decay
+    from darec.data.ratings import Axis
+
+    training, repeats = training_of("toys_auto"), 1 if quick else 5
+    for axis in get_args(Axis):
+        for decay in get_args(Decay):
+            yield autorec_epoch(training.source, axis, decay, repeats)
+        yield darec_epoch(training, axis, repeats)
+
+
+def _growth(quick: bool) -> "Iterator[Figure]":
+    """An epoch of AutoRec on 1, 4 and 16 times as many users, items and ratings."""
+    from typing import get_args
+
+    from darec.benchmark.core import growth
+    from darec.data.ratings import Axis
+
+    for axis in get_args(Axis):
+        yield from growth(axis, (1, 4) if quick else (1, 4, 16))
+
+
+def _memory(quick: bool) -> "Iterator[Figure]":
+    """Peak memory of AutoRec on office_movies' target, hidden 1500."""
+    from typing import get_args
+
+    from darec.benchmark.memory import peak_memory
+    from darec.data.ratings import Axis
+
+    for axis in get_args(Axis):
+        yield peak_memory(axis, "office_movies", 200 if quick else 1500)
+
+
+SECTIONS = {"core": _core, "growth": _growth, "memory": _memory}
 
 
 if __name__ == "__main__":

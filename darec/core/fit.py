@@ -8,7 +8,6 @@ from darec.core.recommender import ColdRule, DivergedError, Recommender
 from darec.data.ratings import Domain, Ratings
 from darec.data.split import SearchData
 
-
 PATIENCE = 20
 """Epochs without a validation RMSE lower by `TOLERANCE` after which training has stalled; ours."""
 TOLERANCE = 1e-4

@@ -1,7 +1,6 @@
 """Eq. 1-7 on a pair of two users and three items each, against loops over the dense matrices."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from darec.core.config import parse
 from darec.core.recommender import Run
 from darec.data.ratings import Ratings
 from darec.data.split import Training
-from darec.evaluation.benchmark import DenseAutoRec
 from darec.models.autorec import AutoRec, AutoRecConfig
 from darec.models.darec import DARec, DARecConfig
 
@@ -53,20 +51,6 @@ def test_eq_1_and_2_by_hand():
     assert losses["loss_rating_target"] == pytest.approx(squared, rel=1e-6)
     norm = sum(float(weight.square().sum()) for weight in autorec.weights().values())
     assert losses["loss_regulariser"] == pytest.approx(0.5 * norm, rel=1e-6)
-
-
-@pytest.mark.parametrize("decay", ["coupled", "decoupled"])
-@pytest.mark.parametrize("axis", ["user", "item"])
-def test_an_epoch_equals_dense_autograd_and_dense_adam(tiny_pair, axis, decay):
-    """The compiled step keeps no gradient of W1 and W2 and replays the steps without one."""
-    config = AutoRecConfig(axis, hidden=6, alpha=0.01, learning_rate=0.01, decay=decay)
-    autorec = AutoRec(replace(config, batch_size=16), tiny_pair.target, Run())
-    dense = DenseAutoRec(autorec, tiny_pair.target)
-    for _ in range(3):
-        ours, theirs = autorec.train_epoch()["loss_rating_target"], dense.train_epoch()
-        assert ours == pytest.approx(theirs, rel=1e-5)
-    for got, want in zip(autorec.weights().values(), dense.weights(), strict=True):
-        torch.testing.assert_close(got, want, rtol=1e-3, atol=2e-5)
 
 
 def test_the_autograd_step_for_other_devices_equals_the_compiled_one(tiny_pair, monkeypatch):

@@ -1,0 +1,94 @@
+"""Seconds per epoch of the training core against the dense reference, in one process, one thread.
+
+Shapes: none.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from darec.benchmark.dense import DenseAutoRec, DenseDARec
+from darec.core.adam import Decay
+from darec.core.recommender import Run
+from darec.data.ratings import Axis, Ratings
+from darec.data.split import Training, split
+from darec.data.synthetic import planted_pair
+from darec.models.autorec import AutoRec, AutoRecConfig
+from darec.models.darec import DARec, DARecConfig
+from darec.paper import TABLE_1, Counts
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value, what it is held against, and how many times better it is."""
+
+    name: str
+    value: float
+    unit: str
+    reference: float
+    ratio: float
+    """Reference over value, unless the name says otherwise."""
+
+
+def setting(axis: Axis, decay: Decay = "coupled") -> AutoRecConfig:
+    """Return the timed AutoRec: hidden 500, batch 256."""
+    return AutoRecConfig(axis, hidden=500, alpha=0.01, batch_size=256, decay=decay, epochs=1)
+
+
+def autorec_epoch(ratings: Ratings, axis: Axis, decay: Decay, repeats: int) -> Figure:
+    """Time an epoch of AutoRec; ``coupled`` is the paper's and has the plain name."""
+    ours = AutoRec(setting(axis, decay), ratings, Run())
+    dense = DenseAutoRec(ours, ratings)
+    suffix = "" if decay == "coupled" else f"_{decay}"
+    return _compared(f"autorec_epoch_{axis}{suffix}", ours.train_epoch, dense.train_epoch, repeats)
+
+
+def darec_epoch(training: Training, axis: Axis, repeats: int) -> Figure:
+    """Time an epoch of DARec's stage 2, with 100 extractor units as in Fig. 2."""
+    config = DARecConfig(setting(axis), extractor=100, batch_size=256)
+    ours = DARec(config, training, Run())
+    dense = DenseDARec(ours, training)
+    return _compared(f"darec_epoch_{axis}", ours.train_epoch, dense.train_epoch, repeats)
+
+
+def growth(axis: Axis, factors: tuple[int, ...] = (1, 4, 16)) -> list[Figure]:
+    """Time epochs on pairs of 1, 4 and 16 times as many users, items and ratings.
+
+    The reference is the first one's time times the factor: a ratio of 1 is a cost per rating that
+    stays the same.
+    """
+    figures: list[Figure] = []
+    for factor in factors:
+        counts = Counts(*(factor * count for count in TABLE_1["toys_auto"]))
+        ratings = planted_pair(f"{factor}x", counts).source
+        model = AutoRec(replace(setting(axis), hidden=100), ratings, Run())
+        model.train_epoch()
+        seconds = min(_seconds(model.train_epoch) for _ in range(3))
+        linear = factor * figures[0].value if figures else seconds
+        name = f"autorec_epoch_{axis}_{factor}x_ratings"
+        figures.append(Figure(name, seconds, "s", linear, linear / seconds))
+    return figures
+
+
+def training_of(pair_name: str) -> Training:
+    """Return the training part of a pair's synthetic stand-in."""
+    pair = planted_pair(f"{pair_name}-synthetic", TABLE_1[pair_name])
+    return split(pair).search.training
+
+
+def _compared(
+    name: str, ours: Callable[[], object], dense: Callable[[], object], repeats: int
+) -> Figure:
+    """Alternate both, ``repeats`` times after a warm-up, and compare the medians."""
+    ours(), dense()
+    pairs = [(_seconds(ours), _seconds(dense)) for _ in range(repeats)]
+    value, reference = np.median(pairs, axis=0).tolist()
+    return Figure(name, value, "s", reference, reference / value)
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
