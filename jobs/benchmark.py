@@ -11,13 +11,11 @@ from jobs.common import console, main
 if TYPE_CHECKING:
     from darec.benchmark.core import Figure
 
-Section = Literal["core", "growth", "memory"]
+Section = Literal["all", "core", "growth", "memory"]
 
 
 def benchmark(
-    section: Annotated[
-        list[Section] | None, typer.Option(help="Only these sections; may be repeated.")
-    ] = None,
+    section: Annotated[Section, typer.Option(help="What to time.")] = "all",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats, smaller sizes.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for benchmark.json.")] = Path("results"),
 ) -> None:
@@ -26,7 +24,6 @@ def benchmark(
     Example: python jobs/benchmark.py --quick --section core
     """
     from dataclasses import asdict
-    from typing import get_args
 
     import torch
     from rich.table import Table
@@ -34,7 +31,7 @@ def benchmark(
     from darec.files import write_json
 
     torch.set_num_threads(1)
-    sections = section or list(get_args(Section))
+    sections = list(SECTIONS) if section == "all" else [section]
     console.print(
         f"[bold]Plan[/bold]: {', '.join(sections)}; one thread; about 2 minutes a section"
     )

@@ -230,5 +230,5 @@ def test_a_killed_driver_resumes_with_rungs_and_study_complete(tmp_path):
     assert line, ended.stderr[-2000:]
     n_trials, rungs, states, epochs = json.loads(line.removeprefix("RESUMED "))
     assert n_trials == 10 and len(states) == 10 and set(states) == {"COMPLETE"}
-    assert rungs["1"] == 10, rungs
-    assert rungs["3"] == sum(epoch >= 3 for epoch in epochs), (rungs, epochs)
+    assert rungs["3"] == 10, rungs
+    assert rungs["9"] == sum(epoch >= 9 for epoch in epochs), (rungs, epochs)
