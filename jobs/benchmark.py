@@ -6,20 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jobs.common import console, main
+from jobs.common import Data, console, main
 
 if TYPE_CHECKING:
     from darec.benchmark.core import Figure
 
-Section = Literal["all", "core", "growth", "memory"]
+Section = Literal["all", "core", "growth", "memory", "data", "search", "quality"]
 
 
 def benchmark(
-    section: Annotated[Section, typer.Option(help="What to time.")] = "all",
+    section: Annotated[Section, typer.Option(help="What to measure.")] = "all",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats, smaller sizes.")] = False,
+    pair: Annotated[
+        str | None, typer.Option(help="Prepared pair for quality; by default a stand-in.")
+    ] = None,
+    data: Data = Path("data"),
     out: Annotated[Path, typer.Option(help="Folder for benchmark.json.")] = Path("results"),
 ) -> None:
-    """Print how fast and how small training is against a plain dense implementation, one thread.
+    """Print what training, searching and preparing cost here, each beside a reference.
+
+    core, growth and memory: the training core against a plain dense implementation, one thread.
+    data: preparing a large file. search: what a trial costs beside training. quality: how soon
+    the default search is as good as a plain random one.
 
     Example: python jobs/benchmark.py --quick --section core
     """
@@ -31,14 +39,15 @@ def benchmark(
     from darec.files import write_json
 
     torch.set_num_threads(1)
-    sections = list(SECTIONS) if section == "all" else [section]
+    sections = [*SECTIONS, "quality"] if section == "all" else [section]
     console.print(
         f"[bold]Plan[/bold]: {', '.join(sections)}; one thread; about 2 minutes a section"
     )
     figures = []
     for name in sections:
         table = Table("figure", "ours", "reference", "reference / ours", title=name)
-        for figure in SECTIONS[name](quick):
+        measured = _quality(quick, pair, data) if name == "quality" else SECTIONS[name](quick)
+        for figure in measured:
             console.print(f"  {figure.name}: {figure.ratio:.1f}x")
             ours, reference = (f"{x:.3g} {figure.unit}" for x in (figure.value, figure.reference))
             table.add_row(figure.name, ours, reference, f"{figure.ratio:.1f}x")
@@ -85,7 +94,59 @@ def _memory(quick: bool) -> "Iterator[Figure]":
         yield peak_memory(axis, "office_movies", 200 if quick else 1500)
 
 
-SECTIONS = {"core": _core, "growth": _growth, "memory": _memory}
+def _data(quick: bool) -> "Iterator[Figure]":
+    """Preparing a file of 20 million lines."""
+    from darec.benchmark.data import preparation
+
+    yield from preparation(1_000_000 if quick else 20_000_000)
+
+
+def _search(quick: bool) -> "Iterator[Figure]":
+    """Trials on the stand-ins of toys_auto and, for memory, of office_movies."""
+    from darec.benchmark import search
+    from darec.data.split import split
+    from darec.data.synthetic import synthetic_pair
+    from darec.tuning import resources
+    from darec.tuning.search import shutdown
+
+    toys, movies = (split(synthetic_pair(name)).search for name in ("toys_auto", "office_movies"))
+    resources.connect(None)
+    try:
+        yield search.trial_overhead(toys, 10, 20 if quick else 60)
+        yield search.side_by_side(toys, 4 if quick else 16, 20)
+        yield search.stage1_reuse(toys, 4 if quick else 12, 5)
+        yield search.shared_data(movies, 8)
+    finally:
+        shutdown()
+
+
+def _quality(quick: bool, pair: str | None, data: Path) -> "Iterator[Figure]":
+    """Searches of I-DARec, three seeds."""
+    from darec.benchmark.search import time_to_quality
+    from darec.data.split import split
+    from darec.data.store import obtain
+    from darec.tuning import resources
+    from darec.tuning.search import shutdown
+    from search_spaces import SPACES
+
+    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
+    space = SPACES["i_darec"].fix({"pyramid": 1.0}).space
+    resources.connect(None)
+    try:
+        for seed in range(1 if quick else 3):
+            searched = split(prepared, seed=seed).search
+            yield time_to_quality(searched, space, 4 if quick else 24, 5 if quick else 30, seed)
+    finally:
+        shutdown()
+
+
+SECTIONS = {
+    "core": _core,
+    "growth": _growth,
+    "memory": _memory,
+    "data": _data,
+    "search": _search,
+}
 
 
 if __name__ == "__main__":

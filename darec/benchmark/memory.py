@@ -12,8 +12,9 @@ from darec.benchmark.core import Figure, setting
 from darec.benchmark.dense import DenseAutoRec
 from darec.core.recommender import Run
 from darec.data.ratings import Axis
-from darec.data.synthetic import synthetic_pair
+from darec.data.synthetic import planted_pair, synthetic_pair
 from darec.models.autorec import AutoRec
+from darec.paper import Counts
 
 MIB = 2**20
 
@@ -37,7 +38,7 @@ def peak_memory(axis: Axis, pair: str, hidden: int) -> Figure:
 def _measure(which: str, axis: Axis, pair: str, hidden: int) -> int:
     """Return the bytes that two epochs of training add to the peak."""
     small = replace(setting(axis), hidden=1)
-    warm = synthetic_pair("toys_auto").target
+    warm = planted_pair("warm", Counts(20, 30, 30, 60, 60)).target
     DenseAutoRec(AutoRec(small, warm, Run()), warm).train_epoch()
     AutoRec(small, warm, Run()).train_epoch()
     ratings = synthetic_pair(pair).target

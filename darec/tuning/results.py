@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ EDGE = 0.01
 """Share of a range (of its logarithm where it is searched so) that counts as its edge."""
 
 
-def at_edge(space: dict[str, BaseDistribution], config: dict[str, Any]) -> list[str]:
+def at_edge(space: Mapping[str, BaseDistribution], config: dict[str, Any]) -> list[str]:
     """Return the hyper-parameters that lie at an edge of their range: a wider one may be better."""
     names = []
     for name, distribution in space.items():

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
+from darec.core.recommender import Cache
 from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.seeds import derive
 from darec.tuning.names import flatten
 from darec.tuning.resources import Slots
 from darec.tuning.state import SafeOptunaSearch, StudyState
-from darec.tuning.tasks import ClusterCache
 from darec.tuning.trainable import METRIC, RecommenderTrainable
 
 TIME = "training_iteration"
@@ -82,7 +82,7 @@ class Settings:
     max_epochs: int
     slots: Slots
     seed: int
-    cache: ClusterCache
+    cache: Cache
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Study:
 
     model: str
     data: SearchData
-    space: dict[str, BaseDistribution]
+    space: Mapping[str, BaseDistribution]
     fixed: dict[str, Any]
     trials: int
     folder: Path
@@ -157,7 +157,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
     scheduler = SCHEDULERS[settings.scheduler](settings.max_epochs)
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
     search = SafeOptunaSearch(
-        space=study.space,
+        space=dict(study.space),
         metric=METRIC,
         mode="min",
         sampler=SAMPLERS[settings.sampler](sampler_seed),

@@ -1,0 +1,184 @@
+"""What a search costs beside training, and how soon it is as good as a plain one.
+
+Every figure runs whole studies on this machine's Ray, with its files in a temporary folder.
+"""
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from optuna.distributions import BaseDistribution, FloatDistribution
+
+from darec.benchmark.core import Figure, setting
+from darec.core.config import plain
+from darec.core.recommender import Weights
+from darec.data.split import SearchData
+from darec.tuning.names import flatten
+from darec.tuning.resources import Slots
+from darec.tuning.search import Settings, Study, run_study
+from darec.tuning.tasks import ClusterCache
+
+MIB = 2**20
+ONE_AT_A_TIME, TWO_AT_A_TIME = Slots(1.0, 0.0, 1), Slots(1.0, 0.0, 2)
+RATE = {"learning_rate": FloatDistribution(1e-3, 2e-3)}
+
+
+class NoCache:
+    """A `Cache` that keeps nothing: every trial trains its own stage 1."""
+
+    def get(self, key: str, compute: Callable[[], Weights]) -> Weights:
+        """Return a value computed anew."""
+        return compute()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished study: its wall time and its best validation RMSE after each of its epochs."""
+
+    seconds: float
+    curve: list[tuple[float, float]]
+    """Seconds since the start and the lowest validation RMSE so far."""
+
+    def reach(self, rmse: float) -> float:
+        """Return the seconds it took to a validation RMSE; infinite if it never got there."""
+        return next((seconds for seconds, best in self.curve if best <= rmse), float("inf"))
+
+
+def trial_overhead(data: SearchData, few: int, many: int) -> Figure:
+    """Measure what one more trial costs, with a model that is fitted in milliseconds."""
+    space = {"reg_user": FloatDistribution(1.0, 10.0)}
+    study = Study("bias", data, space, {}, few, Path(), "")
+    settings = _settings(ONE_AT_A_TIME, epochs=1)
+    seconds = [_run(replace(study, trials=n), settings).seconds for n in (few, many)]
+    value = (seconds[1] - seconds[0]) / (many - few)
+    return Figure("trial_overhead", value, "s", 0.2, 0.2 / value)
+
+
+def side_by_side(data: SearchData, trials: int, epochs: int) -> Figure:
+    """Compare the wall time of equal trials, one after another and two at once."""
+    fixed = _fixed(plain(setting("item")), RATE)
+    study = Study("i_autorec", data, RATE, fixed, trials, Path(), "")
+    one = _run(study, _settings(ONE_AT_A_TIME, epochs)).seconds
+    two = _run(study, _settings(TWO_AT_A_TIME, epochs)).seconds
+    return Figure("two_trials_side_by_side", two, "s", one, one / two)
+
+
+def stage1_reuse(data: SearchData, trials: int, epochs: int) -> Figure:
+    """Compare DARec trials per hour with stage 1 trained once and in every trial."""
+    fixed = {"autorec": {**plain(setting("item")), "epochs": 30}, "pyramid": 1.0}
+    study = Study("i_darec", data, RATE, fixed, trials, Path(), "")
+    rates = []
+    for cache in (ClusterCache(), NoCache()):
+        settings = replace(_settings(TWO_AT_A_TIME, epochs), cache=cache)
+        rates.append(3600 * trials / _run(study, settings).seconds)
+    return Figure("darec_trials_per_hour", rates[0], "/h", rates[1], rates[0] / rates[1])
+
+
+def shared_data(data: SearchData, trials: int) -> Figure:
+    """Compare the memory of four trials at once with four times that of one.
+
+    Memory is the proportional set size of all trial processes: a page shared by four counts as a
+    quarter in each.
+    """
+    study = Study("bias", data, {"reg_user": FloatDistribution(1.0, 10.0)}, {}, trials, Path(), "")
+    sizes = []
+    for concurrent in (1, 4):
+        settings = _settings(Slots(0.25, 0.0, concurrent), epochs=1)
+        with _largest_workers() as largest:
+            _run(study, settings)
+        sizes.append(max(largest) / MIB)
+    return Figure("memory_of_4_trials", sizes[1], "MiB", 4 * sizes[0], 4 * sizes[0] / sizes[1])
+
+
+def time_to_quality(
+    data: SearchData, space: Mapping[str, BaseDistribution], trials: int, epochs: int, seed: int
+) -> Figure:
+    """Compare how long TPE + ASHA + reuse takes to the best RMSE that plain random search finds.
+
+    Both run the same number of trials of I-DARec, two at once, on the same stage 1; the reference
+    trains that in every trial, and every trial until it stalls.
+    """
+    fixed = {"autorec": {**plain(setting("item")), "hidden": 100, "epochs": 20}}
+    flat = _fixed({**fixed, "pyramid": 1.0}, space)
+    study = Study("i_darec", data, dict(space), flat, trials, Path(), "")
+    ours = replace(_settings(TWO_AT_A_TIME, epochs), sampler="tpe", scheduler="asha", seed=seed)
+    simple = replace(ours, sampler="random", scheduler="none", cache=NoCache())
+    reference, run = _run(study, simple), _run(study, ours)
+    seconds = run.reach(reference.curve[-1][1])
+    name = f"time_to_quality_seed_{seed}"
+    return Figure(name, seconds, "s", reference.seconds, reference.seconds / seconds)
+
+
+def _settings(slots: Slots, epochs: int) -> Settings:
+    return Settings("random", "none", epochs, slots, seed=0, cache=ClusterCache())
+
+
+def _fixed(config: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    return {name: value for name, value in flatten(dict(config)).items() if name not in space}
+
+
+def _run(study: Study, settings: Settings) -> Ran:
+    """Run a study with its files in a temporary folder and its reports unseen."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        begin, begun = time.perf_counter(), time.time()
+        with contextlib.redirect_stdout(io.StringIO()):
+            run_study(replace(study, folder=folder, storage=name), settings, resume=False)
+        seconds = time.perf_counter() - begin
+        rows = [
+            (row["timestamp"] - begun, row["valid_rmse"])
+            for path in folder.glob("tune/*/result.json")
+            for row in map(json.loads, path.read_text().splitlines())
+        ]
+    curve, best = [], float("inf")
+    for at, rmse in sorted(rows):
+        best = min(best, rmse)
+        curve.append((at, best))
+    return Ran(seconds, curve)
+
+
+@contextlib.contextmanager
+def _largest_workers() -> Iterator[list[int]]:
+    """Sample the trial processes' memory until the block ends."""
+    done, sizes = threading.Event(), [0]
+
+    def sample() -> None:
+        while not done.wait(0.2):
+            with contextlib.suppress(OSError):  # a process that has ended
+                sizes.append(sum(_proportional_set_size(folder) for folder in _workers()))
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield sizes
+    finally:
+        done.set()
+        thread.join()
+
+
+def _workers() -> list[Path]:
+    """Return the folders under /proc of this process's grandchildren that run trials (Linux)."""
+    ours = str(os.getpid())
+    return [
+        path.parent
+        for path in Path("/proc").glob("[0-9]*/comm")
+        if path.read_text().startswith("ray::Resource")
+        and _parent(Path("/proc", _parent(path.parent))) == ours
+    ]
+
+
+def _parent(folder: Path) -> str:
+    return (folder / "stat").read_text().rpartition(")")[2].split()[1]
+
+
+def _proportional_set_size(folder: Path) -> int:
+    lines = (folder / "smaps_rollup").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))

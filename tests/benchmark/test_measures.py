@@ -1,0 +1,34 @@
+"""What the other sections of `jobs/benchmark.py` measure, at small sizes."""
+
+import math
+
+import pytest
+
+from darec.benchmark.core import growth
+from darec.benchmark.data import preparation
+from darec.benchmark.memory import peak_memory
+from darec.benchmark.search import Ran
+
+
+def test_preparing_a_generated_file_is_timed_beside_reading_it():
+    seconds, memory = preparation(20_000)
+    assert seconds.name == "prepare_0.02M_lines"
+    assert seconds.value > seconds.reference > 0
+    assert memory.unit == "MiB" and memory.value > 10
+
+
+def test_growth_is_held_against_the_smallest_size():
+    one, two = growth("user", (1, 2))
+    assert one.ratio == 1
+    assert two.reference == pytest.approx(2 * one.value)
+
+
+def test_peak_memory_is_that_of_a_process_of_its_own():
+    figure = peak_memory("item", "toys_auto", 50)
+    assert figure.reference > figure.value > 0
+
+
+def test_a_run_reaches_a_quality_when_its_curve_does():
+    ran = Ran(9.0, [(1.0, 1.2), (2.0, 0.9), (3.0, 0.8)])
+    assert ran.reach(0.9) == 2.0 and ran.reach(1.5) == 1.0
+    assert math.isinf(ran.reach(0.7))
