@@ -40,9 +40,7 @@ def benchmark(
 
     torch.set_num_threads(1)
     sections = [*SECTIONS, "quality"] if section == "all" else [section]
-    console.print(
-        f"[bold]Plan[/bold]: {', '.join(sections)}; one thread; about 2 minutes a section"
-    )
+    console.print(f"[bold]Plan[/bold]: {', '.join(sections)}; 1-5 minutes a section")
     figures = []
     for name in sections:
         table = Table("figure", "ours", "reference", "reference / ours", title=name)

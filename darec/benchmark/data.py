@@ -5,7 +5,6 @@ prints the seconds and the peak bytes of its process.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from darec.benchmark.core import Figure
+from darec.benchmark.memory import peak
 from darec.data.store import prepare
 from darec.seeds import generator
 
@@ -41,11 +41,11 @@ def preparation(lines: int) -> list[Figure]:
         reading = time.perf_counter() - begin
         command = [sys.executable, "-m", __name__, str(source), str(target), name]
         run = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds, peak = json.loads(run.stdout)
+    seconds, memory = json.loads(run.stdout)
     size, limit = f"{lines / 1e6:g}M_lines", 3 * 1024.0
     return [
         Figure(f"prepare_{size}", seconds, "s", reading, reading / seconds),
-        Figure(f"prepare_{size}_memory", peak / MIB, "MiB", limit, limit * MIB / peak),
+        Figure(f"prepare_{size}_memory", memory / MIB, "MiB", limit, limit * MIB / memory),
     ]
 
 
@@ -75,8 +75,7 @@ def _write(path: Path, lines: int, prefix: str, n_items: int) -> None:
 def _measure(source: Path, target: Path, folder: Path) -> tuple[float, int]:
     begin = time.perf_counter()
     prepare("benchmark", folder, source, target, 5, "each", None)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return time.perf_counter() - begin, peak
+    return time.perf_counter() - begin, peak()
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 Run as a module: ``python -m darec.benchmark.memory ours|dense user|item PAIR HIDDEN`` prints bytes.
 """
 
-import resource
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from darec.benchmark.core import Figure, setting
 from darec.benchmark.dense import DenseAutoRec
@@ -42,17 +42,19 @@ def _measure(which: str, axis: Axis, pair: str, hidden: int) -> int:
     DenseAutoRec(AutoRec(small, warm, Run()), warm).train_epoch()
     AutoRec(small, warm, Run()).train_epoch()
     ratings = synthetic_pair(pair).target
-    before = _peak()
+    before = peak()
     ours = AutoRec(replace(setting(axis), hidden=hidden), ratings, Run())
     model = ours if which == "ours" else DenseAutoRec(ours, ratings)
     del ours
     for _ in range(2):
         model.train_epoch()
-    return _peak() - before
+    return peak() - before
 
 
-def _peak() -> int:
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak() -> int:
+    """Return this program's peak memory in bytes (Linux; ``getrusage`` adds its parent's)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":
