@@ -20,9 +20,10 @@ def squared_error(
     return errors_N.sum() if weight_N is None else errors_N @ weight_N
 
 
-def domain_loss(logit_B: torch.Tensor, label: float, weight_B: torch.Tensor) -> torch.Tensor:
+def domain_loss(
+    logit_B: torch.Tensor, label_B: torch.Tensor, weight_B: torch.Tensor
+) -> torch.Tensor:
     """Return the sum of the domain classifier's binary cross-entropies (Eq. 3)."""
-    label_B = torch.full_like(logit_B, label)
     return F.binary_cross_entropy_with_logits(logit_B, label_B, weight_B, reduction="sum")
 
 

@@ -1,6 +1,7 @@
 """DARec (section 3, Eq. 3-7): the domain-adversarial network trained on frozen AutoRec embeddings.
 
-Shapes: R rows of a domain, B rows of a batch, K embedding, H extractor, N ratings asked for.
+Shapes: R rows of a domain, D rows of a step (the target's B, then the source's), K embedding,
+H extractor, n ratings of a batch, N ratings asked for.
 """
 
 from collections import Counter
@@ -82,7 +83,8 @@ class StepLosses:
 
     rating: dict[Domain, torch.Tensor]
     domain: torch.Tensor
-    features_BH: list[torch.Tensor]
+    features_DH: torch.Tensor
+    """The extractor's output."""
     n_rows: torch.Tensor
     n_correct: torch.Tensor
     """Rows whose domain the classifier names correctly."""
@@ -151,33 +153,33 @@ class DARec:
 
     def losses(self, batches: dict[Domain, RowBatch]) -> StepLosses:
         """Return the loss parts of one step; rows without a training rating do not count."""
-        features, kept = {}, {}
-        for domain, batch in batches.items():
-            embeddings_BK = self._embeddings_RK[domain].index_select(0, batch.rows)
-            features[domain] = self._net.extractor(embeddings_BK)
-            kept[domain] = self._rows[domain].is_rated[batch.rows].to(embeddings_BK)
+        rows = {domain: batches[domain].rows for domain in DOMAINS}
+        embeddings_DK = torch.cat(
+            [self._embeddings_RK[domain].index_select(0, rows[domain]) for domain in DOMAINS]
+        )
+        kept_D = torch.cat([self._rows[domain].is_rated[rows[domain]] for domain in DOMAINS])
+        kept_D = kept_D.to(embeddings_DK)
+        features_DH = self._net.extractor(embeddings_DK)
+        sizes = [len(rows[domain]) for domain in DOMAINS]
+        features = dict(zip(DOMAINS, torch.split(features_DH, sizes), strict=True))
+        kept = dict(zip(DOMAINS, torch.split(kept_D, sizes), strict=True))
         rating = {}
         for domain, batch in batches.items():
             predictor = self._net.predictor(domain)
-            readers: tuple[Domain, ...] = DOMAINS if self.config.heads == "both" else (domain,)
-            errors = [
-                squared_error(
-                    predictor(features[reader], batch), batch.values, kept[reader][batch.row_of]
-                )
-                for reader in readers
-            ]
-            rating[domain] = torch.stack(errors).sum()
-        domain_losses, correct = [], []
-        for domain, features_BH in features.items():
-            logit_B = self._net.classifier(self._to_classifier(features_BH))
-            domain_losses.append(domain_loss(logit_B, LABEL[domain], kept[domain]))
-            correct.append(((logit_B > 0) == (LABEL[domain] > 0)).to(logit_B) @ kept[domain])
+            rating[domain] = squared_error(predictor(features[domain], batch), batch.values)
+            if self.config.heads == "both":
+                reader: Domain = "source" if domain == "target" else "target"
+                predicted_n = predictor(features[reader], batch)
+                weight_n = kept[reader][batch.row_of]
+                rating[domain] = rating[domain] + squared_error(predicted_n, batch.values, weight_n)
+        logit_D = self._net.classifier(self._to_classifier(features_DH))
+        label_D = torch.cat([torch.full_like(kept[domain], LABEL[domain]) for domain in DOMAINS])
         return StepLosses(
             rating,
-            domain=torch.stack(domain_losses).sum(),
-            features_BH=list(features.values()),
-            n_rows=torch.cat(list(kept.values())).sum(),
-            n_correct=torch.stack(correct).sum(),
+            domain=domain_loss(logit_D, label_D, kept_D),
+            features_DH=features_DH,
+            n_rows=kept_D.sum(),
+            n_correct=((logit_D > 0) == (label_D > 0)).to(kept_D) @ kept_D,
         )
 
     def objective(self, losses: StepLosses) -> torch.Tensor:
@@ -192,21 +194,17 @@ class DARec:
             "domain": bce_weight * losses.domain,
         }
 
-    def _to_classifier(self, features_BH: torch.Tensor) -> torch.Tensor:
+    def _to_classifier(self, features_DH: torch.Tensor) -> torch.Tensor:
         if self.config.autorec.axis == "item":
-            return features_BH
-        return reverse_gradient(features_BH, self.config.mu)
+            return features_DH
+        return reverse_gradient(features_DH, self.config.mu)
 
     def _gradient_norms(self, losses: StepLosses) -> dict[str, float]:
         """Return the norm of the gradient that reaches the extractor's output from each head."""
         norms = {}
         for head, loss in self._weighted(losses).items():
-            grads = torch.autograd.grad(
-                loss, losses.features_BH, retain_graph=True, allow_unused=True
-            )
-            norms[f"grad_norm_{head}"] = (
-                torch.stack([grad.norm() for grad in grads if grad is not None]).norm().item()
-            )
+            (grad,) = torch.autograd.grad(loss, losses.features_DH, retain_graph=True)
+            norms[f"grad_norm_{head}"] = grad.norm().item()
         return norms
 
     def _orders(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,10 +18,11 @@ def test_domain_loss_labels_source_0_and_target_1():
     logits, all_rows = torch.tensor([0.0, math.log(3.0)]), torch.ones(2)
     source = -math.log(1 / 2) - math.log(1 / 4)
     target = -math.log(1 / 2) - math.log(3 / 4)
-    torch.testing.assert_close(domain_loss(logits, SOURCE, all_rows).item(), source)
-    torch.testing.assert_close(domain_loss(logits, TARGET, all_rows).item(), target)
+    sources, targets = torch.full((2,), SOURCE), torch.full((2,), TARGET)
+    torch.testing.assert_close(domain_loss(logits, sources, all_rows).item(), source)
+    torch.testing.assert_close(domain_loss(logits, targets, all_rows).item(), target)
     one_row = torch.tensor([1.0, 0.0])
-    torch.testing.assert_close(domain_loss(logits, TARGET, one_row).item(), math.log(2))
+    torch.testing.assert_close(domain_loss(logits, targets, one_row).item(), math.log(2))
 
 
 def test_squared_norm_sums_all_weights_and_biases():
