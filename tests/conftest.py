@@ -26,3 +26,13 @@ def real_data():
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real rating pairs at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A Ray of our own on this machine, two CPUs."""
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()

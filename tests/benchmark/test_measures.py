@@ -7,7 +7,9 @@ import pytest
 from darec.benchmark.core import growth
 from darec.benchmark.data import preparation
 from darec.benchmark.memory import peak_memory
-from darec.benchmark.search import Ran
+from darec.benchmark.search import Ran, side_by_side, stage1_reuse, time_to_quality, trial_overhead
+from darec.data.split import split
+from search_spaces import SPACES
 
 
 def test_preparing_a_generated_file_is_timed_beside_reading_it():
@@ -32,3 +34,16 @@ def test_a_run_reaches_a_quality_when_its_curve_does():
     ran = Ran(9.0, [(1.0, 1.2), (2.0, 0.9), (3.0, 0.8)])
     assert ran.reach(0.9) == 2.0 and ran.reach(1.5) == 1.0
     assert math.isinf(ran.reach(0.7))
+
+
+def test_searches_are_timed_as_whole_studies(cluster, tiny_pair):
+    data = split(tiny_pair).search
+    space = SPACES["i_darec"].fix({"pyramid": 1.0}).space
+    figures = [
+        trial_overhead(data, 1, 3),
+        side_by_side(data, 2, 2),
+        stage1_reuse(data, 2, 1),
+        time_to_quality(data, space, trials=2, epochs=2, seed=0),
+    ]
+    assert all(figure.reference > 0 for figure in figures)
+    assert figures[2].unit == "/h" and figures[2].value > 0

@@ -1,19 +1,10 @@
 import pytest
-import ray
 
 from darec.data.split import split
 from darec.tuning.resources import Slots
 from darec.tuning.search import Settings, Study
 from darec.tuning.tasks import ClusterCache
 from search_spaces import SPACES
-
-
-@pytest.fixture(scope="session")
-def cluster():
-    """A Ray of our own on this machine, two CPUs."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture
