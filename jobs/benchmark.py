@@ -111,9 +111,9 @@ def _search(quick: bool) -> "Iterator[Figure]":
     resources.connect(None)
     try:
         yield search.trial_overhead(toys, 10, 20 if quick else 60)
-        yield search.side_by_side(toys, 4 if quick else 16, 20)
+        yield search.side_by_side(toys, 2, 6 if quick else 18, 40)
         yield search.stage1_reuse(toys, 4 if quick else 12, 5)
-        yield search.shared_data(movies, 8)
+        yield search.shared_data(movies, 10)
     finally:
         shutdown()
 

@@ -56,18 +56,18 @@ def trial_overhead(data: SearchData, few: int, many: int) -> Figure:
     """Measure what one more trial costs, with a model that is fitted in milliseconds."""
     space = {"reg_user": FloatDistribution(1.0, 10.0)}
     study = Study("bias", data, space, {}, few, Path(), "")
-    settings = _settings(ONE_AT_A_TIME, epochs=1)
-    seconds = [_run(replace(study, trials=n), settings).seconds for n in (few, many)]
-    value = (seconds[1] - seconds[0]) / (many - few)
+    value = _seconds_per_trial(study, _settings(ONE_AT_A_TIME, epochs=1), few, many)
     return Figure("trial_overhead", value, "s", 0.2, 0.2 / value)
 
 
-def side_by_side(data: SearchData, trials: int, epochs: int) -> Figure:
-    """Compare the wall time of equal trials, one after another and two at once."""
+def side_by_side(data: SearchData, few: int, many: int, epochs: int) -> Figure:
+    """Compare the wall time per trial, one after another and two at once."""
     fixed = _fixed(plain(setting("item")), RATE)
-    study = Study("i_autorec", data, RATE, fixed, trials, Path(), "")
-    one = _run(study, _settings(ONE_AT_A_TIME, epochs)).seconds
-    two = _run(study, _settings(TWO_AT_A_TIME, epochs)).seconds
+    study = Study("i_autorec", data, RATE, fixed, few, Path(), "")
+    one, two = (
+        _seconds_per_trial(study, _settings(slots, epochs), few, many)
+        for slots in (ONE_AT_A_TIME, TWO_AT_A_TIME)
+    )
     return Figure("two_trials_side_by_side", two, "s", one, one / two)
 
 
@@ -82,16 +82,17 @@ def stage1_reuse(data: SearchData, trials: int, epochs: int) -> Figure:
     return Figure("darec_trials_per_hour", rates[0], "/h", rates[1], rates[0] / rates[1])
 
 
-def shared_data(data: SearchData, trials: int) -> Figure:
+def shared_data(data: SearchData, epochs: int) -> Figure:
     """Compare the memory of four trials at once with four times that of one.
 
     Memory is the proportional set size of all trial processes: a page shared by four counts as a
     quarter in each.
     """
-    study = Study("bias", data, {"reg_user": FloatDistribution(1.0, 10.0)}, {}, trials, Path(), "")
+    fixed = _fixed({**plain(setting("item")), "hidden": 100}, RATE)
+    study = Study("i_autorec", data, RATE, fixed, 4, Path(), "")
     sizes = []
     for concurrent in (1, 4):
-        settings = _settings(Slots(0.25, 0.0, concurrent), epochs=1)
+        settings = _settings(Slots(0.25, 0.0, concurrent), epochs)
         with _largest_workers() as largest:
             _run(study, settings)
         sizes.append(max(largest) / MIB)
@@ -123,6 +124,12 @@ def _settings(slots: Slots, epochs: int) -> Settings:
 
 def _fixed(config: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
     return {name: value for name, value in flatten(dict(config)).items() if name not in space}
+
+
+def _seconds_per_trial(study: Study, settings: Settings, few: int, many: int) -> float:
+    """Return the wall time of one more trial; what every study costs cancels out."""
+    seconds = [_run(replace(study, trials=trials), settings).seconds for trials in (few, many)]
+    return (seconds[1] - seconds[0]) / (many - few)
 
 
 def _run(study: Study, settings: Settings) -> Ran:

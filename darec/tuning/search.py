@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,31 @@ from darec.core.recommender import Cache
 from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.seeds import derive
+from darec.tuning.loggers import loggers
 from darec.tuning.names import flatten
 from darec.tuning.resources import Slots
 from darec.tuning.state import SafeOptunaSearch, StudyState
-from darec.tuning.trainable import METRIC, RecommenderTrainable
+from darec.tuning.trainable import METRIC, TIME, RecommenderTrainable
 
-TIME = "training_iteration"
 REDUCTION = 3
 LEAST_EPOCHS = 3
+
+
+def _least_epochs(epochs: int) -> int:
+    """Return ASHA's first rung. Not before LEAST_EPOCHS: a first epoch ranks step sizes."""
+    return min(epochs, max(LEAST_EPOCHS, epochs // REDUCTION**3))
+
+
+def decided_at(scheduler: str, epochs: int) -> Container[int]:
+    """Return the epochs at which a scheduler must hear from a trial at once; the last is one."""
+    if scheduler in ("hyperband", "median"):
+        return range(1, epochs + 1)
+    rungs = {epochs}
+    rung = _least_epochs(epochs)
+    while scheduler == "asha" and rung < epochs:
+        rungs.add(rung)
+        rung *= REDUCTION
+    return frozenset(rungs)
 
 
 def _qmc(seed: int) -> BaseSampler:
@@ -54,12 +71,11 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
 }
 
 SCHEDULERS: dict[str, Callable[[int], TrialScheduler]] = {
-    # stop-only ASHA: rungs at max/27, max/9, max/3 epochs; needs no full bracket. Not before
-    # LEAST_EPOCHS: a first epoch ranks step sizes, not models
+    # stop-only ASHA: rungs at max/27, max/9, max/3 epochs; needs no full bracket
     "asha": lambda epochs: ASHAScheduler(
         time_attr=TIME,
         max_t=epochs,
-        grace_period=min(epochs, max(LEAST_EPOCHS, epochs // REDUCTION**3)),
+        grace_period=_least_epochs(epochs),
         reduction_factor=REDUCTION,
     ),
     # stops trials only where as many run at once as fill a bracket
@@ -68,9 +84,9 @@ SCHEDULERS: dict[str, Callable[[int], TrialScheduler]] = {
     "none": lambda epochs: FIFOScheduler(),
 }
 
-CHECKPOINT_EPOCHS = 10
+CHECKPOINT_REPORTS = 10
 MAX_FAILURES = 3
-REPORT_S = 10.0
+PROGRESS_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -145,6 +161,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
             data=study.data,
             seed=derive(settings.seed, "run"),
             cache=settings.cache,
+            report_at=decided_at(settings.scheduler, settings.max_epochs),
         ),
         {"cpu": settings.slots.cpus, "gpu": settings.slots.gpus},
     )
@@ -163,9 +180,9 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
         sampler=SAMPLERS[settings.sampler](sampler_seed),
     )
     reporter = CLIReporter(
-        metric_columns={TIME: "epoch", "valid_rmse": "valid RMSE", METRIC: "best"},
+        metric_columns={TIME: TIME, "valid_rmse": "valid RMSE", METRIC: "best"},
         parameter_columns=list(study.space),
-        max_report_frequency=REPORT_S,
+        max_report_frequency=PROGRESS_S,
         max_progress_rows=8,
         max_column_length=12,
         sort_by_metric=True,
@@ -190,12 +207,12 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
             name="tune",
             storage_path=study.storage,
             stop={TIME: settings.max_epochs},
-            callbacks=[StudyState(scheduler)],
+            callbacks=[StudyState(scheduler), *loggers()],
             progress_reporter=reporter,
             verbose=1,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=tune.CheckpointConfig(
-                checkpoint_frequency=CHECKPOINT_EPOCHS, checkpoint_at_end=True, num_to_keep=1
+                checkpoint_frequency=CHECKPOINT_REPORTS, checkpoint_at_end=True, num_to_keep=1
             ),
         ),
     )

@@ -1,5 +1,7 @@
-"""Any model as a Tune trainable: one epoch a step, so that a rung is an epoch of the model."""
+"""Any model as a Tune trainable: epochs of about a second a step; a rung is an epoch."""
 
+import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,16 @@ WORST_RMSE = HIGHEST - LOWEST
 """Reported by a trial that diverged before any finite epoch: finite, and never the best."""
 METRIC = "best_valid_rmse"
 """The running minimum of ``valid_rmse``: what searches minimise, so that the best row wins."""
+TIME = "epoch"
+"""What schedulers count."""
+ROWS = "epochs"
+"""Every epoch since the last report, one row each; `darec.tuning.loggers` writes them."""
+REPORT_S = 1.0
+"""Seconds of training between reports: each costs the driver some milliseconds of a CPU."""
 
 
 class RecommenderTrainable(tune.Trainable):
-    """Builds the configured model in ``setup`` (stage 1 included) and trains one epoch a step."""
+    """Builds the configured model in ``setup`` (stage 1 included) and trains it in ``step``."""
 
     def setup(
         self,
@@ -31,12 +39,17 @@ class RecommenderTrainable(tune.Trainable):
         data: SearchData | None = None,
         seed: int = 0,
         cache: Cache | None = None,
+        report_at: Container[int] = (),
     ) -> None:
-        """Build a model from flat hyper-parameters; ``step`` tells whether stage 1 diverged."""
+        """Build a model from flat hyper-parameters; ``step`` tells whether stage 1 diverged.
+
+        Epochs in ``report_at`` are reported at once: a scheduler decides there.
+        """
         assert data is not None and cache is not None
         resources = self.trial_resources.required_resources
         torch.set_num_threads(max(1, int(resources.get("CPU", 1))))
         device = "cuda" if resources.get("GPU", 0) else "cpu"
+        self._report_at = report_at
         self._fit: Fit | None = None
         self._stage1: dict[str, float] = {}
         try:
@@ -49,20 +62,36 @@ class RecommenderTrainable(tune.Trainable):
             self._reason = f"diverged: {error}"
 
     def step(self) -> dict[str, Any]:
-        """Train and validate one epoch; a non-finite or `stalled` one ends the trial."""
-        if self._fit is None:
-            return self._ended(self._reason, WORST_RMSE, 0)
-        try:
-            row: dict[str, Any] = {**self._fit.step(), **self._stage1}
-        except DivergedError as error:
-            best = min(self._fit.best_rmse, WORST_RMSE)
-            return self._ended(f"diverged: {error}", best, self._fit.best_epoch)
-        stalled = self._fit.stalled
-        return {**row, "reason": "stalled" if stalled else "", "done": stalled}
+        """Train epochs until `REPORT_S` have passed, a decision is due or the trial ends."""
+        begin = time.monotonic()
+        rows = [self._epoch()]
+        while not (
+            rows[-1]["done"]
+            or rows[-1][TIME] in self._report_at
+            or time.monotonic() - begin >= REPORT_S
+        ):
+            rows.append(self._epoch())
+        return {**rows[-1], ROWS: rows}
 
-    def _ended(self, reason: str, best_rmse: float, best_epoch: int) -> dict[str, Any]:
+    def _epoch(self) -> dict[str, Any]:
+        """Train and validate one epoch; a non-finite or `stalled` one is the last."""
+        if self._fit is None:
+            return self._ended(self._reason, WORST_RMSE)
+        try:
+            row = self._fit.step()
+        except DivergedError as error:
+            return self._ended(f"diverged: {error}", min(self._fit.best_rmse, WORST_RMSE))
+        reason = "stalled" if self._fit.stalled else ""
+        return {**row, **self._at(reason)}
+
+    def _ended(self, reason: str, best_rmse: float) -> dict[str, Any]:
+        best_epoch = self._fit.best_epoch if self._fit else 0
         best = {METRIC: best_rmse, "best_epoch": float(best_epoch)}
-        return {"valid_rmse": WORST_RMSE, **best, **self._stage1, "reason": reason, "done": True}
+        return {"valid_rmse": WORST_RMSE, **best, **self._at(reason)}
+
+    def _at(self, reason: str) -> dict[str, Any]:
+        epoch = self._fit.epoch if self._fit else 0
+        return {**self._stage1, TIME: epoch, "reason": reason, "done": bool(reason)}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the model's and the best epoch's state to ``state.pt``."""

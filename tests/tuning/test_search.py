@@ -198,7 +198,7 @@ rungs = {at: len(seen) for at, seen in state.scheduler._brackets[0]._rungs}
 search = tuner._local_tuner._tune_config.search_alg
 search = getattr(search, "searcher", search)
 states = [trial.state.name for trial in search._ot_study.trials]
-epochs = [result.metrics["training_iteration"] for result in grid]
+epochs = [result.metrics["epoch"] for result in grid]
 print("RESUMED", json.dumps([len(grid), rungs, states, epochs]))
 """
 

@@ -6,7 +6,7 @@ import pytest
 
 from darec.core.recommender import DivergedError, MemoryCache
 from darec.data.split import split
-from darec.tuning.trainable import METRIC, WORST_RMSE, RecommenderTrainable
+from darec.tuning.trainable import METRIC, ROWS, WORST_RMSE, RecommenderTrainable
 
 CONFIG = {"axis": "item", "hidden": 10, "alpha": 0.01, "center": "mean", "batch_size": 16}
 DAREC = {
@@ -34,8 +34,9 @@ class Local(RecommenderTrainable):
         super().setup(config, **(parameters or self._parameters))
 
 
-def local(config, data, model="i_autorec"):
-    return Local(config, model=model, data=data, seed=0, cache=MemoryCache())
+def local(config, data, model="i_autorec", report_at=range(1, 1000)):
+    cache = MemoryCache()
+    return Local(config, model=model, data=data, seed=0, cache=cache, report_at=report_at)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,20 @@ def test_a_checkpoint_continues_and_carries_the_best_epochs_weights(data, tmp_pa
     resumed = local(CONFIG, data)
     resumed.load_checkpoint(str(tmp_path))
     assert [resumed.step() for _ in range(2)] == rows[2:]
+
+
+def test_a_report_holds_every_epoch_up_to_the_next_decision(data):
+    straight, few = local(CONFIG, data), local(CONFIG, data, report_at=(3, 5))
+    rows = [straight.step() for _ in range(5)]
+    reports = [few.step() for _ in range(2)]
+    assert [row["epoch"] for report in reports for row in report[ROWS]] == [1, 2, 3, 4, 5]
+    assert [row for report in reports for row in report[ROWS]] == [row[ROWS][0] for row in rows]
+    assert reports[1][METRIC] == min(row["valid_rmse"] for row in rows)
+
+
+def test_a_long_epoch_is_a_report(data, monkeypatch):
+    monkeypatch.setattr("darec.tuning.trainable.REPORT_S", 0.0)
+    assert len(local(CONFIG, data, report_at=()).step()[ROWS]) == 1
 
 
 def test_a_diverged_trial_ends_in_one_step_with_its_reason(data):
@@ -97,4 +112,4 @@ def test_stage_1s_own_score_stands_beside_darecs(data):
     assert 0.5 < row["stage1_valid_rmse"] < 2.0
     parts = {"loss_rating_source", "loss_rating_target", "loss_domain", "loss_regulariser"}
     assert parts | {"domain_accuracy", "valid_rmse", "grad_norm_domain"} <= row.keys()
-    assert all(np.isfinite(value) for name, value in row.items() if name != "reason")
+    assert all(np.isfinite(value) for name, value in row.items() if name not in ("reason", ROWS))

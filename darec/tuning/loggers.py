@@ -1,0 +1,37 @@
+"""Tune's own loggers, given a row per epoch: one report may hold many epochs."""
+
+from typing import Any
+
+from ray.tune.callback import Callback
+from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback, TBXLoggerCallback
+from ray.tune.result import TRAINING_ITERATION
+
+from darec.tuning.trainable import ROWS, TIME
+
+
+class _PerEpoch:
+    """Splits a report into its epochs, numbered as Tune numbers its iterations."""
+
+    def log_trial_result(self, iteration: int, trial: Any, result: dict[str, Any]) -> None:
+        """Write each epoch of a report."""
+        common = {name: value for name, value in result.items() if name != ROWS}
+        for row in result[ROWS]:
+            numbered = {**common, **row, TRAINING_ITERATION: row[TIME]}
+            super().log_trial_result(iteration, trial, numbered)  # type: ignore[misc]
+
+
+class EpochCSV(_PerEpoch, CSVLoggerCallback):
+    """``progress.csv``."""
+
+
+class EpochJSON(_PerEpoch, JsonLoggerCallback):
+    """``result.json``."""
+
+
+class EpochTensorBoard(_PerEpoch, TBXLoggerCallback):
+    """The event files behind ``tensorboard --logdir``."""
+
+
+def loggers() -> list[Callback]:
+    """Return one of each; Tune then adds none of its own."""
+    return [EpochCSV(), EpochJSON(), EpochTensorBoard()]
