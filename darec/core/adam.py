@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
+from darec.core import kernels
 from darec.core.batches import Epoch, RowBatch
 from darec.core.kernels import Array, column_sum, compiled
 
@@ -237,12 +238,18 @@ class Adam:
         l2: float,
         decay: Decay,
     ) -> None:
-        on_cpu = all(weight.device.type == "cpu" for weight in weights)
-        self.tables = [Table(weight, learning_rate, l2, decay) for weight in weights if on_cpu]
+        device = weights[0].device
+        served = kernels.serve(device)
+        self.tables = [Table(weight, learning_rate, l2, decay) for weight in weights if served]
         kind = torch.optim.Adam if decay == "coupled" else torch.optim.AdamW
-        dense = [*others] if on_cpu else [*others, *weights]
         self.dense = kind(
-            dense, lr=learning_rate, betas=BETAS, eps=EPS, weight_decay=2 * l2, fused=True
+            [*others] if served else [*others, *weights],
+            lr=learning_rate,
+            betas=BETAS,
+            eps=EPS,
+            weight_decay=2 * l2,
+            fused=True,
+            capturable=device.type == "cuda",
         )
 
     def begin(self, *epochs: Epoch) -> None:

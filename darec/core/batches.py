@@ -43,6 +43,8 @@ class RowBatch:
     row_of: torch.Tensor
     """i64[n], the position in 0..B-1 of each rating's row."""
     plan: Touched | None = None
+    observed: torch.Tensor | None = None
+    """f32[n], 0 for what only fills the batch to a fixed size, else 1; None: all are ratings."""
 
     @property
     def touched(self) -> Touched:
@@ -111,7 +113,7 @@ def _planned(
 ) -> tuple[torch.Tensor, list[Touched] | list[None]]:
     """Return the first batch of each column, and each batch's ratings by column."""
     n_batches = len(edges_S1) - 1
-    if whole.columns.device.type != "cpu":
+    if not kernels.serve(whole.columns.device):
         return torch.empty(0), [None] * n_batches
     size = len(whole.columns) + n_batches
     columns, following, starts = (torch.empty(size, dtype=torch.int64) for _ in range(3))

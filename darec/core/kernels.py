@@ -10,9 +10,15 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+import torch
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 Array = np.ndarray[Any, Any]
+
+
+def serve(device: torch.device) -> bool:
+    """Whether these loops, and plans for them, are used on a device; elsewhere torch is."""
+    return device.type == "cpu"
 
 
 def compiled(function: Kernel) -> Kernel:

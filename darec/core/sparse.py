@@ -29,9 +29,13 @@ def encode(batch: RowBatch, weight_MK: torch.Tensor, bias_K: torch.Tensor) -> to
 def decode(
     hidden_BK: torch.Tensor, weight_MK: torch.Tensor, bias_M: torch.Tensor, batch: RowBatch
 ) -> torch.Tensor:
-    """Return ``(hidden_BK @ weight_MK.T + bias_M)`` at the batch's observed ratings only, [n]."""
+    """Return ``(hidden_BK @ weight_MK.T + bias_M)`` at the batch's observed ratings only, [n].
+
+    What only fills the batch is 0, as its values are, and passes no gradient.
+    """
     dots_n: torch.Tensor = _Decode.apply(hidden_BK, weight_MK, batch)  # type: ignore[no-untyped-call]
-    return dots_n + F.embedding(batch.columns, bias_M[:, None])[:, 0]
+    predicted_n = dots_n + bias_M.index_select(0, batch.columns)
+    return predicted_n if batch.observed is None else predicted_n * batch.observed
 
 
 class _Encode(torch.autograd.Function):
@@ -93,7 +97,7 @@ def _weighted_sums(
     batch: RowBatch, factor_n: torch.Tensor, weight_MK: torch.Tensor
 ) -> torch.Tensor:
     """Return the sum of a row's ratings' factors times their columns' weights, [B, K]."""
-    if not _on_cpu(weight_MK):
+    if not kernels.serve(weight_MK.device):
         return F.embedding_bag(
             batch.columns,
             weight_MK,
@@ -111,7 +115,7 @@ def _dots(
     hidden_BK: torch.Tensor, row_n: torch.Tensor, weight_MK: torch.Tensor, column_n: torch.Tensor
 ) -> torch.Tensor:
     """Return ``hidden_BK[row] . weight_MK[column]``, [n]."""
-    if not _on_cpu(weight_MK):
+    if not kernels.serve(weight_MK.device):
         hidden_nK = hidden_BK.index_select(0, row_n)
         dots_n: torch.Tensor = torch.linalg.vecdot(hidden_nK, weight_MK.index_select(0, column_n))
         return dots_n
@@ -124,7 +128,7 @@ def _scatter(
     batch: RowBatch, factor_n: torch.Tensor, rows_BK: torch.Tensor, shape: torch.Size
 ) -> torch.Tensor:
     """Return the sum of ``factor * row`` per column, [M, K]: on a CPU of touched columns only."""
-    if not _on_cpu(rows_BK):
+    if not kernels.serve(rows_BK.device):
         contributions_nK = rows_BK.index_select(0, batch.row_of).mul_(factor_n[:, None])
         return rows_BK.new_zeros(shape).index_add_(0, batch.columns, contributions_nK)
     touched = batch.touched
@@ -145,10 +149,6 @@ def squared_errors(
     inputs = batch.starts, batch.columns, batch.values, hidden_BK, decoder_MK, bias_M
     total = kernels.decoder_errors(*_arrays(*inputs, slope_n, slope_BK, slope_M.zero_()))
     return total, slope_n, slope_BK, slope_M
-
-
-def _on_cpu(tensor: torch.Tensor) -> bool:
-    return tensor.device.type == "cpu"
 
 
 def _arrays(*tensors: torch.Tensor) -> list["np.ndarray[Any, Any]"]:

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from darec.core import kernels
 from darec.core.adam import Adam, Decay
 from darec.core.batches import RatingRows, RowBatch, shuffled
 from darec.core.bias import Center, center
 from darec.core.config import check_range
 from darec.core.losses import squared_error, squared_norm
 from darec.core.recommender import Run, Weights
+from darec.core.replay import Replayed
 from darec.core.sparse import decode, encode, score_pairs, squared_errors
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training
@@ -88,14 +90,16 @@ class AutoRec:
         self._net = net
         weights, biases = [net.encoder_MK, net.decoder_MK], [net.encoder_bias_K, net.decoder_bias_M]
         self._adam = Adam(weights, biases, config.learning_rate, config.alpha, config.decay)
+        device = self.rows.device
+        step = self._step_compiled if kernels.serve(device) else self._step
+        self._do_step = Replayed(step, device)
 
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 2 over every rated row once, in a fresh order."""
         order = shuffled(self._rated, self._generator)
         epoch = self.rows.epoch(order, self.config.batch_size)
         self._adam.begin(epoch, epoch)
-        step = self._step_compiled if self.rows.device.type == "cpu" else self._step
-        total = sum((step(batch) for batch in epoch.batches), start=torch.zeros(()))
+        total = sum((self._do_step(batch) for batch in epoch.batches), start=torch.zeros(()))
         norm = self.config.alpha * squared_norm(self._net.parameters())
         return {"loss_rating_target": float(total), "loss_regulariser": norm.item()}
 
@@ -162,6 +166,7 @@ class AutoRec:
         """Continue from a saved state."""
         self.load_weights(state["weights"])
         self._adam.load_state_dict(state["adam"])
+        self._do_step.forget()
         self._generator.set_state(state["generator"])
 
 

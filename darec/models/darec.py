@@ -4,7 +4,6 @@ Shapes: R rows of a domain, D rows of a step (the target's B, then the source's)
 H extractor, n ratings of a batch, N ratings asked for.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from darec.core.batches import RowBatch, paired, shuffled
 from darec.core.config import check_range
 from darec.core.losses import SOURCE, TARGET, domain_loss, squared_error, squared_norm
 from darec.core.recommender import Run, Weights
+from darec.core.replay import Replayed
 from darec.core.reversal import reverse_gradient
 from darec.core.sparse import score_pairs
 from darec.data.ratings import Domain, FloatArray, IntArray
@@ -122,24 +122,19 @@ class DARec:
         sized = {id(weight) for weight in weights}
         others = [weight for weight in self._net.parameters() if id(weight) not in sized]
         self._adam = Adam(weights, others, config.learning_rate, config.lambda_, config.decay)
+        self._do_step = Replayed(self._step, self._rows["target"].device)
 
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 3 (user axis, reversed gradient) or Eq. 7 (item axis) over one epoch."""
-        sums: Counter[str] = Counter()
         totals = torch.zeros(5, device=self._rows["target"].device)
         source_order, target_order = self._orders()
         size = self.config.batch_size
         source = self._rows["source"].epoch(source_order, size)
         target = self._rows["target"].epoch(target_order, size)
         self._adam.begin(source, target)
+        norms = self._gradient_norms(source.batches[0], target.batches[0])
         for batch_S, batch_T in zip(source.batches, target.batches, strict=True):
-            losses = self.losses({"source": batch_S, "target": batch_T})
-            if not sums:
-                sums.update(self._gradient_norms(losses))
-            self.objective(losses).backward()  # type: ignore[no-untyped-call]
-            self._adam.step(batch_S, batch_T)
-            parts = (losses.rating["source"], losses.rating["target"], losses.domain)
-            totals += torch.stack([*parts, losses.n_correct, losses.n_rows]).detach()
+            totals += self._do_step(batch_S, batch_T)
         error_S, error_T, domain, n_correct, n_rows = totals.tolist()
         norm = self.config.lambda_ * squared_norm(self._net.parameters())
         return {
@@ -148,8 +143,16 @@ class DARec:
             "loss_domain": domain,
             "loss_regulariser": norm.item(),
             "domain_accuracy": n_correct / n_rows,
-            **sums,
+            **norms,
         }
+
+    def _step(self, batch_S: RowBatch, batch_T: RowBatch) -> torch.Tensor:
+        """Do a step; return its squared errors, its BCE, its rows named correctly and all [5]."""
+        losses = self.losses({"source": batch_S, "target": batch_T})
+        self.objective(losses).backward()  # type: ignore[no-untyped-call]
+        self._adam.step(batch_S, batch_T)
+        parts = (losses.rating["source"], losses.rating["target"], losses.domain)
+        return torch.stack([*parts, losses.n_correct, losses.n_rows]).detach()
 
     def losses(self, batches: dict[Domain, RowBatch]) -> StepLosses:
         """Return the loss parts of one step; rows without a training rating do not count."""
@@ -199,9 +202,9 @@ class DARec:
             return features_DH
         return reverse_gradient(features_DH, self.config.mu)
 
-    def _gradient_norms(self, losses: StepLosses) -> dict[str, float]:
+    def _gradient_norms(self, batch_S: RowBatch, batch_T: RowBatch) -> dict[str, float]:
         """Return the norm of the gradient that reaches the extractor's output from each head."""
-        norms = {}
+        losses, norms = self.losses({"source": batch_S, "target": batch_T}), {}
         for head, loss in self._weighted(losses).items():
             (grad,) = torch.autograd.grad(loss, losses.features_DH, retain_graph=True)
             norms[f"grad_norm_{head}"] = grad.norm().item()
@@ -250,6 +253,7 @@ class DARec:
         """Continue from a saved state."""
         self.load_weights(state["weights"])
         self._adam.load_state_dict(state["adam"])
+        self._do_step.forget()
         self._generator.set_state(state["generator"])
 
 

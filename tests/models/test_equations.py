@@ -53,15 +53,6 @@ def test_eq_1_and_2_by_hand():
     assert losses["loss_regulariser"] == pytest.approx(0.5 * norm, rel=1e-6)
 
 
-def test_the_autograd_step_for_other_devices_equals_the_compiled_one(tiny_pair, monkeypatch):
-    config = AutoRecConfig("item", hidden=6, alpha=0.01, learning_rate=0.01, batch_size=16)
-    compiled = AutoRec(config, tiny_pair.target, Run())
-    autograd = AutoRec(config, tiny_pair.target, Run())
-    monkeypatch.setattr(autograd, "_step_compiled", autograd._step)
-    for _ in range(3):
-        assert compiled.train_epoch() == pytest.approx(autograd.train_epoch(), rel=1e-5)
-
-
 def test_the_item_axis_reads_columns_as_rows():
     config = AutoRecConfig("item", hidden=2, center="none")
     transposed = AutoRecConfig("user", hidden=2, center="none")
