@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from darec.errors import UserError
 from jobs.common import Data, console, main
 
 if TYPE_CHECKING:
     from darec.benchmark.core import Figure
 
-Section = Literal["all", "core", "growth", "memory", "data", "search", "quality"]
+Section = Literal["all", "core", "growth", "memory", "data", "search", "quality", "gpu"]
 
 
 def benchmark(
@@ -27,7 +28,8 @@ def benchmark(
 
     core, growth and memory: the training core against a plain dense implementation, one thread.
     data: preparing a large file. search: what a trial costs beside training. quality: how soon
-    the default search is as good as a plain random one.
+    the default search is as good as a plain random one. gpu: core on a GPU, held against its
+    memory bandwidth, too, and trials that share it; part of all where there is one.
 
     Example: python jobs/benchmark.py --quick --section core
     """
@@ -39,7 +41,10 @@ def benchmark(
     from darec.files import write_json
 
     torch.set_num_threads(1)
-    sections = [*SECTIONS, "quality"] if section == "all" else [section]
+    if section == "gpu" and not torch.cuda.is_available():
+        raise UserError("--section gpu: no CUDA device is available here")
+    whole = [name for name in get_args(Section)[1:] if name != "gpu" or torch.cuda.is_available()]
+    sections = whole if section == "all" else [section]
     console.print(f"[bold]Plan[/bold]: {', '.join(sections)}; 1-5 minutes a section")
     figures = []
     for name in sections:
@@ -57,8 +62,6 @@ def benchmark(
 
 def _core(quick: bool) -> "Iterator[Figure]":
     """An epoch of each model: toys_auto's source for AutoRec, both domains for DARec."""
-    from typing import get_args
-
     from darec.benchmark.core import autorec_epoch, darec_epoch, training_of
     from darec.core.adam import Decay
     from darec.data.ratings import Axis
@@ -70,10 +73,32 @@ def _core(quick: bool) -> "Iterator[Figure]":
         yield darec_epoch(training, axis, repeats)
 
 
+def _gpu(quick: bool) -> "Iterator[Figure]":
+    """The core on a GPU, and trials that share it, on the stand-in of toys_auto."""
+    from darec.benchmark import core
+    from darec.benchmark.search import shared_gpu
+    from darec.data.ratings import Axis
+    from darec.data.split import split
+    from darec.data.synthetic import synthetic_pair
+    from darec.tuning import resources
+    from darec.tuning.search import shutdown
+
+    training, repeats = core.training_of("toys_auto"), 1 if quick else 5
+    for axis in get_args(Axis):
+        epoch = core.autorec_epoch(training.source, axis, "coupled", repeats, "cuda")
+        yield epoch
+        yield core.bandwidth_floor(epoch, training.source, axis, "cuda")
+        yield core.darec_epoch(training, axis, repeats, "cuda")
+    resources.connect(None)
+    try:
+        data = split(synthetic_pair("toys_auto")).search
+        yield from shared_gpu(data, (1, 2, 4, 8), 4 if quick else 32, 30)
+    finally:
+        shutdown()
+
+
 def _growth(quick: bool) -> "Iterator[Figure]":
     """An epoch of AutoRec on 1, 4 and 16 times as many users, items and ratings."""
-    from typing import get_args
-
     from darec.benchmark.core import growth
     from darec.data.ratings import Axis
 
@@ -83,8 +108,6 @@ def _growth(quick: bool) -> "Iterator[Figure]":
 
 def _memory(quick: bool) -> "Iterator[Figure]":
     """Peak memory of AutoRec on office_movies' target, hidden 1500."""
-    from typing import get_args
-
     from darec.benchmark.memory import peak_memory
     from darec.data.ratings import Axis
 
@@ -110,7 +133,7 @@ def _search(quick: bool) -> "Iterator[Figure]":
     toys, movies = (split(synthetic_pair(name)).search for name in ("toys_auto", "office_movies"))
     resources.connect(None)
     try:
-        yield search.trial_overhead(toys, 10, 20 if quick else 60)
+        yield from search.trial_overhead(toys, 10, 20 if quick else 60)
         yield search.side_by_side(toys, 2, 6 if quick else 18, 40)
         yield search.stage1_reuse(toys, 4 if quick else 12, 5)
         yield search.shared_data(movies, 10)
@@ -144,6 +167,7 @@ SECTIONS = {
     "memory": _memory,
     "data": _data,
     "search": _search,
+    "gpu": _gpu,
 }
 
 

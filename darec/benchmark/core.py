@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from darec.benchmark.dense import DenseAutoRec, DenseDARec
 from darec.core.adam import Decay
@@ -37,20 +38,38 @@ def setting(axis: Axis, decay: Decay = "coupled") -> AutoRecConfig:
     return AutoRecConfig(axis, hidden=500, alpha=0.01, batch_size=256, decay=decay, epochs=1)
 
 
-def autorec_epoch(ratings: Ratings, axis: Axis, decay: Decay, repeats: int) -> Figure:
+def autorec_epoch(
+    ratings: Ratings, axis: Axis, decay: Decay, repeats: int, device: str = "cpu"
+) -> Figure:
     """Time an epoch of AutoRec; ``coupled`` is the paper's and has the plain name."""
-    ours = AutoRec(setting(axis, decay), ratings, Run())
+    ours = AutoRec(setting(axis, decay), ratings, Run(device=device))
     dense = DenseAutoRec(ours, ratings)
     suffix = "" if decay == "coupled" else f"_{decay}"
     return _compared(f"autorec_epoch_{axis}{suffix}", ours.train_epoch, dense.train_epoch, repeats)
 
 
-def darec_epoch(training: Training, axis: Axis, repeats: int) -> Figure:
+def darec_epoch(training: Training, axis: Axis, repeats: int, device: str = "cpu") -> Figure:
     """Time an epoch of DARec's stage 2, with 100 extractor units as in Fig. 2."""
     config = DARecConfig(setting(axis), extractor=100, batch_size=256)
-    ours = DARec(config, training, Run())
+    ours = DARec(config, training, Run(device=device))
     dense = DenseDARec(ours, training)
     return _compared(f"darec_epoch_{axis}", ours.train_epoch, dense.train_epoch, repeats)
+
+
+def bandwidth_floor(epoch: Figure, ratings: Ratings, axis: Axis, device: str) -> Figure:
+    """Hold an epoch of AutoRec against dense Adam's traffic alone, 28 bytes a weight and step."""
+    config, (_, n_columns) = setting(axis), ratings.shape(axis)
+    steps = -(-np.count_nonzero(ratings.rows(axis).counts) // config.batch_size)
+    moved = 28 * steps * 2 * n_columns * config.hidden
+    floor = moved / bandwidth(device)
+    return Figure(f"{epoch.name}_bandwidth_floor", epoch.value, "s", floor, floor / epoch.value)
+
+
+def bandwidth(device: str) -> float:
+    """Return the bytes per second that a large copy on a device reads and writes."""
+    source = torch.zeros(2**26, device=device)
+    copy = torch.empty_like(source)
+    return 2 * source.nbytes / min(_seconds(lambda: copy.copy_(source)) for _ in range(5))
 
 
 def growth(axis: Axis, factors: tuple[int, ...] = (1, 4, 16)) -> list[Figure]:
@@ -91,4 +110,6 @@ def _compared(
 def _seconds(run: Callable[[], object]) -> float:
     begin = time.perf_counter()
     run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - begin

@@ -22,14 +22,14 @@ from darec.models.darec import LABEL, DARec
 class DenseRatings:
     """One domain's centred rating matrix and its mask, both whole and dense."""
 
-    def __init__(self, ratings: Ratings, axis: Axis, center: Bias) -> None:
+    def __init__(self, ratings: Ratings, axis: Axis, center: Bias, device: torch.device) -> None:
         rows, columns = ratings.users, ratings.items
         if axis == "item":
             rows, columns = columns, rows
-        cells = torch.from_numpy(rows).long(), torch.from_numpy(columns).long()
+        cells = tuple(torch.from_numpy(index).long().to(device) for index in (rows, columns))
         centred = ratings.values - center.predict(ratings.users, ratings.items)
-        self.values_RM = torch.zeros(ratings.shape(axis))
-        self.values_RM[cells] = torch.from_numpy(centred)
+        self.values_RM = torch.zeros(ratings.shape(axis), device=device)
+        self.values_RM[cells] = torch.from_numpy(centred).to(device)
         self.mask_RM = torch.zeros_like(self.values_RM)
         self.mask_RM[cells] = 1.0
         self.rated = self.mask_RM.any(1).nonzero()[:, 0]
@@ -40,7 +40,8 @@ class DenseAutoRec:
 
     def __init__(self, autorec: AutoRec, ratings: Ratings) -> None:
         self._config, weights = autorec.config, autorec.weights()
-        self._ratings = DenseRatings(ratings, autorec.config.axis, autorec.center)
+        device = autorec.rows.device
+        self._ratings = DenseRatings(ratings, autorec.config.axis, autorec.center, device)
         self._w1 = weights["encoder_MK"].clone().requires_grad_()
         self._b1 = weights["encoder_bias_K"].clone().requires_grad_()
         self._w2 = weights["decoder_MK"].T.clone().requires_grad_()
@@ -80,13 +81,13 @@ class DenseDARec:
         sources: dict[Domain, Ratings] = {"source": training.source, "target": training.target}
         self._embeddings_RK = {name: darec.stage1[name].embeddings() for name in sources}
         self._ratings = {
-            name: DenseRatings(ratings, axis, darec.stage1[name].center)
+            name: DenseRatings(ratings, axis, (of := darec.stage1[name]).center, of.rows.device)
             for name, ratings in sources.items()
         }
         config, columns = self._config, {n: r.shape(axis)[1] for n, r in sources.items()}
         sizes = config.autorec.hidden, config.extractor, config.pyramid
         self.net = DANN(*sizes, n_source=columns["source"], n_target=columns["target"])
-        self.net.load_state_dict(darec.weights())
+        self.net.to(darec.stage1["target"].rows.device).load_state_dict(darec.weights())
         self._adam = dense_adam(
             list(self.net.parameters()),
             self._config.learning_rate,
@@ -104,7 +105,7 @@ class DenseDARec:
         totals: dict[Domain, float] = {"source": 0.0, "target": 0.0}
         for rows_S, rows_T in zip(*orders, strict=True):
             rows: dict[Domain, torch.Tensor] = {"source": rows_S, "target": rows_T}
-            errors = {name: torch.zeros(()) for name in rows}
+            errors: dict[Domain, torch.Tensor] = {}
             domain_bce = torch.zeros(())
             for name, rows_B in rows.items():
                 features_BH = self.net.extractor(self._embeddings_RK[name][rows_B])

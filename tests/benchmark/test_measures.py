@@ -4,10 +4,17 @@ import math
 
 import pytest
 
-from darec.benchmark.core import growth
+from darec.benchmark.core import Figure, bandwidth_floor, growth
 from darec.benchmark.data import preparation
 from darec.benchmark.memory import peak_memory
-from darec.benchmark.search import Ran, side_by_side, stage1_reuse, time_to_quality, trial_overhead
+from darec.benchmark.search import (
+    Ran,
+    shared_gpu,
+    side_by_side,
+    stage1_reuse,
+    time_to_quality,
+    trial_overhead,
+)
 from darec.data.split import split
 from search_spaces import SPACES
 
@@ -25,6 +32,14 @@ def test_growth_is_held_against_the_smallest_size():
     assert two.reference == pytest.approx(2 * one.value)
 
 
+def test_an_epoch_is_held_against_dense_adams_traffic(tiny_pair):
+    epoch = Figure("autorec_epoch_item", 0.5, "s", 1.0, 2.0)
+    floors = [bandwidth_floor(epoch, tiny_pair.target, axis, "cpu") for axis in ("item", "user")]
+    assert all(floor.value == 0.5 and floor.ratio == floor.reference / 0.5 for floor in floors)
+    items, users = tiny_pair.target.n_items, tiny_pair.target.n_users  # columns: users, items
+    assert floors[0].reference / floors[1].reference == pytest.approx(users / items, rel=0.5)
+
+
 def test_peak_memory_is_that_of_a_process_of_its_own():
     figure = peak_memory("item", "toys_auto", 50)
     assert figure.reference > figure.value > 0
@@ -40,10 +55,12 @@ def test_searches_are_timed_as_whole_studies(cluster, tiny_pair):
     data = split(tiny_pair).search
     space = SPACES["i_darec"].fix({"pyramid": 1.0}).space
     figures = [
-        trial_overhead(data, 1, 3),
+        *trial_overhead(data, 1, 3),
         side_by_side(data, 1, 3, 2),
         stage1_reuse(data, 2, 1),
         time_to_quality(data, space, trials=2, epochs=2, seed=0),
     ]
-    assert all(math.isfinite(figure.value) for figure in figures[:3])
-    assert figures[2].unit == "/h" and figures[2].value > 0 and figures[3].reference > 0
+    assert all(math.isfinite(figure.value) for figure in figures[:4])
+    assert figures[3].unit == "/h" and figures[3].value > 0 and figures[4].reference > 0
+    shared = list(shared_gpu(data, (1, 2), trials=2, epochs=2, gpus=0.0))
+    assert [figure.reference for figure in shared] == [shared[0].value] * 2

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 JOBS = Path(__file__).parents[2] / "jobs"
 NAMES = ["prepare", "tune", "evaluate", "benchmark"]
@@ -60,6 +61,12 @@ def test_bad_arguments_are_one_line(name, options, words, tmp_path):
     assert ended.returncode == 1
     assert words in ended.stderr and ended.stderr.count("\n") == 1
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="would run the benchmark of a GPU")
+def test_the_gpu_section_needs_a_gpu(tmp_path):
+    ended = run("benchmark", "--section", "gpu", cwd=tmp_path)
+    assert ended.returncode == 1 and "no CUDA device is available here" in ended.stderr
 
 
 @pytest.mark.slow
