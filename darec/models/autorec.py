@@ -15,9 +15,10 @@ from darec.core.batches import RatingRows, RowBatch, shuffled
 from darec.core.bias import Center, center
 from darec.core.config import check_range
 from darec.core.losses import squared_error, squared_norm
-from darec.core.recommender import Run, Weights
+from darec.core.recommender import Run
 from darec.core.replay import Replayed
 from darec.core.sparse import decode, encode, score_pairs, squared_errors
+from darec.core.trained import Trained
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training
 from darec.seeds import derive
@@ -73,7 +74,7 @@ class AutoRecNet(nn.Module):
         return decode(self.embed(batch), self.decoder_MK, self.decoder_bias_M, batch)
 
 
-class AutoRec:
+class AutoRec(Trained):
     """An `AutoRecNet` with the training ratings of one domain, its centre and its optimizer."""
 
     domains: tuple[Domain, ...] = ("target",)
@@ -93,6 +94,7 @@ class AutoRec:
         device = self.rows.device
         step = self._step_compiled if kernels.serve(device) else self._step
         self._do_step = Replayed(step, device)
+        super().__init__(net, self._adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 2 over every rated row once, in a fresh order."""
@@ -146,28 +148,10 @@ class AutoRec:
         )
         return scores + self.center.predict(users, items)
 
-    def weights(self) -> Weights:
-        """Return W1, b1, W2, b2 (not copies)."""
-        return self._net.state_dict()
-
-    def load_weights(self, weights: Weights) -> None:
-        """Predict from these weights from now on."""
-        self._net.load_state_dict(weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return weights, Adam's moments and the generator."""
-        return {
-            "weights": self.weights(),
-            "adam": self._adam.state_dict(),
-            "generator": self._generator.get_state(),
-        }
-
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state."""
-        self.load_weights(state["weights"])
-        self._adam.load_state_dict(state["adam"])
+        """Continue from a saved state; its optimizer's tensors are new ones."""
+        super().load_state_dict(state)
         self._do_step.forget()
-        self._generator.set_state(state["generator"])
 
 
 def build_autorec(config: AutoRecConfig, training: Training, run: Run) -> AutoRec:

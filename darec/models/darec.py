@@ -13,10 +13,11 @@ from darec.core.adam import Adam, Decay
 from darec.core.batches import RowBatch, paired, shuffled
 from darec.core.config import check_range
 from darec.core.losses import SOURCE, TARGET, domain_loss, squared_error, squared_norm
-from darec.core.recommender import Run, Weights
+from darec.core.recommender import Run
 from darec.core.replay import Replayed
 from darec.core.reversal import reverse_gradient
 from darec.core.sparse import score_pairs
+from darec.core.trained import Trained
 from darec.data.ratings import Domain, FloatArray, IntArray
 from darec.data.split import Training
 from darec.models.autorec import AutoRec, AutoRecConfig
@@ -90,7 +91,7 @@ class StepLosses:
     """Rows whose domain the classifier names correctly."""
 
 
-class DARec:
+class DARec(Trained):
     """Stage 2: rating predictors on shared features, with or against a domain classifier."""
 
     domains = DOMAINS
@@ -123,6 +124,7 @@ class DARec:
         others = [weight for weight in self._net.parameters() if id(weight) not in sized]
         self._adam = Adam(weights, others, config.learning_rate, config.lambda_, config.decay)
         self._do_step = Replayed(self._step, self._rows["target"].device)
+        super().__init__(self._net, self._adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 3 (user axis, reversed gradient) or Eq. 7 (item axis) over one epoch."""
@@ -233,28 +235,10 @@ class DARec:
         )
         return scores + self.stage1[domain].center.predict(users, items)
 
-    def weights(self) -> Weights:
-        """Return stage 2's weights (not copies); stage 1 is rebuilt from its config."""
-        return self._net.state_dict()
-
-    def load_weights(self, weights: Weights) -> None:
-        """Predict from these weights from now on."""
-        self._net.load_state_dict(weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return weights, Adam's moments and the generator."""
-        return {
-            "weights": self.weights(),
-            "adam": self._adam.state_dict(),
-            "generator": self._generator.get_state(),
-        }
-
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state."""
-        self.load_weights(state["weights"])
-        self._adam.load_state_dict(state["adam"])
+        """Continue from a saved state of stage 2; stage 1 is rebuilt from its config."""
+        super().load_state_dict(state)
         self._do_step.forget()
-        self._generator.set_state(state["generator"])
 
 
 def build_darec(config: DARecConfig, training: Training, run: Run) -> DARec:

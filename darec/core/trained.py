@@ -1,0 +1,49 @@
+"""The state of a recommender that is a network, an optimizer and a generator."""
+
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from darec.core.recommender import Weights
+
+
+class Optimizer(Protocol):
+    """What has a state: `darec.core.adam.Adam`, or one of torch's."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return moments and steps."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
+
+
+class Trained:
+    """Saves and loads three parts, so that resuming equals never stopping."""
+
+    def __init__(self, net: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> None:
+        self._parts = net, optimizer, generator
+
+    def weights(self) -> Weights:
+        """Return the network's tensors (not copies)."""
+        return self._parts[0].state_dict()
+
+    def load_weights(self, weights: Weights) -> None:
+        """Predict from these weights from now on."""
+        self._parts[0].load_state_dict(weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights, the optimizer's state and the generator's."""
+        _, optimizer, generator = self._parts
+        return {
+            "weights": self.weights(),
+            "optimizer": optimizer.state_dict(),
+            "generator": generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
+        _, optimizer, generator = self._parts
+        self.load_weights(state["weights"])
+        optimizer.load_state_dict(state["optimizer"])
+        generator.set_state(state["generator"])
