@@ -1,7 +1,7 @@
 """What the commands share: one-line errors, the options every job takes."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ console = Console()
 Pair = Annotated[
     str, typer.Option(help="A pair of Table 1, or the --name given to jobs/prepare.py.")
 ]
+Model = Annotated[str, typer.Option(help="A model of darec.models.MODELS, or all of them.")]
 Data = Annotated[Path, typer.Option(help="Folder of downloads and prepared pairs.")]
 Synthetic = Annotated[
     bool,
@@ -25,6 +26,14 @@ Synthetic = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Root seed of splits, searches and runs.")]
+
+
+def chosen(model: str, known: Iterable[str]) -> list[str]:
+    """Return the models that ``--model`` names; raises `UserError` for an unknown one."""
+    names = list(known)
+    if model not in [*names, "all"]:
+        raise UserError(f"--model must be one of {', '.join(names)} or all, but got {model!r}")
+    return names if model == "all" else [model]
 
 
 def main(command: Callable[..., Any]) -> None:

@@ -1,17 +1,22 @@
 """Score a search's winner on test ratings over several seeds, beside the trivial baselines."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from darec.errors import UserError
-from jobs.common import Data, Pair, Synthetic, console, main
+from jobs.common import Data, Model, Pair, Synthetic, chosen, console, main
+
+if TYPE_CHECKING:
+    from darec.data.ratings import DomainPair
+    from darec.evaluation.scores import Score
+    from darec.models.best import Best
 
 
 def evaluate(
     pair: Pair,
-    model: Annotated[str, typer.Option(help="The model tuned by jobs/tune.py.")] = "i_darec",
+    model: Model = "i_darec",
     train: Annotated[Literal["90", "80"], typer.Option(help="Percent not held out.")] = "90",
     seeds: Annotated[int, typer.Option(min=1, help="Fresh splits and runs.")] = 5,
     same_split: Annotated[
@@ -29,55 +34,93 @@ def evaluate(
     """Train the winner for each seed, predict its test part once, and print mean and spread.
 
     Example: python jobs/evaluate.py --pair toys_auto --synthetic --model i_darec --seeds 5
+
+    With --model all, every model that was searched, and one table of them all.
     """
     from typing import get_args
 
     import torch
-    from rich.console import Console
-    from rich.progress import Progress
 
-    from darec.core.recommender import DivergedError
     from darec.data.split import TrainPercent
     from darec.data.store import obtain
-    from darec.evaluation import scores as files
-    from darec.evaluation.evaluate import evaluate as evaluate_seed
-    from darec.evaluation.summary import table, verdict
+    from darec.evaluation.summary import comparison, table, verdict
     from darec.models import MODELS
     from darec.models.best import load_best, study_folder
 
-    if model not in MODELS:
-        raise UserError(f"--model must be one of {', '.join(MODELS)}, but got {model!r}")
+    names = chosen(model, MODELS)
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: no CUDA device is available here; leave it out")
     torch.set_num_threads(threads)
     percent = next(value for value in get_args(TrainPercent) if str(value) == train)
     prepared = obtain(pair, data, synthetic, console.print)
-    best = load_best(study_folder(out, prepared.name, percent, model))
-    if best.data_digest != prepared.digest:
+    folders = {name: study_folder(out, prepared.name, percent, name) for name in names}
+    if model == "all":
+        folders = {name: path for name, path in folders.items() if (path / "best.json").is_file()}
+        if not folders:
+            raise UserError(f"{out}: no finished search of {prepared.name}; run jobs/tune.py first")
+    winners = [load_best(folder) for folder in folders.values()]
+    if any(best.data_digest != prepared.digest for best in winners):
         raise UserError(f"{prepared.name}: its ratings are not those the search saw; tune it again")
+    every: list[Score] = []
+    n_failed = 0
+    for best in winners:
+        console.print(
+            f"[bold]Plan[/bold]: {best.model} on {prepared.name}, {train} % training: {seeds} "
+            f"seeds x <= {best.max_epochs} epochs on {device}; in the search: RMSE "
+            f"{best.valid_rmse:.4f}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        kept, failed = _evaluated(best, prepared, seeds, same_split, refit, device, out)
+        every += kept
+        n_failed += failed
+        if kept:
+            console.print("  * the split whose validation ratings chose the configuration")
+            console.print(table(kept))
+            console.print(verdict(kept), highlight=False)
+    if len(winners) > 1:
+        console.print(comparison(every))
+        for best in winners:
+            console.print(f"{best.model}: {best.config}", highlight=False, soft_wrap=True)
+    console.print(
+        f"scores: {out / 'scores.jsonl'}\nnext:   tensorboard --logdir {out}", soft_wrap=True
+    )
+    if n_failed:
+        raise UserError(f"{n_failed} of {seeds * len(winners)} runs diverged and have no score")
+
+
+def _evaluated(
+    best: "Best",
+    prepared: "DomainPair",
+    seeds: int,
+    same_split: bool,
+    refit: bool,
+    device: str,
+    out: Path,
+) -> "tuple[list[Score], int]":
+    """Return the scores of a winner's seeds, measured now unless they were, and how many failed."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from darec.core.recommender import DivergedError
+    from darec.evaluation import scores as files
+    from darec.evaluation.evaluate import evaluate as evaluate_seed
+
     path = out / "scores.jsonl"
     roots = range(best.seed, best.seed + seeds)
     runs = [(best.seed if same_split else root, root) for root in roots]
-    done = files.read(path)
-    kept = []
-    console.print(
-        f"[bold]Plan[/bold]: {model} on {prepared.name}, {train} % training: {seeds} seeds x "
-        f"<= {best.max_epochs} epochs on {device}; in the search: RMSE {best.valid_rmse:.4f}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    failed = 0
+    done, kept, failed = files.read(path), [], 0
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("epochs", total=seeds * best.max_epochs)
         for finished, (split_seed, run_seed) in enumerate(runs):
             progress.update(task, completed=finished * best.max_epochs)
             values = {
-                "train": percent,
+                "train": best.train,
                 "split_seed": split_seed,
                 "run_seed": run_seed,
                 "refit": refit,
             }
-            key = files.run_key(best.data_digest, model, best.config, values)
+            key = files.run_key(best.data_digest, best.model, best.config, values)
             found = [score for score in done if score.key[:-1] == key]
             if not found:
                 try:
@@ -102,13 +145,7 @@ def evaluate(
                 + ", ".join(f"{score.test_rmse:.4f} (cold={score.cold})" for score in found),
                 highlight=False,
             )
-    if kept:
-        console.print("  * the split whose validation ratings chose the configuration")
-        console.print(table(kept))
-        console.print(verdict(kept), highlight=False)
-        console.print(f"scores: {path}\nnext:   tensorboard --logdir {out}", soft_wrap=True)
-    if failed:
-        raise UserError(f"{failed} of {seeds} seeds diverged and have no score")
+    return kept, failed
 
 
 if __name__ == "__main__":

@@ -2,19 +2,20 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from darec.errors import UserError
-from jobs.common import Data, Pair, Seed, Synthetic, console, main
+from jobs.common import Data, Model, Pair, Seed, Synthetic, chosen, console, main
 
-ModelName = Literal["i_darec", "u_darec", "u_autorec", "i_autorec", "bias"]
+if TYPE_CHECKING:
+    from darec.models.best import Best
 
 
 def tune(
     pair: Pair,
-    model: Annotated[ModelName, typer.Option(help="What to tune.")] = "i_darec",
+    model: Model = "i_darec",
     train: Annotated[Literal["90", "80"], typer.Option(help="Percent not held out.")] = "90",
     trials: Annotated[int, typer.Option(min=1, help="Trials of the model's study.")] = 50,
     stage1_trials: Annotated[
@@ -37,7 +38,7 @@ def tune(
         typer.Option(help="Hold a hyper-parameter fixed, KEY=VALUE; stage 1's as autorec/KEY."),
     ] = None,
     time_budget: Annotated[
-        float | None, typer.Option(min=1, help="Seconds for all studies together.")
+        float | None, typer.Option(min=1, help="Seconds for all studies of a model together.")
     ] = None,
     cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="CPUs, and threads.")] = 1.0,
     gpus_per_trial: Annotated[
@@ -58,6 +59,8 @@ def tune(
     """Search hyper-parameters; the lowest validation RMSE wins, test ratings are never read.
 
     Example: python jobs/tune.py --pair toys_auto --synthetic --trials 16 --max-epochs 30
+
+    All models at the same budget: python jobs/tune.py --pair toys_auto --synthetic --model all
     """
     from darec.data.split import split
     from darec.data.store import obtain
@@ -69,8 +72,9 @@ def tune(
     from darec.tuning.tasks import ClusterCache
     from search_spaces import narrowed
 
+    names = chosen(model, MODELS)
     synthetic = synthetic or smoke_test
-    if stages == "joint" and MODELS[model].stage1 is None:
+    if stages == "joint" and not all(MODELS[name].stage1 for name in names):
         raise UserError(f"--stages joint needs a two-stage model, but {model} has one stage")
     if smoke_test:
         trials, stage1_trials, max_epochs = 2, 2, 2
@@ -78,23 +82,31 @@ def tune(
     prepared = obtain(pair, data, synthetic, console.print)
     percent: Literal[90, 80] = 90 if train == "90" else 80
     search_data = split(prepared, percent, seed).search
-    try:
-        space, stage1 = narrowed(model, MODELS[model].stage1, stages == "joint", fix or [])
-    except ValueError as error:
-        raise UserError(f"--fix: {error}") from error
-    budget = Budget(trials, stage1_trials or max(1, trials // 3), max_epochs, time_budget)
-    study = f"{prepared.name}-{train}/{model}"
-    folder = mirror.working_folder(out) / study
-    storage = f"{out.rstrip('/')}/{study}" if mirror.is_uri(out) else str(folder)
-    if mirror.is_uri(out):
-        mirror.fetch(storage, folder)
+    next_options = f"--pair {pair} --train {train}{' --synthetic' if synthetic else ''} --out {out}"
 
-    resources.connect(address)
-    try:
+    def search(name: str) -> None:
+        kind = MODELS[name]
+        try:
+            space, stage1 = narrowed(name, kind.stage1, stages == "joint", fix or [])
+        except ValueError as error:
+            raise UserError(f"--fix: {error}") from error
+        n_trials, n_epochs = (trials if space.space else 1), (1 if kind.whole_fit else max_epochs)
+        budget = Budget(n_trials, stage1_trials or max(1, trials // 3), n_epochs, time_budget)
+        study = f"{prepared.name}-{train}/{name}"
+        folder = mirror.working_folder(out) / study
+        storage = f"{out.rstrip('/')}/{study}" if mirror.is_uri(out) else str(folder)
+        if mirror.is_uri(out):
+            mirror.fetch(storage, folder)
         need = resources.trial_bytes(space.space, space.fixed, search_data.training)
-        share = resources.slots(cpus_per_trial, gpus, trials, need, may_grow=address is not None)
+        share = resources.slots(
+            cpus_per_trial,
+            0.0 if kind.cpu_only else gpus,
+            n_trials,
+            need,
+            may_grow=address is not None,
+        )
         request = Request(
-            model=model,
+            model=name,
             pair=prepared.name,
             train=percent,
             seed=seed,
@@ -106,18 +118,46 @@ def tune(
             folder=folder,
             storage=storage,
         )
-        settings = Settings(sampler, scheduler, max_epochs, share, seed, ClusterCache())
+        settings = Settings(sampler, scheduler, n_epochs, share, seed, ClusterCache())
         plan = "\n".join(describe(request, settings))
         console.print(f"[bold]Plan[/bold]: {plan}", highlight=False, soft_wrap=True)
-        best = run_search(request, settings, sys.argv, resume, console.print)
+        try:
+            best = run_search(request, settings, sys.argv, resume, console.print)
+        finally:
+            if mirror.is_uri(out) and folder.is_dir():
+                mirror.publish(folder, storage)
+        _print_winner(best, folder)
+        console.print(f"files: {storage}", highlight=False, soft_wrap=True)
+
+    failed = []
+    resources.connect(address)
+    try:
+        for name in names:
+            try:
+                search(name)
+            except UserError as error:
+                if len(names) == 1:
+                    raise
+                failed.append(name)
+                console.print(f"{name}: {error}", highlight=False, soft_wrap=True)
     except KeyboardInterrupt:
         command = " ".join(word for word in sys.argv if word != "--resume")
         console.print(f"interrupted; continue with: python {command} --resume", soft_wrap=True)
         raise
     finally:
         shutdown()
-        if mirror.is_uri(out) and folder.is_dir():
-            mirror.publish(folder, storage)
+    console.print(
+        f"next:  python jobs/evaluate.py --model {model} {next_options}\n"
+        f"       tensorboard --logdir {out}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if failed:
+        raise UserError(f"{len(failed)} of {len(names)} models have no winner: {', '.join(failed)}")
+
+
+def _print_winner(best: "Best", folder: Path) -> None:
+    """Print the winner, how it compares with the bias baseline, its config and its warnings."""
     verdict = "beats" if best.valid_rmse < best.bias_valid_rmse else "loses to"
     gap = abs(best.valid_rmse - best.bias_valid_rmse)
     console.print(
@@ -129,20 +169,11 @@ def tune(
     )
     if best.stage1_valid_rmse is not None:
         console.print(f"  its own stage 1 (AutoRec on the target): {best.stage1_valid_rmse:.4f}")
-    for name, chosen in best.config.items():
-        console.print(f"  {name:15} {chosen}", highlight=False, soft_wrap=True)
+    for name, value in best.config.items():
+        console.print(f"  {name:15} {value}", highlight=False, soft_wrap=True)
     _warn_edges(folder)
-    if best.epoch == best.max_epochs:
+    if best.epoch == best.max_epochs > 1:
         console.print("  warning: its best epoch is its last; more --max-epochs may be better")
-    flag = " --synthetic" if synthetic else ""
-    console.print(
-        f"files: {storage}\n"
-        f"next:  python jobs/evaluate.py --pair {pair} --model {model} --train {train}{flag} "
-        f"--out {out}\n"
-        f"       tensorboard --logdir {out}",
-        highlight=False,
-        soft_wrap=True,
-    )
 
 
 def _warn_edges(folder: Path) -> None:

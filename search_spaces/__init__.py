@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from optuna.distributions import BaseDistribution
 
-from search_spaces import autorec, bias, darec
+from search_spaces import autorec, bias, cdtf, cf_nade, cmf, conet, darec, fm_cdcf, pmf, rbm
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,19 @@ def value(text: str) -> Any:
 
 
 SPACES = {
+    "mean": Space(bias.MEAN_SPACE, bias.FIXED),
     "bias": Space(bias.SPACE, bias.FIXED),
+    "shared_bias": Space(bias.SHARED_SPACE, bias.FIXED),
+    "pmf": Space(pmf.SPACE, pmf.FIXED),
+    "cmf_unbiased": Space(cmf.SPACE, cmf.FIXED_UNBIASED),
+    "cmf": Space(cmf.SPACE, cmf.FIXED),
+    "cdtf": Space(cdtf.SPACE, cdtf.FIXED),
+    "fm_cdcf": Space(fm_cdcf.SPACE, fm_cdcf.FIXED),
+    "conet": Space(conet.SPACE, conet.FIXED),
+    "u_rbm": Space(rbm.SPACE, {**rbm.FIXED, "axis": "user"}),
+    "i_rbm": Space(rbm.SPACE, {**rbm.FIXED, "axis": "item"}),
+    "u_cf_nade": Space(cf_nade.SPACE, {**cf_nade.FIXED, "axis": "user"}),
+    "i_cf_nade": Space(cf_nade.SPACE, {**cf_nade.FIXED, "axis": "item"}),
     "u_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "user"}),
     "i_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "item"}),
     "u_darec": Space(darec.USER_SPACE, darec.FIXED),

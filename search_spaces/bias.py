@@ -1,6 +1,8 @@
-"""The bias baseline's search space; ours, the paper has no such baseline."""
+"""Search spaces of the bias baselines and the mean; ours, the paper has no such baselines."""
 
-from optuna.distributions import FloatDistribution
+from typing import Any
+
+from optuna.distributions import BaseDistribution, FloatDistribution
 
 SPACE = {
     # nuisance
@@ -8,4 +10,12 @@ SPACE = {
     "reg_item": FloatDistribution(0.1, 100, log=True),  # ours
 }
 
-FIXED: dict[str, str] = {}
+SHARED_SPACE = {
+    # scientific: 0 is the bias baseline
+    "source_weight": FloatDistribution(0.0, 1.0),  # ours
+    **SPACE,
+}
+
+MEAN_SPACE: dict[str, BaseDistribution] = {}
+
+FIXED: dict[str, Any] = {}

@@ -1,9 +1,10 @@
 """Regularised biases mu + b_u + b_i: the baseline, the cold fallback and the centring."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from darec.data.ratings import FloatArray, IntArray, Ratings
 
@@ -49,12 +50,21 @@ class Bias:
 
     def sweep(self, ratings: Ratings, reg_user: float, reg_item: float) -> "Bias":
         """Return the biases after one more alternation: items, then users given items."""
-        centred = ratings.values.astype(np.float64) - self.mean
-        rest = np.bincount(ratings.items, centred - self.user[ratings.users], ratings.n_items)
-        item = rest / (reg_item + ratings.item_counts)
-        rest = np.bincount(ratings.users, centred - item[ratings.items], ratings.n_users)
-        user = rest / (reg_user + ratings.user_counts)
-        return Bias(self.mean, user.astype(np.float32), item.astype(np.float32))
+        bias = self.with_items(ratings, reg_item)
+        user = bias.user_rests(ratings) / (reg_user + ratings.user_counts)
+        return replace(bias, user=user.astype(np.float32))
+
+    def with_items(self, ratings: Ratings, reg_item: float) -> "Bias":
+        """Return the biases with items' fitted given users'."""
+        centred = ratings.values.astype(np.float64) - self.mean - self.user[ratings.users]
+        rests = np.bincount(ratings.items, centred, ratings.n_items)
+        item = rests / (reg_item + ratings.item_counts)
+        return replace(self, item=item.astype(np.float32))
+
+    def user_rests(self, ratings: Ratings) -> npt.NDArray[np.float64]:
+        """Return the sum of r - mu - b_i over each user's ratings, f64[U]."""
+        centred = ratings.values.astype(np.float64) - self.mean - self.item[ratings.items]
+        return np.bincount(ratings.users, centred, ratings.n_users).astype(np.float64)
 
 
 def center(kind: Center, ratings: Ratings) -> Bias:

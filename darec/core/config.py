@@ -50,7 +50,7 @@ def _value(cls: type, name: str, hint: Any, value: Any) -> Any:
         return parse(hint, value) if isinstance(value, dict) else value
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, bool) or not isinstance(value, hint):
+    if isinstance(value, bool) != (hint is bool) or not isinstance(value, hint):
         kind = hint.__name__
         raise ValueError(f"{cls.__name__}.{name} must be of type {kind}, but got {value!r}")
     return value

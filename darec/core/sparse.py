@@ -38,6 +38,12 @@ def decode(
     return predicted_n if batch.observed is None else predicted_n * batch.observed
 
 
+def lookup(weight_MK: torch.Tensor, batch: RowBatch) -> torch.Tensor:
+    """Return the weights of each rating's column, [n, K]; their gradient is that of few columns."""
+    rows_nK: torch.Tensor = _Lookup.apply(weight_MK, batch)  # type: ignore[no-untyped-call]
+    return rows_nK
+
+
 class _Encode(torch.autograd.Function):
     """Sums of weight rows; its gradient in the weights is a scatter of output gradients."""
 
@@ -48,7 +54,8 @@ class _Encode(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return _scatter(ctx.batch, ctx.batch.values, grads[0], ctx.shape), None
+        batch = ctx.batch
+        return _scatter(batch, batch.row_of, batch.values, grads[0], ctx.shape), None
 
 
 class _Decode(torch.autograd.Function):
@@ -66,7 +73,23 @@ class _Decode(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         (hidden_BK, weight_MK), batch = ctx.saved_tensors, ctx.batch
         grad_BK = _weighted_sums(batch, grads[0], weight_MK)
-        return grad_BK, _scatter(batch, grads[0], hidden_BK, weight_MK.shape), None
+        grad_MK = _scatter(batch, batch.row_of, grads[0], hidden_BK, weight_MK.shape)
+        return grad_BK, grad_MK, None
+
+
+class _Lookup(torch.autograd.Function):
+    """Rows of weights, one a rating; its gradient is a scatter of as many rows."""
+
+    @staticmethod
+    def forward(ctx: Any, weight_MK: torch.Tensor, batch: RowBatch) -> torch.Tensor:
+        ctx.shape, ctx.batch = weight_MK.shape, batch
+        return weight_MK.index_select(0, batch.columns)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (grad_nK,) = grads
+        each_n = torch.arange(len(grad_nK), device=grad_nK.device)
+        return _scatter(ctx.batch, each_n, grad_nK.new_ones(len(each_n)), grad_nK, ctx.shape), None
 
 
 def score_pairs(
@@ -76,20 +99,38 @@ def score_pairs(
     weight_MK: torch.Tensor,
     bias_M: torch.Tensor,
 ) -> FloatArray:
-    """Return the decoder's outputs f32[N] at (row, column) pairs only, in the order asked.
+    """Return the decoder's outputs f32[N] at (row, column) pairs only: `score_in_chunks`."""
 
-    ``hidden_of`` maps distinct rows i64[B] to hidden_BK; pairs are visited in row order, in chunks.
+    def decoded(
+        hidden_BK: torch.Tensor, row_n: torch.Tensor, column_n: torch.Tensor
+    ) -> torch.Tensor:
+        return _dots(hidden_BK, row_n, weight_MK, column_n) + bias_M[column_n]
+
+    return score_in_chunks(rows, columns, weight_MK.device, hidden_of, decoded)
+
+
+def score_in_chunks(
+    rows: IntArray,
+    columns: IntArray,
+    device: torch.device,
+    hidden_of: Callable[[torch.Tensor], torch.Tensor],
+    score: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+    at_once: int | None = None,
+) -> FloatArray:
+    """Return scores f32[N] of (row, column) pairs only, in the order asked.
+
+    ``hidden_of`` maps distinct rows i64[B] to hidden_BK, and ``score`` those, the positions among
+    them i64[n] and columns i64[n] to scores [n]; pairs are visited in row order, in chunks.
     """
-    order = np.argsort(rows, kind="stable")
+    order, at_once = np.argsort(rows, kind="stable"), at_once or PAIRS_AT_ONCE
     scores = np.empty(len(rows), np.float32)
     with torch.no_grad():
-        for begin in range(0, len(order), PAIRS_AT_ONCE):
-            part = order[begin : begin + PAIRS_AT_ONCE]
+        for begin in range(0, len(order), at_once):
+            part = order[begin : begin + at_once]
             distinct, row_of = np.unique(rows[part], return_inverse=True)
-            hidden_BK = hidden_of(_index(distinct, weight_MK.device))
-            column_n = _index(columns[part], weight_MK.device)
-            dots_n = _dots(hidden_BK, _index(row_of, weight_MK.device), weight_MK, column_n)
-            scores[part] = (dots_n + bias_M[column_n]).float().cpu().numpy()
+            hidden_BK = hidden_of(_index(distinct, device))
+            scored_n = score(hidden_BK, _index(row_of, device), _index(columns[part], device))
+            scores[part] = scored_n.float().cpu().numpy()
     return scores
 
 
@@ -125,15 +166,19 @@ def _dots(
 
 
 def _scatter(
-    batch: RowBatch, factor_n: torch.Tensor, rows_BK: torch.Tensor, shape: torch.Size
+    batch: RowBatch,
+    row_n: torch.Tensor,
+    factor_n: torch.Tensor,
+    rows_BK: torch.Tensor,
+    shape: torch.Size,
 ) -> torch.Tensor:
-    """Return the sum of ``factor * row`` per column, [M, K]: on a CPU of touched columns only."""
+    """Return the sum of ``factor * rows[row]`` per column, [M, K]: on a CPU only touched ones."""
     if not kernels.serve(rows_BK.device):
-        contributions_nK = rows_BK.index_select(0, batch.row_of).mul_(factor_n[:, None])
+        contributions_nK = rows_BK.index_select(0, row_n).mul_(factor_n[:, None])
         return rows_BK.new_zeros(shape).index_add_(0, batch.columns, contributions_nK)
     touched = batch.touched
     out_TK = rows_BK.new_empty(len(touched.columns), shape[1])
-    by_column = touched.starts, touched.by_column, batch.row_of
+    by_column = touched.starts, touched.by_column, row_n
     kernels.column_sums(*_arrays(*by_column, factor_n, rows_BK, out_TK))
     return torch.sparse_coo_tensor(touched.columns[None], out_TK, shape, check_invariants=False)
 

@@ -84,3 +84,46 @@ def verdict(scores: list[Score]) -> str:
         f"{own[0].model} {word} the bias baseline by {abs(gap.mean):.4f} on average, and on {wins} "
         f"of {len(own)} seeds (cold=fallback)"
     )
+
+
+COMPARED = {
+    "cold=fallback": ("fallback", "test_rmse"),
+    "warm": ("fallback", "warm_rmse"),
+    "cold=floor": ("floor", "test_rmse"),
+    "validation": ("fallback", "valid_rmse"),
+}
+
+
+def comparison(scores: list[Score]) -> Table:
+    """Return a row per model, best first: mean test RMSE ± sd, and on how many seeds it beats bias.
+
+    The last rows are the mean and the untuned bias baseline on the same test ratings.
+    """
+    out = Table("RMSE, mean ± sd", *COMPARED, "beats bias", "trials", title=scores[0].pair)
+    rows = []
+    for model in dict.fromkeys(score.model for score in scores):
+        own = [score for score in scores if score.model == model]
+        cells = [
+            _cell([getattr(s, name) for s in own if s.cold == p]) for p, name in COMPARED.values()
+        ]
+        wins = [score.beats_bias for score in own if score.cold == "fallback"]
+        key = float(np.mean([score.test_rmse for score in own if score.cold == "fallback"]))
+        rows.append((key, [model, *cells, f"{sum(wins)}/{len(wins)}", str(own[0].trials)]))
+    for _, cells in sorted(rows):
+        out.add_row(*cells)
+    first = [score for score in scores if score.model == scores[0].model]
+    for label, name in (("bias, untuned", "bias_rmse"), ("mean of training", "mean_rmse")):
+        by_policy = [
+            _cell([getattr(score, name) for score in first if score.cold == policy])
+            for policy in ("fallback", "floor")
+        ]
+        out.add_row(label, by_policy[0], "-", by_policy[1], "-", "-", "-", style="dim")
+    return out
+
+
+def _cell(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    summary = summarise(known)
+    return f"{summary.mean:.4f}" + (f" ± {summary.sd:.4f}" if summary.sd is not None else "")

@@ -43,11 +43,15 @@ class BiasRecommender:
 
     def train_epoch(self) -> dict[str, float]:
         """Alternate once in each domain; return the squared training errors, summed."""
-        losses = {}
         for domain, ratings in self._ratings.items():
             bias = self._bias[domain].sweep(ratings, self.config.reg_user, self.config.reg_item)
             self._bias[domain] = bias
-            errors = bias.predict(ratings.users, ratings.items) - ratings.values
+        return self._losses()
+
+    def _losses(self) -> dict[str, float]:
+        losses = {}
+        for domain, ratings in self._ratings.items():
+            errors = self._bias[domain].predict(ratings.users, ratings.items) - ratings.values
             losses[f"loss_rating_{domain}"] = float(errors @ errors)
         return losses
 

@@ -22,6 +22,9 @@ PER_STUDY_S = 6.0
 """Start and end of a study: actors, snapshots."""
 
 
+WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and stop none early"
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Expected and greatest wall time of all studies, in seconds."""
@@ -44,6 +47,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"  bias       validation RMSE {bias_rmse(data):.4f} (cold=fallback), to be beaten",
         f"  search     {budget.trials} trials{stage1}, <= {budget.max_epochs} epochs each; "
         f"{settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters",
+        *([WHOLE_FIT] if MODELS[request.model].whole_fit else []),
         f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
         f"{slots.gpus:g} GPU",
         f"  time       about {_duration(cost.expected)}, at most {_duration(cost.greatest)}",
@@ -70,7 +74,8 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     greatest = sum(trials * epochs * seconds / concurrent for trials, seconds in studies)
     start = PER_STUDY_S * len(studies)
     limit = budget.time_budget or math.inf
-    expected = start + greatest * EPOCH_SHARE[settings.scheduler]
+    share = EPOCH_SHARE[settings.scheduler] if epochs > 1 else 1.0
+    expected = start + greatest * share
     return Estimate(min(limit, expected), min(limit, start + greatest))
 
 

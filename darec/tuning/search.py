@@ -174,7 +174,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
     scheduler = SCHEDULERS[settings.scheduler](settings.max_epochs)
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
     search = SafeOptunaSearch(
-        space=dict(study.space),
+        space=dict(study.space) or nothing_to_draw,
         metric=METRIC,
         mode="min",
         sampler=SAMPLERS[settings.sampler](sampler_seed),
@@ -216,6 +216,10 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
             ),
         ),
     )
+
+
+def nothing_to_draw(trial: optuna.Trial) -> None:
+    """Stand for the space of a model without hyper-parameters."""
 
 
 def _trial_id(trial: Any) -> str:

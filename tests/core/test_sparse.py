@@ -9,7 +9,7 @@ import torch
 from darec.core import sparse
 from darec.core.batches import RatingRows
 from darec.core.bias import Bias
-from darec.core.sparse import decode, encode, score_pairs, squared_errors
+from darec.core.sparse import decode, encode, lookup, score_pairs, squared_errors
 from darec.data.ratings import Ratings
 
 
@@ -49,6 +49,15 @@ def test_encode_equals_the_dense_product_and_its_gradients(case):
     ours = torch.autograd.grad(sparse_BK, inputs, seed_BK)
     for got, want in zip(ours, torch.autograd.grad(dense_BK, inputs, seed_BK), strict=True):
         torch.testing.assert_close(got.to_dense(), want)
+
+
+def test_lookup_and_its_gradient_equal_indexing(case):
+    rows_nK = lookup(case.weight_MK, case.batch)
+    torch.testing.assert_close(rows_nK, case.weight_MK[case.batch.columns])
+    seed_nK = torch.randn_like(rows_nK)
+    (got,) = torch.autograd.grad(rows_nK, [case.weight_MK], seed_nK)
+    (want,) = torch.autograd.grad(case.weight_MK[case.batch.columns], [case.weight_MK], seed_nK)
+    torch.testing.assert_close(got.to_dense(), want)
 
 
 def test_decode_equals_the_dense_product_at_observed_ratings_and_its_gradients(case):

@@ -4,8 +4,21 @@ from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import Run
 from darec.models import MODELS
+from search_spaces import SPACES
 
 STAGE1 = {"hidden": 8, "alpha": 0.01, "learning_rate": 0.02, "batch_size": 32, "epochs": 3}
+
+
+SMALL = {
+    "pmf": {"factors": 4, "epochs": 10},
+    "cmf": {"factors": 4, "batch_size": 128, "learning_rate": 0.02},
+    "cdtf": {"factors": 3},
+    "fm_cdcf": {"rank": 3, "iterations": 20},
+    "conet": {"embedding": 8, "batch_size": 128, "learning_rate": 0.01},
+    "rbm": {"hidden": 8, "batch_size": 32},
+    "cf_nade": {"hidden": 8, "batch_size": 32, "learning_rate": 0.01},
+    "autorec": STAGE1,
+}
 
 
 def config(name, **changes):
@@ -17,7 +30,9 @@ def config(name, **changes):
         small = {"extractor": 8, "init": "xavier", "learning_rate": 0.01, "batch_size": 32}
         values = {"autorec": autorec, "heads": heads, **small, **changes}
     else:
-        values = {**({"axis": kind.axis, **STAGE1} if kind.axis else {}), **changes}
+        small = SMALL.get(name.removeprefix("u_").removeprefix("i_").removesuffix("_unbiased"), {})
+        held = dict(SPACES[name].fixed)
+        values = {**held, **small, **changes}
     return parse(kind.config, values)
 
 

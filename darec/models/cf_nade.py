@@ -1,0 +1,203 @@
+"""CF-NADE-S (Zheng et al., ICML 2016): a row's ratings one after another, each given those before.
+
+``h = tanh(c + sum_{t<d} sum_{k<=r_t} W^k_{o_t})``, ``s^k = sum_{j<=k} (b^j + V^j . h)``,
+``p(k) = softmax_k(s)``: weights are shared by levels (the "S"), and the cost is ordinal.
+Shapes: B rows of a batch, M columns of the rating matrix, L levels, H hidden units, n ratings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from darec.core.adam import Adam
+from darec.core.batches import RowBatch, shuffled
+from darec.core.config import check_range
+from darec.core.recommender import Run
+from darec.core.sparse import lookup, score_in_chunks
+from darec.core.trained import Trained
+from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings
+from darec.data.split import Training
+from darec.models.levels import (
+    LEVEL_PAIRS_AT_ONCE,
+    LEVELS,
+    expected_stars,
+    level_of,
+    level_rows,
+    level_sums,
+    log_frequencies,
+)
+from darec.seeds import derive
+
+
+@dataclass(frozen=True)
+class NADEConfig:
+    """Hyper-parameters of CF-NADE-S."""
+
+    axis: Axis
+    """``item``: a row per item over users (I-CF-NADE); ``user``: a row per user over items."""
+    hidden: int = 200
+    """Hidden units H."""
+    ordinal: float = 1.0
+    """Share of the ordinal cost, the rest is the negative log-likelihood; 0 to 1."""
+    decay: float = 0.01
+    """Weight of all squared weights and biases, beside the cost's mean over rows."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    batch_size: int = 128
+    """Rows a step."""
+
+    def __post_init__(self) -> None:
+        check_range(self, hidden=(1, 10**5), ordinal=(0.0, 1.0), decay=(0.0, 100.0))
+        check_range(self, learning_rate=(1e-12, 10.0), batch_size=(1, 10**7))
+
+
+class NADENet(nn.Module):
+    """W and V as [M, L * H], so that a column's weights are one row, and the biases."""
+
+    def __init__(
+        self, log_shares_ML: torch.Tensor, hidden: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        n_columns = len(log_shares_ML)
+        self.hidden = hidden
+        self.input_MW = nn.Parameter(torch.empty(n_columns, LEVELS * hidden))
+        self.output_MW = nn.Parameter(torch.empty(n_columns, LEVELS * hidden))
+        bound = (6 / (n_columns + hidden)) ** 0.5
+        for weight in (self.input_MW, self.output_MW):
+            nn.init.uniform_(weight, -bound, bound, generator=generator)
+        self.bias_ML = nn.Parameter(torch.diff(log_shares_ML, dim=1, prepend=log_shares_ML[:, :1]))
+        self.hidden_bias_H = nn.Parameter(torch.zeros(hidden))
+
+    def hidden_units(self, batch: RowBatch, factor_n: torch.Tensor) -> torch.Tensor:
+        """Return h of each row given its ratings with factor 1, not those with 0, [B, H]."""
+        level_n1 = level_of(batch.values)[:, None]
+        below_nL = torch.arange(LEVELS, device=level_n1.device) <= level_n1
+        factor_nL = below_nL.to(factor_n) * factor_n[:, None]
+        input_nLH = lookup(self.input_MW, batch).view(-1, LEVELS, self.hidden)
+        sums_nH = (factor_nL[:, None, :] @ input_nLH)[:, 0]
+        sums_BH = sums_nH.new_zeros(len(batch.rows), self.hidden)
+        return torch.tanh(sums_BH.index_add(0, batch.row_of, sums_nH) + self.hidden_bias_H)
+
+    def given_all(self) -> Callable[[RowBatch], torch.Tensor]:
+        """Return what gives h of rows given all their ratings, [B, H], without [n, L, H] terms."""
+        below_MLH = torch.cumsum(self.input_MW.view(-1, LEVELS, self.hidden), 1)
+
+        def hidden_of(batch: RowBatch) -> torch.Tensor:
+            sums_BH = level_sums(below_MLH, batch, level_of(batch.values))
+            return torch.tanh(sums_BH + self.hidden_bias_H)
+
+        return hidden_of
+
+    def logits(
+        self, hidden_nH: torch.Tensor, output_nW: torch.Tensor, bias_nL: torch.Tensor
+    ) -> torch.Tensor:
+        """Return s of each rating, [n, L], from its row's h and its column's weights."""
+        output_nLH = output_nW.view(-1, LEVELS, self.hidden)
+        return torch.cumsum(bias_nL + (output_nLH @ hidden_nH[:, :, None])[:, :, 0], 1)
+
+
+def costs(logits_nL: torch.Tensor, level_n: torch.Tensor, ordinal: float) -> torch.Tensor:
+    """Return ``(1 - ordinal) NLL + ordinal C_ord`` of each rating, [n].
+
+    C_ord is the negative log-likelihood of ranking level r above r-1, above r-2 and so on, and
+    above r+1, above r+2 and so on (its Eq. 12-13).
+    """
+    index_n1 = level_n[:, None]
+    nll_n = -torch.log_softmax(logits_nL, 1).gather(1, index_n1)[:, 0]
+    up_nL = torch.logcumsumexp(logits_nL, 1) - logits_nL
+    down_nL = torch.logcumsumexp(logits_nL.flip(1), 1).flip(1) - logits_nL
+    levels_L = torch.arange(LEVELS, device=logits_nL.device)
+    ranks_n = (up_nL * (levels_L <= index_n1)).sum(1) + (down_nL * (levels_L >= index_n1)).sum(1)
+    return (1 - ordinal) * nll_n + ordinal * ranks_n
+
+
+class NADE(Trained):
+    """Each step splits each row's ratings at random into inputs and targets."""
+
+    domains: tuple[Domain, ...] = ("target",)
+
+    def __init__(self, config: NADEConfig, ratings: Ratings, run: Run) -> None:
+        self._config = config
+        self._rows = level_rows(ratings, config.axis, run.device)
+        self._rated = self._rows.is_rated.nonzero()[:, 0]
+        self._generator = torch.Generator().manual_seed(derive(run.seed, "cf_nade", config.axis))
+        log_shares_ML = log_frequencies(ratings, config.axis)
+        net = NADENet(log_shares_ML, config.hidden, self._generator).to(run.device)
+        self._net = net
+        self._adam = Adam(
+            [net.input_MW, net.output_MW],
+            [net.bias_ML, net.hidden_bias_H],
+            config.learning_rate,
+            config.decay,
+            "coupled",
+        )
+        super().__init__(net, self._adam, self._generator)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Pass over every rated row once; return the cost, summed over rows."""
+        order = shuffled(self._rated, self._generator)
+        epoch = self._rows.epoch(order, self._config.batch_size)
+        self._adam.begin(epoch, epoch)
+        total = sum((self._step(batch) for batch in epoch.batches), torch.zeros(()))
+        return {"loss_target": float(total)}
+
+    def _step(self, batch: RowBatch) -> torch.Tensor:
+        """Predict a random rest of each row's ratings from the others before it."""
+        is_input_n, weight_n = self._divided(batch)
+        hidden_BH = self._net.hidden_units(batch, is_input_n)
+        bias_nL = self._net.bias_ML.index_select(0, batch.columns)
+        hidden_nH = hidden_BH.index_select(0, batch.row_of)
+        logits_nL = self._net.logits(hidden_nH, lookup(self._net.output_MW, batch), bias_nL)
+        loss = costs(logits_nL, level_of(batch.values), self._config.ordinal) @ weight_n
+        (loss / len(batch.rows)).backward()  # type: ignore[no-untyped-call]
+        self._adam.step(batch, batch)
+        return loss.detach()
+
+    def _divided(self, batch: RowBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return 1 for inputs [n], and D / (D - d) for other ratings [n]: a row's D have d inputs.
+
+        d is uniform on 0 to D - 1, and which ratings come first is random.
+        """
+        count_B = torch.diff(batch.starts)
+        draws = torch.rand(len(batch.columns) + len(batch.rows), generator=self._generator)
+        draws = draws.to(batch.values.device, torch.float64)
+        key_n, share_B = draws[: len(batch.columns)], draws[len(batch.columns) :]
+        first_B = (share_B * count_B).long()
+        order = torch.argsort(batch.row_of + key_n)
+        position_n = torch.empty_like(order)
+        position_n[order] = torch.arange(len(order), device=order.device)
+        position_n -= batch.starts[:-1][batch.row_of]
+        is_input_n = position_n < first_B[batch.row_of]
+        scale_B = count_B / (count_B - first_B).clamp(min=1)
+        weight_n = scale_B[batch.row_of] * ~is_input_n
+        return is_input_n.to(batch.values), weight_n.to(batch.values)
+
+    def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
+        """Return expected stars given all of the row's training ratings, f32[N]."""
+        if domain not in self.domains:
+            raise ValueError(f"domain must be 'target' for CF-NADE, but got {domain!r}")
+        net, rows = self._net, self._rows
+        with torch.no_grad():
+            given_all = net.given_all()
+
+        def score(
+            hidden_BH: torch.Tensor, row_n: torch.Tensor, column_n: torch.Tensor
+        ) -> torch.Tensor:
+            logits_nL = net.logits(hidden_BH[row_n], net.output_MW[column_n], net.bias_ML[column_n])
+            return expected_stars(logits_nL)
+
+        pairs = (users, items) if self._config.axis == "user" else (items, users)
+        return score_in_chunks(
+            *pairs,
+            rows.device,
+            lambda distinct: given_all(rows.gather(distinct)),
+            score,
+            LEVEL_PAIRS_AT_ONCE,
+        )
+
+
+def build_cf_nade(config: NADEConfig, training: Training, run: Run) -> NADE:
+    """Build CF-NADE-S on the target's training ratings."""
+    return NADE(config, training.target, run)

@@ -1,0 +1,133 @@
+"""CMF (Singh & Gordon, KDD 2008): two matrices factorised together, with the users' factors shared.
+
+Identity link and squared loss on observed ratings. Shapes: B ratings of each domain a step,
+U users, I items, K factors, N ratings asked for.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from darec.core.bias import Center, center
+from darec.core.config import check_range
+from darec.core.recommender import Run
+from darec.core.trained import Trained
+from darec.core.triples import batches, predict, triples
+from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
+from darec.data.split import Training
+from darec.seeds import derive
+
+INIT_STD = 0.1
+
+
+@dataclass(frozen=True)
+class CMFConfig:
+    """Hyper-parameters of CMF; the paper gives none."""
+
+    factors: int = 20
+    """Width K of user and item factors."""
+    source_share: float = 0.5
+    """Weight a of the source's loss, the target's is 1 - a; 0 is PMF on the target."""
+    reg: float = 0.05
+    """Ridge per rating on the factors (and biases) that it reads."""
+    bias: bool = True
+    """Add a user's bias per domain and an item's; without, as in the paper's CMF."""
+    center: Center = "mean"
+    """Subtracted from ratings first, per domain."""
+    learning_rate: float = 5e-3
+    """Adam's step size."""
+    batch_size: int = 1024
+    """Ratings of each domain a step."""
+
+    def __post_init__(self) -> None:
+        check_range(self, factors=(1, 10**4), source_share=(0.0, 1.0), reg=(0.0, 1e3))
+        check_range(self, learning_rate=(1e-12, 10.0), batch_size=(1, 10**7))
+
+
+class CMFNet(nn.Module):
+    """``r = u . v_d (+ b_u,d + b_i,d)`` for domain d."""
+
+    def __init__(
+        self,
+        n_users: int,
+        n_items: dict[Domain, int],
+        config: CMFConfig,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.bias = config.bias
+
+        def table(size: int, width: int, std: float = INIT_STD) -> nn.Parameter:
+            return nn.Parameter(torch.randn(size, width, generator=generator) * std)
+
+        self.user_UK = table(n_users, config.factors)
+        self.item_IK = nn.ParameterDict({d: table(n, config.factors) for d, n in n_items.items()})
+        if self.bias:
+            self.user_bias = nn.ParameterDict({d: table(n_users, 1, 0.0) for d in n_items})
+            self.item_bias = nn.ParameterDict({d: table(n, 1, 0.0) for d, n in n_items.items()})
+
+    def forward(
+        self, domain: Domain, user_B: torch.Tensor, item_B: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return predictions [B] and the squared norms of all that each of them reads [B]."""
+        user_BK = self.user_UK.index_select(0, user_B)
+        item_BK = self.item_IK[domain].index_select(0, item_B)
+        predicted_B = (user_BK * item_BK).sum(1)
+        norm_B = user_BK.square().sum(1) + item_BK.square().sum(1)
+        if self.bias:
+            for table, index_B in ((self.user_bias, user_B), (self.item_bias, item_B)):
+                bias_B = table[domain].index_select(0, index_B)[:, 0]
+                predicted_B, norm_B = predicted_B + bias_B, norm_B + bias_B.square()
+        return predicted_B, norm_B
+
+
+class CMF(Trained):
+    """Steps on a batch of each domain; a domain's loss is a mean: its size does not matter."""
+
+    domains: tuple[Domain, ...] = ("target", "source")
+
+    def __init__(self, config: CMFConfig, training: Training, run: Run) -> None:
+        self._config = config
+        self._share: dict[Domain, float] = {
+            "target": 1 - config.source_share,
+            "source": config.source_share,
+        }
+        ratings: dict[Domain, Ratings] = {"target": training.target, "source": training.source}
+        self._center = {name: center(config.center, r) for name, r in ratings.items()}
+        self._triples = {
+            name: triples(r, self._center[name], run.device) for name, r in ratings.items()
+        }
+        self._generator = torch.Generator().manual_seed(derive(run.seed, "cmf"))
+        n_items = {name: r.n_items for name, r in ratings.items()}
+        net = CMFNet(training.target.n_users, n_items, config, self._generator).to(run.device)
+        self._net = net
+        self._adam = torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
+        super().__init__(net, self._adam, self._generator)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Pass over the longer domain's ratings once; the shorter one's are repeated."""
+        totals = {f"loss_rating_{name}": 0.0 for name in self.domains}
+        for batch_of in batches(self._triples, self._config.batch_size, self._generator):
+            loss = torch.zeros(())
+            for domain, batch in batch_of.items():
+                predicted_B, norm_B = self._net(domain, batch.user, batch.item)
+                errors_B = (predicted_B - batch.value).square()
+                mean = (errors_B + self._config.reg * norm_B).mean()
+                loss = loss + self._share[domain] * mean
+                totals[f"loss_rating_{domain}"] += float(errors_B.detach().sum())
+            self._adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._adam.step()
+        return totals
+
+    def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
+        """Return ``u . v_d`` with biases and centre, f32[N]."""
+        device = self._net.user_UK.device
+        scores = predict(users, items, device, lambda u, i: self._net(domain, u, i)[0])
+        return scores + self._center[domain].predict(users, items)
+
+
+def build_cmf(config: CMFConfig, training: Training, run: Run) -> CMF:
+    """Build CMF on both domains' training ratings."""
+    return CMF(config, training, run)

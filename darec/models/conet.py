@@ -1,0 +1,204 @@
+"""CoNet (Hu, Zhang & Yang, CIKM 2018) for ratings: two towers with sparse cross connections.
+
+``a_T' = relu(W_T a_T + b_T + H a_S)`` and the same with T and S exchanged; one H serves both ways
+(its Eq. 7-8), on the first two layers, with an L1 penalty. Linear outputs and squared errors.
+Shapes: B pairs of a step, U users, I items of a domain, E embedding, N ratings asked for.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from darec.core.bias import Center, center
+from darec.core.config import check_range
+from darec.core.recommender import Run
+from darec.core.trained import Trained
+from darec.core.triples import Triples, batches, predict, triples
+from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
+from darec.data.split import Training
+from darec.seeds import derive
+
+EMBEDDING_STD = 0.1
+N_CROSSED = 2
+"""Layers with cross connections, from the first on."""
+OTHER: dict[Domain, Domain] = {"target": "source", "source": "target"}
+
+
+@dataclass(frozen=True)
+class CoNetConfig:
+    """Hyper-parameters of CoNet."""
+
+    embedding: int = 32
+    """Width E of user and item embeddings; towers are 2E, E, E / 2, E / 4 wide."""
+    lasso: float = 1e-3
+    """Weight of |H|_1, added once a step."""
+    reg: float = 1e-3
+    """Ridge per rating on the embeddings that it reads; ours."""
+    crossing: Literal["mean", "none"] = "mean"
+    """In prediction the other tower reads the mean of the user's items there (ours), or nothing
+    crosses, as in the authors' code."""
+    center: Center = "mean"
+    """Subtracted from ratings first, per domain; ours."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    batch_size: int = 256
+    """Ratings of each domain a step."""
+
+    def __post_init__(self) -> None:
+        check_range(self, embedding=(4, 10**4), lasso=(0.0, 1e6), reg=(0.0, 1e6))
+        check_range(self, learning_rate=(1e-12, 10.0), batch_size=(1, 10**7))
+
+
+class CoNetNet(nn.Module):
+    """Embeddings, two towers and the matrices H between them."""
+
+    def __init__(
+        self, n_users: int, n_items: dict[Domain, int], embedding: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        widths = [2 * embedding, embedding, embedding // 2, embedding // 4]
+
+        def table(size: int) -> nn.Parameter:
+            values = torch.randn(size, embedding, generator=generator)
+            return nn.Parameter(EMBEDDING_STD * values)
+
+        self.user_UE = table(n_users)
+        self.item_IE = nn.ParameterDict({domain: table(size) for domain, size in n_items.items()})
+        sizes = list(pairwise(widths))
+        self.layers = nn.ModuleList(
+            nn.ModuleDict({domain: nn.Linear(*size) for domain in n_items}) for size in sizes
+        )
+        self.output = nn.ModuleDict({domain: nn.Linear(widths[-1], 1) for domain in n_items})
+        self.cross = nn.ParameterList(torch.empty(out, into) for into, out in sizes[:N_CROSSED])
+        for weight in [*self.layers.parameters(), *self.output.parameters(), *self.cross]:
+            if weight.dim() == 1:
+                nn.init.zeros_(weight)
+            else:
+                nn.init.xavier_uniform_(weight, generator=generator)
+
+    def forward(
+        self, user_B: torch.Tensor, item_BE: dict[Domain, torch.Tensor], crosses: bool = True
+    ) -> dict[Domain, torch.Tensor]:
+        """Return each tower's predictions [B] for users and an item embedding of each domain."""
+        user_BE = self.user_UE.index_select(0, user_B)
+        a = {domain: torch.cat([user_BE, e_BE], 1) for domain, e_BE in item_BE.items()}
+        for depth, tower in enumerate(self.layers):
+            own = {domain: layer(a[domain]) for domain, layer in _of_domains(tower)}
+            if crosses and depth < N_CROSSED:
+                h = self.cross[depth]
+                own = {domain: out + a[OTHER[domain]] @ h.T for domain, out in own.items()}
+            a = {domain: torch.relu(out) for domain, out in own.items()}
+        return {domain: layer(a[domain])[:, 0] for domain, layer in _of_domains(self.output)}
+
+
+def _of_domains(modules: Any) -> list[tuple[Domain, nn.Linear]]:
+    return list(modules.items())
+
+
+@dataclass(frozen=True)
+class Partners:
+    """The training ratings of a domain by user: a random one for each user asked for."""
+
+    ratings: Triples
+    count_U: torch.Tensor
+    start_U: torch.Tensor
+
+    @staticmethod
+    def of(ratings: Triples, n_users: int) -> "Partners":
+        """Group ratings that are in the order of their users."""
+        count_U = torch.bincount(ratings.user, minlength=n_users)
+        return Partners(ratings, count_U, torch.cumsum(count_U, 0) - count_U)
+
+    def draw(
+        self, user_B: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return items [B], values [B] and whether the user has any rating here, as 0 or 1 [B]."""
+        share_B = torch.rand(len(user_B), generator=generator).to(user_B.device)
+        count_B = self.count_U[user_B]
+        position_B = self.start_U[user_B] + (share_B * count_B).long()
+        picked = self.ratings.take(position_B.clamp(max=len(self.ratings.user) - 1))
+        return picked.item, picked.value, (count_B > 0).to(picked.value)
+
+    def mean(self, item_IE: torch.Tensor) -> torch.Tensor:
+        """Return the mean embedding of each user's items, [U, E]; 0 where there is none."""
+        sums_UE = item_IE.new_zeros(len(self.count_U), item_IE.shape[1])
+        sums_UE.index_add_(0, self.ratings.user, item_IE[self.ratings.item])
+        return sums_UE / self.count_U.clamp(min=1)[:, None]
+
+
+class CoNet(Trained):
+    """Each rating is paired with a random rating of the same user in the other domain (ours)."""
+
+    domains: tuple[Domain, ...] = ("target", "source")
+
+    def __init__(self, config: CoNetConfig, training: Training, run: Run) -> None:
+        self._config, n_users = config, training.target.n_users
+        ratings: dict[Domain, Ratings] = {"target": training.target, "source": training.source}
+        self._center = {name: center(config.center, r) for name, r in ratings.items()}
+        self._triples = {
+            name: triples(r, self._center[name], run.device) for name, r in ratings.items()
+        }
+        self._partners = {name: Partners.of(t, n_users) for name, t in self._triples.items()}
+        self._generator = torch.Generator().manual_seed(derive(run.seed, "conet"))
+        n_items = {name: r.n_items for name, r in ratings.items()}
+        self._net = CoNetNet(n_users, n_items, config.embedding, self._generator)
+        for name, layer in _of_domains(self._net.output):
+            nn.init.constant_(layer.bias, self._triples[name].value.mean().item())
+        self._net.to(run.device)
+        self._adam = torch.optim.Adam(self._net.parameters(), lr=config.learning_rate, fused=True)
+        super().__init__(self._net, self._adam, self._generator)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Pass over the longer domain's ratings once; the shorter one's are repeated."""
+        totals = {f"loss_rating_{name}": 0.0 for name in self.domains}
+        for batch_of in batches(self._triples, self._config.batch_size, self._generator):
+            crossed = torch.stack([h.abs().sum() for h in self._net.cross]).sum()
+            loss = self._config.lasso * crossed
+            for domain, batch in batch_of.items():
+                errors = self._errors(domain, batch)
+                loss = loss + errors["ridge"] + errors["own"].mean() + errors["partner"].mean()
+                totals[f"loss_rating_{domain}"] += float(errors["own"].detach().sum())
+            self._adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._adam.step()
+        return totals
+
+    def _errors(self, domain: Domain, batch: Triples) -> dict[str, torch.Tensor]:
+        """Return squared errors [B] of a domain's ratings and of their partners, and the ridge."""
+        net, other = self._net, OTHER[domain]
+        partner_B, value_B, has_B = self._partners[other].draw(batch.user, self._generator)
+        item_BE = {
+            domain: net.item_IE[domain].index_select(0, batch.item),
+            other: net.item_IE[other].index_select(0, partner_B) * has_B[:, None],
+        }
+        predicted = net(batch.user, item_BE)
+        read = [net.user_UE.index_select(0, batch.user), *item_BE.values()]
+        ridge = self._config.reg * torch.stack([part.square().sum(1).mean() for part in read]).sum()
+        return {
+            "own": (predicted[domain] - batch.value).square(),
+            "partner": has_B * (predicted[other] - value_B).square(),
+            "ridge": ridge,
+        }
+
+    def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
+        """Return the domain's tower's output plus the centre, f32[N]."""
+        net, other = self._net, OTHER[domain]
+        crosses = self._config.crossing == "mean"
+        with torch.no_grad():
+            mean_UE = self._partners[other].mean(net.item_IE[other])
+
+        def score(user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+            item_BE = {domain: net.item_IE[domain][item], other: mean_UE[user]}
+            scored: torch.Tensor = net(user, item_BE, crosses)[domain]
+            return scored
+
+        scores = predict(users, items, net.user_UE.device, score)
+        return scores + self._center[domain].predict(users, items)
+
+
+def build_conet(config: CoNetConfig, training: Training, run: Run) -> CoNet:
+    """Build CoNet on both domains' training ratings."""
+    return CoNet(config, training, run)

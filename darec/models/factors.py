@@ -1,0 +1,81 @@
+"""Predictions ``u . i`` plus a centre from two tables per domain, which a model or library fits.
+
+Shapes: U users, I items, K factors, N ratings.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from darec.core.bias import Center, center
+from darec.core.recommender import Weights
+from darec.core.sparse import PAIRS_AT_ONCE
+from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
+
+
+class Factors:
+    """The tables of each domain, f32, all zeros at first; the centre is part of the data."""
+
+    def __init__(self, ratings: Mapping[Domain, Ratings], width: int, kind: Center) -> None:
+        self.domains: tuple[Domain, ...] = tuple(ratings)
+        self.ratings = {
+            domain: of_domain.take(np.lexsort((of_domain.items, of_domain.users)))
+            for domain, of_domain in ratings.items()
+        }
+        """Training ratings in the order of users, then items: a listing's order changes nothing."""
+        self.center = {domain: center(kind, of_domain) for domain, of_domain in ratings.items()}
+        self.user_UK = {
+            name: np.zeros((r.n_users, width), np.float32) for name, r in ratings.items()
+        }
+        self.item_IK = {
+            name: np.zeros((r.n_items, width), np.float32) for name, r in ratings.items()
+        }
+
+    def residuals(self, domain: Domain) -> FloatArray:
+        """Return training ratings minus their centre, f32[N]."""
+        ratings = self.ratings[domain]
+        return ratings.values - self.center[domain].predict(ratings.users, ratings.items)
+
+    def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
+        """Return ``u . i`` plus the centre, f32[N]; ``ValueError`` for a domain it does not fit."""
+        if domain not in self.domains:
+            raise ValueError(f"domain must be one of {self.domains}, but got {domain!r}")
+        user_UK, item_IK = self.user_UK[domain], self.item_IK[domain]
+        scores = self.center[domain].predict(users, items)
+        for begin in range(0, len(users), PAIRS_AT_ONCE):
+            part = slice(begin, begin + PAIRS_AT_ONCE)
+            scores[part] += np.einsum("nk,nk->n", user_UK[users[part]], item_IK[items[part]])
+        return scores
+
+    def losses(self) -> dict[str, float]:
+        """Return the squared training errors of each domain, summed."""
+        found = {}
+        for domain, ratings in self.ratings.items():
+            errors = self.predict(ratings.users, ratings.items, domain) - ratings.values
+            found[f"loss_rating_{domain}"] = float(np.square(errors, dtype=np.float64).sum())
+        return found
+
+    def weights(self) -> Weights:
+        """Return the tables."""
+        sides = {"user": self.user_UK, "item": self.item_IK}
+        return {
+            f"{domain}.{side}": torch.from_numpy(table)
+            for side, tables in sides.items()
+            for domain, table in tables.items()
+        }
+
+    def load_weights(self, weights: Weights) -> None:
+        """Predict from these tables from now on."""
+        for domain in self.domains:
+            self.user_UK[domain] = weights[f"{domain}.user"].numpy()
+            self.item_IK[domain] = weights[f"{domain}.item"].numpy()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the tables: a fit of one epoch has no other state."""
+        return {"weights": self.weights()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from saved tables."""
+        self.load_weights(state["weights"])

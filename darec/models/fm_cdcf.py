@@ -1,0 +1,137 @@
+"""FM-CDCF (Loni et al., ECIR 2014): a factorisation machine whose users carry source ratings.
+
+A rating's features are its user, its target item, and the user's training ratings in the source,
+normalised. ``r = w0 + sum w_f x_f + sum_{f<g} v_f . v_g x_f x_g``, sampled by Gibbs (myfm, as in
+libFM), predicted by the mean over samples. Shapes: U users, I target items, J source items,
+K factors, S samples.
+"""
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy import sparse
+
+from darec.core.bias import Center
+from darec.core.config import check_range
+from darec.core.recommender import Run
+from darec.data.ratings import HIGHEST, Ratings
+from darec.data.split import Training
+from darec.models.factors import Factors
+from darec.models.libraries import library
+from darec.seeds import derive
+
+Norm = Literal["n", "sqrt_n", "none", "centred"]
+SAMPLES = 50
+"""Samples kept at most, evenly spaced over the chain but for its first quarter."""
+
+
+@dataclass(frozen=True)
+class FMCDCFConfig:
+    """Hyper-parameters of FM-CDCF; Gibbs sampling has neither a learning rate nor a ridge."""
+
+    rank: int = 8
+    """Width K of each feature's factors."""
+    init_stdev: float = 0.1
+    """Standard deviation of initial factors."""
+    iterations: int = 100
+    """Gibbs sweeps within one fit."""
+    norm: Norm = "sqrt_n"
+    """A source rating becomes r / 5 over the user's count, over its root or as it is; ``centred``:
+    (r - the user's source mean) / 4 + 1, over the count."""
+    max_aux: int = 0
+    """Source items that count, the most rated first; 0: all (5 in the authors' code)."""
+    center: Center = "none"
+    """Subtracted from target ratings first; ours, ``none`` is the authors'."""
+
+    def __post_init__(self) -> None:
+        check_range(self, rank=(1, 1000), init_stdev=(1e-9, 10.0), iterations=(2, 10**5))
+        check_range(self, max_aux=(0, 10**9))
+
+
+class FMCDCF(Factors):
+    """All samples' factors side by side; one epoch is a whole chain."""
+
+    def __init__(self, config: FMCDCFConfig, training: Training, run: Run) -> None:
+        self._config, self._seed = config, derive(run.seed, "fm_cdcf") % 2**31
+        self._source_UJ = source_features(training.source, config.norm, config.max_aux)
+        width = 2 + config.rank * n_samples(config)
+        super().__init__({"target": training.target}, width, config.center)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Sample from the start; return the squared training errors, summed."""
+        myfm, config, ratings = library("myfm", "myfm"), self._config, self.ratings["target"]
+        n_users, n_items = ratings.n_users, ratings.n_items
+        user_UF = sparse.hstack([sparse.identity(n_users), self._source_UJ], format="csr")
+        blocks = [
+            myfm.RelationBlock(ratings.users.astype(np.int64), user_UF),
+            myfm.RelationBlock(
+                ratings.items.astype(np.int64), sparse.identity(n_items, format="csr")
+            ),
+        ]
+        model = myfm.MyFMRegressor(config.rank, config.init_stdev, self._seed)
+        with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
+            model.fit(
+                sparse.csr_matrix((len(ratings), 0)),
+                self.residuals("target").astype(np.float64),
+                blocks,
+                n_iter=config.iterations,
+                n_kept_samples=config.iterations - config.iterations // 4,
+                group_shapes=[n_users, self._source_UJ.shape[1], n_items],
+            )
+        chain = model.predictor_.samples
+        spaced = np.linspace(0, len(chain) - 1, n_samples(config)).round().astype(int)
+        self._keep(user_UF, [chain[position] for position in spaced])
+        return self.losses()
+
+    def _keep(self, user_UF: sparse.csr_matrix, samples: list[Any]) -> None:
+        """Write the mean of the samples' predictions as one dot product per rating.
+
+        A sample predicts ``c_u + w_i + a_u . v_i`` with ``a_u`` the sum of the user's features'
+        factors and ``c_u`` all that does not depend on the item.
+        """
+        user_UW, item_IW = self.user_UK["target"], self.item_IK["target"]
+        n_features, rank = user_UF.shape[1], self._config.rank
+        squared_UF = user_UF.multiply(user_UF).tocsr()
+        user_UW[:, 0], user_UW[:, 1], item_IW[:, 0], item_IW[:, 1] = 0, 1, 1, 0
+        for number, sample in enumerate(samples):
+            w_F, v_FK = sample.w[:n_features], sample.V[:n_features]
+            a_UK = user_UF @ v_FK
+            own_U = (np.square(a_UK) - squared_UF @ np.square(v_FK)).sum(1) / 2
+            user_UW[:, 0] += (sample.w0 + user_UF @ w_F + own_U) / len(samples)
+            item_IW[:, 1] += sample.w[n_features:] / len(samples)
+            columns = slice(2 + rank * number, 2 + rank * (number + 1))
+            user_UW[:, columns] = a_UK / len(samples)
+            item_IW[:, columns] = sample.V[n_features:]
+
+
+def n_samples(config: FMCDCFConfig) -> int:
+    """Return how many samples are kept."""
+    return min(SAMPLES, config.iterations - config.iterations // 4)
+
+
+def source_features(source: Ratings, norm: Norm, max_aux: int) -> sparse.csr_matrix:
+    """Return each user's normalised source ratings [U, J], of the ``max_aux`` most rated items."""
+    order = np.lexsort((-source.item_counts[source.items], source.users))
+    users, items = source.users[order], source.items[order]
+    rank = np.arange(len(users)) - (np.cumsum(source.user_counts) - source.user_counts)[users]
+    kept = rank < (max_aux or len(users))
+    users, items = users[kept], items[kept]
+    values = source.values[order][kept].astype(np.float64)
+    count = np.bincount(users, minlength=source.n_users)[users]
+    if norm == "centred":
+        mean_U = np.bincount(users, values, source.n_users) / np.maximum(
+            1, np.bincount(users, minlength=source.n_users)
+        )
+        scaled = ((values - mean_U[users]) / 4 + 1) / count
+    else:
+        power = {"n": 1.0, "sqrt_n": 0.5, "none": 0.0}[norm]
+        scaled = values / HIGHEST / count**power
+    return sparse.csr_matrix((scaled, (users, items)), (source.n_users, source.n_items))
+
+
+def build_fm_cdcf(config: FMCDCFConfig, training: Training, run: Run) -> FMCDCF:
+    """Build FM-CDCF; it predicts the target and runs on the CPU."""
+    return FMCDCF(config, training, run)

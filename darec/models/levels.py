@@ -1,0 +1,50 @@
+"""Ratings as one of five star levels: what RBM and CF-NADE model instead of a number.
+
+Shapes: B rows of a batch, M columns of the rating matrix, n ratings, L levels, K units.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from darec.core.batches import RatingRows, RowBatch
+from darec.core.bias import Bias
+from darec.core.sparse import PAIRS_AT_ONCE
+from darec.data.ratings import Axis, Ratings
+
+LEVELS = 5
+LEVEL_PAIRS_AT_ONCE = PAIRS_AT_ONCE // LEVELS
+"""Pairs scored at a time: each reads a row of weights per level."""
+
+
+def level_rows(ratings: Ratings, axis: Axis, device: str) -> RatingRows:
+    """Return the training ratings along an axis, uncentred."""
+    return RatingRows(ratings, axis, Bias.zero(ratings), device)
+
+
+def level_of(values_n: torch.Tensor) -> torch.Tensor:
+    """Return star levels 0 to 4 i64[n] of ratings; halves are rounded up."""
+    return (values_n + 0.5).long() - 1
+
+
+def log_frequencies(ratings: Ratings, axis: Axis) -> torch.Tensor:
+    """Return the logarithm of each column's share of each level [M, L], one added to all counts."""
+    columns = ratings.items if axis == "user" else ratings.users
+    levels = np.floor(ratings.values + 0.5).astype(np.int64) - 1
+    n_columns = ratings.shape(axis)[1]
+    counts = np.bincount(columns * np.int64(LEVELS) + levels, minlength=n_columns * LEVELS) + 1.0
+    counts_ML = counts.reshape(n_columns, LEVELS)
+    return torch.from_numpy(np.log(counts_ML / counts_ML.sum(1, keepdims=True))).float()
+
+
+def level_sums(weight_MLK: torch.Tensor, batch: RowBatch, level_n: torch.Tensor) -> torch.Tensor:
+    """Return the sum over each row's ratings of their column's and level's weights, [B, K]."""
+    index_n = batch.columns * weight_MLK.shape[1] + level_n
+    weight_CK = weight_MLK.flatten(0, 1)
+    return F.embedding_bag(index_n, weight_CK, batch.starts, mode="sum", include_last_offset=True)
+
+
+def expected_stars(logits_nL: torch.Tensor) -> torch.Tensor:
+    """Return the mean of a distribution over one to five stars, [n]."""
+    stars_L = torch.arange(1.0, LEVELS + 1, device=logits_nL.device)
+    return torch.softmax(logits_nL, 1) @ stars_L

@@ -1,0 +1,20 @@
+"""Libraries behind some baselines, imported when such a model is trained."""
+
+import importlib
+import warnings
+from types import ModuleType
+
+from darec.errors import UserError
+
+
+def library(module: str, package: str) -> ModuleType:
+    """Import an optional library; raises `UserError` that says how to install it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # myfm 0.4 imports pkg_resources
+            return importlib.import_module(module)
+    except ImportError as error:
+        how = 'pip install -e ".[baselines]"'
+        raise UserError(
+            f"this model needs {package}, which is not usable: {error}; {how}"
+        ) from error

@@ -1,0 +1,71 @@
+"""PMF (Salakhutdinov & Mnih, NIPS 2007) as the paper runs it: Surprise's SVD without biases.
+
+Minimises the sum over training ratings of ``(r - p_u . q_i)^2 + reg (|p_u|^2 + |q_i|^2)`` by SGD,
+so that a user's ridge grows with the number of its ratings. Shapes: U users, I items, K factors.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from darec.core.bias import Center
+from darec.core.config import check_range
+from darec.core.recommender import Run
+from darec.data.ratings import HIGHEST, LOWEST, Ratings
+from darec.data.split import Training
+from darec.models.factors import Factors
+from darec.models.libraries import library
+from darec.seeds import derive
+
+
+@dataclass(frozen=True)
+class PMFConfig:
+    """Hyper-parameters of ``surprise.SVD(biased=False)``."""
+
+    factors: int = 50
+    """Width K of user and item factors."""
+    reg: float = 0.05
+    """Ridge per rating."""
+    learning_rate: float = 5e-3
+    """SGD's step size."""
+    epochs: int = 30
+    """Passes over the ratings within one fit; the library reports none of them."""
+    center: Center = "none"
+    """Subtracted from ratings first; ours, ``none`` is the library's."""
+
+    def __post_init__(self) -> None:
+        check_range(self, factors=(1, 10**4), reg=(0.0, 1e3), learning_rate=(1e-12, 10.0))
+        check_range(self, epochs=(1, 10**5))
+
+
+class PMF(Factors):
+    """Factors of the target's users and items; one epoch is a whole fit."""
+
+    def __init__(self, config: PMFConfig, ratings: Ratings, run: Run) -> None:
+        self._config, self._seed = config, derive(run.seed, "pmf") % 2**32
+        super().__init__({"target": ratings}, config.factors, config.center)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Fit from the start; return the squared training errors, summed."""
+        surprise = library("surprise", "scikit-surprise")
+        config, ratings = self._config, self.ratings["target"]
+        columns = {"user": ratings.users, "item": ratings.items, "r": self.residuals("target")}
+        reader = surprise.Reader(rating_scale=(LOWEST, HIGHEST))
+        data = surprise.Dataset.load_from_df(pd.DataFrame(columns), reader).build_full_trainset()
+        svd = surprise.SVD(
+            n_factors=config.factors,
+            n_epochs=config.epochs,
+            biased=False,
+            lr_all=config.learning_rate,
+            reg_all=config.reg,
+            random_state=self._seed,
+        ).fit(data)
+        users = [data.to_raw_uid(inner) for inner in range(data.n_users)]
+        items = [data.to_raw_iid(inner) for inner in range(data.n_items)]
+        self.user_UK["target"][users], self.item_IK["target"][items] = svd.pu, svd.qi
+        return self.losses()
+
+
+def build_pmf(config: PMFConfig, training: Training, run: Run) -> PMF:
+    """Build PMF on the target's training ratings; it runs on the CPU."""
+    return PMF(config, training.target, run)

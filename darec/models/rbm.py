@@ -1,0 +1,186 @@
+"""CF-RBM (Salakhutdinov, Mnih & Hinton, ICML 2007): an RBM per row that shares its weights.
+
+Visible units are softmax over the five stars at a row's observed columns, hidden ones are binary:
+``p(v = l | h) = softmax_l(b_l + W_l . h)``, ``p(h | v) = sigmoid(c + sum W_v (+ sum D))``.
+Shapes: B rows of a batch, M columns of the rating matrix, L levels, F hidden units, n ratings.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from darec.core.batches import RatingRows, RowBatch, shuffled
+from darec.core.config import check_range
+from darec.core.recommender import Run
+from darec.core.sparse import score_in_chunks
+from darec.core.trained import Trained
+from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings
+from darec.data.split import Training
+from darec.models.levels import (
+    LEVEL_PAIRS_AT_ONCE,
+    LEVELS,
+    expected_stars,
+    level_of,
+    level_rows,
+    level_sums,
+    log_frequencies,
+)
+from darec.seeds import derive
+
+INIT_STD = 0.01
+PHASE = 10
+"""Epochs after which momentum and the number of Gibbs steps are raised; ours."""
+MOMENTUM = (0.6, 0.9)
+"""In the first phase, and after it (AutoRec's authors' RBM)."""
+
+
+@dataclass(frozen=True)
+class RBMConfig:
+    """Hyper-parameters of CF-RBM."""
+
+    axis: Axis
+    """``user``: a row per user over items (U-RBM); ``item``: a row per item over users."""
+    hidden: int = 100
+    """Binary hidden units F."""
+    learning_rate: float = 0.05
+    """SGD's step size on the mean over the rows of a mini-batch."""
+    decay: float = 1e-3
+    """Weight decay of W and D."""
+    cd_steps: Literal["1", "1-3", "1-3-5"] = "1-3"
+    """Gibbs steps of contrastive divergence, raised every `PHASE` epochs."""
+    conditional: bool = False
+    """Hidden units also see which columns the row rates (D), from training ratings only."""
+    batch_size: int = 128
+    """Rows a step."""
+
+    def __post_init__(self) -> None:
+        check_range(self, hidden=(1, 10**5), learning_rate=(1e-12, 100.0), decay=(0.0, 100.0))
+        check_range(self, batch_size=(1, 10**7))
+
+
+class RBMNet(nn.Module):
+    """W, D and the biases."""
+
+    def __init__(
+        self, bias_ML: torch.Tensor, config: RBMConfig, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        n_columns, hidden = len(bias_ML), config.hidden
+        weight = torch.randn(n_columns, LEVELS, hidden, generator=generator)
+        self.weight_MLF = nn.Parameter(INIT_STD * weight)
+        self.bias_ML = nn.Parameter(bias_ML.clone())
+        self.hidden_bias_F = nn.Parameter(torch.zeros(hidden))
+        rated = torch.zeros(n_columns, hidden) if config.conditional else None
+        self.rated_MF = nn.Parameter(rated) if rated is not None else None
+
+    def hidden_logits(self, batch: RowBatch, level_n: torch.Tensor) -> torch.Tensor:
+        """Return the log-odds of the hidden units given visible levels, [B, F]."""
+        sums_BF = level_sums(self.weight_MLF, batch, level_n)
+        if self.rated_MF is not None:
+            rated_MLF = self.rated_MF[:, None]
+            sums_BF = sums_BF + level_sums(rated_MLF, batch, torch.zeros_like(level_n))
+        return sums_BF + self.hidden_bias_F
+
+    def visible_logits(
+        self, hidden_BF: torch.Tensor, row_n: torch.Tensor, column_n: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the logits of the levels at (row, column) pairs given hidden units, [n, L]."""
+        weight_nLF = self.weight_MLF.index_select(0, column_n)
+        dots_nL1 = weight_nLF @ hidden_BF.index_select(0, row_n)[:, :, None]
+        return dots_nL1[:, :, 0] + self.bias_ML.index_select(0, column_n)
+
+    def free_energy(self, batch: RowBatch, level_n: torch.Tensor) -> torch.Tensor:
+        """Return ``-log sum_h exp(-E(v, h))``, summed over the rows."""
+        visible_n = self.bias_ML.flatten().index_select(0, batch.columns * LEVELS + level_n)
+        return -visible_n.sum() - F.softplus(self.hidden_logits(batch, level_n)).sum()
+
+
+class RBM(Trained):
+    """Contrastive divergence with momentum; predictions are expectations, without sampling."""
+
+    domains: tuple[Domain, ...] = ("target",)
+
+    def __init__(self, config: RBMConfig, ratings: Ratings, run: Run) -> None:
+        self._config, self._epoch = config, 0
+        self._rows: RatingRows = level_rows(ratings, config.axis, run.device)
+        self._rated = self._rows.is_rated.nonzero()[:, 0]
+        self._generator = torch.Generator().manual_seed(derive(run.seed, "rbm", config.axis))
+        bias_ML = log_frequencies(ratings, config.axis)
+        self._net = RBMNet(bias_ML, config, self._generator).to(run.device)
+        weights = [w for w in (self._net.weight_MLF, self._net.rated_MF) if w is not None]
+        groups: list[dict[str, Any]] = [
+            {"params": weights, "weight_decay": config.decay},
+            {"params": [self._net.bias_ML, self._net.hidden_bias_F]},
+        ]
+        self._sgd = torch.optim.SGD(groups, lr=config.learning_rate, momentum=MOMENTUM[0])
+        super().__init__(self._net, self._sgd, self._generator)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Pass over every rated row once; return the reconstruction's squared error, summed."""
+        phase = self._epoch // PHASE
+        schedule = [int(steps) for steps in self._config.cd_steps.split("-")]
+        n_steps = schedule[min(phase, len(schedule) - 1)]
+        for group in self._sgd.param_groups:
+            group["momentum"] = MOMENTUM[min(phase, 1)]
+        order = shuffled(self._rated, self._generator)
+        epoch = self._rows.epoch(order, self._config.batch_size)
+        total = sum((self._step(batch, n_steps) for batch in epoch.batches), torch.zeros(()))
+        self._epoch += 1
+        return {"loss_rating_target": float(total)}
+
+    def _step(self, batch: RowBatch, n_steps: int) -> torch.Tensor:
+        """Descend ``F(v_0) - F(v_T)``: the gradient is ``<v h>_T - <v h>_0`` of CD-T."""
+        net, observed_n = self._net, level_of(batch.values)
+        with torch.no_grad():
+            level_n, error = observed_n, torch.zeros(())
+            for step in range(n_steps):
+                p_BF = torch.sigmoid(net.hidden_logits(batch, level_n))
+                h_BF = (self._uniform(p_BF) < p_BF).to(p_BF)
+                logits_nL = net.visible_logits(h_BF, batch.row_of, batch.columns)
+                if step == 0:
+                    error = (expected_stars(logits_nL) - batch.values).square().sum()
+                gumbel_nL = -torch.log(-torch.log(self._uniform(logits_nL)))
+                level_n = (logits_nL + gumbel_nL).argmax(1)
+        gap = net.free_energy(batch, observed_n) - net.free_energy(batch, level_n)
+        self._sgd.zero_grad()
+        (gap / len(batch.rows)).backward()  # type: ignore[no-untyped-call]
+        self._sgd.step()
+        return error
+
+    def _uniform(self, like: torch.Tensor) -> torch.Tensor:
+        return torch.rand(like.shape, generator=self._generator).to(like.device)
+
+    def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
+        """Return expected stars given the row's training ratings, mean field, f32[N]."""
+        if domain not in self.domains:
+            raise ValueError(f"domain must be 'target' for RBM, but got {domain!r}")
+        net, rows = self._net, self._rows
+
+        def hidden_of(distinct: torch.Tensor) -> torch.Tensor:
+            batch = rows.gather(distinct)
+            return torch.sigmoid(net.hidden_logits(batch, level_of(batch.values)))
+
+        def score(
+            hidden_BF: torch.Tensor, row_n: torch.Tensor, column_n: torch.Tensor
+        ) -> torch.Tensor:
+            return expected_stars(net.visible_logits(hidden_BF, row_n, column_n))
+
+        pairs = (users, items) if self._config.axis == "user" else (items, users)
+        return score_in_chunks(*pairs, rows.device, hidden_of, score, LEVEL_PAIRS_AT_ONCE)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state and the number of epochs done, which decides the schedules."""
+        return {**super().state_dict(), "epoch": self._epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
+        super().load_state_dict(state)
+        self._epoch = state["epoch"]
+
+
+def build_rbm(config: RBMConfig, training: Training, run: Run) -> RBM:
+    """Build CF-RBM on the target's training ratings."""
+    return RBM(config, training.target, run)

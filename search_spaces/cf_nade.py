@@ -1,0 +1,16 @@
+"""CF-NADE-S's search space; the paper gives none."""
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+SPACE = {
+    # scientific
+    "hidden": IntDistribution(50, 500, step=50),  # ours
+    "ordinal": CategoricalDistribution([0.0, 0.5, 1.0]),  # ours; 1 is the authors' run
+    # nuisance
+    "learning_rate": FloatDistribution(5e-4, 5e-3, log=True),  # ours
+    "decay": FloatDistribution(1e-4, 5e-2, log=True),  # ours
+    "batch_size": CategoricalDistribution([64, 128, 256, 512]),  # ours
+}
+
+FIXED: dict[str, str] = {}
+"""The axis follows from the model's name."""

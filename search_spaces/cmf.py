@@ -1,0 +1,18 @@
+"""CMF's search space; the paper gives none."""
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+SPACE = {
+    # scientific: 0 is PMF on the target
+    "source_share": FloatDistribution(0.05, 0.95),  # ours
+    # nuisance
+    "factors": IntDistribution(5, 100, log=True),  # ours
+    "reg": FloatDistribution(0.005, 0.5, log=True),  # ours
+    "learning_rate": FloatDistribution(1e-3, 2e-2, log=True),  # ours
+    "batch_size": CategoricalDistribution([256, 1024, 4096]),  # ours
+}
+
+FIXED = {"bias": True, "center": "mean"}
+
+FIXED_UNBIASED = {**FIXED, "bias": False}
+"""The paper's CMF has no biases."""

@@ -1,0 +1,16 @@
+"""CoNet's search space; the paper gives none."""
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+SPACE = {
+    # scientific
+    "lasso": FloatDistribution(1e-4, 1.0, log=True),  # ours
+    "crossing": CategoricalDistribution(["mean", "none"]),  # ours; "none" is the authors' code's
+    # nuisance
+    "embedding": CategoricalDistribution([8, 16, 32, 64]),  # ours
+    "reg": FloatDistribution(1e-4, 1e-1, log=True),  # ours
+    "learning_rate": FloatDistribution(5e-4, 5e-3, log=True),  # ours
+    "batch_size": CategoricalDistribution([128, 256, 512, 1024]),  # ours
+}
+
+FIXED = {"center": "mean"}

@@ -1,0 +1,13 @@
+"""PMF's search space: Surprise's own hyper-parameters; the paper gives none."""
+
+from optuna.distributions import FloatDistribution, IntDistribution
+
+SPACE = {
+    # nuisance
+    "factors": IntDistribution(5, 200, log=True),  # ours
+    "reg": FloatDistribution(0.01, 0.5, log=True),  # ours
+    "learning_rate": FloatDistribution(1e-3, 3e-2, log=True),  # ours
+    "epochs": IntDistribution(20, 100, step=10),  # ours
+}
+
+FIXED = {"center": "none"}  # the library's; "mean" and "bias" can be searched, too

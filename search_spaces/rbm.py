@@ -1,0 +1,17 @@
+"""CF-RBM's search space; the paper gives none."""
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+SPACE = {
+    # scientific
+    "hidden": IntDistribution(20, 500, log=True),  # ours
+    "conditional": CategoricalDistribution([False, True]),  # ours
+    # nuisance
+    "learning_rate": FloatDistribution(5e-3, 0.2, log=True),  # ours
+    "decay": FloatDistribution(1e-4, 1e-2, log=True),  # ours
+    "cd_steps": CategoricalDistribution(["1", "1-3", "1-3-5"]),  # ours
+    "batch_size": CategoricalDistribution([32, 128, 512]),  # ours
+}
+
+FIXED: dict[str, str] = {}
+"""The axis follows from the model's name."""
