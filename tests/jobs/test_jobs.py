@@ -53,7 +53,7 @@ def test_commands_import_nothing_heavy(name):
             "--gpus-per-trial must be a number or auto, but got 'some'",
         ),
         ("evaluate", ["--pair", "toys_auto", "--synthetic"], "no finished search here"),
-        ("evaluate", ["--pair", "toys_auto", "--model", "svd"], "--model must be one of bias"),
+        ("evaluate", ["--pair", "toys_auto", "--model", "svd"], "--model must be one of mean, bias"),
     ],
 )
 def test_bad_arguments_are_one_line(name, options, words, tmp_path):
