@@ -12,7 +12,9 @@ from jobs.common import Data, console, main
 if TYPE_CHECKING:
     from darec.benchmark.core import Figure
 
-Section = Literal["all", "core", "growth", "memory", "data", "search", "quality", "gpu"]
+Section = Literal[
+    "all", "core", "growth", "memory", "fits", "transfer", "data", "search", "quality", "gpu"
+]
 
 
 def benchmark(
@@ -27,6 +29,7 @@ def benchmark(
     """Print what training, searching and preparing cost here, each beside a reference.
 
     core, growth and memory: the training core against a plain dense implementation, one thread.
+    fits: every model. transfer: cross-domain models against a source with its users shuffled.
     data: preparing a large file. search: what a trial costs beside training. quality: how soon
     the default search is as good as a plain random one. gpu: core on a GPU, held against its
     memory bandwidth, too, and trials that share it; part of all where there is one.
@@ -98,12 +101,38 @@ def _gpu(quick: bool) -> "Iterator[Figure]":
 
 
 def _growth(quick: bool) -> "Iterator[Figure]":
-    """An epoch of AutoRec on 1, 4 and 16 times as many users, items and ratings."""
-    from darec.benchmark.core import growth
+    """An epoch of AutoRec on 1, 4 and 16 times as many ratings, alone or with users and items."""
+    from darec.benchmark.core import Grows, growth
+    from darec.core.adam import Decay
     from darec.data.ratings import Axis
 
-    for axis in get_args(Axis):
-        yield from growth(axis, (1, 4) if quick else (1, 4, 16))
+    for grows in get_args(Grows):
+        for decay in get_args(Decay):
+            for axis in get_args(Axis):
+                yield from growth(axis, decay, grows, (1, 4) if quick else (1, 4, 16))
+
+
+def _fits(quick: bool) -> "Iterator[Figure]":
+    """A fit of every model, the middle of its search space, on office_movies' stand-in."""
+    from darec.benchmark.models import fits
+    from darec.models import MODELS
+    from darec.tuning.plan import middle
+    from search_spaces import SPACES
+
+    names = ["i_autorec", *(name for name in MODELS if name != "i_autorec")]
+    configs = {name: middle(SPACES[name]) for name in names}
+    for name, config in configs.items():
+        stage1 = MODELS[name].stage1
+        if stage1:
+            config["autorec"] = {**configs[stage1], "epochs": 30}
+    yield from fits(configs, "toys_auto" if quick else "office_movies")
+
+
+def _transfer(quick: bool) -> "Iterator[Figure]":
+    """Cross-domain models with the source as it is, and with its users shuffled."""
+    from darec.benchmark.transfer import CONFIGS, informative, transfers
+
+    yield from transfers(CONFIGS, 10 if quick else 60, informative())
 
 
 def _memory(quick: bool) -> "Iterator[Figure]":
@@ -164,6 +193,8 @@ def _quality(quick: bool, pair: str | None, data: Path) -> "Iterator[Figure]":
 SECTIONS = {
     "core": _core,
     "growth": _growth,
+    "fits": _fits,
+    "transfer": _transfer,
     "memory": _memory,
     "data": _data,
     "search": _search,

@@ -9,6 +9,8 @@ from darec.errors import UserError
 from jobs.common import Data, Model, Pair, Synthetic, chosen, console, main
 
 if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
     from darec.data.ratings import DomainPair
     from darec.evaluation.scores import Score
     from darec.models.best import Best
@@ -26,7 +28,10 @@ def evaluate(
         bool, typer.Option("--refit", help="Train on training + validation ratings at the end.")
     ] = False,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
+    at_once: Annotated[
+        int | None, typer.Option(min=1, help="Runs side by side; as many as CPUs by default.")
+    ] = None,
     data: Data = Path("data"),
     out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
     synthetic: Synthetic = False,
@@ -37,6 +42,9 @@ def evaluate(
 
     With --model all, every model that was searched, and one table of them all.
     """
+    import os
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
     from typing import get_args
 
     import torch
@@ -50,7 +58,6 @@ def evaluate(
     names = chosen(model, MODELS)
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: no CUDA device is available here; leave it out")
-    torch.set_num_threads(threads)
     percent = next(value for value in get_args(TrainPercent) if str(value) == train)
     prepared = obtain(pair, data, synthetic, console.print)
     folders = {name: study_folder(out, prepared.name, percent, name) for name in names}
@@ -63,21 +70,29 @@ def evaluate(
         raise UserError(f"{prepared.name}: its ratings are not those the search saw; tune it again")
     every: list[Score] = []
     n_failed = 0
-    for best in winners:
-        console.print(
-            f"[bold]Plan[/bold]: {best.model} on {prepared.name}, {train} % training: {seeds} "
-            f"seeds x <= {best.max_epochs} epochs on {device}; in the search: RMSE "
-            f"{best.valid_rmse:.4f}",
-            highlight=False,
-            soft_wrap=True,
-        )
-        kept, failed = _evaluated(best, prepared, seeds, same_split, refit, device, out)
-        every += kept
-        n_failed += failed
-        if kept:
-            console.print("  * the split whose validation ratings chose the configuration")
-            console.print(table(kept))
-            console.print(verdict(kept), highlight=False)
+    workers = min(seeds, at_once or max(1, (os.cpu_count() or 1) // threads))
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), torch.set_num_threads, (threads,)
+    ) as pool:
+        for best in winners:
+            console.print(
+                f"[bold]Plan[/bold]: {best.model} on {prepared.name}, {train} % training: {seeds} "
+                f"seeds x <= {best.max_epochs} epochs on {device}, {workers} at once; in the "
+                f"search: RMSE {best.valid_rmse:.4f}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            roots = range(best.seed, best.seed + seeds)
+            runs = [(best.seed if same_split else root, root) for root in roots]
+            kept, failed = _evaluated(
+                pool, best, prepared, runs, refit, device, out / "scores.jsonl"
+            )
+            every += kept
+            n_failed += failed
+            if kept:
+                console.print("  * the split whose validation ratings chose the configuration")
+                console.print(table(kept))
+                console.print(verdict(kept), highlight=False)
     if len(winners) > 1:
         console.print(comparison(every))
         for best in winners:
@@ -90,61 +105,54 @@ def evaluate(
 
 
 def _evaluated(
+    pool: "ProcessPoolExecutor",
     best: "Best",
     prepared: "DomainPair",
-    seeds: int,
-    same_split: bool,
+    runs: list[tuple[int, int]],
     refit: bool,
     device: str,
-    out: Path,
+    path: Path,
 ) -> "tuple[list[Score], int]":
-    """Return the scores of a winner's seeds, measured now unless they were, and how many failed."""
+    """Return the scores of a winner's runs, measured now unless they were, and how many failed."""
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import track
 
     from darec.core.recommender import DivergedError
     from darec.evaluation import scores as files
-    from darec.evaluation.evaluate import evaluate as evaluate_seed
+    from darec.evaluation.evaluate import evaluate as evaluate_run
 
-    path = out / "scores.jsonl"
-    roots = range(best.seed, best.seed + seeds)
-    runs = [(best.seed if same_split else root, root) for root in roots]
     done, kept, failed = files.read(path), [], 0
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("epochs", total=seeds * best.max_epochs)
-        for finished, (split_seed, run_seed) in enumerate(runs):
-            progress.update(task, completed=finished * best.max_epochs)
-            values = {
-                "train": best.train,
-                "split_seed": split_seed,
-                "run_seed": run_seed,
-                "refit": refit,
-            }
-            key = files.run_key(best.data_digest, best.model, best.config, values)
-            found = [score for score in done if score.key[:-1] == key]
-            if not found:
-                try:
-                    found = evaluate_seed(
-                        best,
-                        prepared,
-                        split_seed,
-                        run_seed,
-                        device,
-                        refit,
-                        lambda: progress.advance(task),
-                    )
-                except DivergedError as error:
-                    failed += 1
-                    console.print(f"seed {run_seed}: no score, training diverged: {error}")
-                    continue
-                files.append(path, found)
-            kept += found
-            mark = "*" if found[0].searched_split else " "
-            console.print(
-                f"  split {split_seed}{mark} run {run_seed}: epoch {found[0].epoch}, test RMSE "
-                + ", ".join(f"{score.test_rmse:.4f} (cold={score.cold})" for score in found),
-                highlight=False,
-            )
+    pending = {}
+    for split_seed, run_seed in runs:
+        values = {
+            "train": best.train,
+            "split_seed": split_seed,
+            "run_seed": run_seed,
+            "refit": refit,
+        }
+        key = files.run_key(best.data_digest, best.model, best.config, values)
+        known = [score for score in done if score.key[:-1] == key]
+        pending[split_seed, run_seed] = known or pool.submit(
+            evaluate_run, best, prepared, split_seed, run_seed, device, refit
+        )
+    bar = Console(stderr=True)
+    steps = track(pending.items(), best.model, len(pending), console=bar, transient=True)
+    for (split_seed, run_seed), found in steps:
+        if not isinstance(found, list):
+            try:
+                found = found.result()
+            except DivergedError as error:
+                failed += 1
+                console.print(f"seed {run_seed}: no score, training diverged: {error}")
+                continue
+            files.append(path, found)
+        kept += found
+        mark = "*" if found[0].searched_split else " "
+        console.print(
+            f"  split {split_seed}{mark} run {run_seed}: epoch {found[0].epoch}, test RMSE "
+            + ", ".join(f"{score.test_rmse:.4f} (cold={score.cold})" for score in found),
+            highlight=False,
+        )
     return kept, failed
 
 

@@ -97,7 +97,11 @@ def tune(
         storage = f"{out.rstrip('/')}/{study}" if mirror.is_uri(out) else str(folder)
         if mirror.is_uri(out):
             mirror.fetch(storage, folder)
-        need = resources.trial_bytes(space.space, space.fixed, search_data.training)
+        need = sum(
+            resources.trial_bytes(s.space, s.fixed, search_data.training, kind.per_unit)
+            for s in (space, stage1)
+            if s is not None
+        )
         share = resources.slots(
             cpus_per_trial,
             0.0 if kind.cpu_only else gpus,

@@ -52,7 +52,7 @@ SPACES = {
     "u_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "user"}),
     "i_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "item"}),
     "u_darec": Space(darec.USER_SPACE, darec.FIXED),
-    "i_darec": Space(darec.SPACE, darec.FIXED_ITEM),
+    "i_darec": Space(darec.ITEM_SPACE, darec.FIXED_ITEM),
 }
 
 

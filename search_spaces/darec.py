@@ -15,6 +15,11 @@ SPACE = {
     "batch_size": CategoricalDistribution([64, 128, 256]),  # ours
 }
 
+ITEM_SPACE = {
+    **SPACE,
+    "predictors": CategoricalDistribution(["own", "shared"]),  # ours; "own" is the paper's
+}
+
 USER_SPACE = {
     **SPACE,
     "heads": CategoricalDistribution(["both", "own"]),  # ours; "both" is Eq. 3's reading

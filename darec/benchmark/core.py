@@ -6,6 +6,7 @@ Shapes: none.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,8 +18,11 @@ from darec.data.ratings import Axis, Ratings
 from darec.data.split import Training, split
 from darec.data.synthetic import planted_pair
 from darec.models.autorec import AutoRec, AutoRecConfig
-from darec.models.darec import DARec, DARecConfig
+from darec.models.darec import DARec
+from darec.models.darec_config import DARecConfig
 from darec.paper import TABLE_1, Counts
+
+Grows = Literal["ratings", "all"]
 
 
 @dataclass(frozen=True)
@@ -72,21 +76,27 @@ def bandwidth(device: str) -> float:
     return 2 * source.nbytes / min(_seconds(lambda: copy.copy_(source)) for _ in range(5))
 
 
-def growth(axis: Axis, factors: tuple[int, ...] = (1, 4, 16)) -> list[Figure]:
-    """Time epochs on pairs of 1, 4 and 16 times as many users, items and ratings.
+def growth(
+    axis: Axis, decay: Decay, grows: Grows, factors: tuple[int, ...] = (1, 4, 16)
+) -> list[Figure]:
+    """Time epochs on 1, 4 and 16 times as many ratings, or users, items and ratings.
 
     The reference is the first one's time times the factor: a ratio of 1 is a cost per rating that
-    stays the same.
+    stays the same. With coupled decay and more users and items, every column takes part in every
+    one of more steps: dense Adam's semantics cost their product, which grows by the square.
     """
     figures: list[Figure] = []
     for factor in factors:
-        counts = Counts(*(factor * count for count in TABLE_1["toys_auto"]))
-        ratings = planted_pair(f"{factor}x", counts).source
-        model = AutoRec(replace(setting(axis), hidden=100), ratings, Run())
+        users, *sizes = TABLE_1["toys_auto"]
+        items, ratings = sizes[:2], [factor * size for size in sizes[2:]]
+        if grows == "all":
+            users, items = factor * users, [factor * size for size in items]
+        source = planted_pair(f"{factor}x", Counts(users, *items, *ratings)).source
+        model = AutoRec(replace(setting(axis, decay), hidden=100), source, Run())
         model.train_epoch()
         seconds = min(_seconds(model.train_epoch) for _ in range(3))
         linear = factor * figures[0].value if figures else seconds
-        name = f"autorec_epoch_{axis}_{factor}x_ratings"
+        name = f"autorec_epoch_{axis}_{decay}_{factor}x_{grows}"
         figures.append(Figure(name, seconds, "s", linear, linear / seconds))
     return figures
 

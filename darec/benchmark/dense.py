@@ -86,7 +86,8 @@ class DenseDARec:
         }
         config, columns = self._config, {n: r.shape(axis)[1] for n, r in sources.items()}
         sizes = config.autorec.hidden, config.extractor, config.pyramid
-        self.net = DANN(*sizes, n_source=columns["source"], n_target=columns["target"])
+        n_source = None if config.predictors == "shared" else columns["source"]
+        self.net = DANN(*sizes, n_source=n_source, n_target=columns["target"])
         self.net.to(darec.stage1["target"].rows.device).load_state_dict(darec.weights())
         self._adam = dense_adam(
             list(self.net.parameters()),

@@ -4,6 +4,7 @@ Shapes: R rows, M columns, B rows of a batch, T columns that they rate, N rating
 batch. ``X1`` counts X + 1 boundaries.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,17 @@ class RatingRows:
         self._values = torch.from_numpy(centred[rows.order]).to(device)
         self.is_rated = torch.from_numpy(rows.counts > 0).to(device)
         """bool[R]: the row has a training rating; others are left out of every loss."""
+
+    @staticmethod
+    def stacked(upper: "RatingRows", lower: "RatingRows") -> "RatingRows":
+        """Return the rows of one domain above those of another with the same columns."""
+        rows = copy.copy(upper)
+        rows.n_rows = upper.n_rows + lower.n_rows
+        rows._starts = torch.cat([upper._starts, lower._starts[1:] + upper._starts[-1]])
+        rows._columns = torch.cat([upper._columns, lower._columns])
+        rows._values = torch.cat([upper._values, lower._values])
+        rows.is_rated = torch.cat([upper.is_rated, lower.is_rated])
+        return rows
 
     def gather(self, rows: torch.Tensor) -> RowBatch:
         """Return the ratings of these rows i64[B], in their order."""

@@ -4,7 +4,6 @@ Shapes: N test ratings.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
@@ -29,7 +28,6 @@ def evaluate(
     run_seed: int,
     device: str = "cpu",
     refit: bool = False,
-    on_epoch: Callable[[], object] = lambda: None,
 ) -> list[Score]:
     """Return a score per cold policy, of a fresh training run on the split of ``split_seed``.
 
@@ -45,7 +43,6 @@ def evaluate(
     fit = Fit(kind.build(config, training, run), parts.search)
     for _ in range(best.max_epochs):
         fit.step()
-        on_epoch()
         if fit.stalled:
             break
     model: Recommender = fit.model

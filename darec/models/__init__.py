@@ -13,8 +13,10 @@ from darec.models.cdtf import CDTFConfig, build_cdtf
 from darec.models.cf_nade import NADEConfig, build_cf_nade
 from darec.models.cmf import CMFConfig, build_cmf
 from darec.models.conet import CoNetConfig, build_conet
-from darec.models.darec import DARecConfig, build_darec
+from darec.models.darec import build_darec
+from darec.models.darec_config import DARecConfig
 from darec.models.fm_cdcf import FMCDCFConfig, build_fm_cdcf
+from darec.models.levels import LEVELS
 from darec.models.mean import MeanConfig, build_mean
 from darec.models.pmf import PMFConfig, build_pmf
 from darec.models.rbm import RBMConfig, build_rbm
@@ -34,6 +36,8 @@ class ModelKind:
     whole_fit: bool = False
     """One epoch is a whole fit, of a library that reports none of its own."""
     cpu_only: bool = False
+    per_unit: int = 2
+    """Weights per column of the rating matrix and unit of ``hidden``: what memory it takes."""
 
 
 MODELS: dict[str, ModelKind] = {
@@ -46,10 +50,10 @@ MODELS: dict[str, ModelKind] = {
     "cdtf": ModelKind(CDTFConfig, build_cdtf, cpu_only=True),
     "fm_cdcf": ModelKind(FMCDCFConfig, build_fm_cdcf, whole_fit=True, cpu_only=True),
     "conet": ModelKind(CoNetConfig, build_conet),
-    "u_rbm": ModelKind(RBMConfig, build_rbm, "user"),
-    "i_rbm": ModelKind(RBMConfig, build_rbm, "item"),
-    "u_cf_nade": ModelKind(NADEConfig, build_cf_nade, "user"),
-    "i_cf_nade": ModelKind(NADEConfig, build_cf_nade, "item"),
+    "u_rbm": ModelKind(RBMConfig, build_rbm, "user", per_unit=LEVELS),
+    "i_rbm": ModelKind(RBMConfig, build_rbm, "item", per_unit=LEVELS),
+    "u_cf_nade": ModelKind(NADEConfig, build_cf_nade, "user", per_unit=2 * LEVELS),
+    "i_cf_nade": ModelKind(NADEConfig, build_cf_nade, "item", per_unit=2 * LEVELS),
     "u_autorec": ModelKind(AutoRecConfig, build_autorec, "user"),
     "i_autorec": ModelKind(AutoRecConfig, build_autorec, "item"),
     "u_darec": ModelKind(DARecConfig, build_darec, "user", stage1="u_autorec"),

@@ -35,22 +35,26 @@ class RatingPredictor(nn.Module):
 
 
 class DANN(nn.Module):
-    """Shared extractor, domain classifier and a rating predictor per domain (Fig. 1)."""
+    """Shared extractor, domain classifier and a rating predictor per domain (Fig. 1).
+
+    ``n_source=None``: the target's predictor serves both domains, which have the same columns.
+    """
 
     def __init__(
-        self, embedding: int, width: int, pyramid: float, n_source: int, n_target: int
+        self, embedding: int, width: int, pyramid: float, n_source: int | None, n_target: int
     ) -> None:
         super().__init__()
         self.extractor = nn.Sequential(nn.Linear(embedding, width), nn.ReLU())
         self.classifier = nn.Sequential(
             nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, 1), nn.Flatten(0)
         )
-        self.source = RatingPredictor(n_source, width, pyramid)
+        own = None if n_source is None else RatingPredictor(n_source, width, pyramid)
+        self.source = own
         self.target = RatingPredictor(n_target, width, pyramid)
 
     def predictor(self, domain: Domain) -> RatingPredictor:
         """Return a domain's rating predictor."""
-        return self.source if domain == "source" else self.target
+        return self.source if domain == "source" and self.source is not None else self.target
 
     def initialise(self, init: Init, generator: torch.Generator) -> None:
         """Draw all weights from one generator; biases are 0 (section 4.1)."""

@@ -5,13 +5,12 @@ H extractor, n ratings of a batch, N ratings asked for.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from darec.core.adam import Adam, Decay
-from darec.core.batches import RowBatch, paired, shuffled
-from darec.core.config import check_range
+from darec.core.adam import Adam
+from darec.core.batches import RatingRows, RowBatch, paired, shuffled
 from darec.core.losses import SOURCE, TARGET, domain_loss, squared_error, squared_norm
 from darec.core.recommender import Run
 from darec.core.replay import Replayed
@@ -20,62 +19,14 @@ from darec.core.sparse import score_pairs
 from darec.core.trained import Trained
 from darec.data.ratings import Domain, FloatArray, IntArray
 from darec.data.split import Training
-from darec.models.autorec import AutoRec, AutoRecConfig
-from darec.models.dann import DANN, Init
+from darec.models.autorec import AutoRec
+from darec.models.dann import DANN
+from darec.models.darec_config import DARecConfig
 from darec.models.pretrain import pretrain
 from darec.seeds import derive
 
-Heads = Literal["both", "own"]
 DOMAINS: tuple[Domain, ...] = ("target", "source")
 LABEL: dict[Domain, float] = {"source": SOURCE, "target": TARGET}
-
-
-@dataclass(frozen=True)
-class DARecConfig:
-    """Hyper-parameters of DARec (Fig. 1, Eq. 3-7, section 4.1)."""
-
-    autorec: AutoRecConfig
-    """Stage 1 of the target; also fixes DARec's axis and centring."""
-    autorec_source: AutoRecConfig | None = None
-    """Stage 1 of the source; the target's when None. Same axis, hidden and center."""
-    heads: Heads = "own"
-    """``both``: every user embedding reconstructs both domains (Eq. 3, user axis only)."""
-    extractor: int = 100
-    """Units of the shared extractor H; the paper searches 50-500."""
-    beta: float = 0.1
-    """Weight of the target's squared error against the source's (Eq. 3); 1e-4 to 1."""
-    mu: float = 1.0
-    """Strength of the gradient reversal (user axis) or of the BCE (item axis); 1e-4 to 1e4."""
-    lambda_: float = 1e-3
-    """Weight of the squared L2 norms of all stage-2 weights and biases; 1e-4 to 1e4."""
-    pyramid: float = 1.0
-    """Predictor widths are H r and H r^2; r in {0.5, 1, 2}; ours, the paper says "pyramid"."""
-    decay: Decay = "coupled"
-    """``coupled``: the gradient of lambda R through Adam; ``decoupled``: AdamW's; ours."""
-    init: Init = "paper"
-    """``paper``: N(0, 0.01^2) weights, zero biases; ``xavier``: Glorot uniform; ours."""
-    learning_rate: float = 1e-3
-    """Adam's step size; ours."""
-    batch_size: int = 128
-    """Rating rows of each domain a step; ours."""
-
-    def __post_init__(self) -> None:
-        for name in ("axis", "hidden", "center"):
-            source, target = getattr(self.source, name), getattr(self.autorec, name)
-            if source != target:
-                rule = f"{name} must be the same in both domains' AutoRec"
-                raise ValueError(f"{rule}, but got {source!r} and {target!r}")
-        if self.autorec.axis == "item" and self.heads == "both":
-            raise ValueError("heads='both' needs the user axis: items have no counterpart")
-        if self.pyramid not in (0.5, 1.0, 2.0):
-            raise ValueError(f"pyramid must be 0.5, 1 or 2, but got {self.pyramid}")
-        check_range(self, extractor=(2, 10**5), beta=(0.0, 1e9), mu=(0.0, 1e9), lambda_=(0.0, 1e9))
-        check_range(self, learning_rate=(1e-12, 10.0), batch_size=(1, 10**7))
-
-    @property
-    def source(self) -> AutoRecConfig:
-        """Stage 1 of the source."""
-        return self.autorec if self.autorec_source is None else self.autorec_source
 
 
 @dataclass(frozen=True)
@@ -110,16 +61,20 @@ class DARec(Trained):
         self._generator = torch.Generator().manual_seed(
             derive(run.seed, "darec", config.autorec.axis)
         )
+        shared = config.predictors == "shared"
         net = DANN(
             config.autorec.hidden,
             config.extractor,
             config.pyramid,
-            n_source=self._rows["source"].n_columns,
+            n_source=None if shared else self._rows["source"].n_columns,
             n_target=self._rows["target"].n_columns,
         )
         net.initialise(config.init, self._generator)
         self._net = net.to(run.device)
-        weights = self._net.source.weight_MP, self._net.target.weight_MP
+        self._stacked = RatingRows.stacked(*(self._rows[d] for d in DOMAINS)) if shared else None
+        """Both domains' rows, the target's first, for one predictor of both."""
+        predictors = [p for p in (self._net.source, self._net.target) if p is not None]
+        weights = [predictor.weight_MP for predictor in predictors]
         sized = {id(weight) for weight in weights}
         others = [weight for weight in self._net.parameters() if id(weight) not in sized]
         self._adam = Adam(weights, others, config.learning_rate, config.lambda_, config.decay)
@@ -129,14 +84,10 @@ class DARec(Trained):
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 3 (user axis, reversed gradient) or Eq. 7 (item axis) over one epoch."""
         totals = torch.zeros(5, device=self._rows["target"].device)
-        source_order, target_order = self._orders()
-        size = self.config.batch_size
-        source = self._rows["source"].epoch(source_order, size)
-        target = self._rows["target"].epoch(target_order, size)
-        self._adam.begin(source, target)
-        norms = self._gradient_norms(source.batches[0], target.batches[0])
-        for batch_S, batch_T in zip(source.batches, target.batches, strict=True):
-            totals += self._do_step(batch_S, batch_T)
+        steps = self._begun()
+        norms = self._gradient_norms(*steps[0])
+        for batches in steps:
+            totals += self._do_step(*batches)
         error_S, error_T, domain, n_correct, n_rows = totals.tolist()
         norm = self.config.lambda_ * squared_norm(self._net.parameters())
         return {
@@ -148,24 +99,77 @@ class DARec(Trained):
             **norms,
         }
 
-    def _step(self, batch_S: RowBatch, batch_T: RowBatch) -> torch.Tensor:
+    def _begun(self) -> list[tuple[RowBatch, ...]]:
+        """Draw an epoch's batches: of source and target each step, or of both stacked."""
+        source_order, target_order = self._orders()
+        size = self.config.batch_size
+        if self._stacked is None:
+            epochs = [
+                self._rows["source"].epoch(source_order, size),
+                self._rows["target"].epoch(target_order, size),
+            ]
+        else:
+            lower = source_order + self._rows["target"].n_rows
+            parts = zip(torch.split(target_order, size), torch.split(lower, size), strict=True)
+            epochs = [self._stacked.epoch(torch.cat([p for pair in parts for p in pair]), 2 * size)]
+        self._adam.begin(*epochs)
+        return list(zip(*(epoch.batches for epoch in epochs), strict=True))
+
+    def _step(self, *batches: RowBatch) -> torch.Tensor:
         """Do a step; return its squared errors, its BCE, its rows named correctly and all [5]."""
-        losses = self.losses({"source": batch_S, "target": batch_T})
+        losses = self.losses(*batches)
         self.objective(losses).backward()  # type: ignore[no-untyped-call]
-        self._adam.step(batch_S, batch_T)
+        self._adam.step(*batches)
         parts = (losses.rating["source"], losses.rating["target"], losses.domain)
         return torch.stack([*parts, losses.n_correct, losses.n_rows]).detach()
 
-    def losses(self, batches: dict[Domain, RowBatch]) -> StepLosses:
-        """Return the loss parts of one step; rows without a training rating do not count."""
-        rows = {domain: batches[domain].rows for domain in DOMAINS}
+    def losses(self, *batches: RowBatch) -> StepLosses:
+        """Return the loss parts of one step; rows without a training rating do not count.
+
+        ``batches`` are the source's and the target's, or one of the target's rows above as many of
+        the source's.
+        """
+        rows = self._rows_of(*batches)
         embeddings_DK = torch.cat(
             [self._embeddings_RK[domain].index_select(0, rows[domain]) for domain in DOMAINS]
         )
         kept_D = torch.cat([self._rows[domain].is_rated[rows[domain]] for domain in DOMAINS])
         kept_D = kept_D.to(embeddings_DK)
         features_DH = self._net.extractor(embeddings_DK)
-        sizes = [len(rows[domain]) for domain in DOMAINS]
+        logit_D = self._net.classifier(self._to_classifier(features_DH))
+        label_D = torch.cat(
+            [torch.full_like(logit_D[: len(rows[domain])], LABEL[domain]) for domain in DOMAINS]
+        )
+        if len(batches) == 1:
+            rating = self._shared_errors(batches[0], features_DH, len(rows["target"]))
+        else:
+            rating = self._own_errors(*batches, features_DH=features_DH, kept_D=kept_D)
+        return StepLosses(
+            rating,
+            domain=domain_loss(logit_D, label_D, kept_D),
+            features_DH=features_DH,
+            n_rows=kept_D.sum(),
+            n_correct=((logit_D > 0) == (label_D > 0)).to(kept_D) @ kept_D,
+        )
+
+    def _rows_of(self, *batches: RowBatch) -> dict[Domain, torch.Tensor]:
+        """Return each domain's rows of a step."""
+        if len(batches) == 2:
+            return {"source": batches[0].rows, "target": batches[1].rows}
+        target, source = batches[0].rows.chunk(2)
+        return {"source": source - self._rows["target"].n_rows, "target": target}
+
+    def _own_errors(
+        self,
+        batch_S: RowBatch,
+        batch_T: RowBatch,
+        *,
+        features_DH: torch.Tensor,
+        kept_D: torch.Tensor,
+    ) -> dict[Domain, torch.Tensor]:
+        """Return the squared errors of each domain's predictor (Eq. 3)."""
+        batches: dict[Domain, RowBatch] = {"source": batch_S, "target": batch_T}
+        sizes = [len(batches[domain].rows) for domain in DOMAINS]
         features = dict(zip(DOMAINS, torch.split(features_DH, sizes), strict=True))
         kept = dict(zip(DOMAINS, torch.split(kept_D, sizes), strict=True))
         rating = {}
@@ -177,15 +181,18 @@ class DARec(Trained):
                 predicted_n = predictor(features[reader], batch)
                 weight_n = kept[reader][batch.row_of]
                 rating[domain] = rating[domain] + squared_error(predicted_n, batch.values, weight_n)
-        logit_D = self._net.classifier(self._to_classifier(features_DH))
-        label_D = torch.cat([torch.full_like(kept[domain], LABEL[domain]) for domain in DOMAINS])
-        return StepLosses(
-            rating,
-            domain=domain_loss(logit_D, label_D, kept_D),
-            features_DH=features_DH,
-            n_rows=kept_D.sum(),
-            n_correct=((logit_D > 0) == (label_D > 0)).to(kept_D) @ kept_D,
-        )
+        return rating
+
+    def _shared_errors(
+        self, batch: RowBatch, features_DH: torch.Tensor, n_target: int
+    ) -> dict[Domain, torch.Tensor]:
+        """Return the squared errors of the one predictor of both domains, per domain."""
+        predicted_n = self._net.target(features_DH, batch)
+        is_target_n = (batch.row_of < n_target).to(predicted_n)
+        return {
+            "source": squared_error(predicted_n, batch.values, 1 - is_target_n),
+            "target": squared_error(predicted_n, batch.values, is_target_n),
+        }
 
     def objective(self, losses: StepLosses) -> torch.Tensor:
         """Return what a step minimises, but for R, which is Adam's (Eq. 3, 4-6 and 7)."""
@@ -204,9 +211,9 @@ class DARec(Trained):
             return features_DH
         return reverse_gradient(features_DH, self.config.mu)
 
-    def _gradient_norms(self, batch_S: RowBatch, batch_T: RowBatch) -> dict[str, float]:
+    def _gradient_norms(self, *batches: RowBatch) -> dict[str, float]:
         """Return the norm of the gradient that reaches the extractor's output from each head."""
-        losses, norms = self.losses({"source": batch_S, "target": batch_T}), {}
+        losses, norms = self.losses(*batches), {}
         for head, loss in self._weighted(losses).items():
             (grad,) = torch.autograd.grad(loss, losses.features_DH, retain_graph=True)
             norms[f"grad_norm_{head}"] = grad.norm().item()

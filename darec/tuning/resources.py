@@ -68,9 +68,15 @@ def gpu_share(trial_bytes: int, gpu_bytes: int) -> int:
 
 
 def trial_bytes(
-    space: Mapping[str, BaseDistribution], fixed: Mapping[str, Any], training: Training
+    space: Mapping[str, BaseDistribution],
+    fixed: Mapping[str, Any],
+    training: Training,
+    per_unit: int = 2,
 ) -> int:
-    """Return an upper bound of a trial's memory: the space's largest weights and embeddings."""
+    """Return an upper bound of a trial's memory: the space's largest weights and embeddings.
+
+    ``per_unit`` is `darec.models.ModelKind.per_unit`.
+    """
 
     def largest(name: str, default: float) -> float:
         if name in fixed:
@@ -84,7 +90,7 @@ def trial_bytes(
 
     columns = max(training.source.n_items, training.target.n_items, training.source.n_users)
     hidden = largest("autorec/hidden", largest("hidden", 0.0))
-    autorec = 2 * columns * hidden
+    autorec = per_unit * columns * hidden
     predictor = largest("extractor", 0.0) * max(1.0, largest("pyramid", 1.0)) ** 2
     stage2 = 2 * columns * (predictor + (hidden if predictor else 0.0))
     ratings = 16 * (len(training.source) + len(training.target))

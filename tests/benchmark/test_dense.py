@@ -10,10 +10,12 @@ from darec.benchmark.dense import DenseAutoRec, DenseDARec
 from darec.core.recommender import Run
 from darec.data.split import split
 from darec.models.autorec import AutoRec
-from darec.models.darec import DARec, DARecConfig
+from darec.models.darec import DARec
+from darec.models.darec_config import DARecConfig
 
 AXES = ["user", "item"]
 DECAYS = ["coupled", "decoupled"]
+ITEM_CASES = [("item", "own"), ("item", "shared")]
 
 
 @pytest.mark.parametrize("decay", DECAYS)
@@ -30,11 +32,18 @@ def test_autorec_equals_dense_matrices_autograd_and_dense_adam(tiny_pair, axis, 
 
 
 @pytest.mark.parametrize("decay", DECAYS)
-@pytest.mark.parametrize("axis", AXES)
-def test_darec_equals_dense_matrices_autograd_and_dense_adam(tiny_pair, axis, decay):
+@pytest.mark.parametrize(("axis", "predictors"), [("user", "own"), *ITEM_CASES])
+def test_darec_equals_dense_matrices_autograd_and_dense_adam(tiny_pair, axis, predictors, decay):
     training = split(tiny_pair).search.training
     autorec = replace(setting(axis), hidden=6, learning_rate=0.01, batch_size=16)
-    values = {"extractor": 8, "init": "xavier", "beta": 0.5, "lambda_": 0.01, "decay": decay}
+    values = {
+        "extractor": 8,
+        "predictors": predictors,
+        "init": "xavier",
+        "beta": 0.5,
+        "lambda_": 0.01,
+        "decay": decay,
+    }
     ours = DARec(DARecConfig(autorec, batch_size=16, **values), training, Run())
     dense = DenseDARec(ours, training)
     for _ in range(3):

@@ -27,7 +27,7 @@ def test_preparing_a_generated_file_is_timed_beside_reading_it():
 
 
 def test_growth_is_held_against_the_smallest_size():
-    one, two = growth("user", (1, 2))
+    one, two = growth("user", "decoupled", "all", (1, 2))
     assert one.ratio == 1
     assert two.reference == pytest.approx(2 * one.value)
 

@@ -53,7 +53,11 @@ def test_commands_import_nothing_heavy(name):
             "--gpus-per-trial must be a number or auto, but got 'some'",
         ),
         ("evaluate", ["--pair", "toys_auto", "--synthetic"], "no finished search here"),
-        ("evaluate", ["--pair", "toys_auto", "--model", "svd"], "--model must be one of mean, bias"),
+        (
+            "evaluate",
+            ["--pair", "toys_auto", "--model", "svd"],
+            "--model must be one of mean, bias",
+        ),
     ],
 )
 def test_bad_arguments_are_one_line(name, options, words, tmp_path):
@@ -95,6 +99,23 @@ def test_the_main_job_from_search_to_scores(tmp_path):
     before = path.read_text()
     assert run("evaluate", *options, cwd=tmp_path).returncode == 0
     assert path.read_text() == before, "a score is measured once"
+
+
+@pytest.mark.slow
+def test_several_models_end_in_one_table(tmp_path):
+    options = ["--pair", "toys_auto", "--synthetic"]
+    for name in ("mean", "shared_bias", "pmf"):
+        searched = [*options, "--model", name, "--trials", "1", "--max-epochs", "2"]
+        ended = run("tune", *searched, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr[-2000:]
+        assert ("an epoch is a whole fit" in ended.stdout) == (name != "shared_bias")
+    ended = run("evaluate", *options, "--model", "all", "--seeds", "2", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    lines = ended.stdout.splitlines()
+    begin = next(k for k, line in enumerate(lines) if "RMSE, mean ± sd" in line)
+    rows = [line.split()[1] for line in lines[begin:] if line.startswith("│")]
+    assert set(rows[:3]) == {"mean", "shared_bias", "pmf"} and rows[3:] == ["bias,", "mean"]
+    assert "shared_bias: {'reg_user'" in ended.stdout
 
 
 def assert_curves(folder):

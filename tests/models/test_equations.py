@@ -11,7 +11,8 @@ from darec.core.recommender import Run
 from darec.data.ratings import Ratings
 from darec.data.split import Training
 from darec.models.autorec import AutoRec, AutoRecConfig
-from darec.models.darec import DARec, DARecConfig
+from darec.models.darec import DARec
+from darec.models.darec_config import DARecConfig
 
 SOURCE = np.array([[5, 0, 3], [0, 2, 4]], np.float32)
 TARGET = np.array([[0, 4, 1], [3, 0, 0]], np.float32)
@@ -63,24 +64,29 @@ def test_the_item_axis_reads_columns_as_rows():
     np.testing.assert_array_equal(by_item.predict(users, items), by_user.predict(items, users))
 
 
-CASES = [("user", "both"), ("user", "own"), ("item", "own")]
+CASES = [("user", "both", "own"), ("user", "own", "own"), ("item", "own", "own")]
+CASES += [("item", "own", "shared")]
 
 
 @pytest.fixture(params=CASES, ids="-".join)
 def double_model(request):
     """A DARec in float64 with every rated row of both domains as one mini-batch."""
-    axis, heads = request.param
+    axis, heads, predictors = request.param
     autorec = {"axis": axis, "hidden": 3, "center": "none", "epochs": 1, "batch_size": 2}
-    values = {"autorec": autorec, "heads": heads, "extractor": 4, "beta": 0.3, "mu": 2.0}
-    config = parse(DARecConfig, {**values, "init": "xavier", "lambda_": 0.0})
+    values = {"autorec": autorec, "heads": heads, "predictors": predictors, "extractor": 4}
+    config = parse(
+        DARecConfig, {**values, "beta": 0.3, "mu": 2.0, "init": "xavier", "lambda_": 0.0}
+    )
     target = NO_TARGET if heads == "both" else TARGET
     model = DARec(config, Training(observed(SOURCE), observed(target)), Run())
     model._net.double()
-    batches = {}
-    for domain, rows in model._rows.items():
-        model._embeddings_RK[domain] = model._embeddings_RK[domain].double()
+    for domain, embeddings_RK in model._embeddings_RK.items():
+        model._embeddings_RK[domain] = embeddings_RK.double()
+    stacks = [model._stacked] if model._stacked else list(model._rows.values())
+    batches = []
+    for rows in stacks:
         rows._values = rows._values.double()
-        (batches[domain],) = rows.epoch(torch.arange(rows.n_rows), rows.n_rows).batches
+        batches += rows.epoch(torch.arange(rows.n_rows), rows.n_rows).batches
     matrices = {"source": SOURCE, "target": target}
     return model, batches, matrices if axis == "user" else {k: m.T for k, m in matrices.items()}
 
@@ -106,7 +112,7 @@ def dense_parts(model, matrices):
 
 def test_eq_3_equals_loops_over_the_dense_matrices(double_model):
     model, batches, matrices = double_model
-    losses = model.losses(batches)
+    losses = model.losses(*batches)
     ours = losses.rating["source"], losses.rating["target"], losses.domain
     for got, want in zip(ours, dense_parts(model, matrices), strict=True):
         torch.testing.assert_close(got, want)
@@ -118,7 +124,7 @@ def test_gradients_equal_finite_differences_of_eq_4_to_7(double_model):
     model, batches, matrices = double_model
     beta, mu, eps = model.config.beta, model.config.mu, 1e-6
     user_axis = model.config.autorec.axis == "user"
-    objective = model.objective(model.losses(batches))
+    objective = model.objective(model.losses(*batches))
     names, parameters = zip(*model._net.named_parameters(), strict=True)
     grads = torch.autograd.grad(objective, parameters, allow_unused=True)
     for name, parameter, grad in zip(names, parameters, grads, strict=True):
@@ -170,6 +176,7 @@ def test_paper_initialisation():
     ("changes", "rule"),
     [
         ({"heads": "both"}, "heads='both' needs the user axis"),
+        ({"autorec": {"axis": "user"}, "predictors": "shared"}, "needs the item axis"),
         ({"pyramid": 0.7}, "pyramid must be 0.5, 1 or 2, but got 0.7"),
         ({"autorec_source": {"axis": "item", "hidden": 7}}, "hidden must be the same in both"),
         ({"gamma": 1.0}, "DARecConfig has no field 'gamma'"),
