@@ -16,8 +16,8 @@ def squared_error(
     predicted_N: torch.Tensor, observed_N: torch.Tensor, weight_N: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Return the sum of squared errors over observed ratings (first terms of Eq. 2 and 3)."""
-    errors_N = (predicted_N - observed_N).square()
-    return errors_N.sum() if weight_N is None else errors_N @ weight_N
+    errors_N = predicted_N - observed_N
+    return errors_N @ (errors_N if weight_N is None else errors_N * weight_N)
 
 
 def domain_loss(

@@ -55,9 +55,10 @@ class DARec(Trained):
         }
         """Each domain's trained AutoRec; it predicts its own domain as its ``"target"``."""
         self._rows = {domain: autorec.rows for domain, autorec in self.stage1.items()}
-        self._embeddings_RK = {
-            domain: autorec.embeddings() for domain, autorec in self.stage1.items()
-        }
+        parts = [self.stage1[domain].embeddings() for domain in DOMAINS]
+        self._embeddings_RK, self._n_target = torch.cat(parts), len(parts[0])
+        """Both domains' frozen embeddings, the target's first, as in all that is "stacked" here."""
+        self._is_rated_R = torch.cat([self._rows[domain].is_rated for domain in DOMAINS]).float()
         self._generator = torch.Generator().manual_seed(
             derive(run.seed, "darec", config.autorec.axis)
         )
@@ -109,7 +110,7 @@ class DARec(Trained):
                 self._rows["target"].epoch(target_order, size),
             ]
         else:
-            lower = source_order + self._rows["target"].n_rows
+            lower = source_order + self._n_target
             parts = zip(torch.split(target_order, size), torch.split(lower, size), strict=True)
             epochs = [self._stacked.epoch(torch.cat([p for pair in parts for p in pair]), 2 * size)]
         self._adam.begin(*epochs)
@@ -129,19 +130,16 @@ class DARec(Trained):
         ``batches`` are the source's and the target's, or one of the target's rows above as many of
         the source's.
         """
-        rows = self._rows_of(*batches)
-        embeddings_DK = torch.cat(
-            [self._embeddings_RK[domain].index_select(0, rows[domain]) for domain in DOMAINS]
-        )
-        kept_D = torch.cat([self._rows[domain].is_rated[rows[domain]] for domain in DOMAINS])
-        kept_D = kept_D.to(embeddings_DK)
-        features_DH = self._net.extractor(embeddings_DK)
-        logit_D = self._net.classifier(self._to_classifier(features_DH))
-        label_D = torch.cat(
-            [torch.full_like(logit_D[: len(rows[domain])], LABEL[domain]) for domain in DOMAINS]
-        )
         if len(batches) == 1:
-            rating = self._shared_errors(batches[0], features_DH, len(rows["target"]))
+            rows_D = batches[0].rows
+        else:
+            rows_D = torch.cat([batches[1].rows, batches[0].rows + self._n_target])
+        features_DH = self._net.extractor(self._embeddings_RK.index_select(0, rows_D))
+        kept_D = self._is_rated_R.index_select(0, rows_D).to(features_DH)
+        logit_D = self._net.classifier(self._to_classifier(features_DH))
+        label_D = torch.where(rows_D < self._n_target, TARGET, SOURCE).to(features_DH)
+        if len(batches) == 1:
+            rating = self._shared_errors(batches[0], features_DH)
         else:
             rating = self._own_errors(*batches, features_DH=features_DH, kept_D=kept_D)
         return StepLosses(
@@ -151,13 +149,6 @@ class DARec(Trained):
             n_rows=kept_D.sum(),
             n_correct=((logit_D > 0) == (label_D > 0)).to(kept_D) @ kept_D,
         )
-
-    def _rows_of(self, *batches: RowBatch) -> dict[Domain, torch.Tensor]:
-        """Return each domain's rows of a step."""
-        if len(batches) == 2:
-            return {"source": batches[0].rows, "target": batches[1].rows}
-        target, source = batches[0].rows.chunk(2)
-        return {"source": source - self._rows["target"].n_rows, "target": target}
 
     def _own_errors(
         self,
@@ -184,11 +175,11 @@ class DARec(Trained):
         return rating
 
     def _shared_errors(
-        self, batch: RowBatch, features_DH: torch.Tensor, n_target: int
+        self, batch: RowBatch, features_DH: torch.Tensor
     ) -> dict[Domain, torch.Tensor]:
         """Return the squared errors of the one predictor of both domains, per domain."""
         predicted_n = self._net.target(features_DH, batch)
-        is_target_n = (batch.row_of < n_target).to(predicted_n)
+        is_target_n = (batch.rows < self._n_target).to(predicted_n)[batch.row_of]
         return {
             "source": squared_error(predicted_n, batch.values, 1 - is_target_n),
             "target": squared_error(predicted_n, batch.values, is_target_n),
@@ -229,10 +220,15 @@ class DARec(Trained):
         source, target = (rated[domain].nonzero()[:, 0] for domain in ("source", "target"))
         return paired(source, target, self._generator)
 
+    def embeddings(self, domain: Domain) -> torch.Tensor:
+        """Return a domain's frozen embeddings [R, K]."""
+        target, source = self._embeddings_RK.tensor_split([self._n_target])
+        return target if domain == "target" else source
+
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return predictions f32[N]: a row answers from its own domain's embedding (reading 3)."""
         rows, columns = (users, items) if self.config.autorec.axis == "user" else (items, users)
-        embeddings_RK, predictor = self._embeddings_RK[domain], self._net.predictor(domain)
+        embeddings_RK, predictor = self.embeddings(domain), self._net.predictor(domain)
         scores = score_pairs(
             rows,
             columns,

@@ -80,8 +80,7 @@ def double_model(request):
     target = NO_TARGET if heads == "both" else TARGET
     model = DARec(config, Training(observed(SOURCE), observed(target)), Run())
     model._net.double()
-    for domain, embeddings_RK in model._embeddings_RK.items():
-        model._embeddings_RK[domain] = embeddings_RK.double()
+    model._embeddings_RK = model._embeddings_RK.double()
     stacks = [model._stacked] if model._stacked else list(model._rows.values())
     batches = []
     for rows in stacks:
@@ -98,7 +97,7 @@ def dense_parts(model, matrices):
         for r in range(len(matrices[own])):
             if not matrices[own][r].any():
                 continue
-            feature = net.extractor(model._embeddings_RK[own][r])
+            feature = net.extractor(model.embeddings(own)[r])
             heads = ("source", "target") if model.config.heads == "both" else (own,)
             for head in heads:
                 predictor = net.predictor(head)
@@ -152,7 +151,7 @@ def test_predictions_answer_from_the_rows_own_domain(double_model):
     for domain in ("source", "target"):
         predictor = model._net.predictor(domain)
         with torch.no_grad():
-            hidden = predictor.hidden(model._net.extractor(model._embeddings_RK[domain]))
+            hidden = predictor.hidden(model._net.extractor(model.embeddings(domain)))
             dense = (hidden @ predictor.weight_MP.T + predictor.bias_M).numpy()
         assert dense.shape == matrices[domain].shape
         got = model.predict(users, items, domain)
