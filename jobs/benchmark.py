@@ -180,7 +180,7 @@ def _quality(quick: bool, pair: str | None, data: Path) -> "Iterator[Figure]":
     from search_spaces import SPACES
 
     prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
-    space = SPACES["i_darec"].fix({"pyramid": 1.0}).space
+    space = SPACES["i_darec"].fix({"pyramid": 1.0, "predictors": "own"})
     resources.connect(None)
     try:
         for seed in range(1 if quick else 3):

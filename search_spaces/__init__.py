@@ -16,6 +16,15 @@ class Space:
 
     space: Mapping[str, BaseDistribution]
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    first: Mapping[str, Any] = field(default_factory=dict)
+    """Where a search starts: values of its first trial, of searched hyper-parameters or others."""
+
+    @property
+    def start(self) -> dict[str, Any]:
+        """Return the first trial's values of all that is searched; empty: it is drawn."""
+        if not self.first.keys() >= self.space.keys():
+            return {}
+        return {name: self.first[name] for name in self.space}
 
     def has(self, name: str) -> bool:
         """Whether the name is searched or fixed here."""
@@ -49,10 +58,10 @@ SPACES = {
     "i_rbm": Space(rbm.SPACE, {**rbm.FIXED, "axis": "item"}),
     "u_cf_nade": Space(cf_nade.SPACE, {**cf_nade.FIXED, "axis": "user"}),
     "i_cf_nade": Space(cf_nade.SPACE, {**cf_nade.FIXED, "axis": "item"}),
-    "u_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "user"}),
-    "i_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "item"}),
-    "u_darec": Space(darec.USER_SPACE, darec.FIXED),
-    "i_darec": Space(darec.ITEM_SPACE, darec.FIXED_ITEM),
+    "u_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "user"}, autorec.START),
+    "i_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "item"}, autorec.START),
+    "u_darec": Space(darec.USER_SPACE, darec.FIXED, darec.START),
+    "i_darec": Space(darec.ITEM_SPACE, darec.FIXED_ITEM, darec.START),
 }
 
 
@@ -64,7 +73,9 @@ def _joint(space: Space, axis: str) -> Space:
     stage1 = {**autorec.SPACE, "epochs": autorec.EPOCHS}
     drawn = {f"autorec/{name}": distribution for name, distribution in stage1.items()}
     fixed = {f"autorec/{name}": held for name, held in {**autorec.FIXED, "axis": axis}.items()}
-    return Space({**space.space, **drawn}, {**space.fixed, **fixed})
+    start = {**autorec.START, "epochs": 50}
+    first = {f"autorec/{name}": chosen for name, chosen in start.items()}
+    return Space({**space.space, **drawn}, {**space.fixed, **fixed}, {**space.first, **first})
 
 
 JOINT = {"u_darec": _joint(SPACES["u_darec"], "user"), "i_darec": _joint(SPACES["i_darec"], "item")}

@@ -12,6 +12,15 @@ SPACE = {
     "batch_size": CategoricalDistribution([64, 128, 256]),  # ours
 }
 
+START = {
+    "hidden": 500,
+    "alpha": 0.01,
+    "center": "bias",
+    "learning_rate": 1e-3,
+    "batch_size": 128,
+}
+"""The first trial: what one would try by hand."""
+
 EPOCHS = IntDistribution(10, 100, step=10)  # ours; searched under --stages joint only
 
 FIXED = {"decay": "coupled"}  # as in Eq. 2; ["coupled", "decoupled"] can be searched, too

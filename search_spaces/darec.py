@@ -25,6 +25,20 @@ USER_SPACE = {
     "heads": CategoricalDistribution(["both", "own"]),  # ours; "both" is Eq. 3's reading
 }
 
+START = {
+    "extractor": 300,
+    "beta": 0.1,
+    "mu": 1.0,
+    "lambda_": 1e-3,
+    "pyramid": 1.0,
+    "init": "xavier",
+    "learning_rate": 1e-3,
+    "batch_size": 128,
+    "predictors": "own",
+    "heads": "both",
+}
+"""The first trial: what one would try by hand; names of either axis."""
+
 FIXED = {"decay": "coupled"}  # as in Eq. 3 and 7; ["coupled", "decoupled"] can be searched, too
 
 FIXED_ITEM = {**FIXED, "heads": "own"}

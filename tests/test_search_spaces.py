@@ -46,6 +46,15 @@ def test_joint_spaces_cover_both_stages(name):
     assert config.autorec.axis == MODELS[name].axis and config.source is config.autorec
 
 
+@pytest.mark.parametrize(("name", "space"), PRINTED, ids=[name for name, _ in PRINTED])
+def test_a_search_starts_within_its_space(name, space):
+    assert set(space.start) == set(space.space)
+    for key, chosen in space.start.items():
+        distribution = space.space[key]
+        assert distribution._contains(distribution.to_internal_repr(chosen)), key
+    assert "hidden" not in SPACES["i_autorec"].fix({"hidden": 300}).start
+
+
 def corners(space):
     """Return the lowest and the highest value of every hyper-parameter."""
     for end in ("low", "high"):

@@ -24,6 +24,7 @@ from darec.data.split import SearchData
 from darec.tuning.names import flatten
 from darec.tuning.resources import Slots
 from darec.tuning.search import Settings, Study, run_study
+from darec.tuning.stages import SearchSpace
 from darec.tuning.tasks import ClusterCache
 
 MIB = 2**20
@@ -128,19 +129,20 @@ def shared_data(data: SearchData, epochs: int) -> Figure:
 
 
 def time_to_quality(
-    data: SearchData, space: Mapping[str, BaseDistribution], trials: int, epochs: int, seed: int
+    data: SearchData, space: SearchSpace, trials: int, epochs: int, seed: int
 ) -> Figure:
-    """Compare how long TPE + ASHA + reuse takes to the best RMSE that plain random search finds.
+    """Compare how long the default search takes to the best RMSE that plain random search finds.
 
-    Both run the same number of trials of I-DARec, two at once, on the same stage 1; the reference
-    trains that in every trial, and every trial until it stalls.
+    Ours is TPE from a good guess, with ASHA and stage-1 reuse. Both run the same number of trials
+    of I-DARec, two at once, on the same stage 1; the reference draws every trial, trains stage 1 in
+    each, and each until it stalls.
     """
-    fixed = {"autorec": {**plain(setting("item")), "hidden": 100, "epochs": 20}}
-    flat = _fixed({**fixed, "pyramid": 1.0}, space)
-    study = Study("i_darec", data, dict(space), flat, trials, Path(), "")
+    autorec = {**plain(setting("item")), "hidden": 100, "epochs": 20}
+    flat = {**space.fixed, **flatten({"autorec": autorec})}
+    study = Study("i_darec", data, dict(space.space), flat, trials, Path(), "")
     ours = replace(_settings(TWO_AT_A_TIME, epochs), sampler="tpe", scheduler="asha", seed=seed)
     simple = replace(ours, sampler="random", scheduler="none", cache=NoCache())
-    reference, run = _run(study, simple), _run(study, ours)
+    reference, run = _run(study, simple), _run(replace(study, start=space.start), ours)
     seconds = run.reach(reference.curve[-1][1])
     name = f"time_to_quality_seed_{seed}"
     return Figure(name, seconds, "s", reference.seconds, reference.seconds / seconds)

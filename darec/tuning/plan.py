@@ -46,7 +46,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"validation {len(data.valid)}",
         f"  bias       validation RMSE {bias_rmse(data):.4f} (cold=fallback), to be beaten",
         f"  search     {budget.trials} trials{stage1}, <= {budget.max_epochs} epochs each; "
-        f"{settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters",
+        f"{settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
+        f"{', first a good guess' if request.space.start else ''}",
         *([WHOLE_FIT] if MODELS[request.model].whole_fit else []),
         f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
         f"{slots.gpus:g} GPU",

@@ -114,6 +114,8 @@ class Study:
     storage: str
     """Tune's own storage: the folder, or the URI that mirrors it."""
     time_budget: float | None = None
+    start: Mapping[str, Any] = field(default_factory=dict)
+    """The first trial's values of all that is drawn; empty: it is drawn, too."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
         metric=METRIC,
         mode="min",
         sampler=SAMPLERS[settings.sampler](sampler_seed),
+        points_to_evaluate=[dict(study.start)] if study.start else None,
     )
     reporter = CLIReporter(
         metric_columns={TIME: TIME, "valid_rmse": "valid RMSE", METRIC: "best"},

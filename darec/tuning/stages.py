@@ -46,6 +46,10 @@ class SearchSpace(Protocol):
     def fixed(self) -> Mapping[str, Any]:
         """The values held fixed."""
 
+    @property
+    def start(self) -> Mapping[str, Any]:
+        """The first trial's values of all that is drawn; empty: it is drawn, too."""
+
     def fix(self, values: Mapping[str, Any]) -> Self:
         """Return the space with these hyper-parameters held fixed."""
 
@@ -98,6 +102,7 @@ def run_search(
         data=request.data,
         space=dict(request.space.space),
         fixed=fixed,
+        start=dict(request.space.start),
         trials=request.budget.trials,
         folder=request.folder,
         storage=request.storage,
@@ -124,6 +129,7 @@ def _stage1(
         data=request.data if domain == "target" else request.data.swapped(),
         space=dict(space.space),
         fixed=dict(space.fixed),
+        start=dict(space.start),
         trials=request.budget.stage1_trials,
         folder=request.folder / name,
         storage=f"{request.storage.rstrip('/')}/{name}",
@@ -205,4 +211,4 @@ def _space_json(space: SearchSpace | None) -> dict[str, Any] | None:
     if space is None:
         return None
     drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
-    return {"drawn": drawn, "fixed": dict(space.fixed)}
+    return {"drawn": drawn, "fixed": dict(space.fixed), "start": dict(space.start)}

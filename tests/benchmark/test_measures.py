@@ -53,7 +53,7 @@ def test_a_run_reaches_a_quality_when_its_curve_does():
 
 def test_searches_are_timed_as_whole_studies(cluster, tiny_pair):
     data = split(tiny_pair).search
-    space = SPACES["i_darec"].fix({"pyramid": 1.0}).space
+    space = SPACES["i_darec"].fix({"pyramid": 1.0, "predictors": "own"})
     figures = [
         *trial_overhead(data, 1, 3),
         side_by_side(data, 1, 3, 2),

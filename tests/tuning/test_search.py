@@ -105,6 +105,13 @@ def test_one_seed_is_one_search(study, settings, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_first_trial_is_the_good_guess(study, settings):
+    start = SPACES["i_autorec"].fix({"hidden": 20}).start
+    (row,) = run_study(replace(study, start=start, trials=1), settings, resume=False)
+    assert row.config == {**study.fixed, **start}
+
+
+@pytest.mark.slow
 def test_a_study_whose_trials_all_diverge_says_why(study, settings):
     target = study.data.training.target
     poisoned = target.take(np.arange(len(target)))
