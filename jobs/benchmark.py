@@ -51,15 +51,15 @@ def benchmark(
     console.print(f"[bold]Plan[/bold]: {', '.join(sections)}; 1-5 minutes a section")
     figures = []
     for name in sections:
-        table = Table("figure", "ours", "reference", "reference / ours", title=name)
+        table = Table("figure", "ours", "reference", "times better", title=name)
         measured = _quality(quick, pair, data) if name == "quality" else SECTIONS[name](quick)
         for figure in measured:
             console.print(f"  {figure.name}: {figure.ratio:.1f}x")
             ours, reference = (f"{x:.3g} {figure.unit}" for x in (figure.value, figure.reference))
-            table.add_row(figure.name, ours, reference, f"{figure.ratio:.1f}x")
-            figures.append(figure)
+            table.add_row(figure.name, ours, reference, f"{figure.ratio:.2f}x")
+            figures.append(asdict(figure))
+            write_json(out / "benchmark.json", figures)
         console.print(table)
-    write_json(out / "benchmark.json", [asdict(figure) for figure in figures])
     console.print(f"written: {out / 'benchmark.json'}")
 
 
@@ -116,6 +116,7 @@ def _fits(quick: bool) -> "Iterator[Figure]":
     """A fit of every model, the middle of its search space, on office_movies' stand-in."""
     from darec.benchmark.models import fits
     from darec.models import MODELS
+    from darec.models.libraries import library
     from darec.tuning.plan import middle
     from search_spaces import SPACES
 
@@ -125,13 +126,16 @@ def _fits(quick: bool) -> "Iterator[Figure]":
         stage1 = MODELS[name].stage1
         if stage1:
             config["autorec"] = {**configs[stage1], "epochs": 30}
+    library("surprise", "scikit-surprise"), library("myfm", "myfm")
     yield from fits(configs, "toys_auto" if quick else "office_movies")
 
 
 def _transfer(quick: bool) -> "Iterator[Figure]":
     """Cross-domain models with the source as it is, and with its users shuffled."""
     from darec.benchmark.transfer import CONFIGS, informative, transfers
+    from darec.models.libraries import library
 
+    library("myfm", "myfm")
     yield from transfers(CONFIGS, 10 if quick else 60, informative())
 
 
@@ -185,7 +189,8 @@ def _quality(quick: bool, pair: str | None, data: Path) -> "Iterator[Figure]":
     try:
         for seed in range(1 if quick else 3):
             searched = split(prepared, seed=seed).search
-            yield time_to_quality(searched, space, 4 if quick else 24, 5 if quick else 30, seed)
+            sizes = (4, 5) if quick else (24, 30)
+            yield from time_to_quality(searched, space, *sizes, seed)
     finally:
         shutdown()
 

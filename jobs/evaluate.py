@@ -30,10 +30,11 @@ def evaluate(
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
     at_once: Annotated[
-        int | None, typer.Option(min=1, help="Runs side by side; as many as CPUs by default.")
+        int | None,
+        typer.Option(min=1, help="Runs side by side; by default as many as CPUs, one on a GPU."),
     ] = None,
     data: Data = Path("data"),
-    out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
+    out: Annotated[str, typer.Option(help="Folder or URI (s3://...) of all results.")] = "results",
     synthetic: Synthetic = False,
 ) -> None:
     """Train the winner for each seed, predict its test part once, and print mean and spread.
@@ -54,23 +55,30 @@ def evaluate(
     from darec.evaluation.summary import comparison, table, verdict
     from darec.models import MODELS
     from darec.models.best import load_best, study_folder
+    from darec.tuning import mirror
 
     names = chosen(model, MODELS)
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: no CUDA device is available here; leave it out")
     percent = next(value for value in get_args(TrainPercent) if str(value) == train)
     prepared = obtain(pair, data, synthetic, console.print)
-    folders = {name: study_folder(out, prepared.name, percent, name) for name in names}
+    folder = mirror.working_folder(out)
+    if mirror.is_uri(out):
+        mirror.fetch(out, folder)
+    folders = {name: study_folder(folder, prepared.name, percent, name) for name in names}
     if model == "all":
         folders = {name: path for name, path in folders.items() if (path / "best.json").is_file()}
         if not folders:
             raise UserError(f"{out}: no finished search of {prepared.name}; run jobs/tune.py first")
-    winners = [load_best(folder) for folder in folders.values()]
+    winners = [load_best(path) for path in folders.values()]
     if any(best.data_digest != prepared.digest for best in winners):
         raise UserError(f"{prepared.name}: its ratings are not those the search saw; tune it again")
     every: list[Score] = []
     n_failed = 0
-    workers = min(seeds, at_once or max(1, (os.cpu_count() or 1) // threads))
+    at_once = at_once or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads))
+    workers = min(seeds, at_once)
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = str(threads)  # of the workers, before they load a library
     with ProcessPoolExecutor(
         workers, get_context("spawn"), torch.set_num_threads, (threads,)
     ) as pool:
@@ -84,24 +92,23 @@ def evaluate(
             )
             roots = range(best.seed, best.seed + seeds)
             runs = [(best.seed if same_split else root, root) for root in roots]
-            kept, failed = _evaluated(
-                pool, best, prepared, runs, refit, device, out / "scores.jsonl"
-            )
+            path = folder / "scores.jsonl"
+            kept, failed = _evaluated(pool, best, prepared, runs, refit, device, path)
+            if mirror.is_uri(out) and kept:
+                mirror.publish(folder, out)
             every += kept
             n_failed += failed
             if kept:
                 console.print("  * the split whose validation ratings chose the configuration")
                 console.print(table(kept))
                 console.print(verdict(kept), highlight=False)
-    if len(winners) > 1:
+    if len({score.model for score in every}) > 1:
         console.print(comparison(every))
         for best in winners:
             console.print(f"{best.model}: {best.config}", highlight=False, soft_wrap=True)
-    console.print(
-        f"scores: {out / 'scores.jsonl'}\nnext:   tensorboard --logdir {out}", soft_wrap=True
-    )
+    console.print(f"scores: {out}/scores.jsonl\nnext:   tensorboard --logdir {out}", soft_wrap=True)
     if n_failed:
-        raise UserError(f"{n_failed} of {seeds * len(winners)} runs diverged and have no score")
+        raise UserError(f"{n_failed} of {seeds * len(winners)} runs have no score")
 
 
 def _evaluated(
@@ -114,14 +121,18 @@ def _evaluated(
     path: Path,
 ) -> "tuple[list[Score], int]":
     """Return the scores of a winner's runs, measured now unless they were, and how many failed."""
+    from concurrent.futures import as_completed
+    from typing import get_args
+
     from rich.console import Console
     from rich.progress import track
 
-    from darec.core.recommender import DivergedError
+    from darec.core.recommender import ColdPolicy, DivergedError
     from darec.evaluation import scores as files
     from darec.evaluation.evaluate import evaluate as evaluate_run
 
-    done, kept, failed = files.read(path), [], 0
+    done = files.read(path)
+    found: dict[tuple[int, int], list[Score]] = {}
     pending = {}
     for split_seed, run_seed in runs:
         values = {
@@ -129,31 +140,34 @@ def _evaluated(
             "split_seed": split_seed,
             "run_seed": run_seed,
             "refit": refit,
+            "max_epochs": best.max_epochs,
         }
         key = files.run_key(best.data_digest, best.model, best.config, values)
-        known = [score for score in done if score.key[:-1] == key]
-        pending[split_seed, run_seed] = known or pool.submit(
-            evaluate_run, best, prepared, split_seed, run_seed, device, refit
-        )
+        known = {score.cold: score for score in done if score.key[:-1] == key}
+        if known.keys() == set(get_args(ColdPolicy)):
+            found[split_seed, run_seed] = list(known.values())
+            continue
+        future = pool.submit(evaluate_run, best, prepared, split_seed, run_seed, device, refit)
+        pending[future] = split_seed, run_seed
     bar = Console(stderr=True)
-    steps = track(pending.items(), best.model, len(pending), console=bar, transient=True)
-    for (split_seed, run_seed), found in steps:
-        if not isinstance(found, list):
-            try:
-                found = found.result()
-            except DivergedError as error:
-                failed += 1
-                console.print(f"seed {run_seed}: no score, training diverged: {error}")
-                continue
-            files.append(path, found)
-        kept += found
-        mark = "*" if found[0].searched_split else " "
-        console.print(
-            f"  split {split_seed}{mark} run {run_seed}: epoch {found[0].epoch}, test RMSE "
-            + ", ".join(f"{score.test_rmse:.4f} (cold={score.cold})" for score in found),
-            highlight=False,
-        )
-    return kept, failed
+    ended = as_completed(pending)
+    for future in track(ended, best.model, len(pending), console=bar, transient=True):
+        try:
+            found[pending[future]] = future.result()
+        except (DivergedError, UserError) as error:
+            console.print(f"{best.model}, seed {pending[future][1]}: no score: {error}")
+            continue
+        files.append(path, found[pending[future]])
+    kept = [score for run in runs for score in found.get(run, [])]
+    for run in runs:
+        if run in found:
+            mark = "*" if found[run][0].searched_split else " "
+            console.print(
+                f"  split {run[0]}{mark} run {run[1]}: epoch {found[run][0].epoch}, test RMSE "
+                + ", ".join(f"{score.test_rmse:.4f} (cold={score.cold})" for score in found[run]),
+                highlight=False,
+            )
+    return kept, len(runs) - len(found)
 
 
 if __name__ == "__main__":

@@ -77,10 +77,11 @@ def prepare(
         table.add_row(kind.replace("_", " "), str(count), *paper)
     console.print(table)
     flags = f"{pair} --synthetic" if synthetic else prepared.name
+    where = "" if data == Path("data") else f" --data {data}"
     kept = (
         "generated anew by every job" if synthetic else f"saved: {data / 'pairs' / prepared.name}"
     )
-    console.print(f"{kept}\nnext: python jobs/tune.py --pair {flags}")
+    console.print(f"{kept}\nnext: python jobs/tune.py --pair {flags}{where}")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ def tune(
     prepared = obtain(pair, data, synthetic, console.print)
     percent: Literal[90, 80] = 90 if train == "90" else 80
     search_data = split(prepared, percent, seed).search
-    next_options = f"--pair {pair} --train {train}{' --synthetic' if synthetic else ''} --out {out}"
+    stand_in = " --synthetic" if synthetic else ""
+    where = "" if data == Path("data") else f" --data {data}"
+    next_options = f"--pair {pair} --train {train}{stand_in}{where} --out {out}"
 
     def search(name: str) -> None:
         kind = MODELS[name]
@@ -125,11 +127,12 @@ def tune(
         settings = Settings(sampler, scheduler, n_epochs, share, seed, ClusterCache())
         plan = "\n".join(describe(request, settings))
         console.print(f"[bold]Plan[/bold]: {plan}", highlight=False, soft_wrap=True)
-        try:
-            best = run_search(request, settings, sys.argv, resume, console.print)
-        finally:
-            if mirror.is_uri(out) and folder.is_dir():
+
+        def publish() -> None:
+            if mirror.is_uri(out):
                 mirror.publish(folder, storage)
+
+        best = run_search(request, settings, sys.argv, resume, console.print, publish)
         _print_winner(best, folder)
         console.print(f"files: {storage}", highlight=False, soft_wrap=True)
 

@@ -65,6 +65,10 @@ SPACES = {
 }
 
 
+DECIDED = {"cmf": ("bias",), "cmf_unbiased": ("bias",)}
+"""Hyper-parameters that a model's name decides; elsewhere the axis."""
+
+
 def _joint(space: Space, axis: str) -> Space:
     """Return stage 2's space with stage 1's beside it, for ``--stages joint`` (ours, after Fig. 2).
 
@@ -96,6 +100,8 @@ def narrowed(
         inner = key.removeprefix("autorec/")
         if not equals:
             raise ValueError(f"must be KEY=VALUE, but got {text!r}")
+        if inner in DECIDED.get(model, ("axis",)):
+            raise ValueError(f"{key} follows from the model's name, {model}")
         if space.has(key):
             space = space.fix({key: value(word)})
         elif space.has(f"autorec/{inner}"):

@@ -1,7 +1,4 @@
-"""Seconds per epoch of the training core against the dense reference, in one process, one thread.
-
-Shapes: none.
-"""
+"""Seconds per epoch of the training core against the dense reference, in one process."""
 
 import time
 from collections.abc import Callable
@@ -34,7 +31,8 @@ class Figure:
     unit: str
     reference: float
     ratio: float
-    """Reference over value, unless the name says otherwise."""
+    """How many times better: reference over value, or value over reference of a rate; 0: what was
+    waited for did not happen."""
 
 
 def setting(axis: Axis, decay: Decay = "coupled") -> AutoRecConfig:

@@ -32,7 +32,8 @@ class DenseRatings:
         self.values_RM[cells] = torch.from_numpy(centred).to(device)
         self.mask_RM = torch.zeros_like(self.values_RM)
         self.mask_RM[cells] = 1.0
-        self.rated = self.mask_RM.any(1).nonzero()[:, 0]
+        self.is_rated = self.mask_RM.any(1)
+        self.rated = self.is_rated.nonzero()[:, 0]
 
 
 class DenseAutoRec:
@@ -74,7 +75,7 @@ class DenseAutoRec:
 
 
 class DenseDARec:
-    """Eq. 3-7 with ``heads="own"``, from the network and the generator of an untrained `DARec`."""
+    """Eq. 3-7 from the network and the generator of an untrained `DARec`."""
 
     def __init__(self, darec: DARec, training: Training) -> None:
         self._config, axis = darec.config, darec.config.autorec.axis
@@ -100,29 +101,31 @@ class DenseDARec:
 
     def train_epoch(self) -> dict[Domain, float]:
         """Train one epoch; return each domain's summed squared error."""
-        source, target = self._ratings["source"].rated, self._ratings["target"].rated
         size = self._config.batch_size
-        orders = [torch.split(o, size) for o in paired(source, target, self._generator)]
         totals: dict[Domain, float] = {"source": 0.0, "target": 0.0}
-        for rows_S, rows_T in zip(*orders, strict=True):
+        for rows_S, rows_T in zip(*(torch.split(o, size) for o in self._orders()), strict=True):
             rows: dict[Domain, torch.Tensor] = {"source": rows_S, "target": rows_T}
+            features = {n: self.net.extractor(self._embeddings_RK[n][r]) for n, r in rows.items()}
+            kept = {n: self._ratings[n].is_rated[r].float() for n, r in rows.items()}
             errors: dict[Domain, torch.Tensor] = {}
             domain_bce = torch.zeros(())
             for name, rows_B in rows.items():
-                features_BH = self.net.extractor(self._embeddings_RK[name][rows_B])
                 ratings = self._ratings[name]
-                errors[name] = _masked_error(
-                    self.net.predictor(name),
-                    features_BH,
-                    ratings.values_RM[rows_B],
-                    ratings.mask_RM[rows_B],
-                )
+                errors[name] = torch.zeros(())
+                for reader in rows if self._config.both_heads else [name]:
+                    errors[name] = errors[name] + _masked_error(
+                        self.net.predictor(name),
+                        features[reader],
+                        ratings.values_RM[rows_B],
+                        ratings.mask_RM[rows_B] * kept[reader][:, None],
+                    )
+                features_BH = features[name]
                 if self._config.autorec.axis == "user":
                     features_BH = reverse_gradient(features_BH, self._config.mu)
                 logit_B = self.net.classifier(features_BH)
                 label_B = torch.full_like(logit_B, LABEL[name])
                 domain_bce = domain_bce + F.binary_cross_entropy_with_logits(
-                    logit_B, label_B, reduction="sum"
+                    logit_B, label_B, kept[name], reduction="sum"
                 )
             bce_weight = 1.0 if self._config.autorec.axis == "user" else self._config.mu
             loss = errors["source"] + self._config.beta * errors["target"]
@@ -132,6 +135,15 @@ class DenseDARec:
             for name, error in errors.items():
                 totals[name] += error.item()
         return totals
+
+    def _orders(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the epoch's order of each domain's rows, as `DARec` draws them."""
+        source, target = self._ratings["source"], self._ratings["target"]
+        if not self._config.both_heads:
+            return paired(source.rated, target.rated, self._generator)
+        either = (source.is_rated | target.is_rated).nonzero()[:, 0]
+        order = shuffled(either, self._generator)
+        return order, order
 
 
 def _masked_error(

@@ -4,8 +4,8 @@ Shapes: M columns of the rating matrix, T of them touched by a batch, K units, n
 
 A step of dense Adam moves every weight, 28 bytes of traffic each, though a mini-batch has gradients
 for few columns. A column without one only feels L2 and its moments until a batch touches it again.
-`Adam` does those steps at once, while the column is in cache after its last gradient: the same
-arithmetic in the same order as dense Adam's, on a small share of its traffic.
+`Adam` does those steps at once, while the column is in cache after its last gradient: dense Adam's
+steps, equal to rounding, on a small share of its traffic.
 """
 
 from collections.abc import Sequence
@@ -178,7 +178,8 @@ class Table:
         """Do a step with the parameter's sparse gradient, the sum of one or more of the batch."""
         touched, grad = batch.touched, self._parameter.grad
         assert grad is not None
-        parts_TK = grad._values().view(-1, len(touched.columns), grad.shape[1])
+        uses = len(grad._values()) // max(1, len(touched.columns))  # predictors may be read twice
+        parts_TK = grad._values().view(max(1, uses), len(touched.columns), grad.shape[1])
         step_columns(
             self._state,
             touched.columns.numpy(),

@@ -21,9 +21,15 @@ def serve(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
+REORDERED = {"contract", "reassoc", "arcp", "nsz"}
+
+
 def compiled(function: Kernel) -> Kernel:
-    """Compile a loop at its first call, or load it from the disk."""
-    compile_ = numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+    """Compile a loop at its first call, or load it from the disk.
+
+    Sums may be reordered, so that they fill vectors; what is not finite stays so.
+    """
+    compile_ = numba.njit(cache=True, nogil=True, fastmath=REORDERED, error_model="numpy")
     return cast(Kernel, compile_(function))
 
 

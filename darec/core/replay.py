@@ -7,10 +7,12 @@ ones, with room for more ratings than the batch that they were made for.
 Shapes: B rows of a batch, n ratings of it, N >= n that fit.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 from darec.core.batches import RowBatch
 
@@ -44,7 +46,10 @@ class FixedBatch:
         self._row_of_N[:n] = batch.row_of
 
     def batch(self) -> RowBatch:
-        """Return the loaded batch, to be read inside a captured step."""
+        """Return the loaded batch, to be read inside a captured step.
+
+        Sums over a row's ratings may run on into what fills the batch: its values are 0.
+        """
         observed_N = (self._position_N < self._starts_B1[-1]).to(self._values_N)
         return RowBatch(
             self._rows,
@@ -60,11 +65,14 @@ class Replayed:
     """A step on mini-batches that is captured after `WARM_UP` calls and replayed from then on.
 
     Only on devices of `CAPTURE`; elsewhere, and for an epoch's last batch, which has fewer rows,
-    it is done as it is. What a replay returns is overwritten by the next one.
+    it is done as it is. What a replay returns is overwritten by the next one. A step that cannot be
+    captured is done as it is, after a warning; ``net`` is whose gradients it leaves then.
     """
 
-    def __init__(self, step: Callable[..., Any], device: torch.device) -> None:
-        self._step, self._capture = step, CAPTURE.get(device.type)
+    def __init__(self, net: nn.Module, device: torch.device) -> None:
+        self._net = net
+        kind = CAPTURE.get(device.type)
+        self._capture = None if kind is None else kind()
         self.forget()
 
     def forget(self) -> None:
@@ -73,36 +81,56 @@ class Replayed:
         self._fixed: list[FixedBatch] = []
         self._replay: Step | None = None
 
-    def __call__(self, *batches: RowBatch) -> Any:
-        """Do a step."""
+    def __call__(self, step: Callable[..., Any], *batches: RowBatch) -> Any:
+        """Do a step, the same one at each call; it is not kept, since it keeps its model."""
         if self._capture is None:
-            return self._step(*batches)
+            return step(*batches)
         self._done += 1
         if self._done == 1:
             self._n_rows = [len(batch.rows) for batch in batches]
         if self._done <= WARM_UP or self._n_rows != [len(batch.rows) for batch in batches]:
-            return self._step(*batches)
+            return self._capture.eager(lambda: step(*batches))
         if self._replay is None or not all(map(FixedBatch.holds, self._fixed, batches)):
             fixed = [FixedBatch(batch, int(ROOM * len(batch.columns)) + 1) for batch in batches]
-            self._fixed = fixed
-            self._replay = self._capture(lambda: self._step(*(part.batch() for part in fixed)))
+            try:
+                whole = self._capture.captured(lambda: step(*(part.batch() for part in fixed)))
+            except RuntimeError as error:
+                warnings.warn(f"a step cannot be captured as a graph: {error}", stacklevel=2)
+                self._capture = None
+                self._net.zero_grad()
+                return step(*batches)
+            self._fixed, self._replay = fixed, whole
         for part, batch in zip(self._fixed, batches, strict=True):
             part.load(batch)
         return self._replay()
 
 
-def cuda_graph(step: Step) -> Step:
-    """Record a step's kernels, without running them, as a graph that runs with one launch."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = step()
+class CudaGraphs:
+    """Eager steps and captures on one stream of their own, as torch's notes on graphs ask for."""
 
-    def replay() -> torch.Tensor:
-        graph.replay()
+    def __init__(self) -> None:
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+    def eager(self, step: Step) -> torch.Tensor:
+        """Do a step kernel by kernel."""
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            result = step()
+        torch.cuda.current_stream().wait_stream(self._stream)
         return result
 
-    return replay
+    def captured(self, step: Step) -> Step:
+        """Record a step's kernels, without running them, as a graph that runs with one launch."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream):
+            result = step()
+
+        def replay() -> torch.Tensor:
+            graph.replay()
+            return result
+
+        return replay
 
 
-CAPTURE: dict[str, Callable[[Step], Step]] = {"cuda": cuda_graph}
+CAPTURE: dict[str, type[CudaGraphs]] = {"cuda": CudaGraphs}
 """How a step is captured, by type of device."""

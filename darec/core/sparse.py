@@ -1,4 +1,4 @@
-"""Sparse-in, sampled-out linear layers: the only code that touches rating-sized weights.
+"""Sparse-in, sampled-out linear layers over rating-sized weights.
 
 Shapes: B rows of a batch, M columns of the rating matrix, K units, n observed ratings. Weights are
 kept as [M, K], so that a rating reads one contiguous row of each. On a CPU the loops are compiled

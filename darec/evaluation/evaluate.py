@@ -106,6 +106,7 @@ def score(
         mean_rmse=error(constant),
         beats_bias=target < bias,
         epoch=0,
+        max_epochs=best.max_epochs,
         trials=best.trials,
         config=best.config,
         data_digest=best.data_digest,

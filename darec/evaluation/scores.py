@@ -47,6 +47,8 @@ class Score:
     """The training mean on the same test ratings, same cold policy."""
     beats_bias: bool
     epoch: int
+    max_epochs: int
+    """The search's epoch budget, evaluation's, too."""
     trials: int
     config: dict[str, Any]
     data_digest: str
@@ -62,10 +64,10 @@ class Score:
 def run_key(
     data_digest: str, model: str, config: dict[str, Any], values: dict[str, Any]
 ) -> tuple[Any, ...]:
-    """Return the key of a run: data, model, config, split, seeds and refit."""
+    """Return the key of a run: data, model, config, split, seeds, refit and epoch budget."""
     text = json.dumps(config, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    names = ("train", "split_seed", "run_seed", "refit")
+    names = ("train", "split_seed", "run_seed", "refit", "max_epochs")
     return (data_digest, model, digest, *(values[name] for name in names))
 
 

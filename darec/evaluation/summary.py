@@ -14,7 +14,8 @@ from darec.evaluation.scores import Score
 class Summary:
     """Mean and standard deviation (n - 1) over seeds, and a 95 % Student-t interval of the mean.
 
-    Seeds share most of their ratings, so that the interval is indicative, a little too narrow.
+    Seeds share most of their ratings, so that the interval is indicative, a little too narrow; and
+    a fresh split's test ratings are mostly ratings that the search of the configuration saw.
     """
 
     n: int
@@ -92,14 +93,18 @@ COMPARED = {
     "cold=floor": ("floor", "test_rmse"),
     "validation": ("fallback", "valid_rmse"),
 }
+SEARCHED = "searched split"
 
 
 def comparison(scores: list[Score]) -> Table:
     """Return a row per model, best first: mean test RMSE ± sd, and on how many seeds it beats bias.
 
-    The last rows are the mean and the untuned bias baseline on the same test ratings.
+    A configuration was chosen on the first seed's split, so that other seeds' test ratings may have
+    been training or validation ratings of its search; ``searched split`` is free of that. The last
+    rows are the mean and the untuned bias baseline on the same test ratings.
     """
-    out = Table("RMSE, mean ± sd", *COMPARED, "beats bias", "trials", title=scores[0].pair)
+    columns = [*COMPARED, SEARCHED, "beats bias", "trials"]
+    out = Table("RMSE, mean ± sd", *columns, title=scores[0].pair)
     rows = []
     for model in dict.fromkeys(score.model for score in scores):
         own = [score for score in scores if score.model == model]
@@ -108,7 +113,9 @@ def comparison(scores: list[Score]) -> Table:
         ]
         wins = [score.beats_bias for score in own if score.cold == "fallback"]
         key = float(np.mean([score.test_rmse for score in own if score.cold == "fallback"]))
-        rows.append((key, [model, *cells, f"{sum(wins)}/{len(wins)}", str(own[0].trials)]))
+        searched = [s.test_rmse for s in own if s.cold == "fallback" and s.searched_split]
+        cells = [model, *cells, _cell(list(searched))]
+        rows.append((key, [*cells, f"{sum(wins)}/{len(wins)}", str(own[0].trials)]))
     for _, cells in sorted(rows):
         out.add_row(*cells)
     first = [score for score in scores if score.model == scores[0].model]
@@ -117,7 +124,8 @@ def comparison(scores: list[Score]) -> Table:
             _cell([getattr(score, name) for score in first if score.cold == policy])
             for policy in ("fallback", "floor")
         ]
-        out.add_row(label, by_policy[0], "-", by_policy[1], "-", "-", "-", style="dim")
+        empty = ["-"] * 4
+        out.add_row(label, by_policy[0], "-", by_policy[1], *empty, style="dim")
     return out
 
 

@@ -28,14 +28,17 @@ class ModelKind:
     """A model's config class and its only constructor."""
 
     config: type[Any]
+    """The dataclass of its hyper-parameters."""
     build: Callable[[Any, Training, Run], Recommender]
+    """From a config, training ratings and how to run to a complete model."""
     axis: Axis | None = None
     """The axis of an autoencoder-like model; None where there is none."""
     stage1: str | None = None
     """The name of the model that is tuned first and frozen (section 4.1), for two-stage models."""
     whole_fit: bool = False
-    """One epoch is a whole fit, of a library that reports none of its own."""
+    """One epoch is a whole fit: of a library that reports none, or of nothing to train."""
     cpu_only: bool = False
+    """Never given a GPU."""
     per_unit: int = 2
     """Weights per column of the rating matrix and unit of ``hidden``: what memory it takes."""
 

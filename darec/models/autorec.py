@@ -91,9 +91,7 @@ class AutoRec(Trained):
         self._net = net
         weights, biases = [net.encoder_MK, net.decoder_MK], [net.encoder_bias_K, net.decoder_bias_M]
         self._adam = Adam(weights, biases, config.learning_rate, config.alpha, config.decay)
-        device = self.rows.device
-        step = self._step_compiled if kernels.serve(device) else self._step
-        self._do_step = Replayed(step, device)
+        self._replayed = Replayed(net, self.rows.device)
         super().__init__(net, self._adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
@@ -101,7 +99,8 @@ class AutoRec(Trained):
         order = shuffled(self._rated, self._generator)
         epoch = self.rows.epoch(order, self.config.batch_size)
         self._adam.begin(epoch, epoch)
-        total = sum((self._do_step(batch) for batch in epoch.batches), start=torch.zeros(()))
+        step = self._step_compiled if kernels.serve(self.rows.device) else self._step
+        total = sum((self._replayed(step, b) for b in epoch.batches), start=torch.zeros(()))
         norm = self.config.alpha * squared_norm(self._net.parameters())
         return {"loss_rating_target": float(total), "loss_regulariser": norm.item()}
 
@@ -151,7 +150,7 @@ class AutoRec(Trained):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state; its optimizer's tensors are new ones."""
         super().load_state_dict(state)
-        self._do_step.forget()
+        self._replayed.forget()
 
 
 def build_autorec(config: AutoRecConfig, training: Training, run: Run) -> AutoRec:

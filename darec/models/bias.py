@@ -17,12 +17,12 @@ class BiasConfig:
     """Hyper-parameters of mu + b_u + b_i; ours, the paper has no such baseline."""
 
     reg_user: float = REG_USER
-    """Ratings' worth of shrinkage of each user's bias towards 0, >= 0."""
+    """Ratings' worth of shrinkage of each user's bias towards 0, > 0."""
     reg_item: float = REG_ITEM
-    """Ratings' worth of shrinkage of each item's bias towards 0, >= 0."""
+    """Ratings' worth of shrinkage of each item's bias towards 0, > 0."""
 
     def __post_init__(self) -> None:
-        check_range(self, reg_user=(0.0, 1e6), reg_item=(0.0, 1e6))
+        check_range(self, reg_user=(1e-9, 1e6), reg_item=(1e-9, 1e6))
 
 
 class BiasRecommender:

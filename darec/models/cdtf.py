@@ -14,7 +14,7 @@ from scipy import sparse
 
 from darec.core.bias import Center
 from darec.core.config import check_range
-from darec.core.recommender import Run
+from darec.core.recommender import DivergedError, Run
 from darec.data.ratings import Domain
 from darec.data.split import Training
 from darec.models.factors import Factors
@@ -69,8 +69,11 @@ class CDTF(Factors):
             q_IF = rest.T @ model_UF + right_IF @ (left_UF.T @ model_UF)
             p_IF[domain] = polar(q_IF)
             y_UF[domain] = rest @ p_IF[domain] + left_UF @ (right_IF.T @ p_IF[domain])
-        for _ in range(INNER):
-            self._sweep(y_UF)
+        try:
+            for _ in range(INNER):
+                self._sweep(y_UF)
+        except np.linalg.LinAlgError as error:
+            raise DivergedError(f"ALS: {error}") from error
         for domain in self.domains:
             model_UF = self._a_UF * self._c_F[domain] @ self._h_FF.T
             self.user_UK[domain] = model_UF.astype(np.float32)

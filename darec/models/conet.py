@@ -1,7 +1,8 @@
-"""CoNet (Hu, Zhang & Yang, CIKM 2018) for ratings: two towers with sparse cross connections.
+"""CoNet (Hu, Zhang & Yang, CIKM 2018) for ratings: two towers with cross connections.
 
 ``a_T' = relu(W_T a_T + b_T + H a_S)`` and the same with T and S exchanged; one H serves both ways
-(its Eq. 7-8), on the first two layers, with an L1 penalty. Linear outputs and squared errors.
+(its Eq. 7-8), on the first two layers, with an L1 penalty (by its subgradient: small, not exactly
+zero). Linear outputs and squared errors.
 Shapes: B pairs of a step, U users, I items of a domain, E embedding, N ratings asked for.
 """
 

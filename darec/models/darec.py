@@ -79,7 +79,7 @@ class DARec(Trained):
         sized = {id(weight) for weight in weights}
         others = [weight for weight in self._net.parameters() if id(weight) not in sized]
         self._adam = Adam(weights, others, config.learning_rate, config.lambda_, config.decay)
-        self._do_step = Replayed(self._step, self._rows["target"].device)
+        self._replayed = Replayed(self._net, self._rows["target"].device)
         super().__init__(self._net, self._adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
@@ -88,7 +88,7 @@ class DARec(Trained):
         steps = self._begun()
         norms = self._gradient_norms(*steps[0])
         for batches in steps:
-            totals += self._do_step(*batches)
+            totals += self._replayed(self._step, *batches)
         error_S, error_T, domain, n_correct, n_rows = totals.tolist()
         norm = self.config.lambda_ * squared_norm(self._net.parameters())
         return {
@@ -167,7 +167,7 @@ class DARec(Trained):
         for domain, batch in batches.items():
             predictor = self._net.predictor(domain)
             rating[domain] = squared_error(predictor(features[domain], batch), batch.values)
-            if self.config.heads == "both":
+            if self.config.both_heads:
                 reader: Domain = "source" if domain == "target" else "target"
                 predicted_n = predictor(features[reader], batch)
                 weight_n = kept[reader][batch.row_of]
@@ -213,7 +213,7 @@ class DARec(Trained):
     def _orders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return this epoch's row order of each domain (reading 4)."""
         rated = {domain: rows.is_rated for domain, rows in self._rows.items()}
-        if self.config.heads == "both":
+        if self.config.both_heads:
             either = (rated["source"] | rated["target"]).nonzero()[:, 0]
             order = shuffled(either, self._generator)
             return order, order
@@ -241,7 +241,7 @@ class DARec(Trained):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state of stage 2; stage 1 is rebuilt from its config."""
         super().load_state_dict(state)
-        self._do_step.forget()
+        self._replayed.forget()
 
 
 def build_darec(config: DARecConfig, training: Training, run: Run) -> DARec:

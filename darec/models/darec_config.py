@@ -19,8 +19,9 @@ class DARecConfig:
     """Stage 1 of the target; also fixes DARec's axis and centring."""
     autorec_source: AutoRecConfig | None = None
     """Stage 1 of the source; the target's when None. Same axis, hidden and center."""
-    heads: Heads = "own"
-    """``both``: every user embedding reconstructs both domains (Eq. 3, user axis only)."""
+    heads: Heads | None = None
+    """``both``: every user embedding reconstructs both domains (Eq. 3, user axis only); ``own``:
+    its own, as items must. None: as the axis allows."""
     predictors: Literal["own", "shared"] = "own"
     """``shared``: one rating predictor for both domains' items, with an output per shared user
     (item axis only; ours). With its own one per domain, I-DARec cannot tell who rated what in the
@@ -58,6 +59,11 @@ class DARecConfig:
             raise ValueError(f"pyramid must be 0.5, 1 or 2, but got {self.pyramid}")
         check_range(self, extractor=(2, 10**5), beta=(0.0, 1e9), mu=(0.0, 1e9), lambda_=(0.0, 1e9))
         check_range(self, learning_rate=(1e-12, 10.0), batch_size=(1, 10**7))
+
+    @property
+    def both_heads(self) -> bool:
+        """Whether every embedding reconstructs both domains (reading 2)."""
+        return self.heads == "both" or (self.heads is None and self.autorec.axis == "user")
 
     @property
     def source(self) -> AutoRecConfig:

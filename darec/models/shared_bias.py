@@ -20,14 +20,14 @@ class SharedBiasConfig:
     """Hyper-parameters of the shared bias; ours, the paper has no such baseline."""
 
     reg_user: float = REG_USER
-    """Ratings' worth of shrinkage of each user's bias towards 0, >= 0."""
+    """Ratings' worth of shrinkage of each user's bias towards 0, > 0."""
     reg_item: float = REG_ITEM
-    """Ratings' worth of shrinkage of each item's bias towards 0, >= 0."""
+    """Ratings' worth of shrinkage of each item's bias towards 0, > 0."""
     source_weight: float = 0.5
     """What a source rating counts for in a user's bias, in target ratings, 0 to 1."""
 
     def __post_init__(self) -> None:
-        check_range(self, reg_user=(0.0, 1e6), reg_item=(0.0, 1e6), source_weight=(0.0, 1.0))
+        check_range(self, reg_user=(1e-9, 1e6), reg_item=(1e-9, 1e6), source_weight=(0.0, 1.0))
 
 
 class SharedBias(BiasRecommender):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
-PLAIN = (".json", ".csv", ".safetensors")
+PLAIN = (".json", ".jsonl", ".csv", ".safetensors")
 
 
 def is_uri(out: str) -> bool:
@@ -19,7 +19,7 @@ def working_folder(out: str) -> Path:
 
 
 def fetch(uri: str, folder: Path) -> None:
-    """Copy a study's plain files from a URI, if there are any, for ``--resume``."""
+    """Copy plain files from a URI, if there are any: to resume a search, or to evaluate it."""
     remote, root = fs.FileSystem.from_uri(uri)
     found = remote.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
     for info in found:
@@ -30,7 +30,7 @@ def fetch(uri: str, folder: Path) -> None:
 
 
 def publish(folder: Path, uri: str) -> None:
-    """Copy a study's plain files to a URI."""
+    """Copy plain files to a URI."""
     remote, root = fs.FileSystem.from_uri(uri)
     remote.create_dir(root, recursive=True)
     fs.copy_files(str(folder), root, fs.LocalFileSystem(), remote)

@@ -5,16 +5,18 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from darec.core.config import parse
-from darec.core.recommender import MemoryCache, Run
+from darec.core.fit import Fit
+from darec.core.recommender import MemoryCache, Run, TwoStage
 from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.models import MODELS
 from darec.tuning.names import nest
 from darec.tuning.search import Settings
-from darec.tuning.stages import Request, SearchSpace, bias_rmse
+from darec.tuning.stages import Budget, Request, SearchSpace, bias_rmse
 
 EPOCH_SHARE = {"asha": 1 / 4, "hyperband": 1.0, "median": 1 / 2, "none": 1.0}
 """Share of the epoch budget that a scheduler's trials use on average; seen, not guaranteed."""
@@ -51,7 +53,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
         *([WHOLE_FIT] if MODELS[request.model].whole_fit else []),
         f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
         f"{slots.gpus:g} GPU",
-        f"  time       about {_duration(cost.expected)}, at most {_duration(cost.greatest)}",
+        f"  time       about {_duration(cost.expected)}, at most {_duration(cost.greatest)}"
+        f"{' on CPUs' if slots.gpus else ''}",
         f"  files      {request.storage}",
     ]
     if settings.sampler == "tpe" and slots.concurrent > max(2, budget.trials // 4):
@@ -68,16 +71,41 @@ def middle(space: SearchSpace) -> dict[str, Any]:
 def estimate(request: Request, settings: Settings) -> Estimate:
     """Time an epoch of each study's middling trial; `UserError` if its config breaks a rule."""
     budget, name, data = request.budget, MODELS[request.model].stage1, request.data
-    studies = [(budget.trials, _epoch_seconds(request.model, data, request.space, request.stage1))]
+    torch.set_num_threads(max(1, int(settings.slots.cpus)))
+    studies = [(budget.trials, _trial_seconds(request.model, data, request.space, budget))]
     if request.stage1 is not None and name is not None:
-        studies += [(budget.stage1_trials, _epoch_seconds(name, data, request.stage1, None))] * 2
-    epochs, concurrent = budget.max_epochs, settings.slots.concurrent
-    greatest = sum(trials * epochs * seconds / concurrent for trials, seconds in studies)
+        studies += [(budget.stage1_trials, _trial_seconds(name, data, request.stage1, budget))] * 2
+    concurrent = settings.slots.concurrent
+    greatest = sum(trials * seconds / concurrent for trials, seconds in studies)
     start = PER_STUDY_S * len(studies)
     limit = budget.time_budget or math.inf
-    share = EPOCH_SHARE[settings.scheduler] if epochs > 1 else 1.0
-    expected = start + greatest * share
-    return Estimate(min(limit, expected), min(limit, start + greatest))
+    share = EPOCH_SHARE[settings.scheduler] if budget.max_epochs > 1 else 1.0
+    return Estimate(min(limit, start + greatest * share), min(limit, start + greatest))
+
+
+def _trial_seconds(model: str, data: SearchData, space: SearchSpace, budget: Budget) -> float:
+    """Return the seconds of a middling trial of all epochs, on this CPU."""
+    kind, values = MODELS[model], middle(space)
+    searched = values.get("autorec", {}).get("epochs")
+    if kind.stage1:  # shared by all trials, but under joint search
+        axis = {"axis": kind.axis, "epochs": 0}
+        values["autorec"] = {**values.get("autorec", {}), **axis}
+    try:
+        config = parse(kind.config, values)
+    except ValueError as error:
+        raise UserError(f"--fix: {error}") from error
+    fit = Fit(kind.build(config, data.training, Run(cache=MemoryCache())), data)
+    if not kind.whole_fit:
+        fit.step()  # the first one loads compiled code
+    begin = time.perf_counter()
+    fit.step()
+    seconds = budget.max_epochs * (time.perf_counter() - begin)
+    if searched and isinstance(fit.model, TwoStage):
+        begin = time.perf_counter()
+        for autorec in fit.model.stage1.values():
+            autorec.train_epoch()
+        seconds += searched * (time.perf_counter() - begin)
+    return seconds
 
 
 def _middle(distribution: BaseDistribution) -> Any:
@@ -86,26 +114,6 @@ def _middle(distribution: BaseDistribution) -> Any:
     low, high, log = (getattr(distribution, part) for part in ("low", "high", "log"))
     center = math.sqrt(low * high) if log else (low + high) / 2
     return type(low)(center)
-
-
-def _epoch_seconds(
-    model: str, data: SearchData, space: SearchSpace, stage1: SearchSpace | None
-) -> float:
-    values = middle(space)
-    if stage1 is not None:
-        values["autorec"] = {**middle(stage1), "epochs": 0}
-    if "autorec" in values:
-        values["autorec"]["epochs"] = 0
-    kind = MODELS[model]
-    try:
-        config = parse(kind.config, values)
-    except ValueError as error:
-        raise UserError(f"--fix: {error}") from error
-    built = kind.build(config, data.training, Run(cache=MemoryCache()))
-    built.train_epoch()  # the first one loads compiled code
-    begin = time.perf_counter()
-    built.train_epoch()
-    return time.perf_counter() - begin
 
 
 def _duration(seconds: float) -> str:

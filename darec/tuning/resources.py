@@ -55,7 +55,7 @@ def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, may_gr
     for kind, asked in (("CPU", cpus), ("GPU", gpus)):
         largest = max(node["Resources"].get(kind, 0.0) for node in ray.nodes() if node["Alive"])
         if asked <= largest:
-            fit = min(fit, int(total.get(kind, 0.0) // asked)) if asked else fit
+            fit = min(fit, int(total.get(kind, 0.0) / asked + 1e-6)) if asked else fit
         elif not may_grow:
             rule = f"must fit on one node (the largest has {largest:g})"
             raise UserError(f"--{kind.lower()}s-per-trial {rule}, but got {asked:g}")

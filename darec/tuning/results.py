@@ -71,8 +71,11 @@ def _weights(row: TrialRow) -> Weights | None:
     """Return the best epoch's weights from a trial's last checkpoint, if that has seen it."""
     if row.checkpoint is None:
         return None
-    with row.checkpoint.as_directory() as folder:
-        state = load_state(Path(folder))
+    try:
+        with row.checkpoint.as_directory() as folder:
+            state = load_state(Path(folder))
+    except FileNotFoundError:  # dropped by a driver that was killed then
+        return None
     if not state or state["best"]["epoch"] != row.best_epoch:
         return None
     weights: Weights = state["best"]["weights"]

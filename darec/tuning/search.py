@@ -94,11 +94,16 @@ class Settings:
     """How a study searches; the same for both stages."""
 
     sampler: str
+    """A name of `SAMPLERS`."""
     scheduler: str
+    """A name of `SCHEDULERS`."""
     max_epochs: int
+    """Epochs after which a trial ends at the latest."""
     slots: Slots
     seed: int
+    """The root seed of samplers and runs."""
     cache: Cache
+    """Where trials share stage 1."""
 
 
 @dataclass(frozen=True)

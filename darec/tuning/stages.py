@@ -78,20 +78,24 @@ def run_search(
     argv: list[str],
     resume: bool,
     report: Callable[[str], object],
+    publish: Callable[[], object] = lambda: None,
 ) -> Best:
     """Run every study of the protocol that is not finished yet, and return the winner.
+
+    ``publish`` copies the folder to where it is kept, whenever a file there is new.
 
     Raises `UserError` when the folder holds a study and not ``resume``, or one of other settings.
     """
     _record(request, settings, argv, resume)
+    publish()
     template = _template(request)
     fixed = dict(request.space.fixed)
     if request.stage1 is not None:
         report("Stage 1 of 2: AutoRec on the target")
-        target = _stage1(request, settings, template, request.stage1, "target", resume)
+        target = _stage1(request, settings, template, request.stage1, "target", resume, publish)
         report(f"Stage 1 of 2: AutoRec on the source, hidden {target['hidden']} as in the target")
         narrowed = request.stage1.fix({name: target[name] for name in ("hidden", "center")})
-        source = _stage1(request, settings, template, narrowed, "source", resume)
+        source = _stage1(request, settings, template, narrowed, "source", resume, publish)
         fixed |= {"autorec": target, "autorec_source": source}
         report("Stage 2 of 2: DARec on both frozen winners")
     budget = request.budget.time_budget
@@ -108,7 +112,7 @@ def run_search(
         storage=request.storage,
         time_budget=budget,
     )
-    return _finish(study, settings, template, resume)
+    return _finish(study, settings, template, resume, publish)
 
 
 def _stage1(
@@ -118,6 +122,7 @@ def _stage1(
     space: SearchSpace,
     domain: str,
     resume: bool,
+    publish: Callable[[], object],
 ) -> dict[str, Any]:
     """Return the config of a domain's AutoRec winner, its epochs set to its best epoch."""
     name = f"stage1_{domain}"
@@ -135,11 +140,17 @@ def _stage1(
         storage=f"{request.storage.rstrip('/')}/{name}",
         time_budget=None if budget is None else STAGE1_SHARE * budget,
     )
-    best = _finish(study, settings, template, resume)
+    best = _finish(study, settings, template, resume, publish)
     return {**best.config, "epochs": best.epoch}
 
 
-def _finish(study: Study, settings: Settings, template: Best, resume: bool) -> Best:
+def _finish(
+    study: Study,
+    settings: Settings,
+    template: Best,
+    resume: bool,
+    publish: Callable[[], object],
+) -> Best:
     """Run a study unless it is finished, and write its files; ``best.json`` is the last one."""
     if resume and (study.folder / "best.json").is_file():
         return load_best(study.folder)
@@ -148,6 +159,7 @@ def _finish(study: Study, settings: Settings, template: Best, resume: bool) -> B
     best = winner(study, rows, replace(template, bias_valid_rmse=bias_rmse(study.data)))
     save_trials(study, rows)
     save_winner(study, rows, best, settings.cache)
+    publish()
     drop_checkpoints(rows)
     return best
 

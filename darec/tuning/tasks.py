@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import ray
 import torch
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darec.core.recommender import Weights
 
@@ -60,7 +61,10 @@ class ClusterCache:
     """A `darec.core.recommender.Cache` shared by all trials on all nodes."""
 
     def __init__(self) -> None:
-        self.store = ray.remote(num_cpus=0)(CacheStore).remote()
+        here = ray.get_runtime_context().get_node_id()  # trials' nodes may go at any time
+        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(CacheStore)
+        place = NodeAffinitySchedulingStrategy(here, soft=True)
+        self.store = actor.options(scheduling_strategy=place).remote()
 
     def get(self, key: str, compute: Callable[[], Weights]) -> Weights:
         """Return the value of a key, computed by one trial while the others wait."""

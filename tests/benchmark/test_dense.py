@@ -15,7 +15,12 @@ from darec.models.darec_config import DARecConfig
 
 AXES = ["user", "item"]
 DECAYS = ["coupled", "decoupled"]
-ITEM_CASES = [("item", "own"), ("item", "shared")]
+CASES = [
+    ("user", {}),
+    ("user", {"heads": "own"}),
+    ("item", {}),
+    ("item", {"predictors": "shared"}),
+]
 
 
 @pytest.mark.parametrize("decay", DECAYS)
@@ -32,13 +37,13 @@ def test_autorec_equals_dense_matrices_autograd_and_dense_adam(tiny_pair, axis, 
 
 
 @pytest.mark.parametrize("decay", DECAYS)
-@pytest.mark.parametrize(("axis", "predictors"), [("user", "own"), *ITEM_CASES])
-def test_darec_equals_dense_matrices_autograd_and_dense_adam(tiny_pair, axis, predictors, decay):
+@pytest.mark.parametrize(("axis", "changes"), CASES)
+def test_darec_equals_dense_matrices_autograd_and_dense_adam(tiny_pair, axis, changes, decay):
     training = split(tiny_pair).search.training
     autorec = replace(setting(axis), hidden=6, learning_rate=0.01, batch_size=16)
     values = {
         "extractor": 8,
-        "predictors": predictors,
+        **changes,
         "init": "xavier",
         "beta": 0.5,
         "lambda_": 0.01,

@@ -7,6 +7,7 @@ import pytest
 from darec.benchmark.core import Figure, bandwidth_floor, growth
 from darec.benchmark.data import preparation
 from darec.benchmark.memory import peak_memory
+from darec.benchmark.models import fits
 from darec.benchmark.search import (
     Ran,
     shared_gpu,
@@ -15,6 +16,7 @@ from darec.benchmark.search import (
     time_to_quality,
     trial_overhead,
 )
+from darec.benchmark.transfer import CONFIGS, informative, transfers, with_shuffled_source
 from darec.data.split import split
 from search_spaces import SPACES
 
@@ -58,9 +60,41 @@ def test_searches_are_timed_as_whole_studies(cluster, tiny_pair):
         *trial_overhead(data, 1, 3),
         side_by_side(data, 1, 3, 2),
         stage1_reuse(data, 2, 1),
-        time_to_quality(data, space, trials=2, epochs=2, seed=0),
+        *time_to_quality(data, space, trials=2, epochs=2, seed=0),
     ]
-    assert all(math.isfinite(figure.value) for figure in figures[:4])
-    assert figures[3].unit == "/h" and figures[3].value > 0 and figures[4].reference > 0
+    assert all(math.isfinite(part) for f in figures for part in (f.value, f.reference, f.ratio))
+    assert figures[3].unit == "/h" and figures[3].value > 0
+    assert [f.name for f in figures[4:]] == [
+        "time_to_quality_seed_0",
+        "time_to_quality_seed_0_first",
+    ]
+    assert figures[4].reference >= figures[5].reference > 0
     shared = list(shared_gpu(data, (1, 2), trials=2, epochs=2, gpus=0.0))
     assert [figure.reference for figure in shared] == [shared[0].value] * 2
+
+
+def test_a_fit_is_timed_and_its_memory_taken_in_a_process_of_its_own():
+    seconds, memory = fits({"bias": {}}, "toys_auto")
+    assert seconds.name == "fit_bias" and seconds.ratio == 1 and seconds.value > 0
+    assert memory.name == "memory_bias" and memory.reference > memory.value > 0
+
+
+def test_a_shuffled_source_keeps_each_users_ratings_together():
+    data = informative()
+    shuffled = with_shuffled_source(data)
+    before, after = data.training.source, shuffled.training.source
+    assert sorted(before.user_counts) == sorted(after.user_counts)
+    assert (before.users != after.users).any() and (before.items == after.items).all()
+    assert shuffled.training.target is data.training.target
+
+
+EXCUSED = "i_darec"
+"""As printed it cannot use who rated what in the source (docs/paper.md)."""
+
+
+@pytest.mark.slow
+def test_cross_domain_models_beat_themselves_on_a_shuffled_source():
+    figures = {f.name.removeprefix("transfer_"): f for f in transfers(CONFIGS, 40, informative())}
+    gains = {name: figure.ratio for name, figure in figures.items()}
+    assert gains.pop(EXCUSED) == pytest.approx(1.0, abs=0.02)
+    assert min(gains.values()) > 1.02, gains

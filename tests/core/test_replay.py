@@ -1,5 +1,7 @@
 """The path of a GPU, run on a CPU: torch's formulas, and steps replayed on fixed batches."""
 
+import weakref
+
 import pytest
 import torch
 
@@ -16,17 +18,21 @@ def captured(monkeypatch):
     """No compiled loops; a capture that runs its step again, and counts captures and replays."""
     counts = {"captured": 0, "replayed": 0}
 
-    def capture(step):
-        counts["captured"] += 1
-
-        def again():
-            counts["replayed"] += 1
+    class Again:
+        def eager(self, step):
             return step()
 
-        return again
+        def captured(self, step):
+            counts["captured"] += 1
+
+            def again():
+                counts["replayed"] += 1
+                return step()
+
+            return again
 
     monkeypatch.setattr(kernels, "serve", lambda device: False)
-    monkeypatch.setitem(replay.CAPTURE, "cpu", capture)
+    monkeypatch.setitem(replay.CAPTURE, "cpu", Again)
     return counts
 
 
@@ -58,6 +64,48 @@ def test_a_batch_without_room_is_captured_anew_and_a_loaded_state_too(tiny_pair,
     for row in rows[2:]:  # equal but for the order of sums, which the room for ratings changes
         assert halves[1].step() == pytest.approx(row, rel=1e-5)
     assert captured["captured"] > before + 1
+
+
+def test_a_step_that_cannot_be_captured_is_done_as_it_is(tiny_pair, captured, monkeypatch):
+    batch = build("i_autorec", split(tiny_pair).search.training).rows.gather(torch.arange(4))
+    nets = [torch.nn.Linear(1, 1, bias=False) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+
+    def stepper(net):
+        sgd = torch.optim.SGD(net.parameters(), lr=0.1)
+
+        def step(batch):
+            net(batch.values[:, None]).square().mean().backward()
+            sgd.step()
+            sgd.zero_grad()
+            return net.weight.detach().clone()
+
+        return step
+
+    def refused(self, step):
+        nets[1].weight.grad = torch.ones(1, 1)  # of a capture that breaks off
+        raise RuntimeError("operation not permitted")
+
+    monkeypatch.setattr(replay.CAPTURE["cpu"], "captured", refused)
+    straight, replayed = stepper(nets[0]), replay.Replayed(nets[1], torch.device("cpu"))
+    broken = stepper(nets[1])
+    for k in range(6):
+        want = straight(batch)
+        if k == replay.WARM_UP:
+            with pytest.warns(UserWarning, match="cannot be captured as a graph: operation not"):
+                got = replayed(broken, batch)
+        else:
+            got = replayed(broken, batch)
+        assert torch.equal(got, want)
+
+
+def test_a_model_is_freed_when_it_is_replaced(tiny_pair):
+    for name in NAMES:
+        model = build(name, split(tiny_pair).search.training)
+        model.train_epoch()
+        watch = weakref.ref(model)
+        del model
+        assert watch() is None, name
 
 
 def test_what_fills_a_batch_does_not_count(tiny_pair):

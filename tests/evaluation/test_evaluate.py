@@ -108,7 +108,7 @@ def test_scores_are_appended_read_back_and_found_by_key(tmp_path, tiny_pair):
     assert files.read(path) == [*first, *second]
     keys = {score.key for score in files.read(path)}
     assert len(keys) == 4
-    values = {"train": 90, "split_seed": 1, "run_seed": 1, "refit": False}
+    values = {"train": 90, "split_seed": 1, "run_seed": 1, "refit": False, "max_epochs": 3}
     key = files.run_key(best.data_digest, "bias", best.config, values)
     assert {score.key[:-1] for score in second} == {key}
     line = json.dumps({**dataclasses.asdict(first[0]), "extra": 1})

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ def run(name, *options, cwd):
         capture_output=True,
         text=True,
         cwd=cwd,
+        env={**os.environ, "COLUMNS": "160"},
     )
 
 
@@ -102,8 +104,9 @@ def test_the_main_job_from_search_to_scores(tmp_path):
 
 
 @pytest.mark.slow
-def test_several_models_end_in_one_table(tmp_path):
-    options = ["--pair", "toys_auto", "--synthetic"]
+def test_several_models_end_in_one_table_under_a_uri(tmp_path):
+    out = (tmp_path / "bucket").as_uri()
+    options = ["--pair", "toys_auto", "--synthetic", "--out", out]
     for name in ("mean", "shared_bias", "pmf"):
         searched = [*options, "--model", name, "--trials", "1", "--max-epochs", "2"]
         ended = run("tune", *searched, cwd=tmp_path)
@@ -116,6 +119,16 @@ def test_several_models_end_in_one_table(tmp_path):
     rows = [line.split()[1] for line in lines[begin:] if line.startswith("│")]
     assert set(rows[:3]) == {"mean", "shared_bias", "pmf"} and rows[3:] == ["bias,", "mean"]
     assert "shared_bias: {'reg_user'" in ended.stdout
+    scores = tmp_path / "bucket" / "scores.jsonl"
+    lines = scores.read_text().splitlines()
+    assert len(lines) == 3 * 2 * 2
+    scores.write_text(
+        "\n".join([*lines[:-1], lines[-1][:50]])
+    )  # a crash: the pair is measured again
+    assert run("evaluate", *options, "--model", "all", "--seeds", "2", cwd=tmp_path).returncode == 0
+    again = [json.loads(line) for line in scores.read_text().splitlines() if line.endswith("}")]
+    assert again[-2:] == [json.loads(line) for line in lines[-2:]]
+    assert not (tmp_path / "results").exists()
 
 
 def assert_curves(folder):

@@ -60,15 +60,15 @@ def test_one_seed_is_one_model_and_another_seed_another(name, data):
 
 
 def test_resuming_equals_never_stopping_bit_for_bit(name, data):
-    straight = fitted(name, data, steps=5)
-    half = fitted(name, data, steps=2)
+    straight = fitted(name, data, steps=13)  # past RBM's change of phase
+    half = fitted(name, data, steps=10)
     saved = io.BytesIO()
     torch.save(half.state_dict(), saved)
     saved.seek(0)
     resumed = fitted(name, data, steps=0)
     resumed.load_state_dict(torch.load(saved, weights_only=True))
     rows = [resumed.step() for _ in range(3)]
-    assert resumed.epoch == 5 and resumed.best_epoch == straight.best_epoch
+    assert resumed.epoch == 13 and resumed.best_epoch == straight.best_epoch
     assert rows[-1]["best_valid_rmse"] == straight.best_rmse
     np.testing.assert_array_equal(
         predictions(resumed.model, data.valid), predictions(straight.model, data.valid)
@@ -104,12 +104,10 @@ def test_read_only_arrays_from_an_object_store_are_accepted(name, data):
 
 
 def test_a_second_build_ignores_the_first(name, data):
+    before = predictions(fitted(name, data).model, data.valid)
     other = Training(data.training.target, data.training.source)
     build(name, other).train_epoch()
-    np.testing.assert_array_equal(
-        predictions(fitted(name, data).model, data.valid),
-        predictions(fitted(name, data).model, data.valid),
-    )
+    np.testing.assert_array_equal(predictions(fitted(name, data).model, data.valid), before)
 
 
 def test_training_rows_are_read_as_a_set(name, data):
@@ -140,11 +138,11 @@ def test_cuda_agrees_with_the_cpu(name, data):
     from darec.core.recommender import Run
     from tests.models.common import config
 
-    cpu = fitted(name, data)
-    model = MODELS[name].build(config(name), data.training, Run(0, "cuda"))
-    gpu = Fit(model, data)
-    for _ in range(3):
+    small = {"batch_size": 7} if MODELS[name].axis else {}  # several replays of a graph an epoch
+    cpu = fitted(name, data, 10, **small)
+    gpu = Fit(MODELS[name].build(config(name, **small), data.training, Run(0, "cuda")), data)
+    for _ in range(10):
         gpu.step()
-    np.testing.assert_allclose(
-        predictions(gpu.model, data.valid), predictions(cpu.model, data.valid), atol=2e-2
-    )
+    gap = predictions(gpu.model, data.valid) - predictions(cpu.model, data.valid)
+    # sampled hidden units of an RBM may fall on the other side of their threshold
+    assert np.sqrt(np.mean(np.square(gap))) < (0.1 if name.endswith("rbm") else 0.02)

@@ -11,6 +11,7 @@ from darec.core.recommender import Run
 from darec.data.ratings import Ratings
 from darec.data.split import Training
 from darec.models.autorec import AutoRec, AutoRecConfig
+from darec.models.dann import DANN
 from darec.models.darec import DARec
 from darec.models.darec_config import DARecConfig
 
@@ -156,6 +157,48 @@ def test_predictions_answer_from_the_rows_own_domain(double_model):
         assert dense.shape == matrices[domain].shape
         got = model.predict(users, items, domain)
         np.testing.assert_allclose(got, dense[rows, columns], rtol=1e-6)
+
+
+def test_exchanging_the_sources_users_leaves_i_darec_as_it_is():
+    """As printed the item axis cannot use who rated what in the source (docs/paper.md)."""
+    order = np.array([1, 0])
+    pairs = [Training(observed(s), observed(TARGET)) for s in (SOURCE, SOURCE[order])]
+    autorec = {"axis": "item", "hidden": 3, "center": "none", "epochs": 0}
+    for predictors in ("own", "shared"):
+        values = {"autorec": autorec, "extractor": 4, "init": "xavier", "beta": 0.5}
+        config = parse(DARecConfig, {**values, "predictors": predictors, "learning_rate": 0.05})
+        plain, exchanged = (DARec(config, training, Run()) for training in pairs)
+        weights = {name: w.clone() for name, w in plain.stage1["source"].weights().items()}
+        for name in ("encoder_MK", "decoder_MK", "decoder_bias_M"):
+            weights[name] = weights[name][order]
+        exchanged.stage1["source"].load_weights(weights)
+        parts = [exchanged.stage1[domain].embeddings() for domain in ("target", "source")]
+        exchanged._embeddings_RK = torch.cat(parts)
+        net = {name: w.clone() for name, w in plain.weights().items()}
+        for name in ("source.weight_MP", "source.bias_M"):
+            if name in net:
+                net[name] = net[name][order]
+        exchanged.load_weights(net)
+        rows = [[model.train_epoch() for _ in range(5)] for model in (plain, exchanged)]
+        same = all(a == pytest.approx(b, rel=1e-4) for a, b in zip(*rows, strict=True))
+        assert same == (predictors == "own")
+
+
+@pytest.mark.parametrize("pyramid", [0.5, 1.0, 2.0])
+def test_layers_are_as_wide_as_they_are_read(pyramid):
+    """H, H r, H r^2 in the predictors and H, H / 2, 1 in the classifier (reading 11)."""
+    net = DANN(embedding=6, width=20, pyramid=pyramid, n_source=7, n_target=9)
+    shapes = {name: tuple(w.shape) for name, w in net.named_parameters() if w.dim() == 2}
+    middle, last = int(20 * pyramid), int(20 * pyramid**2)
+    assert shapes == {
+        "extractor.0.weight": (20, 6),
+        "classifier.0.weight": (10, 20),
+        "classifier.2.weight": (1, 10),
+        **{f"{domain}.hidden.0.weight": (middle, 20) for domain in ("source", "target")},
+        **{f"{domain}.hidden.2.weight": (last, middle) for domain in ("source", "target")},
+        "source.weight_MP": (7, last),
+        "target.weight_MP": (9, last),
+    }
 
 
 def test_paper_initialisation():

@@ -242,6 +242,14 @@ def test_a_missing_library_is_one_line(name, module, data, monkeypatch):
     assert "\n" not in str(raised.value)
 
 
+def test_a_batch_may_have_no_rating_in_one_domain(data):
+    """With heads=both a batch of one user who rates nothing in the target has no target column."""
+    target = data.training.target
+    training = Training(data.training.source, target.take(target.users != 7))
+    model = build("u_darec", training, batch_size=1)
+    assert np.isfinite(list(model.train_epoch().values())).all()
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_users_and_items_without_ratings_are_predicted(name, data):
     def with_strangers(r):

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -14,21 +13,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
+from ray import tune
 from safetensors.torch import load_file
 
 from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import Run
-from darec.data.split import SearchData, split
+from darec.data.split import SearchData, Split, split
 from darec.errors import UserError
 from darec.models import MODELS
 from darec.models.best import load_best
 from darec.seeds import derive
 from darec.tuning.resources import gpu_share, slots
 from darec.tuning.results import at_edge
-from darec.tuning.search import SAMPLERS, SCHEDULERS, run_study
+from darec.tuning.search import SAMPLERS, SCHEDULERS, _tuner, run_study
 from darec.tuning.stages import Budget, Request, run_search
 from darec.tuning.state import SafeOptunaSearch
 from darec.tuning.trainable import METRIC
@@ -40,7 +40,9 @@ ROOT = Path(__file__).parents[2]
 def request_for(model, pair, folder):
     """Return a small search of a model: six trials, two per stage-1 study."""
     stage1 = MODELS[model].stage1
-    autorec = SPACES[stage1 or model].fix({"hidden": 20})
+    sizes = CategoricalDistribution([16, 20, 24])
+    space = SPACES[stage1 or model]
+    autorec = replace(space, space={**space.space, "hidden": sizes}, first={})
     return Request(
         model=model,
         pair=pair.name,
@@ -82,6 +84,7 @@ def test_the_winner_is_the_lowest_row_with_the_weights_of_that_row(
     assert not list(folder.rglob("checkpoint_*"))
     if model == "u_darec":
         target, source = load_best(folder / "stage1_target"), load_best(folder / "stage1_source")
+        assert source.config["hidden"] == target.config["hidden"]
         assert best.config["autorec"] == {**target.config, "epochs": target.epoch}
         assert best.config["autorec_source"] == {**source.config, "epochs": source.epoch}
         assert best.stage1_valid_rmse == pytest.approx(target.valid_rmse, abs=1e-6)
@@ -175,12 +178,19 @@ def test_a_trial_that_never_fits_is_refused_at_once(cluster):
     assert slots(1.0, 1.0, 9, 0, may_grow=True).concurrent == 2
 
 
-def test_the_payload_of_a_trial_holds_no_test_rating(tiny_pair):
+def test_the_payload_of_a_trial_holds_no_test_rating(study, settings, tiny_pair, monkeypatch):
+    sent = {}
+    monkeypatch.setattr(tune, "with_parameters", lambda kind, **parts: sent.update(parts) or kind)
+    _tuner(study, settings, resume=False)
     parts = split(tiny_pair)
-    sent = pickle.loads(pickle.dumps(parts.search))
-    assert type(sent) is SearchData
-    seen = sum(len(part) for part in (sent.training.target, sent.valid))
-    assert seen == len(tiny_pair.target) - len(parts.test)
+    assert type(sent["data"]) is SearchData
+    for domain, held_out in (("target", parts.test), ("source", parts.test_source)):
+        hidden = {(int(u), int(i)) for u, i in zip(held_out.users, held_out.items, strict=True)}
+        valid = sent["data"].valid if domain == "target" else sent["data"].valid_source
+        for part in (getattr(sent["data"].training, domain), valid):
+            seen = {(int(u), int(i)) for u, i in zip(part.users, part.items, strict=True)}
+            assert seen and not seen & hidden
+    assert not any(isinstance(part, Split) for part in sent.values())
 
 
 RESUME = """
