@@ -11,6 +11,7 @@ SPACE = {
     "reg": FloatDistribution(1e-4, 1e-1, log=True),  # ours
     "learning_rate": FloatDistribution(5e-4, 5e-3, log=True),  # ours
     "batch_size": CategoricalDistribution([128, 256, 512, 1024]),  # ours
+    "center": CategoricalDistribution(["mean", "bias"]),  # ours
 }
 
-FIXED = {"center": "mean"}
+FIXED: dict[str, str] = {}

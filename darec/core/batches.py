@@ -68,7 +68,7 @@ class RatingRows:
 
     def __init__(self, ratings: Ratings, axis: Axis, center: Bias, device: str) -> None:
         rows = ratings.rows(axis)
-        centred = ratings.values - center.predict(ratings.users, ratings.items)
+        centred = center.residuals(ratings)
         self.n_rows, self.n_columns = ratings.shape(axis)
         self.device = torch.device(device)
         self._starts = torch.from_numpy(rows.starts).to(device)

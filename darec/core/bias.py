@@ -24,6 +24,10 @@ class Bias:
         """Return mu + b_u + b_i, f32[N], unclipped; a cold user or item adds nothing."""
         return np.float32(self.mean) + self.user[users] + self.item[items]
 
+    def residuals(self, ratings: Ratings) -> FloatArray:
+        """Return ratings minus their prediction, f32[N]."""
+        return ratings.values - self.predict(ratings.users, ratings.items)
+
     @staticmethod
     def zero(ratings: Ratings, mean: float = 0.0) -> "Bias":
         """Return the constant predictor ``mean`` for a domain's users and items."""

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from darec.core.metrics import rmse
 from darec.core.recommender import ColdRule, DivergedError, Recommender
 from darec.data.ratings import Domain, Ratings
 from darec.data.split import SearchData
@@ -61,7 +60,7 @@ class Fit:
         valid, cold = self._valid[domain], self._cold[domain]
         raw = self.model.predict(valid.users, valid.items, domain)
         try:
-            return rmse(cold.apply(raw, valid.users, valid.items), valid.values)
+            return cold.rmse(raw, valid)
         except ValueError as error:
             raise DivergedError(f"{domain} validation, epoch {self.epoch}: {error}") from error
 

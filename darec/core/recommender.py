@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from darec.core.bias import Bias
-from darec.core.metrics import clip
+from darec.core.metrics import clip, rmse
 from darec.data.ratings import LOWEST, Domain, FloatArray, IntArray, Ratings
 
 ColdPolicy = Literal["fallback", "floor"]
@@ -84,6 +84,12 @@ class Run:
     cache: Cache = field(default_factory=MemoryCache)
 
 
+def check_domain(domains: tuple[Domain, ...], domain: Domain) -> None:
+    """Raise ``ValueError`` for a domain that a model does not predict."""
+    if domain not in domains:
+        raise ValueError(f"domain must be one of {domains}, but got {domain!r}")
+
+
 class ColdRule:
     """The one place that decides what a cold item or user is predicted (PAPER section 6).
 
@@ -109,3 +115,8 @@ class ColdRule:
         if policy == "floor":
             final = np.where(self._cold_item[items], np.float32(LOWEST), final)
         return clip(final)
+
+    def rmse(self, raw: FloatArray, held_out: Ratings, policy: ColdPolicy = "fallback") -> float:
+        """Return the RMSE of raw predictions f32[N] of held-out ratings, made final."""
+        final = self.apply(raw, held_out.users, held_out.items, policy)
+        return rmse(final, held_out.values)

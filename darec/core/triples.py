@@ -31,7 +31,7 @@ class Triples:
 def triples(ratings: Ratings, center: Bias, device: str) -> Triples:
     """Return a domain's ratings, centred, in the order of their users."""
     order = np.lexsort((ratings.items, ratings.users))
-    centred = ratings.values - center.predict(ratings.users, ratings.items)
+    centred = center.residuals(ratings)
     user, item = (
         torch.from_numpy(c[order].astype(np.int64)) for c in (ratings.users, ratings.items)
     )

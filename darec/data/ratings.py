@@ -16,6 +16,12 @@ FloatArray = npt.NDArray[np.float32]
 Axis = Literal["user", "item"]
 Domain = Literal["source", "target"]
 
+
+def along(axis: Axis, users: IntArray, items: IntArray) -> tuple[IntArray, IntArray]:
+    """Return (rows, columns) of the rating matrix read along an axis."""
+    return (users, items) if axis == "user" else (items, users)
+
+
 LOWEST, HIGHEST = 1.0, 5.0
 """The star scale of section 4.1: predictions are clipped to it."""
 
@@ -90,7 +96,7 @@ class Ratings:
 
     def rows(self, axis: Axis) -> Rows:
         """Group the ratings into one row per user (columns: items) or per item (columns: users)."""
-        keys, columns = (self.users, self.items) if axis == "user" else (self.items, self.users)
+        keys, columns = along(axis, self.users, self.items)
         n_rows, n_columns = self.shape(axis)
         order = np.lexsort((columns, keys))
         starts = np.zeros(n_rows + 1, np.int64)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -156,10 +155,3 @@ def counts(pair: DomainPair) -> dict[str, int]:
         "source_ratings": len(pair.source),
         "target_ratings": len(pair.target),
     }
-
-
-def star_shares(ratings: Ratings) -> list[float]:
-    """Return the shares of one to five stars (rounded half up)."""
-    stars = np.floor(ratings.values + 0.5).astype(int)
-    shares: list[float] = (np.bincount(stars, minlength=6)[1:6] / len(ratings)).tolist()
-    return shares

@@ -74,13 +74,13 @@ def score(
     users, items, truth = test.users, test.items, test.values
 
     def error(raw: FloatArray) -> float:
-        return rmse(rule.apply(raw, users, items, policy), truth)
+        return rule.rmse(raw, test, policy)
 
     final = rule.apply(model.predict(users, items), users, items, policy)
     warm = ~rule.is_cold(users, items)
     source = _source_rmse(model, training, parts, policy)
     target = rmse(final, truth)
-    bias = error(Bias.fit(training.target).predict(users, items))
+    bias = error(rule.bias.predict(users, items))
     mean = float(training.target.values.mean())
     constant = Bias.zero(training.target, mean).predict(users, items)
     stage1 = model.stage1["target"].predict(users, items) if isinstance(model, TwoStage) else None
@@ -122,4 +122,4 @@ def _source_rmse(
         return None
     test, rule = parts.test_source, ColdRule(training.source)
     raw = model.predict(test.users, test.items, "source")
-    return rmse(rule.apply(raw, test.users, test.items, policy), test.values)
+    return rule.rmse(raw, test, policy)

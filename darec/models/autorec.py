@@ -15,11 +15,11 @@ from darec.core.batches import RatingRows, RowBatch, shuffled
 from darec.core.bias import Center, center
 from darec.core.config import check_range
 from darec.core.losses import squared_error, squared_norm
-from darec.core.recommender import Run
+from darec.core.recommender import Run, check_domain
 from darec.core.replay import Replayed
 from darec.core.sparse import decode, encode, score_pairs, squared_errors
 from darec.core.trained import Trained
-from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings
+from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings, along
 from darec.data.split import Training
 from darec.seeds import derive
 
@@ -134,9 +134,8 @@ class AutoRec(Trained):
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return predictions f32[N]; raises ``ValueError`` for the domain it is not trained on."""
-        if domain not in self.domains:
-            raise ValueError(f"domain must be 'target' for AutoRec, but got {domain!r}")
-        rows, columns = (users, items) if self.config.axis == "user" else (items, users)
+        check_domain(self.domains, domain)
+        rows, columns = along(self.config.axis, users, items)
         net = self._net
         scores = score_pairs(
             rows,

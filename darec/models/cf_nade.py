@@ -14,10 +14,10 @@ from torch import nn
 from darec.core.adam import Adam
 from darec.core.batches import RowBatch, shuffled
 from darec.core.config import check_range
-from darec.core.recommender import Run
+from darec.core.recommender import Run, check_domain
 from darec.core.sparse import lookup, score_in_chunks
 from darec.core.trained import Trained
-from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings
+from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings, along
 from darec.data.split import Training
 from darec.models.levels import (
     LEVEL_PAIRS_AT_ONCE,
@@ -176,8 +176,7 @@ class NADE(Trained):
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return expected stars given all of the row's training ratings, f32[N]."""
-        if domain not in self.domains:
-            raise ValueError(f"domain must be 'target' for CF-NADE, but got {domain!r}")
+        check_domain(self.domains, domain)
         net, rows = self._net, self._rows
         with torch.no_grad():
             given_all = net.given_all()
@@ -188,7 +187,7 @@ class NADE(Trained):
             logits_nL = net.logits(hidden_BH[row_n], net.output_MW[column_n], net.bias_ML[column_n])
             return expected_stars(logits_nL)
 
-        pairs = (users, items) if self._config.axis == "user" else (items, users)
+        pairs = along(self._config.axis, users, items)
         return score_in_chunks(
             *pairs,
             rows.device,

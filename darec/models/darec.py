@@ -17,7 +17,7 @@ from darec.core.replay import Replayed
 from darec.core.reversal import reverse_gradient
 from darec.core.sparse import score_pairs
 from darec.core.trained import Trained
-from darec.data.ratings import Domain, FloatArray, IntArray
+from darec.data.ratings import Domain, FloatArray, IntArray, along
 from darec.data.split import Training
 from darec.models.autorec import AutoRec
 from darec.models.dann import DANN
@@ -227,7 +227,7 @@ class DARec(Trained):
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return predictions f32[N]: a row answers from its own domain's embedding (reading 3)."""
-        rows, columns = (users, items) if self.config.autorec.axis == "user" else (items, users)
+        rows, columns = along(self.config.autorec.axis, users, items)
         embeddings_RK, predictor = self.embeddings(domain), self._net.predictor(domain)
         scores = score_pairs(
             rows,

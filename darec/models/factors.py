@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from darec.core.bias import Center, center
-from darec.core.recommender import Weights
+from darec.core.recommender import Weights, check_domain
 from darec.core.sparse import PAIRS_AT_ONCE
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 
@@ -35,13 +35,11 @@ class Factors:
 
     def residuals(self, domain: Domain) -> FloatArray:
         """Return training ratings minus their centre, f32[N]."""
-        ratings = self.ratings[domain]
-        return ratings.values - self.center[domain].predict(ratings.users, ratings.items)
+        return self.center[domain].residuals(self.ratings[domain])
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return ``u . i`` plus the centre, f32[N]; ``ValueError`` for a domain it does not fit."""
-        if domain not in self.domains:
-            raise ValueError(f"domain must be one of {self.domains}, but got {domain!r}")
+        check_domain(self.domains, domain)
         user_UK, item_IK = self.user_UK[domain], self.item_IK[domain]
         scores = self.center[domain].predict(users, items)
         for begin in range(0, len(users), PAIRS_AT_ONCE):

@@ -14,10 +14,10 @@ from torch import nn
 
 from darec.core.batches import RatingRows, RowBatch, shuffled
 from darec.core.config import check_range
-from darec.core.recommender import Run
+from darec.core.recommender import Run, check_domain
 from darec.core.sparse import score_in_chunks
 from darec.core.trained import Trained
-from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings
+from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings, along
 from darec.data.split import Training
 from darec.models.levels import (
     LEVEL_PAIRS_AT_ONCE,
@@ -155,8 +155,7 @@ class RBM(Trained):
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return expected stars given the row's training ratings, mean field, f32[N]."""
-        if domain not in self.domains:
-            raise ValueError(f"domain must be 'target' for RBM, but got {domain!r}")
+        check_domain(self.domains, domain)
         net, rows = self._net, self._rows
 
         def hidden_of(distinct: torch.Tensor) -> torch.Tensor:
@@ -168,7 +167,7 @@ class RBM(Trained):
         ) -> torch.Tensor:
             return expected_stars(net.visible_logits(hidden_BF, row_n, column_n))
 
-        pairs = (users, items) if self._config.axis == "user" else (items, users)
+        pairs = along(self._config.axis, users, items)
         return score_in_chunks(*pairs, rows.device, hidden_of, score, LEVEL_PAIRS_AT_ONCE)
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from typing import Any, Protocol, Self
 
 from optuna.distributions import BaseDistribution, distribution_to_json
 
-from darec.core.bias import Bias
-from darec.core.metrics import rmse
 from darec.core.recommender import ColdRule
 from darec.data.split import SearchData, TrainPercent
 from darec.errors import UserError
@@ -166,9 +164,8 @@ def _finish(
 
 def bias_rmse(data: SearchData) -> float:
     """Return the bias baseline's validation RMSE on the target."""
-    valid = data.valid
-    raw = Bias.fit(data.training.target).predict(valid.users, valid.items)
-    return rmse(ColdRule(data.training.target).apply(raw, valid.users, valid.items), valid.values)
+    rule = ColdRule(data.training.target)
+    return rule.rmse(rule.bias.predict(data.valid.users, data.valid.items), data.valid)
 
 
 def _template(request: Request) -> Best:

@@ -10,7 +10,6 @@ from ray import tune
 
 from darec.core.config import parse
 from darec.core.fit import Fit
-from darec.core.metrics import rmse
 from darec.core.recommender import Cache, ColdRule, DivergedError, Recommender, Run, TwoStage
 from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import SearchData
@@ -121,6 +120,5 @@ def stage1_scores(model: Recommender, data: SearchData) -> dict[str, float]:
     """Return the target validation RMSE of a two-stage model's own stage 1, shown beside it."""
     if not isinstance(model, TwoStage):
         return {}
-    valid, cold = data.valid, ColdRule(data.training.target)
-    raw = model.stage1["target"].predict(valid.users, valid.items)
-    return {"stage1_valid_rmse": rmse(cold.apply(raw, valid.users, valid.items), valid.values)}
+    raw = model.stage1["target"].predict(data.valid.users, data.valid.items)
+    return {"stage1_valid_rmse": ColdRule(data.training.target).rmse(raw, data.valid)}
