@@ -11,4 +11,7 @@ SPACE = {
     "center": CategoricalDistribution(["none", "mean", "bias"]),  # ours; "none" is the authors'
 }
 
+START = {"source_weight": 0.1, "factors": 10, "reg": 5.0, "center": "none"}
+"""The first trial."""
+
 FIXED: dict[str, str] = {}

@@ -12,5 +12,14 @@ SPACE = {
     "batch_size": CategoricalDistribution([64, 128, 256, 512]),  # ours
 }
 
+START = {
+    "hidden": 200,
+    "ordinal": 1.0,
+    "learning_rate": 1e-3,
+    "decay": 0.01,
+    "batch_size": 128,
+}
+"""The first trial."""
+
 FIXED: dict[str, str] = {}
 """The axis follows from the model's name."""

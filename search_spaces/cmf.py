@@ -12,6 +12,15 @@ SPACE = {
     "batch_size": CategoricalDistribution([256, 1024, 4096]),  # ours
 }
 
+START = {
+    "source_share": 0.5,
+    "factors": 20,
+    "reg": 0.05,
+    "learning_rate": 5e-3,
+    "batch_size": 1024,
+}
+"""The first trial."""
+
 FIXED = {"bias": True, "center": "mean"}
 
 FIXED_UNBIASED = {**FIXED, "bias": False}

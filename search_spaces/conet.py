@@ -14,4 +14,15 @@ SPACE = {
     "center": CategoricalDistribution(["mean", "bias"]),  # ours
 }
 
+START = {
+    "lasso": 1e-3,
+    "crossing": "mean",
+    "embedding": 32,
+    "reg": 1e-2,
+    "learning_rate": 1e-3,
+    "batch_size": 256,
+    "center": "bias",
+}
+"""The first trial: the authors' sizes and rates."""
+
 FIXED: dict[str, str] = {}

@@ -11,5 +11,8 @@ SPACE = {
     "iterations": IntDistribution(50, 200, step=50),  # ours
 }
 
+START = {"norm": "sqrt_n", "rank": 8, "init_stdev": 0.1, "iterations": 200}
+"""The first trial: libFM's rank, myfm's deviation."""
+
 FIXED = {"max_aux": 0, "center": "none"}
 """All source ratings count, as the paper's text has it; the authors' code takes five items'."""

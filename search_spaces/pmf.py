@@ -10,4 +10,7 @@ SPACE = {
     "epochs": IntDistribution(20, 100, step=10),  # ours
 }
 
+START = {"factors": 50, "reg": 0.05, "learning_rate": 5e-3, "epochs": 30}
+"""The first trial."""
+
 FIXED = {"center": "none"}  # the library's; "mean" and "bias" can be searched, too

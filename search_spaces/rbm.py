@@ -13,5 +13,15 @@ SPACE = {
     "batch_size": CategoricalDistribution([32, 128, 512]),  # ours
 }
 
+START = {
+    "hidden": 100,
+    "conditional": False,
+    "learning_rate": 0.05,
+    "decay": 1e-3,
+    "cd_steps": "1-3",
+    "batch_size": 128,
+}
+"""The first trial."""
+
 FIXED: dict[str, str] = {}
 """The axis follows from the model's name."""

@@ -28,12 +28,17 @@ def level_of(values_n: torch.Tensor) -> torch.Tensor:
 
 
 def log_frequencies(ratings: Ratings, axis: Axis) -> torch.Tensor:
-    """Return the logarithm of each column's share of each level [M, L], one added to all counts."""
+    """Return the logarithm of each column's share of each level, [M, L].
+
+    Five ratings distributed as all ratings of the domain are added to each column's: few ratings
+    are drawn towards the domain's shares, not towards three stars.
+    """
     columns = ratings.items if axis == "user" else ratings.users
     levels = np.floor(ratings.values + 0.5).astype(np.int64) - 1
     n_columns = ratings.shape(axis)[1]
-    counts = np.bincount(columns * np.int64(LEVELS) + levels, minlength=n_columns * LEVELS) + 1.0
-    counts_ML = counts.reshape(n_columns, LEVELS)
+    counts = np.bincount(columns * np.int64(LEVELS) + levels, minlength=n_columns * LEVELS)
+    all_L = np.bincount(levels, minlength=LEVELS) + 1.0
+    counts_ML = counts.reshape(n_columns, LEVELS) + LEVELS * all_L / all_L.sum()
     return torch.from_numpy(np.log(counts_ML / counts_ML.sum(1, keepdims=True))).float()
 
 

@@ -6,7 +6,7 @@ from ray.tune.callback import Callback
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback, TBXLoggerCallback
 from ray.tune.result import TRAINING_ITERATION
 
-from darec.tuning.trainable import ROWS, TIME
+from darec.tuning.trainable import METRIC, ROWS, TIME
 
 
 class _PerEpoch:
@@ -30,6 +30,11 @@ class EpochJSON(_PerEpoch, JsonLoggerCallback):
 
 class EpochTensorBoard(_PerEpoch, TBXLoggerCallback):
     """The event files behind ``tensorboard --logdir``."""
+
+    def _try_log_hparams(self, trial: Any, result: dict[str, Any]) -> None:
+        """Give the HParams tab one metric, the trial's best validation RMSE."""
+        name = f"ray/tune/{METRIC}"
+        super()._try_log_hparams(trial, {name: result[name]} if name in result else {})
 
 
 def loggers() -> list[Callback]:

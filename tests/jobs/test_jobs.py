@@ -91,6 +91,7 @@ def test_the_main_job_from_search_to_scores(tmp_path):
     assert "2 seeds" in ended.stdout and "bias baseline" in ended.stdout
     path = tmp_path / "results" / "scores.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines.sort(key=lambda line: (line["split_seed"], line["cold"]))  # written as runs end
     assert [(line["split_seed"], line["cold"], line["searched_split"]) for line in lines] == [
         (0, "fallback", True),
         (0, "floor", True),
@@ -134,6 +135,7 @@ def test_several_models_end_in_one_table_under_a_uri(tmp_path):
 def assert_curves(folder):
     """TensorBoard finds the loss parts, domain accuracy, RMSE of both stages and the HParams."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     wanted = {
         "tune": {
@@ -156,6 +158,9 @@ def assert_curves(folder):
             seen = EventAccumulator(str(path)).Reload()
             assert {f"ray/tune/{tag}" for tag in tags} <= set(seen.Tags()["scalars"])
             assert "_hparams_/session_start_info" in seen.summary_metadata
+            plugin = seen.summary_metadata["_hparams_/experiment"].plugin_data
+            shown = HParamsPluginData.FromString(plugin.content).experiment.metric_infos
+            assert [metric.name.tag for metric in shown] == ["ray/tune/best_valid_rmse"]
 
 
 def test_prepare_own_files_and_use_them_by_name(tmp_path):

@@ -193,5 +193,7 @@ def test_nade_divides_each_row_into_inputs_and_weighted_targets(nade):
 def test_levels_and_frequencies(ratings):
     assert level_of(torch.tensor([1.0, 2.5, 4.4, 5.0])).tolist() == [0, 2, 3, 4]
     shares = log_frequencies(ratings, "user").exp()
-    np.testing.assert_allclose(shares[0], [2 / 8, 2 / 8, 2 / 8, 1 / 8, 1 / 8], rtol=1e-6)
+    of_all = np.array([2, 2, 2, 2, 3]) / 11  # each level's count and one
+    want = (np.array([1, 1, 1, 0, 0]) + 5 * of_all) / 8
+    np.testing.assert_allclose(shares[0], want, rtol=1e-6)
     assert expected_stars(torch.full((1, LEVELS), 0.0)).item() == pytest.approx(3.0)

@@ -13,7 +13,7 @@ from tests.models.common import fitted
 AUTOREC = {"hidden": 20, "alpha": 0.05, "learning_rate": 0.01, "batch_size": 64, "epochs": 25}
 DAREC = {"autorec": AUTOREC, "lambda_": 0.01, "beta": 1.0}
 RBM = {"hidden": 20, "learning_rate": 0.1, "batch_size": 32}
-NADE = {"hidden": 30, "learning_rate": 0.02, "decay": 0.01, "batch_size": 16}
+NADE = {"hidden": 30, "learning_rate": 0.01, "decay": 0.02, "batch_size": 8}
 LONG = {
     "pmf": {"factors": 5, "epochs": 80, "reg": 0.1, "learning_rate": 0.01},
     "cmf_unbiased": {"factors": 5, "reg": 0.02, "learning_rate": 0.03},
