@@ -8,6 +8,9 @@ import typer
 from darec.errors import UserError
 from jobs.common import Data, Synthetic, console, main
 
+COPIES_TOLD = 0.02
+"""Share of copied ratings from which on `prepare` speaks of them."""
+
 
 def prepare(
     pair: Annotated[str | None, typer.Option(help="A pair of Table 1, e.g. toys_auto.")] = None,
@@ -41,6 +44,7 @@ def prepare(
 
     from darec.data import store
     from darec.data.pairs import PAIRS
+    from darec.data.twins import copied_share
     from darec.paper import TABLE_1
 
     own = (source, target, name)
@@ -76,6 +80,14 @@ def prepare(
         paper = [str(getattr(printed, kind))] if printed else []
         table.add_row(kind.replace("_", " "), str(count), *paper)
     console.print(table)
+    for domain, ratings in (("source", prepared.source), ("target", prepared.target)):
+        share = copied_share(ratings)
+        if share >= COPIES_TOLD:
+            console.print(
+                f"note: {share:.0%} of the {domain}'s ratings repeat their user's rating of an "
+                f"item with nearly the same raters (editions of one product?), which models of "
+                f"item rows can copy"
+            )
     flags = f"{pair} --synthetic" if synthetic else prepared.name
     where = "" if data == Path("data") else f" --data {data}"
     kept = (
