@@ -78,6 +78,11 @@ def tune(
         raise UserError(f"--stages joint needs a two-stage model, but {model} has one stage")
     if smoke_test:
         trials, stage1_trials, max_epochs = 2, 2, 2
+    try:
+        joint = stages == "joint"
+        spaces = {name: narrowed(name, MODELS[name].stage1, joint, fix or []) for name in names}
+    except ValueError as error:
+        raise UserError(f"--fix: {error}") from error
     gpus = None if gpus_per_trial == "auto" else _number("--gpus-per-trial", gpus_per_trial)
     prepared = obtain(pair, data, synthetic, console.print)
     percent: Literal[90, 80] = 90 if train == "90" else 80
@@ -87,11 +92,7 @@ def tune(
     next_options = f"--pair {pair} --train {train}{stand_in}{where} --out {out}"
 
     def search(name: str) -> None:
-        kind = MODELS[name]
-        try:
-            space, stage1 = narrowed(name, kind.stage1, stages == "joint", fix or [])
-        except ValueError as error:
-            raise UserError(f"--fix: {error}") from error
+        kind, (space, stage1) = MODELS[name], spaces[name]
         n_trials, n_epochs = (trials if space.space else 1), (1 if kind.whole_fit else max_epochs)
         budget = Budget(n_trials, stage1_trials or max(1, trials // 3), n_epochs, time_budget)
         study = f"{prepared.name}-{train}/{name}"
