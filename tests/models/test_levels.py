@@ -128,7 +128,7 @@ def conditional(net, seen, column):
     h = np.tanh(h)
     s, scores = 0.0, []
     for k in range(LEVELS):
-        s += float(net.bias_ML[column, k]) + v[column, k] @ h
+        s += float(net.bias_ML.detach()[column, k]) + v[column, k] @ h
         scores.append(s)
     shares = np.exp(scores)
     return np.array(scores), shares / shares.sum()
