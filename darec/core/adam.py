@@ -1,6 +1,7 @@
 """Adam with L2 on rating-sized weights, at the cost of the columns that a step touches.
 
-Shapes: M columns of the rating matrix, T of them touched by a batch, K units, n ratings of a batch.
+Shapes: M columns of the rating matrix, T of them touched by a batch, K units, n ratings of a batch,
+L readings of the same ratings.
 
 A step of dense Adam moves every weight, 28 bytes of traffic each, though a mini-batch has gradients
 for few columns. A column without one only feels L2 and its moments until a batch touches it again.
@@ -9,138 +10,26 @@ steps, equal to rounding, on a small share of its traffic.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from darec.core import kernels
+from darec.core.adam_loops import (
+    Rates,
+    State,
+    skip_to_first,
+    step_column,
+    step_column_sums,
+    step_columns,
+)
 from darec.core.batches import Epoch, RowBatch
-from darec.core.kernels import Array, column_sum, compiled
 
 Decay = Literal["coupled", "decoupled"]
 BETAS = (0.9, 0.999)
 EPS = 1e-8
-
-
-class Rates(NamedTuple):
-    """Adam's constants, in the precision of the weights."""
-
-    shrink: Any
-    """Factor on the weights each step: 1 with coupled decay."""
-    l2: Any
-    """The gradient of L2 per unit of weight: 0 with decoupled decay."""
-    keep1: Any
-    take1: Any
-    keep2: Any
-    take2: Any
-    eps: Any
-    step_sizes: Array
-    """The learning rate of each step, over its first moment's bias correction."""
-    scales: Array
-    """One over the root of each step's second moment's bias correction."""
-
-
-class State(NamedTuple):
-    """Weights and moments [M, K]."""
-
-    weight_MK: Array
-    moment_MK: Array
-    square_MK: Array
-
-
-@compiled
-def step_column(state: State, j: int, grad_K: Array, t: int, rates: Rates) -> None:
-    """Do step t of column j: ``w -= step_size m / (scale sqrt(v) + eps)``."""
-    weight_K, moment_K, square_K = state.weight_MK[j], state.moment_MK[j], state.square_MK[j]
-    step_size, scale = rates.step_sizes[t], rates.scales[t]
-    for k in range(len(grad_K)):
-        grad = grad_K[k] + rates.l2 * weight_K[k]
-        moment = rates.keep1 * moment_K[k] + rates.take1 * grad
-        square = rates.keep2 * square_K[k] + rates.take2 * grad * grad
-        moment_K[k], square_K[k] = moment, square
-        change = step_size * moment / (scale * np.sqrt(square) + rates.eps)
-        weight_K[k] = rates.shrink * weight_K[k] - change
-
-
-@compiled
-def skip_steps(state: State, j: int, begin: int, end: int, rates: Rates) -> None:
-    """Do steps ``begin`` to ``end - 1`` of column j, which have no gradient but L2's.
-
-    Without L2's gradient moments only shrink by constant factors. The s-th step then changes a
-    weight by ``step_size keep1^s m / (scale sqrt(keep2^s v) + eps)``, which all later ones shrink:
-    their sum is one change (with ``eps`` as at the first of them).
-    """
-    weight_K, moment_K, square_K = state.weight_MK[j], state.moment_MK[j], state.square_MK[j]
-    if rates.l2 > 0:
-        for t in range(begin, end):
-            step_size, scale = rates.step_sizes[t], rates.scales[t]
-            for k in range(len(weight_K)):
-                grad = rates.l2 * weight_K[k]
-                moment = rates.keep1 * moment_K[k] + rates.take1 * grad
-                square = rates.keep2 * square_K[k] + rates.take2 * grad * grad
-                moment_K[k], square_K[k] = moment, square
-                weight_K[k] -= step_size * moment / (scale * np.sqrt(square) + rates.eps)
-    elif begin < end:
-        total, keep1, keep2, shrink = 0.0, 1.0, 1.0, 1.0
-        for t in range(begin, end):
-            keep1, keep2, shrink = keep1 * rates.keep1, keep2 * rates.keep2, shrink * rates.shrink
-            change = rates.step_sizes[t] * keep1 / (rates.scales[t] * np.sqrt(keep2))
-            total = total * rates.shrink + change
-        real = weight_K.dtype.type
-        step_size, keep_m, keep_v, keep_w = real(total), real(keep1), real(keep2), real(shrink)
-        eps = real(rates.eps / rates.scales[begin])
-        for k in range(len(weight_K)):
-            change = step_size * moment_K[k] / (np.sqrt(square_K[k]) + eps)
-            weight_K[k] = keep_w * weight_K[k] - change
-            moment_K[k] *= keep_m
-            square_K[k] *= keep_v
-
-
-@compiled
-def skip_to_first(state: State, first_M: Array, begin: int, rates: Rates) -> None:
-    """Do every column's steps before its first gradient of the epoch."""
-    for j in range(len(first_M)):
-        skip_steps(state, j, begin, begin + first_M[j], rates)
-
-
-@compiled
-def step_columns(
-    state: State,
-    columns_T: Array,
-    next_T: Array,
-    grad_TK: Array,
-    begin: int,
-    t: int,
-    rates: Rates,
-) -> None:
-    """Do step t of the touched columns, then their steps up to the next gradient of each."""
-    for i in range(len(columns_T)):
-        step_column(state, columns_T[i], grad_TK[i], t, rates)
-        skip_steps(state, columns_T[i], t + 1, begin + next_T[i], rates)
-
-
-@compiled
-def step_column_sums(
-    state: State,
-    columns_T: Array,
-    next_T: Array,
-    starts_T1: Array,
-    by_column_n: Array,
-    row_of_n: Array,
-    factors_n: Array,
-    rows_BK: Array,
-    begin: int,
-    t: int,
-    rates: Rates,
-) -> None:
-    """Do `step_columns` with `column_sums` as gradients, which are never stored."""
-    grad_K = np.empty_like(rows_BK[0])
-    for i in range(len(columns_T)):
-        ratings_n = by_column_n[starts_T1[i] : starts_T1[i + 1]]
-        column_sum(ratings_n, row_of_n, factors_n, rows_BK, grad_K)
-        step_column(state, columns_T[i], grad_K, t, rates)
-        skip_steps(state, columns_T[i], t + 1, begin + next_T[i], rates)
 
 
 class Table:
@@ -175,16 +64,14 @@ class Table:
         skip_to_first(self._state, epoch.first.numpy(), self._begin, self._rates)
 
     def step(self, batch: RowBatch) -> None:
-        """Do a step with the parameter's sparse gradient, the sum of one or more of the batch."""
+        """Do a step with the parameter's sparse gradient, that of one use of the batch."""
         touched, grad = batch.touched, self._parameter.grad
-        assert grad is not None
-        uses = len(grad._values()) // max(1, len(touched.columns))  # predictors may be read twice
-        parts_TK = grad._values().view(max(1, uses), len(touched.columns), grad.shape[1])
+        assert grad is not None and len(grad._values()) == len(touched.columns)
         step_columns(
             self._state,
             touched.columns.numpy(),
             touched.next.numpy(),
-            (parts_TK[0] if len(parts_TK) == 1 else parts_TK.sum(0)).numpy(),
+            grad._values().numpy(),
             self._begin,
             self._steps,
             self._rates,
@@ -192,8 +79,11 @@ class Table:
         self._parameter.grad = None
         self._steps += 1
 
-    def step_sums(self, batch: RowBatch, factor_n: torch.Tensor, rows_BK: torch.Tensor) -> None:
-        """Do a step whose gradient is, per column, the sum of ``factor * row`` of its ratings."""
+    def step_sums(self, batch: RowBatch, factor_Ln: torch.Tensor, rows_LBK: torch.Tensor) -> None:
+        """Do a step whose gradient is, per column, the sum of ``factor * row`` of its ratings.
+
+        Over all L of the factors and rows, the readings of the same ratings.
+        """
         touched = batch.touched
         step_column_sums(
             self._state,
@@ -202,12 +92,20 @@ class Table:
             touched.starts.numpy(),
             touched.by_column.numpy(),
             batch.row_of.numpy(),
-            factor_n.numpy(),
-            rows_BK.numpy(),
+            factor_Ln.numpy(),
+            rows_LBK.numpy(),
             self._begin,
             self._steps,
             self._rates,
         )
+        self._steps += 1
+
+    def step_dense(self) -> None:
+        """Do a step of a table of one row with its dense gradient, which is zero then."""
+        grad = self._parameter.grad
+        assert grad is not None
+        step_column(self._state, 0, grad[0].numpy(), self._steps, self._rates)
+        grad.zero_()
         self._steps += 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -221,6 +119,17 @@ class Table:
             ours.copy_(saved)
 
 
+def joined(parameters: Sequence[torch.nn.Parameter]) -> torch.nn.Parameter:
+    """Return one row of which the parameters are views from now on, as their gradients are."""
+    row = torch.nn.Parameter(torch.cat([p.detach().flatten() for p in parameters])[None])
+    row.grad = torch.zeros_like(row)
+    sizes = [p.numel() for p in parameters]
+    parts = zip(torch.split(row.detach()[0], sizes), torch.split(row.grad[0], sizes), strict=True)
+    for parameter, (values, slopes) in zip(parameters, parts, strict=True):
+        parameter.data, parameter.grad = values.view_as(parameter), slopes.view_as(parameter)
+    return row
+
+
 class Adam:
     """Adam on a loss plus ``l2`` times the sum of all squared weights, R of Eq. 2, 3 and 7.
 
@@ -228,7 +137,9 @@ class Adam:
     ``1 - 2 l2 learning_rate`` each step instead (AdamW; ours). R is added once a step while errors
     are summed over the batch, so the best ``l2`` depends on the batch size (PAPER reading 1).
 
-    ``weights`` are rating-sized and have a `Table` each on a CPU; elsewhere torch has them, too.
+    On a CPU ``weights``, which are rating-sized, have a `Table` each, and ``others`` become views
+    of the only row of one more: a call for each of them costs more than its work. Elsewhere torch
+    has them all.
     """
 
     def __init__(
@@ -240,11 +151,15 @@ class Adam:
         decay: Decay,
     ) -> None:
         device = weights[0].device
-        served = kernels.serve(device)
-        self.tables = [Table(weight, learning_rate, l2, decay) for weight in weights if served]
+        self.tables: list[Table] = []
+        self._dense: torch.optim.Adam | None = None
+        if kernels.serve(device):
+            self.tables = [Table(weight, learning_rate, l2, decay) for weight in weights]
+            self._others = Table(joined(others), learning_rate, l2, decay)
+            return
         kind = torch.optim.Adam if decay == "coupled" else torch.optim.AdamW
-        self.dense = kind(
-            [*others] if served else [*others, *weights],
+        self._dense = kind(
+            [*others, *weights],
             lr=learning_rate,
             betas=BETAS,
             eps=EPS,
@@ -262,21 +177,32 @@ class Adam:
         torch.set_flush_denormal(True)
         for table, epoch in zip(self.tables, epochs, strict=False):
             table.begin(epoch)
+        if self._dense is None:
+            self._others.begin(replace(epochs[0], first=torch.zeros(1, dtype=torch.int64)))
 
     def step(self, *batches: RowBatch) -> None:
         """Do a step with the gradients at hand, then forget them; one batch for each table."""
-        self.dense.step()
-        self.dense.zero_grad()
+        self.step_others()
         for table, batch in zip(self.tables, batches, strict=False):
             table.step(batch)
 
+    def step_others(self) -> None:
+        """Do a step of the parameters that have no table."""
+        if self._dense is None:
+            self._others.step_dense()
+        else:
+            self._dense.step()
+            self._dense.zero_grad()
+
     def state_dict(self) -> dict[str, Any]:
         """Return moments and steps, between two epochs."""
-        tables = [table.state_dict() for table in self.tables]
-        return {"dense": self.dense.state_dict(), "tables": tables}
+        if self._dense is not None:
+            return self._dense.state_dict()
+        return {"tables": [table.state_dict() for table in (*self.tables, self._others)]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
-        self.dense.load_state_dict(state["dense"])
-        for table, saved in zip(self.tables, state["tables"], strict=True):
+        if self._dense is not None:
+            return self._dense.load_state_dict(state)
+        for table, saved in zip((*self.tables, self._others), state["tables"], strict=True):
             table.load_state_dict(saved)

@@ -1,8 +1,8 @@
 """The loops over observed ratings, compiled for one CPU thread.
 
 Shapes: B rows of a batch, M columns of the rating matrix, T of them touched by the batch, K units,
-n observed ratings. ``starts_X1`` holds X + 1 boundaries. All run in the precision of their arrays.
-Machine code is kept on disk: a node compiles once.
+n observed ratings, L readings of the same ratings. ``starts_X1`` holds X + 1 boundaries. All run in
+the precision of their arrays. Machine code is kept on disk: a node compiles once.
 """
 
 from collections.abc import Callable
@@ -51,8 +51,7 @@ def gather_sums(
 def column_sum(
     ratings_n: Array, row_of_n: Array, factors_n: Array, rows_BK: Array, out_K: Array
 ) -> None:
-    """Set ``out`` to the sum of ``factor * row`` over some ratings, those of one column."""
-    out_K[:] = 0
+    """Add to ``out`` the sum of ``factor * row`` over some ratings, those of one column."""
     for p in ratings_n:
         factor, row_K = factors_n[p], rows_BK[row_of_n[p]]
         for k in range(len(out_K)):
@@ -71,6 +70,7 @@ def column_sums(
     """Set ``out[t]`` to the sum of ``factor * row`` over the ratings of touched column t."""
     for t in range(len(out_TK)):
         ratings_n = by_column_n[starts_T1[t] : starts_T1[t + 1]]
+        out_TK[t] = 0
         column_sum(ratings_n, row_of_n, factors_n, rows_BK, out_TK[t])
 
 
@@ -92,33 +92,37 @@ def decoder_errors(
     starts_B1: Array,
     columns_n: Array,
     values_n: Array,
-    hidden_BK: Array,
+    weight_LB: Array,
+    hidden_LBK: Array,
     decoder_MK: Array,
     bias_M: Array,
-    slope_n: Array,
-    slope_BK: Array,
+    error_LB: Array,
+    slope_Ln: Array,
+    slope_LBK: Array,
     slope_M: Array,
-) -> float:
-    """Return the sum of squared errors of ``hidden . decoder + bias`` at observed ratings.
+) -> None:
+    """Set ``error`` to each row's sum of squared errors of ``hidden . decoder + bias``.
 
-    Sets its derivatives in the predictions, n, and in ``hidden``, B x K; adds that in the biases.
+    Sets the derivatives of all of them, times ``weight``, in the predictions and in ``hidden``;
+    adds that in the biases.
     """
-    total = 0.0
-    for b in range(len(hidden_BK)):
-        hidden_K, slope_K = hidden_BK[b], slope_BK[b]
-        slope_K[:] = 0
-        for p in range(starts_B1[b], starts_B1[b + 1]):
-            decoder_K = decoder_MK[columns_n[p]]
-            error = bias_M[columns_n[p]] - values_n[p]
-            for k in range(len(hidden_K)):
-                error += hidden_K[k] * decoder_K[k]
-            total += error * error
-            slope = error + error
-            slope_n[p] = slope
-            slope_M[columns_n[p]] += slope
-            for k in range(len(hidden_K)):
-                slope_K[k] += slope * decoder_K[k]
-    return total
+    for reading in range(len(hidden_LBK)):
+        for b in range(len(starts_B1) - 1):
+            hidden_K, slope_K = hidden_LBK[reading, b], slope_LBK[reading, b]
+            slope_K[:] = 0
+            total = weight_LB.dtype.type(0)
+            for p in range(starts_B1[b], starts_B1[b + 1]):
+                decoder_K = decoder_MK[columns_n[p]]
+                error = bias_M[columns_n[p]] - values_n[p]
+                for k in range(len(hidden_K)):
+                    error += hidden_K[k] * decoder_K[k]
+                total += error * error
+                slope = weight_LB[reading, b] * (error + error)
+                slope_Ln[reading, p] = slope
+                slope_M[columns_n[p]] += slope
+                for k in range(len(hidden_K)):
+                    slope_K[k] += slope * decoder_K[k]
+            error_LB[reading, b] = total
 
 
 @compiled

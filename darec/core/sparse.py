@@ -1,8 +1,9 @@
 """Sparse-in, sampled-out linear layers over rating-sized weights.
 
-Shapes: B rows of a batch, M columns of the rating matrix, K units, n observed ratings. Weights are
-kept as [M, K], so that a rating reads one contiguous row of each. On a CPU the loops are compiled
-(`kernels`) and gradients of [M, K] are sparse; elsewhere torch does both, densely.
+Shapes: B rows of a batch, M columns of the rating matrix, K units, n observed ratings, L readings
+of the same ratings. Weights are kept as [M, K], so that a rating reads one contiguous row of each.
+On a CPU the loops are compiled (`kernels`) and gradients of [M, K] are sparse; elsewhere torch does
+both, densely.
 """
 
 from collections.abc import Callable
@@ -184,16 +185,23 @@ def _scatter(
 
 
 def squared_errors(
-    batch: RowBatch, hidden_BK: torch.Tensor, decoder_MK: torch.Tensor, bias_M: torch.Tensor
-) -> tuple[float, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the sum of squared errors of `decode` on a CPU, without autograd.
+    batch: RowBatch,
+    weight_LB: torch.Tensor,
+    hidden_LBK: torch.Tensor,
+    decoder_MK: torch.Tensor,
+    bias_M: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return each row's squared errors of `decode` [L, B] on a CPU, without autograd.
 
-    And its slopes in the predictions [n], in ``hidden`` [B, K] and in ``bias`` [M].
+    And the slopes of their weighted sum in the predictions [L, n] and in ``hidden`` [L, B, K];
+    those in ``bias`` are added to its gradient.
     """
-    slope_n, slope_BK, slope_M = map(torch.empty_like, (batch.values, hidden_BK, bias_M))
-    inputs = batch.starts, batch.columns, batch.values, hidden_BK, decoder_MK, bias_M
-    total = kernels.decoder_errors(*_arrays(*inputs, slope_n, slope_BK, slope_M.zero_()))
-    return total, slope_n, slope_BK, slope_M
+    slope_Ln = torch.empty(len(hidden_LBK), len(batch.values), dtype=hidden_LBK.dtype)
+    error_LB, slope_LBK = torch.empty_like(weight_LB), torch.empty_like(hidden_LBK)
+    inputs = batch.starts, batch.columns, batch.values, weight_LB, hidden_LBK, decoder_MK, bias_M
+    assert bias_M.grad is not None
+    kernels.decoder_errors(*_arrays(*inputs, error_LB, slope_Ln, slope_LBK, bias_M.grad))
+    return error_LB, slope_Ln, slope_LBK
 
 
 def _arrays(*tensors: torch.Tensor) -> list["np.ndarray[Any, Any]"]:

@@ -111,20 +111,22 @@ class AutoRec(Trained):
         self._adam.step(batch, batch)
         return loss.detach()
 
-    def _step_compiled(self, batch: RowBatch) -> float:
+    def _step_compiled(self, batch: RowBatch) -> torch.Tensor:
         """Do the same with gradients by hand; those of W1 and W2 are never stored."""
         net, (encoder, decoder) = self._net, self._adam.tables
         with torch.no_grad():
-            hidden_BK = net.embed(batch)
-            error, slope_n, slope_BK, net.decoder_bias_M.grad = squared_errors(
-                batch, hidden_BK, net.decoder_MK, net.decoder_bias_M
+            hidden_1BK = net.embed(batch)[None]
+            weight_1B = hidden_1BK.new_ones(1, len(batch.rows))
+            error_1B, slope_1n, slope_1BK = squared_errors(
+                batch, weight_1B, hidden_1BK, net.decoder_MK, net.decoder_bias_M
             )
-            slope_BK *= hidden_BK - hidden_BK.square()  # through the sigmoid
-            net.encoder_bias_K.grad = slope_BK.sum(0)
-            encoder.step_sums(batch, batch.values, slope_BK)
-            decoder.step_sums(batch, slope_n, hidden_BK)
-            self._adam.dense.step()
-        return error
+            slope_1BK *= hidden_1BK - hidden_1BK.square()  # through the sigmoid
+            assert net.encoder_bias_K.grad is not None
+            net.encoder_bias_K.grad += slope_1BK.sum((0, 1))
+            encoder.step_sums(batch, batch.values[None], slope_1BK)
+            decoder.step_sums(batch, slope_1n, hidden_1BK)
+            self._adam.step_others()
+        return error_1B.sum()
 
     def embeddings(self) -> torch.Tensor:
         """Return every row's embedding [R, K], from its training ratings only."""

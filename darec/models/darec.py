@@ -5,22 +5,24 @@ H extractor, n ratings of a batch, N ratings asked for.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from darec.core import kernels
 from darec.core.adam import Adam
 from darec.core.batches import RatingRows, RowBatch, paired, shuffled
+from darec.core.layers import backward, outputs
 from darec.core.losses import SOURCE, TARGET, domain_loss, squared_error, squared_norm
 from darec.core.recommender import Run
 from darec.core.replay import Replayed
 from darec.core.reversal import reverse_gradient
-from darec.core.sparse import score_pairs
+from darec.core.sparse import score_pairs, squared_errors
 from darec.core.trained import Trained
 from darec.data.ratings import Domain, FloatArray, IntArray, along
 from darec.data.split import Training
 from darec.models.autorec import AutoRec
-from darec.models.dann import DANN
+from darec.models.dann import DANN, RatingPredictor
 from darec.models.darec_config import DARecConfig
 from darec.models.pretrain import pretrain
 from darec.seeds import derive
@@ -34,12 +36,31 @@ class StepLosses:
     """The parts of one step's loss, each a sum over the mini-batch (Eq. 3)."""
 
     rating: dict[Domain, torch.Tensor]
-    domain: torch.Tensor
     features_DH: torch.Tensor
     """The extractor's output."""
-    n_rows: torch.Tensor
+    domain: torch.Tensor
     n_correct: torch.Tensor
     """Rows whose domain the classifier names correctly."""
+    n_rows: torch.Tensor
+
+
+class Reading(NamedTuple):
+    """A rating predictor on some of a step's rows, once or twice the batch whose ratings it has."""
+
+    predictor: RatingPredictor
+    batch: RowBatch
+    span: slice
+    """The rows among the step's D."""
+    is_target_B: torch.Tensor
+    """1 where the ratings are the target's, 0 where the source's."""
+
+
+def domain_parts(
+    logit_D: torch.Tensor, label_D: torch.Tensor, kept_D: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the classifier's cross-entropy, the rows that it names correctly, and all rows."""
+    is_right_D = ((logit_D > 0) == (label_D > 0)).to(kept_D)
+    return domain_loss(logit_D, label_D, kept_D), is_right_D @ kept_D, kept_D.sum()
 
 
 class DARec(Trained):
@@ -84,11 +105,12 @@ class DARec(Trained):
 
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 3 (user axis, reversed gradient) or Eq. 7 (item axis) over one epoch."""
-        totals = torch.zeros(5, device=self._rows["target"].device)
-        steps = self._begun()
+        device = self._rows["target"].device
+        step = self._step_compiled if kernels.serve(device) else self._step
+        totals, steps = torch.zeros(5, device=device), self._begun()
         norms = self._gradient_norms(*steps[0])
         for batches in steps:
-            totals += self._replayed(self._step, *batches)
+            totals += self._replayed(step, *batches)
         error_S, error_T, domain, n_correct, n_rows = totals.tolist()
         norm = self.config.lambda_ * squared_norm(self._net.parameters())
         return {
@@ -124,77 +146,100 @@ class DARec(Trained):
         parts = (losses.rating["source"], losses.rating["target"], losses.domain)
         return torch.stack([*parts, losses.n_correct, losses.n_rows]).detach()
 
+    def _step_compiled(self, *batches: RowBatch) -> torch.Tensor:
+        """Do the same with gradients by hand; those of rating-sized weights are never stored."""
+        net, config = self._net, self.config
+        with torch.no_grad():
+            embeddings_DK, kept_D, label_D = self._inputs(*batches)
+            extracted = outputs(net.extractor, embeddings_DK)
+            classified = outputs(net.classifier, features_DH := extracted[-1])
+            logit_D = classified[-1]
+            error_S, error_T = logit_D.new_zeros(2)
+            slope_D = self._bce_weight * kept_D * (torch.sigmoid(logit_D) - label_D)
+            slope_DH = backward(net.classifier, classified, slope_D)
+            if config.autorec.axis == "user":
+                slope_DH *= -config.mu
+            for table, reading in zip(self._adam.tables, self._readings(*batches), strict=True):
+                predictor, batch, span, is_target_B = reading
+                hidden = outputs(predictor.hidden, features_DH[span])
+                hidden_LBP = hidden[-1].view(-1, len(batch.rows), hidden[-1].shape[1])
+                kept_LB = kept_D[span].view(hidden_LBP.shape[:2])
+                error_LB, slope_Ln, slope_LBP = squared_errors(
+                    batch,
+                    kept_LB * (1 + (config.beta - 1) * is_target_B),
+                    hidden_LBP,
+                    predictor.weight_MP,
+                    predictor.bias_M,
+                )
+                slope_DH[span] += backward(predictor.hidden, hidden, slope_LBP.flatten(0, 1))
+                table.step_sums(batch, slope_Ln, hidden_LBP)
+                error_B = (error_LB * kept_LB).sum(0)
+                error_S += error_B @ (1 - is_target_B)
+                error_T += error_B @ is_target_B
+            backward(net.extractor, extracted, slope_DH, to_input=False)
+            self._adam.step_others()
+            return torch.stack([error_S, error_T, *domain_parts(logit_D, label_D, kept_D)])
+
     def losses(self, *batches: RowBatch) -> StepLosses:
         """Return the loss parts of one step; rows without a training rating do not count.
 
         ``batches`` are the source's and the target's, or one of the target's rows above as many of
         the source's.
         """
+        embeddings_DK, kept_D, label_D = self._inputs(*batches)
+        features_DH = self._net.extractor(embeddings_DK)
+        logit_D = self._net.classifier(self._to_classifier(features_DH))
+        rating: dict[Domain, torch.Tensor] = {d: features_DH.new_zeros(()) for d in DOMAINS}
+        for predictor, batch, span, is_target_B in self._readings(*batches):
+            shape_LB = -1, len(batch.rows)
+            features_LBH = features_DH[span].view(*shape_LB, features_DH.shape[1])
+            for features_BH, kept_B in zip(features_LBH, kept_D[span].view(shape_LB), strict=True):
+                predicted_n = predictor(features_BH, batch)
+                for domain in DOMAINS:
+                    is_its_B = is_target_B if domain == "target" else 1 - is_target_B
+                    weight_n = (kept_B * is_its_B)[batch.row_of]
+                    error = squared_error(predicted_n, batch.values, weight_n)
+                    rating[domain] = rating[domain] + error
+        return StepLosses(rating, features_DH, *domain_parts(logit_D, label_D, kept_D))
+
+    def _inputs(self, *batches: RowBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the embeddings [D, K] of a step's rows, whether they count [D], their labels."""
         if len(batches) == 1:
             rows_D = batches[0].rows
         else:
             rows_D = torch.cat([batches[1].rows, batches[0].rows + self._n_target])
-        features_DH = self._net.extractor(self._embeddings_RK.index_select(0, rows_D))
-        kept_D = self._is_rated_R.index_select(0, rows_D).to(features_DH)
-        logit_D = self._net.classifier(self._to_classifier(features_DH))
-        label_D = torch.where(rows_D < self._n_target, TARGET, SOURCE).to(features_DH)
+        embeddings_DK = self._embeddings_RK.index_select(0, rows_D)
+        label_D = torch.where(rows_D < self._n_target, TARGET, SOURCE).to(embeddings_DK)
+        return embeddings_DK, self._is_rated_R.index_select(0, rows_D), label_D
+
+    def _readings(self, *batches: RowBatch) -> list[Reading]:
+        """Return what each predictor reads: its own domain's rows, or those of both (reading 2)."""
         if len(batches) == 1:
-            rating = self._shared_errors(batches[0], features_DH)
-        else:
-            rating = self._own_errors(*batches, features_DH=features_DH, kept_D=kept_D)
-        return StepLosses(
-            rating,
-            domain=domain_loss(logit_D, label_D, kept_D),
-            features_DH=features_DH,
-            n_rows=kept_D.sum(),
-            n_correct=((logit_D > 0) == (label_D > 0)).to(kept_D) @ kept_D,
-        )
+            is_target_D = (batches[0].rows < self._n_target).to(self._is_rated_R)
+            return [Reading(self._net.target, batches[0], slice(None), is_target_D)]
+        (batch_S, batch_T), n_target = batches, len(batches[1].rows)
+        span_S, span_T = slice(n_target, None), slice(n_target)
+        if self.config.both_heads:
+            span_S = span_T = slice(None)
+        kept_B = self._is_rated_R.new_ones(len(batch_S.rows))
+        return [
+            Reading(self._net.predictor("source"), batch_S, span_S, 0 * kept_B),
+            Reading(self._net.predictor("target"), batch_T, span_T, kept_B),
+        ]
 
-    def _own_errors(
-        self,
-        batch_S: RowBatch,
-        batch_T: RowBatch,
-        *,
-        features_DH: torch.Tensor,
-        kept_D: torch.Tensor,
-    ) -> dict[Domain, torch.Tensor]:
-        """Return the squared errors of each domain's predictor (Eq. 3)."""
-        batches: dict[Domain, RowBatch] = {"source": batch_S, "target": batch_T}
-        sizes = [len(batches[domain].rows) for domain in DOMAINS]
-        features = dict(zip(DOMAINS, torch.split(features_DH, sizes), strict=True))
-        kept = dict(zip(DOMAINS, torch.split(kept_D, sizes), strict=True))
-        rating = {}
-        for domain, batch in batches.items():
-            predictor = self._net.predictor(domain)
-            rating[domain] = squared_error(predictor(features[domain], batch), batch.values)
-            if self.config.both_heads:
-                reader: Domain = "source" if domain == "target" else "target"
-                predicted_n = predictor(features[reader], batch)
-                weight_n = kept[reader][batch.row_of]
-                rating[domain] = rating[domain] + squared_error(predicted_n, batch.values, weight_n)
-        return rating
-
-    def _shared_errors(
-        self, batch: RowBatch, features_DH: torch.Tensor
-    ) -> dict[Domain, torch.Tensor]:
-        """Return the squared errors of the one predictor of both domains, per domain."""
-        predicted_n = self._net.target(features_DH, batch)
-        is_target_n = (batch.rows < self._n_target).to(predicted_n)[batch.row_of]
-        return {
-            "source": squared_error(predicted_n, batch.values, 1 - is_target_n),
-            "target": squared_error(predicted_n, batch.values, is_target_n),
-        }
+    @property
+    def _bce_weight(self) -> float:
+        return 1.0 if self.config.autorec.axis == "user" else self.config.mu
 
     def objective(self, losses: StepLosses) -> torch.Tensor:
         """Return what a step minimises, but for R, which is Adam's (Eq. 3, 4-6 and 7)."""
         return sum(self._weighted(losses).values(), start=losses.domain.new_zeros(()))
 
     def _weighted(self, losses: StepLosses) -> dict[str, torch.Tensor]:
-        bce_weight = 1.0 if self.config.autorec.axis == "user" else self.config.mu
         return {
             "source": losses.rating["source"],
             "target": self.config.beta * losses.rating["target"],
-            "domain": bce_weight * losses.domain,
+            "domain": self._bce_weight * losses.domain,
         }
 
     def _to_classifier(self, features_DH: torch.Tensor) -> torch.Tensor:

@@ -80,13 +80,21 @@ def test_gradients_of_rating_sized_weights_hold_the_touched_columns_only(case):
 
 
 def test_squared_errors_equal_decodes_and_its_gradients(case):
-    inputs = (case.hidden_BK, case.weight_MK, case.bias_M)
-    error, slope_n, slope_BK, slope_M = squared_errors(case.batch, *inputs)
-    predicted_n = decode(*inputs, case.batch)
-    loss = (predicted_n - case.batch.values).square().sum()
-    wanted = torch.autograd.grad(loss, (predicted_n, case.hidden_BK, case.bias_M))
-    assert error == pytest.approx(loss.item())
-    for got, want in zip((slope_n, slope_BK, slope_M), wanted, strict=True):
+    weight_LB = torch.rand(2, 4, dtype=torch.float64)
+    hidden_LBK = torch.stack([case.hidden_BK, 2 * case.hidden_BK]).detach().requires_grad_()
+    case.bias_M.grad = torch.ones(5, dtype=torch.float64)
+    error_LB, *slopes = squared_errors(
+        case.batch, weight_LB, hidden_LBK, case.weight_MK, case.bias_M
+    )
+    predicted_Ln = torch.stack(
+        [decode(hidden_BK, case.weight_MK, case.bias_M, case.batch) for hidden_BK in hidden_LBK]
+    )
+    square_Ln = (predicted_Ln - case.batch.values).square()
+    sums_LB = torch.zeros_like(weight_LB).index_add(1, case.rows_n, square_Ln)
+    torch.testing.assert_close(error_LB, sums_LB.detach())
+    loss = (weight_LB * sums_LB).sum()
+    wanted = torch.autograd.grad(loss, (predicted_Ln, hidden_LBK, case.bias_M))
+    for got, want in zip((*slopes, case.bias_M.grad - 1), wanted, strict=True):
         torch.testing.assert_close(got, want)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from darec.core.adam import Adam
+from darec.core.batches import Epoch
 from darec.core.config import parse
 from darec.core.recommender import Run
 from darec.data.ratings import Ratings
@@ -82,6 +84,7 @@ def double_model(request):
     model = DARec(config, Training(observed(SOURCE), observed(target)), Run())
     model._net.double()
     model._embeddings_RK = model._embeddings_RK.double()
+    model._is_rated_R = model._is_rated_R.double()
     stacks = [model._stacked] if model._stacked else list(model._rows.values())
     batches = []
     for rows in stacks:
@@ -143,6 +146,35 @@ def test_gradients_equal_finite_differences_of_eq_4_to_7(double_model):
             slope = (values[0] - values[1]) / (2 * eps)
             got = 0.0 if grad is None else grad.to_dense().view(-1)[k].item()
             assert got == pytest.approx(slope, rel=1e-5, abs=1e-7), name
+
+
+def test_gradients_by_hand_equal_autograds(double_model):
+    """Adam's first moment is a tenth of the gradient after the first step."""
+    model, batches, _ = double_model
+    losses = model.losses(*batches)
+    named = dict(model._net.named_parameters())
+    tables = {name for name in named if name.endswith("weight_MP")}
+    others = [name for name in named if name not in tables]
+    grads = torch.autograd.grad(model.objective(losses), [*named.values()])
+    wanted = {name: grad.to_dense() for name, grad in zip(named, grads, strict=True)}
+    model._adam = Adam(
+        [named[name] for name in sorted(tables)],
+        [named[name] for name in others],
+        0.1,
+        0.0,
+        "coupled",
+    )
+    model._adam.begin(*(Epoch([batch], torch.zeros(0, dtype=torch.int64)) for batch in batches))
+    totals = model._step_compiled(*batches)
+    errors = losses.rating["source"], losses.rating["target"]
+    parts = torch.stack([*errors, losses.domain, losses.n_correct, losses.n_rows])
+    torch.testing.assert_close(totals, parts.detach())
+    *moments, (row, _) = (table["moments"] for table in model._adam.state_dict()["tables"])
+    for name, (moment, _) in zip(sorted(tables), moments, strict=True):
+        torch.testing.assert_close(moment, 0.1 * wanted[name], msg=name)
+    sizes = [named[name].numel() for name in others]
+    for name, moment in zip(others, row[0].split(sizes), strict=True):
+        torch.testing.assert_close(moment.view_as(wanted[name]), 0.1 * wanted[name], msg=name)
 
 
 def test_predictions_answer_from_the_rows_own_domain(double_model):

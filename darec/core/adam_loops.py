@@ -1,0 +1,133 @@
+"""Adam's steps of columns of a rating-sized weight, compiled.
+
+Shapes: M columns of the rating matrix, T of them touched by a batch, K units, n ratings of a batch,
+L readings of the same ratings.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from darec.core.kernels import Array, column_sum, compiled
+
+
+class Rates(NamedTuple):
+    """Adam's constants, in the precision of the weights."""
+
+    shrink: Any
+    """Factor on the weights each step: 1 with coupled decay."""
+    l2: Any
+    """The gradient of L2 per unit of weight: 0 with decoupled decay."""
+    keep1: Any
+    take1: Any
+    keep2: Any
+    take2: Any
+    eps: Any
+    step_sizes: Array
+    """The learning rate of each step, over its first moment's bias correction."""
+    scales: Array
+    """One over the root of each step's second moment's bias correction."""
+
+
+class State(NamedTuple):
+    """Weights and moments [M, K]."""
+
+    weight_MK: Array
+    moment_MK: Array
+    square_MK: Array
+
+
+@compiled
+def step_column(state: State, j: int, grad_K: Array, t: int, rates: Rates) -> None:
+    """Do step t of column j: ``w -= step_size m / (scale sqrt(v) + eps)``."""
+    weight_K, moment_K, square_K = state.weight_MK[j], state.moment_MK[j], state.square_MK[j]
+    step_size, scale = rates.step_sizes[t], rates.scales[t]
+    for k in range(len(grad_K)):
+        grad = grad_K[k] + rates.l2 * weight_K[k]
+        moment = rates.keep1 * moment_K[k] + rates.take1 * grad
+        square = rates.keep2 * square_K[k] + rates.take2 * grad * grad
+        moment_K[k], square_K[k] = moment, square
+        change = step_size * moment / (scale * np.sqrt(square) + rates.eps)
+        weight_K[k] = rates.shrink * weight_K[k] - change
+
+
+@compiled
+def skip_steps(state: State, j: int, begin: int, end: int, rates: Rates) -> None:
+    """Do steps ``begin`` to ``end - 1`` of column j, which have no gradient but L2's.
+
+    Without L2's gradient moments only shrink by constant factors. The s-th step then changes a
+    weight by ``step_size keep1^s m / (scale sqrt(keep2^s v) + eps)``, which all later ones shrink:
+    their sum is one change (with ``eps`` as at the first of them).
+    """
+    weight_K, moment_K, square_K = state.weight_MK[j], state.moment_MK[j], state.square_MK[j]
+    if rates.l2 > 0:
+        for t in range(begin, end):
+            step_size, scale = rates.step_sizes[t], rates.scales[t]
+            for k in range(len(weight_K)):
+                grad = rates.l2 * weight_K[k]
+                moment = rates.keep1 * moment_K[k] + rates.take1 * grad
+                square = rates.keep2 * square_K[k] + rates.take2 * grad * grad
+                moment_K[k], square_K[k] = moment, square
+                weight_K[k] -= step_size * moment / (scale * np.sqrt(square) + rates.eps)
+    elif begin < end:
+        total, keep1, keep2, shrink = 0.0, 1.0, 1.0, 1.0
+        for t in range(begin, end):
+            keep1, keep2, shrink = keep1 * rates.keep1, keep2 * rates.keep2, shrink * rates.shrink
+            change = rates.step_sizes[t] * keep1 / (rates.scales[t] * np.sqrt(keep2))
+            total = total * rates.shrink + change
+        real = weight_K.dtype.type
+        step_size, keep_m, keep_v, keep_w = real(total), real(keep1), real(keep2), real(shrink)
+        eps = real(rates.eps / rates.scales[begin])
+        for k in range(len(weight_K)):
+            change = step_size * moment_K[k] / (np.sqrt(square_K[k]) + eps)
+            weight_K[k] = keep_w * weight_K[k] - change
+            moment_K[k] *= keep_m
+            square_K[k] *= keep_v
+
+
+@compiled
+def skip_to_first(state: State, first_M: Array, begin: int, rates: Rates) -> None:
+    """Do every column's steps before its first gradient of the epoch."""
+    for j in range(len(first_M)):
+        skip_steps(state, j, begin, begin + first_M[j], rates)
+
+
+@compiled
+def step_columns(
+    state: State,
+    columns_T: Array,
+    next_T: Array,
+    grad_TK: Array,
+    begin: int,
+    t: int,
+    rates: Rates,
+) -> None:
+    """Do step t of the touched columns, then their steps up to the next gradient of each."""
+    for i in range(len(columns_T)):
+        step_column(state, columns_T[i], grad_TK[i], t, rates)
+        skip_steps(state, columns_T[i], t + 1, begin + next_T[i], rates)
+
+
+@compiled
+def step_column_sums(
+    state: State,
+    columns_T: Array,
+    next_T: Array,
+    starts_T1: Array,
+    by_column_n: Array,
+    row_of_n: Array,
+    factors_Ln: Array,
+    rows_LBK: Array,
+    begin: int,
+    t: int,
+    rates: Rates,
+) -> None:
+    """Do `step_columns` with sums over L as gradients, which are never stored."""
+    grad_K = np.empty_like(rows_LBK[0, 0])
+    for i in range(len(columns_T)):
+        ratings_n = by_column_n[starts_T1[i] : starts_T1[i + 1]]
+        grad_K[:] = 0
+        for reading in range(len(rows_LBK)):
+            column_sum(ratings_n, row_of_n, factors_Ln[reading], rows_LBK[reading], grad_K)
+        step_column(state, columns_T[i], grad_K, t, rates)
+        skip_steps(state, columns_T[i], t + 1, begin + next_T[i], rates)
