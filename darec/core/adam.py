@@ -104,7 +104,7 @@ class Table:
         """Do a step of a table of one row with its dense gradient, which is zero then."""
         grad = self._parameter.grad
         assert grad is not None
-        step_column(self._state, 0, grad[0].numpy(), self._steps, self._rates)
+        step_column(self._state, 0, grad[0].numpy(), self._steps, self._steps + 1, self._rates)
         grad.zero_()
         self._steps += 1
 

@@ -38,27 +38,53 @@ class State(NamedTuple):
 
 
 @compiled
-def step_column(state: State, j: int, grad_K: Array, t: int, rates: Rates) -> None:
-    """Do step t of column j: ``w -= step_size m / (scale sqrt(v) + eps)``."""
+def step_column(state: State, j: int, grad_K: Array, t: int, end: int, rates: Rates) -> None:
+    """Do step t of column j, ``w -= step_size m / (scale sqrt(v) + eps)``, and `skip_steps` to end.
+
+    Without L2's gradient in one pass: both change a weight by a multiple of ``m / sqrt(v)``.
+    """
     weight_K, moment_K, square_K = state.weight_MK[j], state.moment_MK[j], state.square_MK[j]
     step_size, scale = rates.step_sizes[t], rates.scales[t]
-    for k in range(len(grad_K)):
-        grad = grad_K[k] + rates.l2 * weight_K[k]
-        moment = rates.keep1 * moment_K[k] + rates.take1 * grad
-        square = rates.keep2 * square_K[k] + rates.take2 * grad * grad
-        moment_K[k], square_K[k] = moment, square
-        change = step_size * moment / (scale * np.sqrt(square) + rates.eps)
-        weight_K[k] = rates.shrink * weight_K[k] - change
+    if rates.l2 > 0:
+        for k in range(len(grad_K)):
+            grad = grad_K[k] + rates.l2 * weight_K[k]
+            moment = rates.keep1 * moment_K[k] + rates.take1 * grad
+            square = rates.keep2 * square_K[k] + rates.take2 * grad * grad
+            moment_K[k], square_K[k] = moment, square
+            weight_K[k] -= step_size * moment / (scale * np.sqrt(square) + rates.eps)
+        skip_steps(state, j, t + 1, end, rates)
+    else:
+        total, keep1, keep2, shrink = faded(t + 1, end, rates)
+        real = weight_K.dtype.type
+        change, eps = real(shrink * step_size / scale + total), real(rates.eps / scale)
+        keep_m, keep_v, keep_w = real(keep1), real(keep2), real(shrink * rates.shrink)
+        for k in range(len(grad_K)):
+            grad = grad_K[k]
+            moment = rates.keep1 * moment_K[k] + rates.take1 * grad
+            square = rates.keep2 * square_K[k] + rates.take2 * grad * grad
+            moment_K[k], square_K[k] = keep_m * moment, keep_v * square
+            weight_K[k] = keep_w * weight_K[k] - change * moment / (np.sqrt(square) + eps)
+
+
+@compiled
+def faded(begin: int, end: int, rates: Rates) -> tuple[float, float, float, float]:
+    """Return what steps ``begin`` to ``end - 1`` do at once without any gradient.
+
+    Moments only shrink by constant factors, so that the s-th step changes a weight by
+    ``step_size keep1^s m / (scale sqrt(keep2^s v) + eps)``, which all later ones shrink: the sum,
+    per ``m / sqrt(v)`` (with ``eps`` as at the first of them), and the factors left on m, v and w.
+    """
+    total, keep1, keep2, shrink = 0.0, 1.0, 1.0, 1.0
+    for t in range(begin, end):
+        keep1, keep2, shrink = keep1 * rates.keep1, keep2 * rates.keep2, shrink * rates.shrink
+        change = rates.step_sizes[t] * keep1 / (rates.scales[t] * np.sqrt(keep2))
+        total = total * rates.shrink + change
+    return total, keep1, keep2, shrink
 
 
 @compiled
 def skip_steps(state: State, j: int, begin: int, end: int, rates: Rates) -> None:
-    """Do steps ``begin`` to ``end - 1`` of column j, which have no gradient but L2's.
-
-    Without L2's gradient moments only shrink by constant factors. The s-th step then changes a
-    weight by ``step_size keep1^s m / (scale sqrt(keep2^s v) + eps)``, which all later ones shrink:
-    their sum is one change (with ``eps`` as at the first of them).
-    """
+    """Do steps ``begin`` to ``end - 1`` of column j, which have no gradient but L2's."""
     weight_K, moment_K, square_K = state.weight_MK[j], state.moment_MK[j], state.square_MK[j]
     if rates.l2 > 0:
         for t in range(begin, end):
@@ -70,17 +96,13 @@ def skip_steps(state: State, j: int, begin: int, end: int, rates: Rates) -> None
                 moment_K[k], square_K[k] = moment, square
                 weight_K[k] -= step_size * moment / (scale * np.sqrt(square) + rates.eps)
     elif begin < end:
-        total, keep1, keep2, shrink = 0.0, 1.0, 1.0, 1.0
-        for t in range(begin, end):
-            keep1, keep2, shrink = keep1 * rates.keep1, keep2 * rates.keep2, shrink * rates.shrink
-            change = rates.step_sizes[t] * keep1 / (rates.scales[t] * np.sqrt(keep2))
-            total = total * rates.shrink + change
+        total, keep1, keep2, shrink = faded(begin, end, rates)
         real = weight_K.dtype.type
-        step_size, keep_m, keep_v, keep_w = real(total), real(keep1), real(keep2), real(shrink)
+        change, keep_m, keep_v, keep_w = real(total), real(keep1), real(keep2), real(shrink)
         eps = real(rates.eps / rates.scales[begin])
         for k in range(len(weight_K)):
-            change = step_size * moment_K[k] / (np.sqrt(square_K[k]) + eps)
-            weight_K[k] = keep_w * weight_K[k] - change
+            moved = change * moment_K[k] / (np.sqrt(square_K[k]) + eps)
+            weight_K[k] = keep_w * weight_K[k] - moved
             moment_K[k] *= keep_m
             square_K[k] *= keep_v
 
@@ -104,8 +126,7 @@ def step_columns(
 ) -> None:
     """Do step t of the touched columns, then their steps up to the next gradient of each."""
     for i in range(len(columns_T)):
-        step_column(state, columns_T[i], grad_TK[i], t, rates)
-        skip_steps(state, columns_T[i], t + 1, begin + next_T[i], rates)
+        step_column(state, columns_T[i], grad_TK[i], t, begin + next_T[i], rates)
 
 
 @compiled
@@ -129,5 +150,4 @@ def step_column_sums(
         grad_K[:] = 0
         for reading in range(len(rows_LBK)):
             column_sum(ratings_n, row_of_n, factors_Ln[reading], rows_LBK[reading], grad_K)
-        step_column(state, columns_T[i], grad_K, t, rates)
-        skip_steps(state, columns_T[i], t + 1, begin + next_T[i], rates)
+        step_column(state, columns_T[i], grad_K, t, begin + next_T[i], rates)
