@@ -1,0 +1,59 @@
+"""Write cluster.yaml for machines of your own, reached over ssh."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from darec.errors import UserError
+from jobs.common import console, main
+
+SHIPPED = Path(__file__).parents[1] / "cluster.yaml"
+IMAGE_HOME = "/home/ray"
+"""Where cluster.yaml's image has its user's files."""
+
+
+def own_cluster(
+    hosts: Annotated[
+        str, typer.Option(help="Host names or addresses, comma-separated; the first is the head.")
+    ],
+    user: Annotated[str, typer.Option(help="Who logs in, on every host, without a password.")],
+    home: Annotated[
+        str | None, typer.Option(help="That user's home; /home/USER or /root by default.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Private ssh key; ssh's own by default.")] = None,
+    to: Annotated[Path, typer.Option(help="File to write.")] = Path("own-cluster.yaml"),
+) -> None:
+    """Write cluster.yaml for machines of your own: the same set-up without a cloud and containers.
+
+    Example: python jobs/own_cluster.py --hosts 10.0.0.1,10.0.0.2 --user ada
+
+    Every host needs ssh, rsync, Python 3.11 or later and Ray on the PATH of its login shell; the
+    results a folder that all of them see (NFS) or a URI. The head runs trials, too.
+    """
+    import yaml
+
+    names = [name.strip() for name in hosts.split(",")]
+    if not all(names) or len(set(names)) != len(names):
+        raise UserError(f"--hosts must be different host names, comma-separated, but got {hosts!r}")
+    home = home or ("/root" if user == "root" else f"/home/{user}")
+    config = yaml.safe_load(SHIPPED.read_text().replace(IMAGE_HOME, home))
+    for cloud_only in ("docker", "available_node_types", "head_node_type", "head_setup_commands"):
+        del config[cloud_only]
+    config["provider"] = {"type": "local", "head_ip": names[0], "worker_ips": names[1:]}
+    config["auth"] = {"ssh_user": user}
+    if key is not None:
+        config["auth"]["ssh_private_key"] = str(key)
+    config["min_workers"] = config["max_workers"] = len(names) - 1
+    to.write_text(f"# From cluster.yaml by jobs/own_cluster.py.\n{yaml.safe_dump(config)}")
+    console.print(
+        f"written: {to}\n"
+        f"next:  ray get-auth-token --generate   # once\n"
+        f"       RAY_UP_enable_autoscaler_v2=0 ray up {to}   # v2 leaves one of your hosts out",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+if __name__ == "__main__":
+    main(own_cluster)

@@ -1,0 +1,84 @@
+"""The shipped cluster.yaml against a mock of EC2: what it would start, open and take down."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+boto3 = pytest.importorskip("boto3", reason="needs boto3")
+moto = pytest.importorskip("moto", reason="needs moto")
+
+CLUSTER = Path(__file__).parents[2] / "cluster.yaml"
+REGION = "us-west-2"
+SSH = 22
+
+
+@pytest.fixture
+def ec2(monkeypatch, tmp_path):
+    """An empty account, with credentials that open nothing elsewhere."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "mock")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))  # Ray keeps the key that it makes there
+    (tmp_path / ".ssh").mkdir()
+    for cached in ("_private.aws.utils", "_private.aws.config", "_private.aws.node_provider"):
+        __import__(f"ray.autoscaler.{cached}")
+    monkeypatch.setattr("ray.autoscaler._private.aws.config.time.sleep", lambda seconds: None)
+    with moto.mock_aws():
+        yield boto3.client("ec2", REGION)
+
+
+def bootstrapped(ec2):
+    """Return the shipped file as the launcher completes it, its places marked SET filled in."""
+    from ray.autoscaler._private.commands import _bootstrap_config
+    from ray.autoscaler._private.util import prepare_config
+
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    config = yaml.safe_load(CLUSTER.read_text())
+    for kind in config["available_node_types"].values():
+        kind["node_config"]["ImageId"] = image
+        if "IamInstanceProfile" in kind["node_config"]:
+            profile = kind["node_config"]["IamInstanceProfile"]["Name"]
+            boto3.client("iam", REGION).create_instance_profile(InstanceProfileName=profile)
+    return _bootstrap_config(prepare_config(config), no_config_cache=True)
+
+
+def instances(ec2):
+    found = ec2.describe_instances()["Reservations"]
+    return [instance for reservation in found for instance in reservation["Instances"]]
+
+
+def test_what_the_shipped_file_starts_opens_and_takes_down(ec2):
+    from ray.autoscaler._private.providers import _get_node_provider
+    from ray.autoscaler.tags import TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
+
+    config = bootstrapped(ec2)
+    provider = _get_node_provider(config["provider"], config["cluster_name"], use_cache=False)
+    kinds = {"head": config["head_node_type"], "worker": "gpu_spot"}
+    for kind, name in kinds.items():
+        node_config = config["available_node_types"][name]["node_config"]
+        provider.create_node(
+            node_config, {TAG_RAY_NODE_KIND: kind, TAG_RAY_USER_NODE_TYPE: name}, 1
+        )
+    by_type = {instance["InstanceType"]: instance for instance in instances(ec2)}
+    assert set(by_type) == {"m5.large", "g4dn.xlarge"}
+    assert by_type["g4dn.xlarge"]["InstanceLifecycle"] == "spot"
+    assert "InstanceLifecycle" not in by_type["m5.large"]
+
+    opened = []
+    for instance in by_type.values():
+        for group in instance["SecurityGroups"]:
+            (rules,) = ec2.describe_security_groups(GroupIds=[group["GroupId"]])["SecurityGroups"]
+            opened += [rule for rule in rules["IpPermissions"] if rule["IpRanges"]]
+    assert opened and all(rule["FromPort"] == rule["ToPort"] == SSH for rule in opened), opened
+
+    provider.terminate_nodes(provider.non_terminated_nodes({}))
+    assert {instance["State"]["Name"] for instance in instances(ec2)} == {"terminated"}
+
+
+def test_on_demand_is_one_line_away(ec2):
+    text = CLUSTER.read_text()
+    (line,) = [row for row in text.splitlines() if "MarketType: spot" in row]
+    config = yaml.safe_load(text.replace(f"{line}\n", ""))
+    assert "InstanceMarketOptions" not in config["available_node_types"]["gpu_spot"]["node_config"]

@@ -1,0 +1,117 @@
+"""A cluster of own machines really comes up, searches, loses a worker and goes down."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cluster import hosts
+
+ROOT = Path(__file__).parents[2]
+STUDY = "toys_auto-synthetic-90/i_autorec"
+TUNE = (
+    "cd darec && python jobs/tune.py --pair toys_auto --synthetic --model i_autorec --trials 6 "
+    "--max-epochs 60 --scheduler none --fix hidden=1000 --fix center=bias --fix learning_rate=1e-4 "
+    "--address auto --out {out}"
+)
+
+
+@pytest.fixture
+def lab():
+    reason = hosts.missing()
+    if reason:
+        pytest.skip(f"no machines to log in to: {reason}")
+    with hosts.lab(3) as made:
+        yield made
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_up_search_kill_a_worker_and_down(lab, tmp_path):
+    file = tmp_path / "own-cluster.yaml"
+    environment = {
+        **os.environ,
+        "HOME": str(lab.home),
+        "RAY_UP_enable_autoscaler_v2": "0",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin",
+        "PYTHONPATH": str(ROOT),
+    }
+
+    def run(*command, check=True, timeout=300):
+        ended = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+        assert not check or ended.returncode == 0, f"{command}: {ended.stdout[-4000:]}"
+        return ended
+
+    addresses = ",".join(host.ip for host in lab.hosts)
+    written = ["--hosts", addresses, "--user", "root", "--key", str(lab.key), "--to", str(file)]
+    run(sys.executable, "jobs/own_cluster.py", *written)
+    config = yaml.safe_load(file.read_text())
+    one_cpu = {"head": "--head --num-cpus=0", "worker": "--num-cpus=1"}
+    for role, options in one_cpu.items():
+        name = f"{role}_start_ray_commands"
+        config[name] = [
+            line.replace(
+                "ray start --head" if role == "head" else "ray start", f"ray start {options}"
+            )
+            for line in config[name]
+        ]
+    file.write_text(yaml.safe_dump(config))
+    run("ray", "get-auth-token", "--generate")
+    try:
+        run("ray", "up", "-y", str(file))
+        _wait_for_nodes(lambda: run("ray", "exec", str(file), "ray status").stdout, workers=2)
+
+        refused = f"import ray; ray.init(address='{lab.hosts[0].ip}:6379', log_to_driver=False)"
+        environment["RAY_AUTH_MODE"] = "disabled"
+        ended = run(sys.executable, "-c", refused, check=False)
+        assert ended.returncode and "auth" in ended.stdout.lower(), ended.stdout[-2000:]
+        del environment["RAY_AUTH_MODE"]
+
+        out = lab.shared / "results"
+        search = subprocess.Popen(
+            ["ray", "exec", str(file), TUNE.format(out=out)],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=(tmp_path / "log").open("w"),
+            stderr=subprocess.STDOUT,
+        )
+        _wait_for_checkpoints(search, out / STUDY, tmp_path / "log")
+        lab.hosts[2].kill()
+        assert search.wait(timeout=300) == 0, (tmp_path / "log").read_text()[-4000:]
+        with (out / STUDY / "trials.csv").open() as table:
+            rows = list(csv.DictReader(table))
+        assert len(rows) == 6 and all(row["ended"] in ("completed", "stalled") for row in rows)
+        failed = [row["failures"] for row in rows if row["failures"]]
+        assert failed and all("node" in told or "actor" in told for told in failed)
+        assert (out / STUDY / "best.safetensors").is_file()
+    finally:
+        run("ray", "down", "-y", str(file), check=False)
+
+
+def _wait_for_nodes(status, workers):
+    deadline = time.monotonic() + 240
+    while f"/{workers}.0 CPU" not in (said := status()):
+        assert time.monotonic() < deadline, said
+        time.sleep(3)
+
+
+def _wait_for_checkpoints(search, study, log):
+    deadline = time.monotonic() + 240
+    while len({path.parent for path in study.glob("tune/*/checkpoint_*")}) < 2:
+        assert search.poll() is None and time.monotonic() < deadline, log.read_text()[-4000:]
+        time.sleep(0.5)
