@@ -1,5 +1,6 @@
 """Which code and libraries made a result: recorded in every study and score."""
 
+import hashlib
 import platform
 import subprocess
 from importlib.metadata import version
@@ -14,6 +15,14 @@ def revision() -> str:
     except (OSError, subprocess.SubprocessError):
         return f"v{version('darec')}"
     return found.stdout.strip()
+
+
+def code_digest() -> str:
+    """Return the SHA-256 of this package's Python files: equal where nodes run the same code."""
+    folder, digest = Path(__file__).parent, hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

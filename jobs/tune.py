@@ -1,6 +1,8 @@
 """Search a model's hyper-parameters on a laptop or a Ray cluster, chosen by validation RMSE."""
 
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -44,6 +46,10 @@ def tune(
     gpus_per_trial: Annotated[
         str, typer.Option(help="GPUs (may be a fraction), or auto: by memory, where there are any.")
     ] = "auto",
+    trial_limit: Annotated[
+        float,
+        typer.Option(min=1, help="Seconds of epochs after which a trial ends; inf: no limit."),
+    ] = float("inf"),
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to join, e.g. auto; by default this machine.")
     ] = None,
@@ -65,7 +71,8 @@ def tune(
     from darec.data.split import split
     from darec.data.store import obtain
     from darec.models import MODELS
-    from darec.tuning import mirror, resources
+    from darec.tuning import mirror, preflight, resources
+    from darec.tuning.lock import alone
     from darec.tuning.plan import describe
     from darec.tuning.search import Settings, shutdown
     from darec.tuning.stages import Budget, Request, run_search
@@ -91,6 +98,8 @@ def tune(
     where = "" if data == Path("data") else f" --data {data}"
     next_options = f"--pair {pair} --train {train}{stand_in}{where} --out {out}"
 
+    report = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+
     def search(name: str) -> None:
         kind, (space, stage1) = MODELS[name], spaces[name]
         n_trials, n_epochs = (trials if space.space else 1), (1 if kind.whole_fit else max_epochs)
@@ -110,7 +119,7 @@ def tune(
             0.0 if kind.cpu_only else gpus,
             n_trials,
             need,
-            may_grow=address is not None,
+            joined=address is not None,
         )
         request = Request(
             model=name,
@@ -125,7 +134,7 @@ def tune(
             folder=folder,
             storage=storage,
         )
-        settings = Settings(sampler, scheduler, n_epochs, share, seed, ClusterCache())
+        settings = Settings(sampler, scheduler, n_epochs, share, seed, ClusterCache(), trial_limit)
         plan = "\n".join(describe(request, settings))
         console.print(f"[bold]Plan[/bold]: {plan}", highlight=False, soft_wrap=True)
 
@@ -133,11 +142,17 @@ def tune(
             if mirror.is_uri(out):
                 mirror.publish(folder, storage)
 
-        best = run_search(request, settings, sys.argv, resume, console.print, publish)
+        with alone(folder, storage):
+            if address is not None:
+                preflight.check_cluster(storage, share.cpus, share.gpus, report)
+            if not mirror.is_uri(out):
+                preflight.check_disk(folder, share.concurrent * need)
+            best = run_search(request, settings, sys.argv, resume, report, publish)
         _print_winner(best, folder)
         console.print(f"files: {storage}", highlight=False, soft_wrap=True)
 
     failed = []
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     resources.connect(address)
     try:
         for name in names:

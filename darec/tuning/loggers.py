@@ -4,9 +4,11 @@ from typing import Any
 
 from ray.tune.callback import Callback
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback, TBXLoggerCallback
-from ray.tune.result import TRAINING_ITERATION
+from ray.tune.result import SHOULD_CHECKPOINT, TRAINING_ITERATION
 
 from darec.tuning.trainable import METRIC, ROWS, TIME
+
+NOT_LOGGED = (ROWS, SHOULD_CHECKPOINT)
 
 
 class _PerEpoch:
@@ -14,7 +16,7 @@ class _PerEpoch:
 
     def log_trial_result(self, iteration: int, trial: Any, result: dict[str, Any]) -> None:
         """Write each epoch of a report."""
-        common = {name: value for name, value in result.items() if name != ROWS}
+        common = {name: value for name, value in result.items() if name not in NOT_LOGGED}
         for row in result[ROWS]:
             numbered = {**common, **row, TRAINING_ITERATION: row[TIME]}
             super().log_trial_result(iteration, trial, numbered)  # type: ignore[misc]

@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution
 
 from darec.data.split import Training
 from darec.errors import UserError
+from darec.tuning.preflight import growth
 
 MOST_TRIALS_PER_GPU = 8
 ASSUMED_GPU_BYTES = 16 * 2**30
@@ -41,12 +42,12 @@ def connect(address: str | None) -> None:
         raise UserError(f"--address {address}: no Ray cluster can be joined: {reason}") from error
 
 
-def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, may_grow: bool) -> Slots:
+def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, joined: bool) -> Slots:
     """Return a trial's share and the number of concurrent trials; ``gpus=None`` decides itself.
 
-    With GPUs in the cluster, a trial then gets the fraction of one that its memory needs. A cluster
-    that was joined ``may_grow`` by its autoscaler, so that a share too large for today's nodes is
-    waited for; elsewhere it raises `UserError`.
+    With GPUs in the cluster, a trial then gets the fraction of one that its memory needs. Raises
+    `UserError` when no node can give the share: none of today's, nor, where a cluster was
+    ``joined``, any that its autoscaler may add.
     """
     total = ray.cluster_resources()
     if gpus is None:
@@ -56,7 +57,11 @@ def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, may_gr
         largest = max(node["Resources"].get(kind, 0.0) for node in ray.nodes() if node["Alive"])
         if asked <= largest:
             fit = min(fit, int(total.get(kind, 0.0) / asked + 1e-6)) if asked else fit
-        elif not may_grow:
+            continue
+        reach = growth() if joined else []
+        if reach is not None:
+            largest = max([largest, *(node.get(kind, 0.0) for node in reach)])
+        if reach is not None and asked > largest:
             rule = f"must fit on one node (the largest has {largest:g})"
             raise UserError(f"--{kind.lower()}s-per-trial {rule}, but got {asked:g}")
     return Slots(cpus, gpus, max(1, fit))

@@ -17,9 +17,10 @@ from darec.files import write
 from darec.models import MODELS
 from darec.models.best import Best
 from darec.seeds import derive
+from darec.tuning.checkpoint import DamagedError, load_state
 from darec.tuning.names import nest
-from darec.tuning.search import Study, TrialRow
-from darec.tuning.trainable import load_state
+from darec.tuning.search import Study
+from darec.tuning.trials import TrialRow
 
 EDGE = 0.01
 """Share of a range (of its logarithm where it is searched so) that counts as its edge."""
@@ -43,17 +44,18 @@ def save_trials(study: Study, rows: list[TrialRow]) -> Path:
     """Write a row per trial to ``trials.csv``, best first."""
     path = study.folder / "trials.csv"
     names = sorted({name for row in rows for name in row.config})
-    head = ["trial_id", "ended", "epochs", "best_epoch", "best_valid_rmse", "at_edge", *names]
+    told = ["trial_id", "ended", "failures", "seconds", "epochs", "best_epoch", "best_valid_rmse"]
+    head = [*told, "at_edge", *names]
 
     def save(temporary: Path) -> None:
         with temporary.open("w", newline="") as file:
             table = csv.writer(file)
             table.writerow(head)
             for row in rows:
+                values = {**vars(row), "failures": "; ".join(row.failures)}
                 edge = " ".join(at_edge(study.space, row.config))
-                best = (row.best_epoch, row.best_valid_rmse)
-                values = [row.config.get(name) for name in names]
-                table.writerow([row.trial_id, row.ended, row.epochs, *best, edge, *values])
+                config = [row.config.get(name) for name in names]
+                table.writerow([*(values[name] for name in told), edge, *config])
 
     write(path, save)
     return path
@@ -74,7 +76,7 @@ def _weights(row: TrialRow) -> Weights | None:
     try:
         with row.checkpoint.as_directory() as folder:
             state = load_state(Path(folder))
-    except FileNotFoundError:  # dropped by a driver that was killed then
+    except (FileNotFoundError, DamagedError):  # dropped by a driver that was killed then
         return None
     if not state or state["best"]["epoch"] != row.best_epoch:
         return None

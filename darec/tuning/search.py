@@ -1,5 +1,6 @@
 """One study: Optuna proposes, Tune runs and stops, every row of every trial counts."""
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Container, Mapping
@@ -30,6 +31,7 @@ from darec.tuning.names import flatten
 from darec.tuning.resources import Slots
 from darec.tuning.state import SafeOptunaSearch, StudyState
 from darec.tuning.trainable import METRIC, TIME, RecommenderTrainable
+from darec.tuning.trials import TrialRow, trial_rows
 
 REDUCTION = 3
 LEAST_EPOCHS = 3
@@ -84,7 +86,6 @@ SCHEDULERS: dict[str, Callable[[int], TrialScheduler]] = {
     "none": lambda epochs: FIFOScheduler(),
 }
 
-CHECKPOINT_REPORTS = 10
 MAX_FAILURES = 3
 PROGRESS_S = 10.0
 
@@ -104,6 +105,8 @@ class Settings:
     """The root seed of samplers and runs."""
     cache: Cache
     """Where trials share stage 1."""
+    trial_limit: float = math.inf
+    """Seconds of a trial's epochs after which it ends, or is ended."""
 
 
 @dataclass(frozen=True)
@@ -123,21 +126,6 @@ class Study:
     """The first trial's values of all that is drawn; empty: it is drawn, too."""
 
 
-@dataclass(frozen=True)
-class TrialRow:
-    """A trial's best row, with how the trial ended."""
-
-    trial_id: str
-    ended: str
-    epochs: int
-    best_epoch: int
-    best_valid_rmse: float
-    config: dict[str, Any]
-    """Every hyper-parameter, flat."""
-    stage1_valid_rmse: float | None = None
-    checkpoint: Any = field(default=None, repr=False)
-
-
 def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
     """Run or resume a study to its end and return its trials, best first.
 
@@ -148,15 +136,15 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
     tuner = _tuner(study, settings, resume)
     grid = tuner.fit()
     state = _state(tuner)
-    rows = [_row(result, state.ended) for result in grid if result.metrics]
+    rows = trial_rows(grid, state)
     spent = time.monotonic() - begun
     over = study.time_budget is not None and spent >= study.time_budget
     if len(state.ended) < study.trials and not over:
         raise KeyboardInterrupt
-    rows = sorted(rows, key=lambda row: (row.best_epoch == 0, row.best_valid_rmse))
     if not rows or rows[0].best_epoch == 0:
-        reasons = sorted({row.ended for row in rows}) or ["no trial reported"]
-        raise UserError(f"{study.folder}: no trial has a finite validation RMSE: {reasons[0]}")
+        reasons = [row.failures[-1] if row.failures else row.ended for row in rows]
+        reason = min(reasons, default="no trial was started")
+        raise UserError(f"{study.folder}: no trial has a finite validation RMSE: {reason}")
     return rows
 
 
@@ -169,6 +157,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
             seed=derive(settings.seed, "run"),
             cache=settings.cache,
             report_at=decided_at(settings.scheduler, settings.max_epochs),
+            limit=settings.trial_limit,
         ),
         {"cpu": settings.slots.cpus, "gpu": settings.slots.gpus},
     )
@@ -219,9 +208,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
             progress_reporter=reporter,
             verbose=1,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(
-                checkpoint_frequency=CHECKPOINT_REPORTS, checkpoint_at_end=True, num_to_keep=1
-            ),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True, num_to_keep=1),
         ),
     )
 
@@ -237,20 +224,6 @@ def _trial_id(trial: Any) -> str:
 def _state(tuner: Any) -> StudyState:
     callbacks = tuner._local_tuner.get_run_config().callbacks
     return next(callback for callback in callbacks if isinstance(callback, StudyState))
-
-
-def _row(result: Any, ended: dict[str, str]) -> TrialRow:
-    metrics = result.metrics
-    return TrialRow(
-        trial_id=metrics["trial_id"],
-        ended=metrics.get("reason") or ended.get(metrics["trial_id"], "unfinished"),
-        epochs=int(metrics[TIME]),
-        best_epoch=int(metrics["best_epoch"]),
-        best_valid_rmse=float(metrics[METRIC]),
-        config=flatten(result.config),
-        stage1_valid_rmse=metrics.get("stage1_valid_rmse"),
-        checkpoint=result.checkpoint,
-    )
 
 
 def drop_checkpoints(rows: list[TrialRow]) -> None:

@@ -17,6 +17,7 @@ from darec.models.best import Best, load_best
 from darec.provenance import revision, versions
 from darec.tuning.results import save_trials, save_winner, winner
 from darec.tuning.search import Settings, Study, drop_checkpoints, run_study
+from darec.tuning.trials import outcome
 
 STAGE1_SHARE = 0.25
 """Of a time budget, for each of the two stage-1 studies."""
@@ -86,14 +87,14 @@ def run_search(
     """
     _record(request, settings, argv, resume)
     publish()
-    template = _template(request)
+    way = _Way(settings, _template(request), resume, report, publish)
     fixed = dict(request.space.fixed)
     if request.stage1 is not None:
         report("Stage 1 of 2: AutoRec on the target")
-        target = _stage1(request, settings, template, request.stage1, "target", resume, publish)
+        target = _stage1(way, request, request.stage1, "target")
         report(f"Stage 1 of 2: AutoRec on the source, hidden {target['hidden']} as in the target")
         narrowed = request.stage1.fix({name: target[name] for name in ("hidden", "center")})
-        source = _stage1(request, settings, template, narrowed, "source", resume, publish)
+        source = _stage1(way, request, narrowed, "source")
         fixed |= {"autorec": target, "autorec_source": source}
         report("Stage 2 of 2: DARec on both frozen winners")
     budget = request.budget.time_budget
@@ -110,18 +111,21 @@ def run_search(
         storage=request.storage,
         time_budget=budget,
     )
-    return _finish(study, settings, template, resume, publish)
+    return _finish(way, study)
 
 
-def _stage1(
-    request: Request,
-    settings: Settings,
-    template: Best,
-    space: SearchSpace,
-    domain: str,
-    resume: bool,
-    publish: Callable[[], object],
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Way:
+    """How all studies of a search are run."""
+
+    settings: Settings
+    template: Best
+    resume: bool
+    report: Callable[[str], object]
+    publish: Callable[[], object]
+
+
+def _stage1(way: _Way, request: Request, space: SearchSpace, domain: str) -> dict[str, Any]:
     """Return the config of a domain's AutoRec winner, its epochs set to its best epoch."""
     name = f"stage1_{domain}"
     budget = request.budget.time_budget
@@ -138,26 +142,23 @@ def _stage1(
         storage=f"{request.storage.rstrip('/')}/{name}",
         time_budget=None if budget is None else STAGE1_SHARE * budget,
     )
-    best = _finish(study, settings, template, resume, publish)
+    best = _finish(way, study)
     return {**best.config, "epochs": best.epoch}
 
 
-def _finish(
-    study: Study,
-    settings: Settings,
-    template: Best,
-    resume: bool,
-    publish: Callable[[], object],
-) -> Best:
+def _finish(way: _Way, study: Study) -> Best:
     """Run a study unless it is finished, and write its files; ``best.json`` is the last one."""
-    if resume and (study.folder / "best.json").is_file():
+    if way.resume and (study.folder / "best.json").is_file():
         return load_best(study.folder)
     study.folder.mkdir(parents=True, exist_ok=True)
-    rows = run_study(study, settings, resume)
-    best = winner(study, rows, replace(template, bias_valid_rmse=bias_rmse(study.data)))
+    rows = run_study(study, way.settings, way.resume)
+    for line in outcome(rows, way.settings.slots.cpus, way.settings.slots.gpus):
+        way.report(line)
+    template = replace(way.template, bias_valid_rmse=bias_rmse(study.data))
+    best = winner(study, rows, template)
     save_trials(study, rows)
-    save_winner(study, rows, best, settings.cache)
-    publish()
+    save_winner(study, rows, best, way.settings.cache)
+    way.publish()
     drop_checkpoints(rows)
     return best
 

@@ -21,24 +21,44 @@ class StudyState(tune.Callback):
     def __init__(self, scheduler: TrialScheduler) -> None:
         self.scheduler = scheduler
         self.ended: dict[str, str] = {}
+        self.failures: dict[str, list[str]] = {}
+        """Why each attempt at a trial failed, of those that did."""
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial ended by itself, by its last epoch or by the scheduler."""
         self.ended[trial.trial_id] = "completed"
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note why a trial failed that is tried again; one that lacked memory gets more GPU."""
+        error = _last_error(trial)
+        self.failures.setdefault(trial.trial_id, []).append(error)
+        share = dict(trial.placement_group_factory.required_resources)
+        if "OutOfMemoryError" in error and 0 < share.get("GPU", 0) < 1:
+            gpu = min(1.0, 2 * share["GPU"])
+            trial.update_resources({"cpu": share.get("CPU", 0), "gpu": gpu})
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial failed more often than it may."""
-        self.ended[trial.trial_id] = "error"
+        self.ended[trial.trial_id] = "failed"
+        self.failures.setdefault(trial.trial_id, []).append(_last_error(trial))
 
     def get_state(self) -> dict[str, Any]:
         """Return what a snapshot must hold."""
         scheduler = ray.cloudpickle.dumps(self.scheduler.__dict__)
-        return {"scheduler": scheduler, "ended": dict(self.ended)}
+        return {"scheduler": scheduler, "ended": dict(self.ended), "failures": dict(self.failures)}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Put a snapshot's state back into the scheduler in use."""
         self.scheduler.__dict__.update(ray.cloudpickle.loads(state["scheduler"]))
-        self.ended = dict(state["ended"])
+        self.ended, self.failures = dict(state["ended"]), dict(state["failures"])
+
+
+def _last_error(trial: Any) -> str:
+    """Return the first sentence of the last line of a trial's error file that says something."""
+    path = Path(trial.error_file) if trial.error_file else None
+    lines = path.read_text().split("\n") if path and path.is_file() else []
+    told = [line.strip() for line in lines if line and not line[0].isspace()]
+    return told[-1].split(". ")[0] if told else "no reason was recorded"
 
 
 class SafeOptunaSearch(OptunaSearch):

@@ -1,12 +1,17 @@
 """Any model as a Tune trainable: epochs of about a second a step; a rung is an epoch."""
 
+import math
+import os
+import threading
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from ray import tune
+from ray.tune.result import SHOULD_CHECKPOINT
 
 from darec.core.config import parse
 from darec.core.fit import Fit
@@ -14,6 +19,7 @@ from darec.core.recommender import Cache, ColdRule, DivergedError, Recommender, 
 from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import SearchData
 from darec.models import MODELS
+from darec.tuning.checkpoint import DamagedError, load_state, save_state
 from darec.tuning.names import nest
 
 WORST_RMSE = HIGHEST - LOWEST
@@ -26,6 +32,11 @@ ROWS = "epochs"
 """Every epoch since the last report, one row each; `darec.tuning.loggers` writes them."""
 REPORT_S = 1.0
 """Seconds of training between reports: each costs the driver some milliseconds of a CPU."""
+CHECKPOINT_S, CHECKPOINT_SHARE = 5.0, 1 / 20
+"""Seconds between a trial's checkpoints, or more where writing one would take a larger share: what
+a killed worker loses at most, but for the epoch that it was in."""
+HANGS = 1.5
+"""A trial that is silent after so many times its limit hangs: its process is ended."""
 
 
 class RecommenderTrainable(tune.Trainable):
@@ -39,12 +50,16 @@ class RecommenderTrainable(tune.Trainable):
         seed: int = 0,
         cache: Cache | None = None,
         report_at: Container[int] = (),
+        limit: float = math.inf,
     ) -> None:
         """Build a model from flat hyper-parameters; ``step`` tells whether stage 1 diverged.
 
-        Epochs in ``report_at`` are reported at once: a scheduler decides there.
+        Epochs in ``report_at`` are reported at once: a scheduler decides there. After ``limit``
+        seconds of epochs a trial ends with its best one so far; `HANGS` says when it hangs.
         """
         assert data is not None and cache is not None
+        self._limit, self._note = limit, ""
+        self._saved_at, self._saving_s = time.monotonic(), 0.0
         resources = self.trial_resources.required_resources
         torch.set_num_threads(max(1, int(resources.get("CPU", 1))))
         device = "cuda" if resources.get("GPU", 0) else "cpu"
@@ -54,23 +69,29 @@ class RecommenderTrainable(tune.Trainable):
         try:
             kind = MODELS[model]
             run = Run(seed, device, cache)
-            built = kind.build(parse(kind.config, nest(config)), data.training, run)
-            self._stage1 = stage1_scores(built, data)
+            with ended_if_silent(HANGS * limit):
+                built = kind.build(parse(kind.config, nest(config)), data.training, run)
+                self._stage1 = stage1_scores(built, data)
             self._fit = Fit(built, data)
         except DivergedError as error:
             self._reason = f"diverged: {error}"
 
     def step(self) -> dict[str, Any]:
         """Train epochs until `REPORT_S` have passed, a decision is due or the trial ends."""
-        begin = time.monotonic()
-        rows = [self._epoch()]
-        while not (
-            rows[-1]["done"]
-            or rows[-1][TIME] in self._report_at
-            or time.monotonic() - begin >= REPORT_S
-        ):
-            rows.append(self._epoch())
-        return {**rows[-1], ROWS: rows}
+        begin, left = time.monotonic(), self._limit - (self._time_total or 0.0)
+        with ended_if_silent(HANGS * self._limit):
+            rows = [self._epoch()]
+            while not (
+                rows[-1]["done"]
+                or rows[-1][TIME] in self._report_at
+                or time.monotonic() - begin >= min(REPORT_S, left)
+            ):
+                rows.append(self._epoch())
+        if time.monotonic() - begin >= left and not rows[-1]["done"]:
+            rows[-1] |= self._at(f"over its limit of {self._limit:g} s")
+        unsaved = time.monotonic() - self._saved_at
+        due = unsaved >= max(CHECKPOINT_S, self._saving_s / CHECKPOINT_SHARE)
+        return {**rows[-1], ROWS: rows, SHOULD_CHECKPOINT: due}
 
     def _epoch(self) -> dict[str, Any]:
         """Train and validate one epoch; a non-finite or `stalled` one is the last."""
@@ -90,16 +111,23 @@ class RecommenderTrainable(tune.Trainable):
 
     def _at(self, reason: str) -> dict[str, Any]:
         epoch = self._fit.epoch if self._fit else 0
-        return {**self._stage1, TIME: epoch, "reason": reason, "done": bool(reason)}
+        ending = {"reason": reason, "done": bool(reason), "note": self._note}
+        return {**self._stage1, TIME: epoch, **ending}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the model's and the best epoch's state to ``state.pt``."""
-        state = self._fit.state_dict() if self._fit else {}
-        torch.save(state, Path(checkpoint_dir) / "state.pt")
+        """Write the model's and the best epoch's state."""
+        begin = time.monotonic()
+        save_state(self._fit.state_dict() if self._fit else {}, Path(checkpoint_dir))
+        self._saved_at = time.monotonic()
+        self._saving_s = self._saved_at - begin
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Continue from ``state.pt``."""
-        state = load_state(Path(checkpoint))
+        """Continue from a checkpoint; a damaged one is left, and the trial starts again."""
+        try:
+            state = load_state(Path(checkpoint))
+        except DamagedError as error:
+            self._note = f"started again: {error}"
+            return
         if self._fit is not None and state:
             self._fit.load_state_dict(state)
 
@@ -110,10 +138,22 @@ class RecommenderTrainable(tune.Trainable):
         return True
 
 
-def load_state(folder: Path) -> dict[str, Any]:
-    """Read a trial's state from a checkpoint folder, onto the CPU."""
-    state: dict[str, Any] = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
-    return state
+@contextmanager
+def ended_if_silent(seconds: float) -> Iterator[None]:
+    """End this process unless the body ends within so many seconds: nothing else ends a hung one.
+
+    Tune then starts the trial elsewhere from its last checkpoint, or gives it up.
+    """
+    if seconds == math.inf:
+        yield
+        return
+    timer = threading.Timer(seconds, os._exit, [1])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def stage1_scores(model: Recommender, data: SearchData) -> dict[str, float]:

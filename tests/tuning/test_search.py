@@ -171,11 +171,11 @@ def test_a_trial_takes_the_share_of_a_gpu_that_its_memory_needs():
 
 def test_a_trial_that_never_fits_is_refused_at_once(cluster):
     with pytest.raises(UserError, match=r"--gpus-per-trial must fit on one node .* but got 1"):
-        slots(1.0, 1.0, 4, 0, may_grow=False)
+        slots(1.0, 1.0, 4, 0, joined=False)
     with pytest.raises(UserError, match=r"--cpus-per-trial must fit .*has 2.* but got 64"):
-        slots(64.0, None, 4, 0, may_grow=False)
-    assert slots(1.0, None, 9, 0, may_grow=False).concurrent == 2
-    assert slots(1.0, 1.0, 9, 0, may_grow=True).concurrent == 2
+        slots(64.0, None, 4, 0, joined=False)
+    assert slots(1.0, None, 9, 0, joined=False).concurrent == 2
+    assert slots(1.0, 1.0, 9, 0, joined=True).concurrent == 2
 
 
 def test_the_payload_of_a_trial_holds_no_test_rating(study, settings, tiny_pair, monkeypatch):

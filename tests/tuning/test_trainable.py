@@ -1,8 +1,12 @@
 import math
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ray.tune.result import SHOULD_CHECKPOINT
 
 from darec.core.recommender import DivergedError, MemoryCache
 from darec.data.split import split
@@ -23,7 +27,7 @@ class Local(RecommenderTrainable):
 
     def __init__(self, config, **parameters):
         self._parameters = parameters
-        self.config = config
+        self.config, self._time_total = config, 0.0
         self.setup(config, **parameters)
 
     @property
@@ -61,6 +65,52 @@ def test_a_checkpoint_continues_and_carries_the_best_epochs_weights(data, tmp_pa
     resumed = local(CONFIG, data)
     resumed.load_checkpoint(str(tmp_path))
     assert [resumed.step() for _ in range(2)] == rows[2:]
+
+
+def test_a_damaged_checkpoint_starts_the_trial_again_and_says_so(data, tmp_path):
+    fresh, half = local(CONFIG, data), local(CONFIG, data)
+    half.step()
+    half.save_checkpoint(str(tmp_path))
+    (tmp_path / "state.pt").write_bytes(b"")
+    resumed = local(CONFIG, data)
+    resumed.load_checkpoint(str(tmp_path))
+    row, straight = resumed.step(), fresh.step()
+    assert row["epoch"] == 1 and row["valid_rmse"] == straight["valid_rmse"]
+    assert row["note"].startswith("started again: ") and not straight["note"]
+
+
+def test_a_trial_over_its_limit_ends_with_its_best_epoch(data):
+    trial = local(CONFIG, data, report_at=())
+    trial._limit, trial._time_total = 10.0, 9.99
+    row = trial.step()
+    assert row["done"] and row["reason"] == "over its limit of 10 s"
+    assert row["best_epoch"] >= 1 and row[METRIC] < WORST_RMSE
+
+
+def test_a_silent_process_is_ended():
+    code = """
+import time
+from darec.tuning.trainable import ended_if_silent
+with ended_if_silent(30):
+    pass
+print("lived", flush=True)
+with ended_if_silent(0.2):
+    time.sleep(60)
+"""
+    begin = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 1 and ended.stdout == "lived\n" and time.monotonic() - begin < 50
+
+
+def test_checkpoints_are_asked_for_by_time_and_by_what_they_cost(data, tmp_path, monkeypatch):
+    trial = local(CONFIG, data)
+    assert not trial.step()[SHOULD_CHECKPOINT]
+    monkeypatch.setattr("darec.tuning.trainable.CHECKPOINT_S", 0.0)
+    assert trial.step()[SHOULD_CHECKPOINT]
+    trial._saving_s = 60.0
+    assert not trial.step()[SHOULD_CHECKPOINT]
+    trial.save_checkpoint(str(tmp_path))
+    assert trial._saving_s < 60.0
 
 
 def test_a_report_holds_every_epoch_up_to_the_next_decision(data):
@@ -112,4 +162,6 @@ def test_stage_1s_own_score_stands_beside_darecs(data):
     assert 0.5 < row["stage1_valid_rmse"] < 2.0
     parts = {"loss_rating_source", "loss_rating_target", "loss_domain", "loss_regulariser"}
     assert parts | {"domain_accuracy", "valid_rmse", "grad_norm_domain"} <= row.keys()
-    assert all(np.isfinite(value) for name, value in row.items() if name not in ("reason", ROWS))
+    assert all(
+        np.isfinite(value) for name, value in row.items() if name not in ("reason", "note", ROWS)
+    )

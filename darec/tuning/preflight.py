@@ -1,0 +1,130 @@
+"""What must hold on every node before a search starts there, found out by a task on each."""
+
+import shutil
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from darec.errors import UserError
+from darec.provenance import code_digest, versions
+
+ANSWER_S = 60.0
+"""A node that does not run an empty task within so many seconds cannot run trials."""
+GROW_S = 900.0
+"""How long an autoscaler is given to bring up the first node that a trial fits on."""
+LEAST_FREE = 2**30
+"""Bytes that must be free where results go."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node answers."""
+
+    host: str
+    versions: dict[str, str]
+    code: str
+    """`darec.provenance.code_digest`."""
+    sees_results: bool
+    """Whether a file that the driver wrote where results go is there, too."""
+
+
+def look(mark: Path | None) -> Node:
+    """Return this node's answer; ``mark`` is the driver's file."""
+    return Node(socket.gethostname(), versions(), code_digest(), mark is None or mark.exists())
+
+
+def check_cluster(storage: str, cpus: float, gpus: float, report: Callable[[str], object]) -> None:
+    """Raise `UserError` unless every node runs this code and sees the results, and a trial fits.
+
+    Where no node is large enough yet, but the autoscaler can bring one, that is waited for and
+    looked at as well.
+    """
+    with _marked(storage) as mark:
+        for node in ray.nodes():
+            if node["Alive"]:
+                _check(_answer(node["NodeManagerHostname"], mark, node_id=node["NodeID"]), storage)
+        if not any(fits(node["Resources"], cpus, gpus) for node in ray.nodes() if node["Alive"]):
+            report(f"waiting for a node with {cpus:g} CPU and {gpus:g} GPU, at most {GROW_S:g} s")
+            _check(_answer("the autoscaler", mark, cpus=cpus, gpus=gpus), storage)
+
+
+def check_disk(folder: Path, need: int = LEAST_FREE) -> None:
+    """Raise `UserError` when less than ``need`` bytes are free where results go."""
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise UserError(
+            f"{folder}: {free / 2**30:.1f} GiB are free, but the trials that run at once may "
+            f"need {need / 2**30:.1f} GiB for their checkpoints"
+        )
+
+
+def fits(resources: dict[str, float], cpus: float, gpus: float) -> bool:
+    """Whether a node of these resources can ever run a trial."""
+    return resources.get("CPU", 0.0) >= cpus and resources.get("GPU", 0.0) >= gpus
+
+
+def growth() -> list[dict[str, float]] | None:
+    """Return the resources of each type of node that the autoscaler may add; None if unknown."""
+    from ray._private.state import state
+
+    config = state.get_cluster_config()
+    if config is None:
+        return None
+    groups = config.node_group_configs
+    return [dict(group.resources) for group in groups if group.max_count != 0]
+
+
+def _answer(
+    name: str, mark: Path | None, node_id: str | None = None, cpus: float = 0.0, gpus: float = 0.0
+) -> Node:
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(look)
+    if node_id:
+        task = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False))
+    seconds = ANSWER_S if node_id else GROW_S
+    answer = task.remote(mark)
+    try:
+        node: Node = ray.get(answer, timeout=seconds)
+    except GetTimeoutError as error:
+        ray.cancel(answer, force=True)
+        raise UserError(f"{name} gave no node that answers within {seconds:g} s") from error
+    except RayError as error:
+        told = [line for line in str(error).splitlines() if line and not line[0].isspace()]
+        raise UserError(f"node {name} cannot run darec: {told[-1]}") from error
+    return node
+
+
+def _check(node: Node, storage: str) -> None:
+    here = versions()
+    for library, version in here.items():
+        same = 2 if library == "python" else None  # 3.11.7 and 3.11.9 agree
+        if node.versions[library].split(".")[:same] != version.split(".")[:same]:
+            rule = f"every node must run {library} {version}, as the driver does"
+            raise UserError(f"node {node.host}: {rule}, but it runs {node.versions[library]}")
+    if node.code != code_digest():
+        rule = "its darec is not the driver's; send it again (ray rsync-up, or ray up)"
+        raise UserError(f"node {node.host}: {rule}")
+    if not node.sees_results:
+        rule = "does not see --out; with several nodes it must be a shared folder or a URI (s3://)"
+        raise UserError(f"node {node.host} {rule}: {storage}")
+
+
+@contextmanager
+def _marked(storage: str) -> Iterator[Path | None]:
+    """Put a file where results go, for all nodes to see; a URI is the same everywhere."""
+    if "://" in storage:
+        yield None
+        return
+    mark = Path(storage) / f".seen-{uuid.uuid4().hex}"
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    try:
+        yield mark
+    finally:
+        mark.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""A study's trials: what each reached, how it ended, what it cost and what failed."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ray.tune.result import TIME_TOTAL_S
+
+from darec.tuning.names import flatten
+from darec.tuning.state import StudyState
+from darec.tuning.trainable import METRIC, TIME
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """A trial's best row, with how the trial ended."""
+
+    trial_id: str
+    ended: str
+    """``completed`` (its last epoch, or the scheduler's decision), ``failed``, ``unfinished``, or
+    the reason that it gave itself."""
+    epochs: int
+    best_epoch: int
+    """0: no epoch with a finite validation RMSE."""
+    best_valid_rmse: float
+    config: dict[str, Any]
+    """Every hyper-parameter, flat."""
+    seconds: float = 0.0
+    """Of epochs and validation, without the trial's start."""
+    note: str = ""
+    """What the trial itself wants known: a damaged checkpoint, say."""
+    failures: tuple[str, ...] = ()
+    """Why attempts at it failed: it was started again after each but the last of a failed one."""
+    stage1_valid_rmse: float | None = None
+    checkpoint: Any = field(default=None, repr=False)
+
+
+def trial_rows(grid: Iterable[Any], state: StudyState) -> list[TrialRow]:
+    """Return all trials of a study, best first; those without a finite validation RMSE last."""
+    rows = [_row(result, state) for result in grid]
+    return sorted(rows, key=lambda row: (row.best_epoch == 0, row.best_valid_rmse))
+
+
+def _row(result: Any, state: StudyState) -> TrialRow:
+    trial_id, metrics = Path(result.path).name, result.metrics or {}
+    return TrialRow(
+        trial_id=trial_id,
+        ended=metrics.get("reason") or state.ended.get(trial_id, "unfinished"),
+        epochs=int(metrics.get(TIME, 0)),
+        best_epoch=int(metrics.get("best_epoch", 0)),
+        best_valid_rmse=float(metrics.get(METRIC, math.inf)),
+        config=flatten(result.config or {}),
+        seconds=float(metrics.get(TIME_TOTAL_S, 0.0)),
+        note=metrics.get("note", ""),
+        failures=tuple(state.failures.get(trial_id, ())),
+        stage1_valid_rmse=metrics.get("stage1_valid_rmse"),
+        checkpoint=result.checkpoint,
+    )
+
+
+def outcome(rows: list[TrialRow], cpus: float, gpus: float) -> list[str]:
+    """Return lines that say how trials ended, what they cost, and what failed and why."""
+    ends = Counter(row.ended.split(":")[0] for row in rows)
+    counts = ", ".join(f"{count} {end}" for end, count in ends.most_common())
+    hours = sum(row.seconds for row in rows) / 3600
+    cost = f"{hours * cpus:.2f} CPU hours, {hours * gpus:.2f} GPU hours"
+    lines = [f"  trials     {counts}; {cost}"]
+    for row in rows:
+        if row.failures:
+            again = "given up" if row.ended == "failed" else "started again"
+            lines.append(
+                f"  failure    trial {row.trial_id}, {len(row.failures)} times, {again}: "
+                f"{row.failures[-1]}"
+            )
+        if row.note:
+            lines.append(f"  note       trial {row.trial_id} {row.note}")
+    return lines

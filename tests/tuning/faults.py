@@ -1,0 +1,106 @@
+"""A small search in which a worker or a node is killed: ``python -m tests.tuning.faults KIND DIR``.
+
+Prints a line of JSON: each trial's configuration, best validation RMSE, end and failures, and how
+many epochs were trained more than once.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import ray
+from ray import tune
+from ray.cluster_utils import Cluster
+from ray.util.state import list_actors
+
+from darec.data.split import split
+from darec.data.store import obtain
+from darec.tuning import search, trainable
+from darec.tuning.resources import Slots
+from darec.tuning.search import Settings, Study, run_study
+from darec.tuning.tasks import ClusterCache
+from search_spaces import SPACES
+
+EPOCHS, TRIALS = 40, 4
+QUICK = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+"""How soon a dead node is noticed."""
+
+
+def hurry():
+    """Report and checkpoint often, in each worker."""
+    trainable.REPORT_S, trainable.CHECKPOINT_S = 0.1, 0.2
+
+
+class Fault(tune.Callback):
+    """Strikes once, at a trial that has a checkpoint and epochs after it; counts epochs."""
+
+    strike = None
+    """Of the class, since Tune pickles its callbacks."""
+
+    def __init__(self):
+        self.epochs, self.at = Counter(), None
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):
+        for row in result[trainable.ROWS]:
+            self.epochs[trial.trial_id, row["epoch"]] += 1
+        if self.at is None and trial.checkpoint and 10 <= result["epoch"] < EPOCHS - 10:
+            self.at = trial.trial_id
+            Fault.strike(result)
+
+
+def node_of(pid):
+    """Return the node on which an actor's process runs."""
+    return next(actor.node_id for actor in list_actors() if actor.pid == pid)
+
+
+def main(kind, folder):
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": QUICK})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    ray.init(
+        address=cluster.address,
+        log_to_driver=False,
+        runtime_env={"worker_process_setup_hook": hurry},
+    )
+
+    def strike(result):
+        if kind == "worker":
+            os.kill(result["pid"], signal.SIGKILL)
+        if kind == "node":
+            (node,) = (node for node in nodes if node.node_id == node_of(result["pid"]))
+            cluster.remove_node(node, allow_graceful=False)
+            cluster.add_node(num_cpus=1)
+
+    fault, Fault.strike = Fault(), staticmethod(strike)
+    loggers = search.loggers
+    search.loggers = lambda: [*loggers(), fault]
+    data = split(obtain("toys_auto", Path("data"), True)).search
+    space = SPACES["i_autorec"].fix({"hidden": 300, "batch_size": 256})
+    study = Study(
+        "i_autorec", data, dict(space.space), dict(space.fixed), TRIALS, folder, str(folder)
+    )
+    slots = Slots(1.0, 0.0, 2)
+    settings = Settings("random", "none", EPOCHS, slots, seed=0, cache=ClusterCache())
+    rows = run_study(study, settings, resume=False)
+    told = [
+        {
+            "config": row.config,
+            "best_valid_rmse": row.best_valid_rmse,
+            "best_epoch": row.best_epoch,
+            "ended": row.ended,
+            "failures": row.failures,
+        }
+        for row in rows
+    ]
+    again = sum(count - 1 for count in fault.epochs.values())
+    print("FAULT", json.dumps({"rows": told, "struck": fault.at is not None, "again": again}))
+    ray.shutdown()
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    from tests.tuning import faults  # by its name, so that what Tune pickles can be found
+
+    faults.main(sys.argv[1], Path(sys.argv[2]).resolve())
