@@ -37,6 +37,7 @@ def fits(configs: Mapping[str, dict[str, Any]], pair: str) -> Iterator[Figure]:
         command = [sys.executable, "-m", __name__, name, pair, json.dumps(config)]
         run = subprocess.run(command, check=True, capture_output=True, text=True)
         seconds, memory = json.loads(run.stdout)
+        memory = max(memory, MIB)  # less is not told apart from none
         first = first or seconds
         yield Figure(f"fit_{name}", seconds, "s", first, first / seconds)
         yield Figure(f"memory_{name}", memory / MIB, "MiB", dense, dense * MIB / memory)
