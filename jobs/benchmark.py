@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from darec.benchmark.core import Figure
 
 Section = Literal[
-    "all", "core", "growth", "memory", "fits", "transfer", "data", "search", "quality", "gpu"
+    "all",
+    "core",
+    "growth",
+    "memory",
+    "fits",
+    "transfer",
+    "data",
+    "search",
+    "scale",
+    "quality",
+    "gpu",
 ]
 
 
@@ -195,6 +205,17 @@ def _quality(quick: bool, pair: str | None, data: Path) -> "Iterator[Figure]":
         shutdown()
 
 
+def _scale(quick: bool) -> "Iterator[Figure]":
+    """Searches of up to 1000 trials of the bias baseline on 16 nodes, which are processes here."""
+    from darec.benchmark.scale import scale
+    from darec.data.split import split
+    from darec.data.synthetic import planted_pair
+    from darec.paper import Counts
+
+    data = split(planted_pair("small", Counts(100, 50, 50, 1000, 1000))).search
+    yield from scale(data, *((4, (8, 16)) if quick else (16, (100, 300, 1000))))
+
+
 SECTIONS = {
     "core": _core,
     "growth": _growth,
@@ -203,6 +224,7 @@ SECTIONS = {
     "memory": _memory,
     "data": _data,
     "search": _search,
+    "scale": _scale,
     "gpu": _gpu,
 }
 

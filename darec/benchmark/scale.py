@@ -1,0 +1,101 @@
+"""What the driver pays as a search grows: many trials of a trivial model on many small nodes.
+
+The nodes are processes of this machine (`ray.cluster_utils`), each with one CPU to give.
+"""
+
+import contextlib
+import io
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from optuna.distributions import FloatDistribution
+
+from darec.benchmark.core import Figure
+from darec.data.split import SearchData
+from darec.tuning.resources import Slots
+from darec.tuning.search import Settings, Study, run_study
+from darec.tuning.tasks import ClusterCache
+
+MIB = 2**20
+MOST_SHARE = 5.0
+"""Percent of the wall time that snapshots may take."""
+
+
+@dataclass
+class Snapshots:
+    """Tune's saves of its whole state while a search runs."""
+
+    seconds: float = 0.0
+    count: int = 0
+
+
+def scale(data: SearchData, nodes: int, trials: tuple[int, ...]) -> Iterator[Figure]:
+    """Run searches of more and more trials, ``nodes`` at a time.
+
+    References: the first search's seconds per trial, 5 % of the wall time, and the first search's
+    state times the ratio of the trials.
+    """
+    with _cluster(nodes):
+        _ran(data, nodes, nodes)  # the nodes' first processes
+        first: tuple[float, float] | None = None
+        for count in trials:
+            seconds, snapshots, size = _ran(data, nodes, count)
+            first = first or (seconds / count, size / count)
+            each, linear = seconds / count, count * first[1]
+            share = 100 * snapshots.seconds / seconds
+            yield Figure(f"{count}_trials_each", each, "s", first[0], first[0] / each)
+            yield Figure(f"{count}_trials_snapshots", share, "%", MOST_SHARE, MOST_SHARE / share)
+            yield Figure(f"{count}_trials_state", size / MIB, "MiB", linear / MIB, linear / size)
+
+
+def _ran(data: SearchData, nodes: int, trials: int) -> tuple[float, Snapshots, int]:
+    """Return a search's seconds, its snapshots, and the bytes of the state that they leave."""
+    settings = Settings("random", "asha", 9, Slots(1.0, 0.0, nodes), 0, ClusterCache())
+    with tempfile.TemporaryDirectory() as name, _timed_snapshots() as snapshots:
+        space = {"reg_user": FloatDistribution(1.0, 10.0)}
+        study = Study("bias", data, space, {}, trials, Path(name), name)
+        begin = time.perf_counter()
+        with contextlib.redirect_stdout(io.StringIO()):
+            run_study(study, settings, resume=False)
+        seconds = time.perf_counter() - begin
+        files = [path for path in (Path(name) / "tune").iterdir() if path.is_file()]
+        return seconds, snapshots, sum(path.stat().st_size for path in files)
+
+
+@contextlib.contextmanager
+def _cluster(nodes: int) -> Iterator[None]:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        for _ in range(nodes):
+            cluster.add_node(num_cpus=1, object_store_memory=100 * MIB)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        yield
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@contextlib.contextmanager
+def _timed_snapshots() -> Iterator[Snapshots]:
+    from ray.tune.execution.tune_controller import TuneController
+
+    plain, snapshots = TuneController.save_to_dir, Snapshots()
+
+    def timed(*arguments: Any, **options: Any) -> None:
+        begin = time.perf_counter()
+        plain(*arguments, **options)
+        snapshots.seconds += time.perf_counter() - begin
+        snapshots.count += 1
+
+    TuneController.save_to_dir = timed
+    try:
+        yield snapshots
+    finally:
+        TuneController.save_to_dir = plain
