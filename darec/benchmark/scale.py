@@ -17,7 +17,7 @@ from optuna.distributions import FloatDistribution
 
 from darec.benchmark.core import Figure
 from darec.data.split import SearchData
-from darec.tuning.resources import Slots
+from darec.tuning.resources import Slots, connect
 from darec.tuning.search import Settings, Study, run_study
 from darec.tuning.tasks import ClusterCache
 
@@ -75,7 +75,7 @@ def _cluster(nodes: int) -> Iterator[None]:
     try:
         for _ in range(nodes):
             cluster.add_node(num_cpus=1, object_store_memory=100 * MIB)
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        connect(cluster.address)
         yield
     finally:
         ray.shutdown()

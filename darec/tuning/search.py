@@ -12,6 +12,7 @@ import optuna
 import ray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from pyarrow.fs import FileSelector
 from ray import tune
 from ray.tune.progress_reporter import CLIReporter
 from ray.tune.schedulers import (
@@ -208,7 +209,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
             progress_reporter=reporter,
             verbose=1,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True, num_to_keep=1),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True, num_to_keep=2),
         ),
     )
 
@@ -228,9 +229,11 @@ def _state(tuner: Any) -> StudyState:
 
 def drop_checkpoints(rows: list[TrialRow]) -> None:
     """Delete the trials' checkpoints: the winner's weights are kept beside ``best.json``."""
-    for row in rows:
-        if row.checkpoint is not None:
-            row.checkpoint.filesystem.delete_dir(row.checkpoint.path)
+    for checkpoint in (row.checkpoint for row in rows if row.checkpoint is not None):
+        files = checkpoint.filesystem
+        for found in files.get_file_info(FileSelector(str(Path(checkpoint.path).parent))):
+            if found.base_name.startswith("checkpoint_"):
+                files.delete_dir(found.path)
 
 
 def shutdown() -> None:

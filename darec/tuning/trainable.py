@@ -32,9 +32,10 @@ ROWS = "epochs"
 """Every epoch since the last report, one row each; `darec.tuning.loggers` writes them."""
 REPORT_S = 1.0
 """Seconds of training between reports: each costs the driver some milliseconds of a CPU."""
-CHECKPOINT_S, CHECKPOINT_SHARE = 5.0, 1 / 20
+CHECKPOINT_S, CHECKPOINT_SHARE = 10.0, 1 / 20
 """Seconds between a trial's checkpoints, or more where writing one would take a larger share: what
-a killed worker loses at most, but for the epoch that it was in."""
+a killed worker loses at most, but for the epoch that it was in. Two of a trial between two of
+Tune's snapshots (10 s apart) would force one more, which costs as much as all trials so far."""
 HANGS = 1.5
 """A trial that is silent after so many times its limit hangs: its process is ended."""
 
