@@ -1,5 +1,6 @@
 """Search a model's hyper-parameters on a laptop or a Ray cluster, chosen by validation RMSE."""
 
+import shlex
 import signal
 import sys
 from functools import partial
@@ -109,8 +110,9 @@ def tune(
         storage = f"{out.rstrip('/')}/{study}" if mirror.is_uri(out) else str(folder)
         if mirror.is_uri(out):
             mirror.fetch(storage, folder)
-        need = sum(
-            resources.trial_bytes(s.space, s.fixed, search_data.training, kind.per_unit)
+        training = search_data.training
+        weights = sum(
+            resources.weight_bytes(s.space, s.fixed, training, kind.per_unit)
             for s in (space, stage1)
             if s is not None
         )
@@ -118,7 +120,7 @@ def tune(
             cpus_per_trial,
             0.0 if kind.cpu_only else gpus,
             n_trials,
-            need,
+            resources.trial_bytes(weights, training),
             joined=address is not None,
         )
         request = Request(
@@ -146,14 +148,15 @@ def tune(
             if address is not None:
                 preflight.check_cluster(storage, share.cpus, share.gpus, report)
             if not mirror.is_uri(out):
-                preflight.check_disk(folder, share.concurrent * need)
+                need = share.concurrent * resources.checkpoint_bytes(weights)
+                preflight.check_disk(folder, preflight.LEAST_FREE + need)
             best = run_search(request, settings, sys.argv, resume, report, publish)
         _print_winner(best, folder)
         console.print(f"files: {storage}", highlight=False, soft_wrap=True)
 
     failed = []
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     resources.connect(address)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         for name in names:
             try:
@@ -164,7 +167,7 @@ def tune(
                 failed.append(name)
                 console.print(f"{name}: {error}", highlight=False, soft_wrap=True)
     except KeyboardInterrupt:
-        command = " ".join(word for word in sys.argv if word != "--resume")
+        command = shlex.join(word for word in sys.argv if word != "--resume")
         console.print(f"interrupted; continue with: python {command} --resume", soft_wrap=True)
         raise
     finally:

@@ -39,6 +39,16 @@ class EpochTensorBoard(_PerEpoch, TBXLoggerCallback):
         super()._try_log_hparams(trial, {name: result[name]} if name in result else {})
 
 
+class Forget(Callback):
+    """Takes the epochs' rows out of what Tune keeps of each trial and saves in every snapshot."""
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Drop the rows, which the loggers before have written."""
+        result.pop(ROWS, None)
+
+
 def loggers() -> list[Callback]:
     """Return one of each; Tune then adds none of its own."""
-    return [EpochCSV(), EpochJSON(), EpochTensorBoard()]
+    return [EpochCSV(), EpochJSON(), EpochTensorBoard(), Forget()]

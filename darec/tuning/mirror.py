@@ -24,7 +24,8 @@ def fetch(uri: str, folder: Path) -> None:
     found = remote.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
     for info in found:
         name = info.path[len(root) :].lstrip("/")
-        if info.is_file and name.endswith(PLAIN) and "tune" not in Path(name).parts:
+        inside = ".." not in Path(name).parts
+        if info.is_file and inside and name.endswith(PLAIN) and "tune" not in Path(name).parts:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             fs.copy_files(info.path, str(folder / name), remote, fs.LocalFileSystem())
 

@@ -1,5 +1,6 @@
 """What must hold on every node before a search starts there, found out by a task on each."""
 
+import os
 import shutil
 import socket
 import uuid
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
+import yaml
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -19,8 +21,9 @@ ANSWER_S = 60.0
 """A node that does not run an empty task within so many seconds cannot run trials."""
 GROW_S = 900.0
 """How long an autoscaler is given to bring up the first node that a trial fits on."""
-LEAST_FREE = 2**30
-"""Bytes that must be free where results go."""
+BOOTSTRAP = Path.home() / "ray_bootstrap_config.yaml"
+LEAST_FREE = 64 * 2**20
+"""Bytes that must be free where results go, beside those of checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def check_cluster(storage: str, cpus: float, gpus: float, report: Callable[[str]
             _check(_answer("the autoscaler", mark, cpus=cpus, gpus=gpus), storage)
 
 
-def check_disk(folder: Path, need: int = LEAST_FREE) -> None:
+def check_disk(folder: Path, need: int) -> None:
     """Raise `UserError` when less than ``need`` bytes are free where results go."""
     free = shutil.disk_usage(folder).free
     if free < need:
@@ -70,15 +73,21 @@ def fits(resources: dict[str, float], cpus: float, gpus: float) -> bool:
     return resources.get("CPU", 0.0) >= cpus and resources.get("GPU", 0.0) >= gpus
 
 
-def growth() -> list[dict[str, float]] | None:
-    """Return the resources of each type of node that the autoscaler may add; None if unknown."""
-    from ray._private.state import state
+def growth() -> list[tuple[int, dict[str, float]]] | None:
+    """Return how many nodes of which resources the autoscaler may add; None: it cannot be told.
 
-    config = state.get_cluster_config()
-    if config is None:
-        return None
-    groups = config.node_group_configs
-    return [dict(group.resources) for group in groups if group.max_count != 0]
+    `ray up` leaves its configuration on the head, where the driver runs. Without one nothing is
+    added, but on Kubernetes, whose operator keeps its own.
+    """
+    if not BOOTSTRAP.is_file():
+        return None if "KUBERNETES_SERVICE_HOST" in os.environ else []
+    config = yaml.safe_load(BOOTSTRAP.read_text())
+    kinds = config["available_node_types"].items()
+    return [
+        (kind.get("max_workers", config["max_workers"]), kind["resources"])
+        for name, kind in kinds
+        if name != config["head_node_type"]
+    ]
 
 
 def _answer(

@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 import ray
 from optuna.distributions import BaseDistribution
+from ray.exceptions import RayError
 
 from darec.data.split import Training
 from darec.errors import UserError
@@ -17,6 +18,11 @@ ASSUMED_GPU_BYTES = 16 * 2**30
 """Memory taken for granted of a GPU that this process cannot see."""
 COPIES = 6
 """Weights, gradient, two Adam moments, the best epoch's weights and one temporary."""
+TRIALS_PER_SLOT = 10
+"""Trials for each of those at once where it is not known how far a cluster grows: more at once
+leave a sampler little to learn from."""
+PROCESS_BYTES = 512 * 2**20
+"""Python, torch and compiled code."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ def connect(address: str | None) -> None:
         return
     try:
         ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"--address {address}: no Ray cluster can be joined: {reason}") from error
 
@@ -49,22 +55,29 @@ def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, joined
     `UserError` when no node can give the share: none of today's, nor, where a cluster was
     ``joined``, any that its autoscaler may add.
     """
-    total = ray.cluster_resources()
+    present = [(1, node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    more = growth() if joined else []
+    nodes = present + (more or [])
     if gpus is None:
-        gpus = 1 / gpu_share(trial_bytes, _gpu_bytes()) if total.get("GPU") else 0.0
-    fit = trials
+        has_gpus = any(node.get("GPU") for _, node in nodes)
+        gpus = 1 / gpu_share(trial_bytes, _gpu_bytes()) if has_gpus else 0.0
     for kind, asked in (("CPU", cpus), ("GPU", gpus)):
-        largest = max(node["Resources"].get(kind, 0.0) for node in ray.nodes() if node["Alive"])
-        if asked <= largest:
-            fit = min(fit, int(total.get(kind, 0.0) / asked + 1e-6)) if asked else fit
-            continue
-        reach = growth() if joined else []
-        if reach is not None:
-            largest = max([largest, *(node.get(kind, 0.0) for node in reach)])
-        if reach is not None and asked > largest:
+        largest = max(node.get(kind, 0.0) for _, node in nodes)
+        if asked > largest and more is not None:
             rule = f"must fit on one node (the largest has {largest:g})"
             raise UserError(f"--{kind.lower()}s-per-trial {rule}, but got {asked:g}")
-    return Slots(cpus, gpus, max(1, fit))
+    fit = sum(count * _fit(node, cpus, gpus) for count, node in nodes)
+    if not fit and more is not None:
+        raise UserError(f"no node has both {cpus:g} CPUs and {gpus:g} GPUs for a trial")
+    return Slots(cpus, gpus, max(1, min(trials, fit or trials // TRIALS_PER_SLOT)))
+
+
+def _fit(node: Mapping[str, float], cpus: float, gpus: float) -> int:
+    """Return how many trials of this share a node holds."""
+    shares = [
+        node.get(kind, 0.0) / asked for kind, asked in (("CPU", cpus), ("GPU", gpus)) if asked
+    ]
+    return int(min(shares) + 1e-6)
 
 
 def gpu_share(trial_bytes: int, gpu_bytes: int) -> int:
@@ -72,13 +85,24 @@ def gpu_share(trial_bytes: int, gpu_bytes: int) -> int:
     return max(1, min(MOST_TRIALS_PER_GPU, gpu_bytes // max(1, trial_bytes)))
 
 
-def trial_bytes(
+def trial_bytes(weight_bytes: int, training: Training) -> int:
+    """Return an upper bound of a trial's memory, from that of its weights."""
+    ratings = 16 * (len(training.source) + len(training.target))
+    return COPIES * weight_bytes + ratings + PROCESS_BYTES
+
+
+def checkpoint_bytes(weight_bytes: int) -> int:
+    """Return what a trial's checkpoints take: two, of weights, two moments and the best epoch's."""
+    return 2 * 4 * weight_bytes
+
+
+def weight_bytes(
     space: Mapping[str, BaseDistribution],
     fixed: Mapping[str, Any],
     training: Training,
     per_unit: int = 2,
 ) -> int:
-    """Return an upper bound of a trial's memory: the space's largest weights and embeddings.
+    """Return an upper bound of a model's weights and embeddings: the space's largest.
 
     ``per_unit`` is `darec.models.ModelKind.per_unit`.
     """
@@ -98,8 +122,7 @@ def trial_bytes(
     autorec = per_unit * columns * hidden
     predictor = largest("extractor", 0.0) * max(1.0, largest("pyramid", 1.0)) ** 2
     stage2 = 2 * columns * (predictor + (hidden if predictor else 0.0))
-    ratings = 16 * (len(training.source) + len(training.target))
-    return int(4 * COPIES * (autorec + stage2)) + ratings + 512 * 2**20
+    return int(4 * (autorec + stage2))
 
 
 def _gpu_bytes() -> int:

@@ -75,7 +75,7 @@ def _weights(row: TrialRow) -> Weights | None:
         return None
     try:
         with row.checkpoint.as_directory() as folder:
-            state = load_state(Path(folder))
+            state = load_state(Path(folder))["fit"]
     except (FileNotFoundError, DamagedError):  # dropped by a driver that was killed then
         return None
     if not state or state["best"]["epoch"] != row.best_epoch:

@@ -1,8 +1,10 @@
 """One study: Optuna proposes, Tune runs and stops, every row of every trial counts."""
 
 import math
+import pickle
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,7 @@ import optuna
 import ray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from pyarrow.fs import FileSelector
+from pyarrow.fs import FileSelector, FileSystem
 from ray import tune
 from ray.tune.progress_reporter import CLIReporter
 from ray.tune.schedulers import (
@@ -88,6 +90,7 @@ SCHEDULERS: dict[str, Callable[[int], TrialScheduler]] = {
 }
 
 MAX_FAILURES = 3
+STORAGE_FAULTS = ("No space left", "Read-only file system", "Permission denied")
 PROGRESS_S = 10.0
 
 
@@ -134,22 +137,39 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
     `UserError` when no trial reached a finite validation RMSE.
     """
     begun = time.monotonic()
-    tuner = _tuner(study, settings, resume)
-    grid = tuner.fit()
+    tuner, known = _tuner(study, settings, resume)
     state = _state(tuner)
+    try:
+        grid = tuner.fit()
+    except (EOFError, pickle.UnpicklingError, OSError) as error:  # Tune's files, cut short
+        told = [last for failed in state.failures.values() for last in failed] or [str(error)]
+        raise UserError(
+            f"{study.folder}: {told[-1]}; mend that and continue with --resume"
+        ) from error
     rows = trial_rows(grid, state)
+    lost = known - {row.trial_id for row in rows}
+    if lost:
+        rule = "Tune's state of the search is damaged"
+        raise UserError(
+            f"{study.storage}: {rule}: {len(lost)} trials are lost; delete it, or --out"
+        )
     spent = time.monotonic() - begun
     over = study.time_budget is not None and spent >= study.time_budget
     if len(state.ended) < study.trials and not over:
         raise KeyboardInterrupt
+    failed = [row.failures[-1] for row in rows if row.ended == "failed" and row.failures]
+    unwritten = [told for told in failed if any(reason in told for reason in STORAGE_FAULTS)]
+    if unwritten:
+        raise UserError(f"{study.folder}: {unwritten[0]}; mend that and continue with --resume")
     if not rows or rows[0].best_epoch == 0:
-        reasons = [row.failures[-1] if row.failures else row.ended for row in rows]
-        reason = min(reasons, default="no trial was started")
+        reasons = Counter(failed or [row.ended for row in rows] or ["no trial was started"])
+        ((reason, _),) = reasons.most_common(1)
         raise UserError(f"{study.folder}: no trial has a finite validation RMSE: {reason}")
     return rows
 
 
-def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
+def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str]]:
+    """Return Tune's driver of a study, and the trials that it had before."""
     trainable = tune.with_resources(
         tune.with_parameters(
             RecommenderTrainable,
@@ -164,10 +184,16 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
     )
     path = f"{study.storage.rstrip('/')}/tune"
     if resume and tune.Tuner.can_restore(path):
+        _drop_errors(path)
         tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
-        if not len(tuner.get_results()):
-            raise UserError(f"{path}: no trial could be restored; delete it to start again")
-        return tuner
+        try:
+            known = {Path(result.path).name for result in tuner.get_results()}
+        except RuntimeError:  # a snapshot that cannot be read
+            known = set()
+        if not known:
+            rule = "Tune's snapshot there cannot be read, or has no trial"
+            raise UserError(f"{path}: {rule}; delete {study.folder} to start again")
+        return tuner, known
     scheduler = SCHEDULERS[settings.scheduler](settings.max_epochs)
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
     search = SafeOptunaSearch(
@@ -186,7 +212,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
         sort_by_metric=True,
         print_intermediate_tables=True,
     )
-    return tune.Tuner(
+    tuner = tune.Tuner(
         trainable,
         param_space=flatten(study.fixed),
         tune_config=tune.TuneConfig(
@@ -212,6 +238,15 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> Any:
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True, num_to_keep=2),
         ),
     )
+    return tuner, set()
+
+
+def _drop_errors(path: str) -> None:
+    """Delete the errors that Tune pickled: a disk that was full then has cut them short."""
+    files, root = FileSystem.from_uri(path)
+    for found in files.get_file_info(FileSelector(root, recursive=True)):
+        if found.base_name == "error.pkl":
+            files.delete_file(found.path)
 
 
 def nothing_to_draw(trial: optuna.Trial) -> None:

@@ -24,6 +24,10 @@ class StudyState(tune.Callback):
         self.failures: dict[str, list[str]] = {}
         """Why each attempt at a trial failed, of those that did."""
 
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Forget that a trial ended that is run again: a failed one, after ``--resume``."""
+        self.ended.pop(trial.trial_id, None)
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial ended by itself, by its last epoch or by the scheduler."""
         self.ended[trial.trial_id] = "completed"
@@ -54,11 +58,11 @@ class StudyState(tune.Callback):
 
 
 def _last_error(trial: Any) -> str:
-    """Return the first sentence of the last line of a trial's error file that says something."""
+    """Return the last line of a trial's error file that says something, its beginning."""
     path = Path(trial.error_file) if trial.error_file else None
     lines = path.read_text().split("\n") if path and path.is_file() else []
     told = [line.strip() for line in lines if line and not line[0].isspace()]
-    return told[-1].split(". ")[0] if told else "no reason was recorded"
+    return told[-1][:160] if told else "no reason was recorded"
 
 
 class SafeOptunaSearch(OptunaSearch):

@@ -1,8 +1,8 @@
 """Any model as a Tune trainable: epochs of about a second a step; a rung is an epoch."""
 
+import copy
+import faulthandler
 import math
-import os
-import threading
 import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pyarrow.fs import FileSelector
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
@@ -41,7 +42,11 @@ HANGS = 1.5
 
 
 class RecommenderTrainable(tune.Trainable):
-    """Builds the configured model in ``setup`` (stage 1 included) and trains it in ``step``."""
+    """Builds the configured model, stage 1 included, at the first ``step`` and trains it there.
+
+    Not in ``setup``: Tune gives a trial up, without another attempt, that fails in a reused actor
+    before it runs.
+    """
 
     def setup(
         self,
@@ -53,32 +58,39 @@ class RecommenderTrainable(tune.Trainable):
         report_at: Container[int] = (),
         limit: float = math.inf,
     ) -> None:
-        """Build a model from flat hyper-parameters; ``step`` tells whether stage 1 diverged.
+        """Note what is to be trained, from flat hyper-parameters.
 
         Epochs in ``report_at`` are reported at once: a scheduler decides there. After ``limit``
-        seconds of epochs a trial ends with its best one so far; `HANGS` says when it hangs.
+        seconds of training a trial ends with its best epoch so far; `HANGS` says when it hangs.
         """
         assert data is not None and cache is not None
-        self._limit, self._note = limit, ""
-        self._saved_at, self._saving_s = time.monotonic(), 0.0
         resources = self.trial_resources.required_resources
         torch.set_num_threads(max(1, int(resources.get("CPU", 1))))
         device = "cuda" if resources.get("GPU", 0) else "cpu"
-        self._report_at = report_at
+        self._model, self._data, self._run = model, data, Run(seed, device, cache)
+        self._report_at, self._limit, self._note = report_at, limit, ""
+        self._saved_at, self._saving_s = time.monotonic(), 0.0
         self._fit: Fit | None = None
         self._stage1: dict[str, float] = {}
-        try:
-            kind = MODELS[model]
-            run = Run(seed, device, cache)
-            with ended_if_silent(HANGS * limit):
-                built = kind.build(parse(kind.config, nest(config)), data.training, run)
-                self._stage1 = stage1_scores(built, data)
-            self._fit = Fit(built, data)
-        except DivergedError as error:
-            self._reason = f"diverged: {error}"
+        self._reason = ""
+
+    def _built(self) -> Fit | None:
+        """Return the fit, built at the first call; None, and the reason, where stage 1 diverged."""
+        if self._fit is None and not self._reason:
+            kind = MODELS[self._model]
+            try:
+                config = parse(kind.config, nest(self.config))
+                built = kind.build(config, self._data.training, self._run)
+            except DivergedError as error:
+                self._reason = f"diverged: {error}"
+                return None
+            self._stage1 = stage1_scores(built, self._data)
+            self._fit = Fit(built, self._data)
+        return self._fit
 
     def step(self) -> dict[str, Any]:
         """Train epochs until `REPORT_S` have passed, a decision is due or the trial ends."""
+        self._built()
         begin, left = time.monotonic(), self._limit - (self._time_total or 0.0)
         with ended_if_silent(HANGS * self._limit):
             rows = [self._epoch()]
@@ -117,20 +129,36 @@ class RecommenderTrainable(tune.Trainable):
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the model's and the best epoch's state."""
+        if self._last_result:
+            self._last_result.pop(ROWS, None)  # Tune keeps it with the checkpoint
         begin = time.monotonic()
-        save_state(self._fit.state_dict() if self._fit else {}, Path(checkpoint_dir))
+        fit = self._fit.state_dict() if self._fit else {}
+        save_state({"fit": fit, "note": self._note}, Path(checkpoint_dir))
         self._saved_at = time.monotonic()
         self._saving_s = self._saved_at - begin
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Continue from a checkpoint; a damaged one is left, and the trial starts again."""
-        try:
-            state = load_state(Path(checkpoint))
-        except DamagedError as error:
-            self._note = f"started again: {error}"
+        """Continue from a checkpoint; raises `DamagedError`."""
+        state, fit = load_state(Path(checkpoint)), self._built()
+        self._note = state["note"]
+        if fit is not None and state["fit"]:
+            fit.load_state_dict(state["fit"])
+
+    def restore(self, checkpoint_path: Any) -> None:
+        """Continue from a checkpoint; where it is damaged or gone, from another or the start."""
+        asked, told = checkpoint_path.checkpoint, ""
+        for checkpoint in (asked, *others_beside(asked)):
+            result = copy.copy(checkpoint_path)
+            result.checkpoint = checkpoint
+            try:
+                super().restore(result)
+            except (DamagedError, ValueError) as error:  # ValueError: Tune's, for one that is gone
+                told = told or str(error)
+                continue
+            if told:
+                self._note = f"went on from {Path(checkpoint.path).name}: {told}"
             return
-        if self._fit is not None and state:
-            self._fit.load_state_dict(state)
+        self._note, self._time_total = f"started again: {told}", 0.0
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another trial in the same process."""
@@ -139,22 +167,33 @@ class RecommenderTrainable(tune.Trainable):
         return True
 
 
+def others_beside(checkpoint: tune.Checkpoint) -> list[tune.Checkpoint]:
+    """Return a trial's other checkpoints, the newest first."""
+    files, path = checkpoint.filesystem, Path(checkpoint.path)
+    found = files.get_file_info(FileSelector(str(path.parent), allow_not_found=True))
+    names = sorted((info.path for info in found), reverse=True)
+    return [
+        tune.Checkpoint(name, files)
+        for name in names
+        if Path(name).name.startswith("checkpoint_") and Path(name).name != path.name
+    ]
+
+
 @contextmanager
 def ended_if_silent(seconds: float) -> Iterator[None]:
     """End this process unless the body ends within so many seconds: nothing else ends a hung one.
 
-    Tune then starts the trial elsewhere from its last checkpoint, or gives it up.
+    Its stack goes to the worker's log. Tune then starts the trial elsewhere from its last
+    checkpoint, or gives it up.
     """
     if seconds == math.inf:
         yield
         return
-    timer = threading.Timer(seconds, os._exit, [1])
-    timer.daemon = True
-    timer.start()
+    faulthandler.dump_traceback_later(seconds, exit=True)
     try:
         yield
     finally:
-        timer.cancel()
+        faulthandler.cancel_dump_traceback_later()
 
 
 def stage1_scores(model: Recommender, data: SearchData) -> dict[str, float]:

@@ -75,7 +75,7 @@ def main(kind, folder):
 
     fault, Fault.strike = Fault(), staticmethod(strike)
     loggers = search.loggers
-    search.loggers = lambda: [*loggers(), fault]
+    search.loggers = lambda: [fault, *loggers()]
     data = split(obtain("toys_auto", Path("data"), True)).search
     space = SPACES["i_autorec"].fix({"hidden": 300, "batch_size": 256})
     study = Study(

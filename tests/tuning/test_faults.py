@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,21 +66,51 @@ def test_a_search_told_to_stop_says_how_to_go_on_and_does(number, tmp_path):
         assert len(list(csv.DictReader(file))) == cycles.TRIALS
 
 
-@pytest.mark.slow
-def test_a_full_disk_is_told_and_the_search_goes_on_once_there_is_room(tmp_path):
-    out = tmp_path / "small"
-    out.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", out], check=False)
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 300 MB."""
+    disk = tmp_path / "small"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", disk], check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a small file system is not permitted here")
-    try:
-        assert cycles.start(out, log=tmp_path / "log").wait() == 1
-        said = (tmp_path / "log").read_text().splitlines()
-        assert "No space left on device" in said[-1], said[-20:]
-        subprocess.run(["mount", "-o", "remount,size=400m", out], check=True)
-        assert cycles.start(out, log=tmp_path / "log").wait() == 0
-    finally:
-        subprocess.run(["umount", out], check=True)
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_and_so_is_whether_the_search_can_go_on_after(small_disk, tmp_path):
+    log = tmp_path / "log"
+    options = ["--trials", "2", "--fix", "batch_size=16", "--fix", "learning_rate=1e-4"]
+    driver = cycles.start(small_disk, *options, log=log)
+    wait_for(small_disk, driver)
+    subprocess.run(["dd", "if=/dev/zero", f"of={small_disk}/filler", "bs=1M"], check=False)
+    assert driver.wait(timeout=240) == 1
+    said = log.read_text().splitlines()
+    assert said[-1].startswith("error: ") and "No space left on device" in said[-1], said[-20:]
+    assert not (small_disk / cycles.STUDY / "best.json").exists()
+    (small_disk / "filler").unlink()
+    if cycles.start(small_disk, *options, log=log).wait():  # the disk was full at a snapshot
+        said = log.read_text().splitlines()
+        assert "Tune's snapshot there cannot be read" in said[-1], said[-20:]
+        shutil.rmtree(small_disk / cycles.STUDY)
+        assert cycles.start(small_disk, *options, log=log).wait() == 0
+    with (small_disk / cycles.STUDY / "trials.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 2
+
+
+@pytest.mark.slow
+def test_a_disk_without_room_or_permission_is_told_at_once(small_disk, tmp_path):
+    subprocess.run(["dd", "if=/dev/zero", f"of={small_disk}/filler", "bs=1M"], check=False)
+    for options, words in (([], "No space left"), (["-o", "remount,ro"], "Read-only file system")):
+        if options:
+            subprocess.run(["mount", *options, small_disk], check=True)
+        log = tmp_path / f"log{len(options)}"
+        assert cycles.start(small_disk, log=log).wait() == 1
+        said = log.read_text().splitlines()
+        assert said[-1].startswith("error: ") and words in said[-1], said[-20:]
 
 
 def wait_for(out, driver):

@@ -26,7 +26,7 @@ from darec.errors import UserError
 from darec.models import MODELS
 from darec.models.best import load_best
 from darec.seeds import derive
-from darec.tuning.resources import gpu_share, slots
+from darec.tuning.resources import Slots, gpu_share, slots
 from darec.tuning.results import at_edge
 from darec.tuning.search import SAMPLERS, SCHEDULERS, _tuner, run_study
 from darec.tuning.stages import Budget, Request, run_search
@@ -175,7 +175,30 @@ def test_a_trial_that_never_fits_is_refused_at_once(cluster):
     with pytest.raises(UserError, match=r"--cpus-per-trial must fit .*has 2.* but got 64"):
         slots(64.0, None, 4, 0, joined=False)
     assert slots(1.0, None, 9, 0, joined=False).concurrent == 2
-    assert slots(1.0, 1.0, 9, 0, joined=True).concurrent == 2
+
+
+GROWS = """
+head_node_type: head
+max_workers: 3
+available_node_types:
+  head: {resources: {CPU: 0}}
+  gpu: {resources: {CPU: 4, GPU: 1}, max_workers: 2}
+"""
+
+
+def test_what_the_autoscaler_may_add_counts_and_no_more(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr("darec.tuning.preflight.BOOTSTRAP", tmp_path / "config.yaml")
+    with pytest.raises(UserError, match=r"--gpus-per-trial must fit on one node .*has 0.*got 1"):
+        slots(1.0, 1.0, 9, 0, joined=True)
+    (tmp_path / "config.yaml").write_text(GROWS)
+    assert slots(1.0, 0.25, 50, 0, joined=True) == Slots(1.0, 0.25, 8)
+    assert slots(1.0, None, 50, 2**30, joined=True) == Slots(1.0, 0.125, 8)
+    assert slots(1.0, 0.25, 3, 0, joined=True).concurrent == 3
+    with pytest.raises(UserError, match=r"--gpus-per-trial must fit .*has 1.* but got 2"):
+        slots(1.0, 2.0, 9, 0, joined=True)
+    (tmp_path / "config.yaml").unlink()
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert slots(1.0, 1.0, 50, 0, joined=True).concurrent == 5
 
 
 def test_the_payload_of_a_trial_holds_no_test_rating(study, settings, tiny_pair, monkeypatch):
@@ -208,7 +231,7 @@ folder, data = Path(sys.argv[1]), split(obtain("toys_auto", Path("data"), True))
 space = SPACES["i_autorec"].fix({"hidden": 1500})
 study = Study("i_autorec", data, dict(space.space), dict(space.fixed), 10, folder, str(folder))
 settings = Settings("tpe", "asha", 9, Slots(1.0, 0.0, 2), 0, ClusterCache())
-tuner = _tuner(study, settings, resume=True)
+tuner, _ = _tuner(study, settings, resume=True)
 grid = tuner.fit()
 state = _state(tuner)
 rungs = {at: len(seen) for at, seen in state.scheduler._brackets[0]._rungs}

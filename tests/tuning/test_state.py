@@ -23,7 +23,7 @@ def test_a_trial_that_ran_out_of_gpu_memory_gets_twice_the_share(tmp_path):
         trial = failed(error, tmp_path, CPU=1.0, GPU=share)
         state.on_trial_recover(0, [], trial)
         assert trial.shares == [{"cpu": 1.0, "gpu": wanted}]
-    assert state.failures["a"] == ["torch.OutOfMemoryError: CUDA out of memory"] * 2
+    assert state.failures["a"] == [error] * 2
 
 
 def test_other_failures_and_whole_gpus_change_no_share(tmp_path):

@@ -1,4 +1,5 @@
 import math
+import shutil
 import subprocess
 import sys
 import time
@@ -6,6 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ray import tune
+from ray.train._internal.session import _TrainingResult
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from darec.core.recommender import DivergedError, MemoryCache
@@ -27,7 +30,8 @@ class Local(RecommenderTrainable):
 
     def __init__(self, config, **parameters):
         self._parameters = parameters
-        self.config, self._time_total = config, 0.0
+        self.config, self._time_total, self._last_result = config, 0.0, {}
+        self._local_ip = "here"
         self.setup(config, **parameters)
 
     @property
@@ -67,16 +71,36 @@ def test_a_checkpoint_continues_and_carries_the_best_epochs_weights(data, tmp_pa
     assert [resumed.step() for _ in range(2)] == rows[2:]
 
 
-def test_a_damaged_checkpoint_starts_the_trial_again_and_says_so(data, tmp_path):
-    fresh, half = local(CONFIG, data), local(CONFIG, data)
-    half.step()
-    half.save_checkpoint(str(tmp_path))
-    (tmp_path / "state.pt").write_bytes(b"")
-    resumed = local(CONFIG, data)
-    resumed.load_checkpoint(str(tmp_path))
-    row, straight = resumed.step(), fresh.step()
-    assert row["epoch"] == 1 and row["valid_rmse"] == straight["valid_rmse"]
-    assert row["note"].startswith("started again: ") and not straight["note"]
+def restored(trial, folder):
+    trial.restore(_TrainingResult(tune.Checkpoint.from_directory(folder), {"time_total_s": 9.0}))
+    return trial.step()
+
+
+def test_a_damaged_or_deleted_checkpoint_gives_way_to_the_one_before_and_says_so(data, tmp_path):
+    straight, half = local(CONFIG, data), local(CONFIG, data)
+    rows = [straight.step() for _ in range(3)]
+    older, newer = tmp_path / "checkpoint_000000", tmp_path / "checkpoint_000001"
+    for folder in (older, newer):
+        half.step()
+        folder.mkdir()
+        half.save_checkpoint(str(folder))
+    plain = restored(local(CONFIG, data), newer)
+    assert plain["valid_rmse"] == rows[2]["valid_rmse"] and not plain["note"]
+    (newer / "state.pt").write_bytes(b"")
+    row = restored(local(CONFIG, data), newer)
+    assert row["epoch"] == 2 and row["valid_rmse"] == rows[1]["valid_rmse"]
+    assert row["note"].startswith("went on from checkpoint_000000: ") and "damaged" in row["note"]
+    shutil.rmtree(newer)
+    row = restored(local(CONFIG, data), newer)
+    assert row["epoch"] == 2 and "does not exist" in row["note"]
+    shutil.rmtree(older)
+    trial = local(CONFIG, data)
+    row = restored(trial, newer)
+    assert row["epoch"] == 1 and row["valid_rmse"] == rows[0]["valid_rmse"]
+    assert row["note"].startswith("started again: ") and not trial._time_total
+    newer.mkdir()
+    trial.save_checkpoint(str(newer))  # what is told is told after another loss, too
+    assert restored(local(CONFIG, data), newer)["note"] == row["note"]
 
 
 def test_a_trial_over_its_limit_ends_with_its_best_epoch(data):
@@ -129,7 +153,7 @@ def test_a_long_epoch_is_a_report(data, monkeypatch):
 
 def test_a_diverged_trial_ends_in_one_step_with_its_reason(data):
     trial = local({**CONFIG, "learning_rate": 10.0, "alpha": 1e6}, data)
-    trial._fit.model.weights()["decoder_bias_M"].fill_(math.nan)
+    trial._built().model.weights()["decoder_bias_M"].fill_(math.nan)
     row = trial.step()
     assert row["done"] and "nan" in row["reason"]
     assert row["valid_rmse"] == row[METRIC] == WORST_RMSE and row["best_epoch"] == 0
