@@ -8,7 +8,6 @@ import io
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,6 @@ MOST_SHARE = 5.0
 """Percent of the wall time that snapshots may take."""
 
 
-@dataclass
-class Snapshots:
-    """Tune's saves of its whole state while a search runs."""
-
-    seconds: float = 0.0
-    count: int = 0
-
-
 def scale(data: SearchData, nodes: int, trials: tuple[int, ...]) -> Iterator[Figure]:
     """Run searches of more and more trials, ``nodes`` at a time.
 
@@ -47,14 +38,14 @@ def scale(data: SearchData, nodes: int, trials: tuple[int, ...]) -> Iterator[Fig
             seconds, snapshots, size = _ran(data, nodes, count)
             first = first or (seconds / count, size / count)
             each, linear = seconds / count, count * first[1]
-            share = 100 * snapshots.seconds / seconds
+            share = 100 * snapshots / seconds
             yield Figure(f"{count}_trials_each", each, "s", first[0], first[0] / each)
             yield Figure(f"{count}_trials_snapshots", share, "%", MOST_SHARE, MOST_SHARE / share)
             yield Figure(f"{count}_trials_state", size / MIB, "MiB", linear / MIB, linear / size)
 
 
-def _ran(data: SearchData, nodes: int, trials: int) -> tuple[float, Snapshots, int]:
-    """Return a search's seconds, its snapshots, and the bytes of the state that they leave."""
+def _ran(data: SearchData, nodes: int, trials: int) -> tuple[float, float, int]:
+    """Return a search's seconds, those of its snapshots, and the bytes of the state they leave."""
     settings = Settings("random", "asha", 9, Slots(1.0, 0.0, nodes), 0, ClusterCache())
     with tempfile.TemporaryDirectory() as name, _timed_snapshots() as snapshots:
         space = {"reg_user": FloatDistribution(1.0, 10.0)}
@@ -64,7 +55,7 @@ def _ran(data: SearchData, nodes: int, trials: int) -> tuple[float, Snapshots, i
             run_study(study, settings, resume=False)
         seconds = time.perf_counter() - begin
         files = [path for path in (Path(name) / "tune").iterdir() if path.is_file()]
-        return seconds, snapshots, sum(path.stat().st_size for path in files)
+        return seconds, sum(snapshots), sum(path.stat().st_size for path in files)
 
 
 @contextlib.contextmanager
@@ -83,19 +74,20 @@ def _cluster(nodes: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _timed_snapshots() -> Iterator[Snapshots]:
+def _timed_snapshots() -> Iterator[list[float]]:
+    """Collect the seconds of each of Tune's saves of its whole state, copies and waits included."""
     from ray.tune.execution.tune_controller import TuneController
 
-    plain, snapshots = TuneController.save_to_dir, Snapshots()
+    plain: Any = TuneController.checkpoint
+    seconds: list[float] = []
 
     def timed(*arguments: Any, **options: Any) -> None:
         begin = time.perf_counter()
         plain(*arguments, **options)
-        snapshots.seconds += time.perf_counter() - begin
-        snapshots.count += 1
+        seconds.append(time.perf_counter() - begin)
 
-    TuneController.save_to_dir = timed
+    TuneController.checkpoint = timed
     try:
-        yield snapshots
+        yield seconds
     finally:
-        TuneController.save_to_dir = plain
+        TuneController.checkpoint = plain

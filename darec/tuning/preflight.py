@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 import yaml
+from pyarrow.fs import FileSystem, FileType
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -38,9 +40,11 @@ class Node:
     """Whether a file that the driver wrote where results go is there, too."""
 
 
-def look(mark: Path | None) -> Node:
-    """Return this node's answer; ``mark`` is the driver's file."""
-    return Node(socket.gethostname(), versions(), code_digest(), mark is None or mark.exists())
+def look(mark: str) -> Node:
+    """Return this node's answer; ``mark`` is a file of the driver's, where results go."""
+    files, path = FileSystem.from_uri(mark)
+    sees = files.get_file_info(path).type == FileType.File
+    return Node(socket.gethostname(), versions(), code_digest(), sees)
 
 
 def check_cluster(storage: str, cpus: float, gpus: float, report: Callable[[str], object]) -> None:
@@ -49,13 +53,17 @@ def check_cluster(storage: str, cpus: float, gpus: float, report: Callable[[str]
     Where no node is large enough yet, but the autoscaler can bring one, that is waited for and
     looked at as well.
     """
+    alive = [node for node in ray.nodes() if node["Alive"]]
     with _marked(storage) as mark:
-        for node in ray.nodes():
-            if node["Alive"]:
-                _check(_answer(node["NodeManagerHostname"], mark, node_id=node["NodeID"]), storage)
-        if not any(fits(node["Resources"], cpus, gpus) for node in ray.nodes() if node["Alive"]):
+        asked = [
+            (node["NodeManagerHostname"], _ask(mark, node_id=node["NodeID"])) for node in alive
+        ]
+        for name, answer in asked:
+            _check(_answer(f"node {name}", answer, ANSWER_S), storage)
+        if not any(fits(node["Resources"], cpus, gpus) for node in alive):
             report(f"waiting for a node with {cpus:g} CPU and {gpus:g} GPU, at most {GROW_S:g} s")
-            _check(_answer("the autoscaler", mark, cpus=cpus, gpus=gpus), storage)
+            answer = _ask(mark, cpus=cpus, gpus=gpus)
+            _check(_answer("the autoscaler's next node", answer, GROW_S), storage)
 
 
 def check_disk(folder: Path, need: int) -> None:
@@ -90,22 +98,23 @@ def growth() -> list[tuple[int, dict[str, float]]] | None:
     ]
 
 
-def _answer(
-    name: str, mark: Path | None, node_id: str | None = None, cpus: float = 0.0, gpus: float = 0.0
-) -> Node:
+def _ask(mark: str, node_id: str | None = None, cpus: float = 0.0, gpus: float = 0.0) -> Any:
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(look)
     if node_id:
         task = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False))
-    seconds = ANSWER_S if node_id else GROW_S
-    answer = task.remote(mark)
+    return task.remote(mark)
+
+
+def _answer(name: str, answer: Any, seconds: float) -> Node:
     try:
         node: Node = ray.get(answer, timeout=seconds)
     except GetTimeoutError as error:
         ray.cancel(answer, force=True)
-        raise UserError(f"{name} gave no node that answers within {seconds:g} s") from error
+        raise UserError(f"{name} gave no answer within {seconds:g} s") from error
     except RayError as error:
         told = [line for line in str(error).splitlines() if line and not line[0].isspace()]
-        raise UserError(f"node {name} cannot run darec: {told[-1]}") from error
+        reason = told[-1] if told else type(error).__name__
+        raise UserError(f"{name} cannot run darec, or read --out: {reason}") from error
     return node
 
 
@@ -125,15 +134,14 @@ def _check(node: Node, storage: str) -> None:
 
 
 @contextmanager
-def _marked(storage: str) -> Iterator[Path | None]:
-    """Put a file where results go, for all nodes to see; a URI is the same everywhere."""
-    if "://" in storage:
-        yield None
-        return
-    mark = Path(storage) / f".seen-{uuid.uuid4().hex}"
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+def _marked(storage: str) -> Iterator[str]:
+    """Put a file where results go, for all nodes to see."""
+    name = f"{storage.rstrip('/')}/.seen-{uuid.uuid4().hex}"
+    files, path = FileSystem.from_uri(name)
+    files.create_dir(path.rpartition("/")[0], recursive=True)
+    with files.open_output_stream(path):
+        pass
     try:
-        yield mark
+        yield name
     finally:
-        mark.unlink(missing_ok=True)
+        files.delete_file(path)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 TOOLS = ("ip", "unshare", "sshd", "ssh", "ssh-keygen", "rsync")
 NET = "10.77.0"
+OPTIONS = ["-q", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
 SSHD = """
 Port 22
 ListenAddress {ip}
@@ -159,8 +160,7 @@ def _binds(own: Path) -> Iterator[str]:
 
 
 def _wait_for_ssh(host: Host, key: Path) -> None:
-    options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
-    command = ["ssh", "-q", "-i", str(key), *options, f"root@{host.ip}", "true"]
+    command = ["ssh", *OPTIONS, "-i", str(key), f"root@{host.ip}", "true"]
     deadline = time.monotonic() + 30
     while subprocess.run(command, check=False).returncode:
         assert host.process.poll() is None and time.monotonic() < deadline, f"no ssh on {host.name}"

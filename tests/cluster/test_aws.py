@@ -70,7 +70,10 @@ def test_what_the_shipped_file_starts_opens_and_takes_down(ec2):
     for instance in by_type.values():
         for group in instance["SecurityGroups"]:
             (rules,) = ec2.describe_security_groups(GroupIds=[group["GroupId"]])["SecurityGroups"]
-            opened += [rule for rule in rules["IpPermissions"] if rule["IpRanges"]]
+            world = "IpRanges", "Ipv6Ranges"
+            opened += [
+                rule for rule in rules["IpPermissions"] if any(rule.get(name) for name in world)
+            ]
     assert opened and all(rule["FromPort"] == rule["ToPort"] == SSH for rule in opened), opened
 
     provider.terminate_nodes(provider.non_terminated_nodes({}))

@@ -98,9 +98,21 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
         assert len(rows) == 6 and all(row["ended"] in ("completed", "stalled") for row in rows)
         failed = [row["failures"] for row in rows if row["failures"]]
         assert failed and all("node" in told or "actor" in told for told in failed)
-        assert (out / STUDY / "best.safetensors").is_file()
+        run("ray", "rsync-down", str(file), f"{out}/", f"{tmp_path}/down/")
+        assert (tmp_path / "down" / STUDY / "best.safetensors").is_file()
     finally:
-        run("ray", "down", "-y", str(file), check=False)
+        down = run("ray", "down", "-y", str(file), check=False)
+    assert down.returncode == 0, down.stdout[-2000:]
+    left = run(
+        "ssh",
+        *hosts.OPTIONS,
+        "-i",
+        str(lab.key),
+        f"root@{lab.hosts[0].ip}",
+        "pgrep raylet",
+        check=False,
+    )
+    assert not left.stdout.strip(), left.stdout
 
 
 def _wait_for_nodes(status, workers):

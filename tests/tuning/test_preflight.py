@@ -16,12 +16,19 @@ def test_a_cluster_of_this_code_passes_and_leaves_nothing_behind(cluster, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_node_sees_the_drivers_file_or_does_not(tmp_path):
+    for storage in (str(tmp_path / "a"), f"file://{tmp_path}/b"):
+        with preflight._marked(storage) as mark:
+            assert preflight.look(mark).sees_results
+        assert not preflight.look(mark).sees_results
+
+
 @pytest.mark.slow
 def test_a_share_that_no_node_can_give_is_waited_for_and_then_refused(
     cluster, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(preflight, "GROW_S", 2.0)
-    with pytest.raises(UserError, match="the autoscaler gave no node that answers within 2 s"):
+    with pytest.raises(UserError, match="the autoscaler's next node gave no answer within 2 s"):
         check_cluster(str(tmp_path), cpus=1.0, gpus=1.0, report=print)
     assert "waiting for a node with 1 CPU and 1 GPU" in capsys.readouterr().out
 
