@@ -37,11 +37,19 @@ def hurry():
 class Fault(tune.Callback):
     """Strikes once, at a trial that has a checkpoint and epochs after it; counts epochs."""
 
-    strike = None
+    at_start, strike = False, None
     """Of the class, since Tune pickles its callbacks."""
 
     def __init__(self):
-        self.epochs, self.at = Counter(), None
+        self.epochs, self.at, self.starts = Counter(), None, 0
+
+    def on_trial_start(self, iteration, trials, trial, **info):
+        self.starts += 1
+        if Fault.at_start and self.starts == TRIALS - 1:  # on an actor that another trial had
+            self.at = trial.trial_id
+            actor_id = trial.temporary_state.ray_actor._actor_id.hex()
+            (pid,) = (actor.pid for actor in list_actors() if actor.actor_id == actor_id)
+            os.kill(pid, signal.SIGKILL)
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
         for row in result[trainable.ROWS]:
@@ -73,7 +81,7 @@ def main(kind, folder):
             cluster.remove_node(node, allow_graceful=False)
             cluster.add_node(num_cpus=1)
 
-    fault, Fault.strike = Fault(), staticmethod(strike)
+    fault, Fault.at_start, Fault.strike = Fault(), kind == "start", staticmethod(strike)
     loggers = search.loggers
     search.loggers = lambda: [fault, *loggers()]
     data = split(obtain("toys_auto", Path("data"), True)).search

@@ -35,7 +35,7 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["worker", "node"])
+@pytest.mark.parametrize("kind", ["worker", "start", "node"])
 def test_a_killed_worker_or_node_costs_epochs_and_no_trial(kind, undisturbed, tmp_path):
     said = searched(kind, tmp_path / "study")
     assert said["struck"]
