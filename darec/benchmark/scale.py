@@ -9,15 +9,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import ray
 from optuna.distributions import FloatDistribution
 
 from darec.benchmark.core import Figure
 from darec.data.split import SearchData
-from darec.tuning.resources import Slots, connect
+from darec.tuning.resources import Slots
 from darec.tuning.search import Settings, Study, run_study
+from darec.tuning.simulation import simulated_cluster, timed_snapshots
 from darec.tuning.tasks import ClusterCache
 
 MIB = 2**20
@@ -31,7 +30,7 @@ def scale(data: SearchData, nodes: int, trials: tuple[int, ...]) -> Iterator[Fig
     References: the first search's seconds per trial, 5 % of the wall time, and the first search's
     state times the ratio of the trials.
     """
-    with _cluster(nodes):
+    with simulated_cluster(nodes):
         _ran(data, nodes, nodes)  # the nodes' first processes
         first: tuple[float, float] | None = None
         for count in trials:
@@ -47,7 +46,7 @@ def scale(data: SearchData, nodes: int, trials: tuple[int, ...]) -> Iterator[Fig
 def _ran(data: SearchData, nodes: int, trials: int) -> tuple[float, float, int]:
     """Return a search's seconds, those of its snapshots, and the bytes of the state they leave."""
     settings = Settings("random", "asha", 9, Slots(1.0, 0.0, nodes), 0, ClusterCache())
-    with tempfile.TemporaryDirectory() as name, _timed_snapshots() as snapshots:
+    with tempfile.TemporaryDirectory() as name, timed_snapshots() as snapshots:
         space = {"reg_user": FloatDistribution(1.0, 10.0)}
         study = Study("bias", data, space, {}, trials, Path(name), name)
         begin = time.perf_counter()
@@ -56,38 +55,3 @@ def _ran(data: SearchData, nodes: int, trials: int) -> tuple[float, float, int]:
         seconds = time.perf_counter() - begin
         files = [path for path in (Path(name) / "tune").iterdir() if path.is_file()]
         return seconds, sum(snapshots), sum(path.stat().st_size for path in files)
-
-
-@contextlib.contextmanager
-def _cluster(nodes: int) -> Iterator[None]:
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    try:
-        for _ in range(nodes):
-            cluster.add_node(num_cpus=1, object_store_memory=100 * MIB)
-        connect(cluster.address)
-        yield
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
-
-
-@contextlib.contextmanager
-def _timed_snapshots() -> Iterator[list[float]]:
-    """Collect the seconds of each of Tune's saves of its whole state, copies and waits included."""
-    from ray.tune.execution.tune_controller import TuneController
-
-    plain: Any = TuneController.checkpoint
-    seconds: list[float] = []
-
-    def timed(*arguments: Any, **options: Any) -> None:
-        begin = time.perf_counter()
-        plain(*arguments, **options)
-        seconds.append(time.perf_counter() - begin)
-
-    TuneController.checkpoint = timed
-    try:
-        yield seconds
-    finally:
-        TuneController.checkpoint = plain

@@ -66,7 +66,7 @@ def outcome(rows: list[TrialRow], cpus: float, gpus: float) -> list[str]:
     ends = Counter(row.ended.split(":")[0] for row in rows)
     counts = ", ".join(f"{count} {end}" for end, count in ends.most_common())
     hours = sum(row.seconds for row in rows) / 3600
-    cost = f"{hours * cpus:.2f} CPU hours, {hours * gpus:.2f} GPU hours"
+    cost = f"{hours * cpus:.2g} CPU hours, {hours * gpus:.2g} GPU hours"
     lines = [f"  trials     {counts}; {cost}"]
     for row in rows:
         if row.failures:

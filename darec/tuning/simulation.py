@@ -1,0 +1,47 @@
+"""A cluster whose nodes are processes of this machine, and how long Tune's snapshots take."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+from ray.cluster_utils import Cluster
+from ray.tune.execution.tune_controller import TuneController
+
+from darec.tuning.resources import connect
+
+OBJECT_STORE_BYTES = 100 * 2**20
+"""Of each node; they share this machine's memory."""
+
+
+@contextlib.contextmanager
+def simulated_cluster(nodes: int) -> Iterator[None]:
+    """Join a cluster of a head that runs no trials and ``nodes`` with one CPU to give each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        for _ in range(nodes):
+            cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE_BYTES)
+        connect(cluster.address)
+        yield
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@contextlib.contextmanager
+def timed_snapshots() -> Iterator[list[float]]:
+    """Collect the seconds of each of Tune's saves of its whole state, copies and waits included."""
+    plain: Any = TuneController.checkpoint
+    seconds: list[float] = []
+
+    def timed(*arguments: Any, **options: Any) -> None:
+        begin = time.perf_counter()
+        plain(*arguments, **options)
+        seconds.append(time.perf_counter() - begin)
+
+    TuneController.checkpoint = timed
+    try:
+        yield seconds
+    finally:
+        TuneController.checkpoint = plain
