@@ -64,7 +64,7 @@ class DenseAutoRec:
             errors_BM = (hidden_BK @ self._w2 + self._b2 - ratings_BM) * mask_BM
             loss = errors_BM.square().sum()
             self._adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self._adam.step()
             total += loss.item()
         return total
@@ -130,7 +130,7 @@ class DenseDARec:
             bce_weight = 1.0 if self._config.autorec.axis == "user" else self._config.mu
             loss = errors["source"] + self._config.beta * errors["target"]
             self._adam.zero_grad()
-            (loss + bce_weight * domain_bce).backward()  # type: ignore[no-untyped-call]
+            (loss + bce_weight * domain_bce).backward()
             self._adam.step()
             for name, error in errors.items():
                 totals[name] += error.item()

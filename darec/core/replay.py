@@ -109,7 +109,7 @@ class CudaGraphs:
     """Eager steps and captures on one stream of their own, as torch's notes on graphs ask for."""
 
     def __init__(self) -> None:
-        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream()
 
     def eager(self, step: Step) -> torch.Tensor:
         """Do a step kernel by kernel."""

@@ -23,6 +23,7 @@ PAIRS_AT_ONCE = 16384
 
 def encode(batch: RowBatch, weight_MK: torch.Tensor, bias_K: torch.Tensor) -> torch.Tensor:
     """Return ``ratings_BM @ weight_MK + bias_K``, reading only the columns that the rows rate."""
+    # torch leaves `apply` of a Function without annotations
     sums_BK: torch.Tensor = _Encode.apply(weight_MK, batch)  # type: ignore[no-untyped-call]
     return sums_BK + bias_K
 
@@ -34,6 +35,7 @@ def decode(
 
     What only fills the batch is 0, as its values are, and passes no gradient.
     """
+    # torch leaves `apply` of a Function without annotations
     dots_n: torch.Tensor = _Decode.apply(hidden_BK, weight_MK, batch)  # type: ignore[no-untyped-call]
     predicted_n = dots_n + bias_M.index_select(0, batch.columns)
     return predicted_n if batch.observed is None else predicted_n * batch.observed
@@ -41,6 +43,7 @@ def decode(
 
 def lookup(weight_MK: torch.Tensor, batch: RowBatch) -> torch.Tensor:
     """Return the weights of each rating's column, [n, K]; their gradient is that of few columns."""
+    # torch leaves `apply` of a Function without annotations
     rows_nK: torch.Tensor = _Lookup.apply(weight_MK, batch)  # type: ignore[no-untyped-call]
     return rows_nK
 

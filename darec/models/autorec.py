@@ -107,7 +107,7 @@ class AutoRec(Trained):
     def _step(self, batch: RowBatch) -> torch.Tensor:
         """Do a step and return its squared error: Eq. 2 as it is written."""
         loss = squared_error(self._net(batch), batch.values)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._adam.step(batch, batch)
         return loss.detach()
 

@@ -151,7 +151,7 @@ class NADE(Trained):
         hidden_nH = hidden_BH.index_select(0, batch.row_of)
         logits_nL = self._net.logits(hidden_nH, lookup(self._net.output_MW, batch), bias_nL)
         loss = costs(logits_nL, level_of(batch.values), self._config.ordinal) @ weight_n
-        (loss / len(batch.rows)).backward()  # type: ignore[no-untyped-call]
+        (loss / len(batch.rows)).backward()
         self._adam.step(batch, batch)
         return loss.detach()
 

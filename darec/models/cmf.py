@@ -117,7 +117,7 @@ class CMF(Trained):
                 loss = loss + self._share[domain] * mean
                 totals[f"loss_rating_{domain}"] += float(errors_B.detach().sum())
             self._adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self._adam.step()
         return totals
 

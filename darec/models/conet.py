@@ -163,7 +163,7 @@ class CoNet(Trained):
                 loss = loss + errors["ridge"] + errors["own"].mean() + errors["partner"].mean()
                 totals[f"loss_rating_{domain}"] += float(errors["own"].detach().sum())
             self._adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self._adam.step()
         return totals
 

@@ -141,7 +141,7 @@ class DARec(Trained):
     def _step(self, *batches: RowBatch) -> torch.Tensor:
         """Do a step; return its squared errors, its BCE, its rows named correctly and all [5]."""
         losses = self.losses(*batches)
-        self.objective(losses).backward()  # type: ignore[no-untyped-call]
+        self.objective(losses).backward()
         self._adam.step(*batches)
         parts = (losses.rating["source"], losses.rating["target"], losses.domain)
         return torch.stack([*parts, losses.n_correct, losses.n_rows]).detach()

@@ -146,7 +146,7 @@ class RBM(Trained):
                 level_n = (logits_nL + gumbel_nL).argmax(1)
         gap = net.free_energy(batch, observed_n) - net.free_energy(batch, level_n)
         self._sgd.zero_grad()
-        (gap / len(batch.rows)).backward()  # type: ignore[no-untyped-call]
+        (gap / len(batch.rows)).backward()
         self._sgd.step()
         return error
 

@@ -19,6 +19,7 @@ class _PerEpoch:
         common = {name: value for name, value in result.items() if name not in NOT_LOGGED}
         for row in result[ROWS]:
             numbered = {**common, **row, TRAINING_ITERATION: row[TIME]}
+            # a mixin: which logger comes next is known where it is mixed in
             super().log_trial_result(iteration, trial, numbered)  # type: ignore[misc]
 
 

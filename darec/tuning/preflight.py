@@ -24,6 +24,7 @@ ANSWER_S = 60.0
 GROW_S = 900.0
 """How long an autoscaler is given to bring up the first node that a trial fits on."""
 BOOTSTRAP = Path.home() / "ray_bootstrap_config.yaml"
+"""Where `ray up` leaves a cluster's configuration on its head."""
 LEAST_FREE = 64 * 2**20
 """Bytes that must be free where results go, beside those of checkpoints."""
 

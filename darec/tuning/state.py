@@ -52,7 +52,10 @@ class StudyState(tune.Callback):
         return {"scheduler": scheduler, "ended": dict(self.ended), "failures": dict(self.failures)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Put a snapshot's state back into the scheduler in use."""
+        """Put a snapshot's state back into the scheduler in use.
+
+        Like Tune's own snapshot beside it, a pickle: resume only what you trust (docs/security.md).
+        """
         self.scheduler.__dict__.update(ray.cloudpickle.loads(state["scheduler"]))
         self.ended, self.failures = dict(state["ended"]), dict(state["failures"])
 
@@ -90,7 +93,7 @@ class SafeOptunaSearch(OptunaSearch):
         Path(checkpoint_path).write_bytes(ray.cloudpickle.dumps(self.__dict__.copy()))
 
     def restore(self, checkpoint_path: str) -> None:
-        """Read them back."""
+        """Read them back: a pickle, as Tune's own (docs/security.md)."""
         self.__dict__.update(ray.cloudpickle.loads(Path(checkpoint_path).read_bytes()))
 
     def _is_open(self, trial_id: str) -> bool:
