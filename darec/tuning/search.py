@@ -137,6 +137,30 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
     `UserError` when no trial reached a finite validation RMSE.
     """
     begun = time.monotonic()
+    while True:
+        rows, ended = _pass(study, settings, resume)
+        spent = time.monotonic() - begun
+        over = study.time_budget is not None and spent >= study.time_budget
+        if ended < study.trials and not over:
+            raise KeyboardInterrupt
+        # Tune gives a trial up at once that is about to start on an actor that dies then
+        early = [r for r in rows if r.ended == "failed" and len(r.failures) <= MAX_FAILURES]
+        if over or not early:
+            break
+        resume = True
+    failed = [row.failures[-1] for row in rows if row.ended == "failed" and row.failures]
+    unwritten = [told for told in failed if any(reason in told for reason in STORAGE_FAULTS)]
+    if unwritten:
+        raise UserError(f"{study.folder}: {unwritten[0]}; mend that and continue with --resume")
+    if not rows or rows[0].best_epoch == 0:
+        reasons = Counter(failed or [row.ended for row in rows] or ["no trial was started"])
+        ((reason, _),) = reasons.most_common(1)
+        raise UserError(f"{study.folder}: no trial has a finite validation RMSE: {reason}")
+    return rows
+
+
+def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], int]:
+    """Let Tune run until no trial is left, or it is stopped; also return how many trials ended."""
     tuner, known = _tuner(study, settings, resume)
     state = _state(tuner)
     try:
@@ -153,19 +177,7 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
         raise UserError(
             f"{study.storage}: {rule}: {len(lost)} trials are lost; delete it, or --out"
         )
-    spent = time.monotonic() - begun
-    over = study.time_budget is not None and spent >= study.time_budget
-    if len(state.ended) < study.trials and not over:
-        raise KeyboardInterrupt
-    failed = [row.failures[-1] for row in rows if row.ended == "failed" and row.failures]
-    unwritten = [told for told in failed if any(reason in told for reason in STORAGE_FAULTS)]
-    if unwritten:
-        raise UserError(f"{study.folder}: {unwritten[0]}; mend that and continue with --resume")
-    if not rows or rows[0].best_epoch == 0:
-        reasons = Counter(failed or [row.ended for row in rows] or ["no trial was started"])
-        ((reason, _),) = reasons.most_common(1)
-        raise UserError(f"{study.folder}: no trial has a finite validation RMSE: {reason}")
-    return rows
+    return rows, len(state.ended)
 
 
 def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str]]:

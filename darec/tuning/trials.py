@@ -2,11 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ray import tune
 from ray.tune.result import TIME_TOTAL_S
 
 from darec.tuning.names import flatten
@@ -38,13 +38,14 @@ class TrialRow:
     checkpoint: Any = field(default=None, repr=False)
 
 
-def trial_rows(grid: Iterable[Any], state: StudyState) -> list[TrialRow]:
+def trial_rows(grid: tune.ResultGrid, state: StudyState) -> list[TrialRow]:
     """Return all trials of a study, best first; those without a finite validation RMSE last."""
-    rows = [_row(result, state) for result in grid]
+    trials = grid._experiment_analysis.trials  # a Result has a config once it has a metric
+    rows = [_row(result, trial.config, state) for result, trial in zip(grid, trials, strict=True)]
     return sorted(rows, key=lambda row: (row.best_epoch == 0, row.best_valid_rmse))
 
 
-def _row(result: Any, state: StudyState) -> TrialRow:
+def _row(result: tune.Result, config: dict[str, Any], state: StudyState) -> TrialRow:
     trial_id, metrics = Path(result.path).name, result.metrics or {}
     return TrialRow(
         trial_id=trial_id,
@@ -52,7 +53,7 @@ def _row(result: Any, state: StudyState) -> TrialRow:
         epochs=int(metrics.get(TIME, 0)),
         best_epoch=int(metrics.get("best_epoch", 0)),
         best_valid_rmse=float(metrics.get(METRIC, math.inf)),
-        config=flatten(result.config or {}),
+        config=flatten(config),
         seconds=float(metrics.get(TIME_TOTAL_S, 0.0)),
         note=metrics.get("note", ""),
         failures=tuple(state.failures.get(trial_id, ())),

@@ -1,7 +1,8 @@
 """Kills a tiny search at random moments and resumes it: ``python -m tests.tuning.cycles 200``.
 
-After every search that came to its end: each trial is there once, and the winner is the one that an
-undisturbed search has. Prints the figures of docs/reliability.md.
+Two searches take turns: one study whose trials do not depend on each other's order, and the paper's
+three, with TPE and ASHA. After each that came to its end, every trial is there once and has ended;
+the first has the winner of an undisturbed search. Prints the figures of docs/reliability.md.
 """
 
 import csv
@@ -20,8 +21,9 @@ ROOT = Path(__file__).parents[2]
 STUDY = Path("toys_auto-synthetic-90", "i_autorec")
 TRIALS, MOST_KILLS = 8, 8
 COMMAND = [sys.executable, str(ROOT / "jobs" / "tune.py"), "--pair", "toys_auto", "--synthetic"]
-COMMAND += ["--model", "i_autorec", "--fix", "hidden=50", "--trials", str(TRIALS)]
-COMMAND += ["--max-epochs", "8", "--sampler", "random", "--scheduler", "none", "--resume"]
+COMMAND += ["--trials", str(TRIALS), "--max-epochs", "8", "--resume"]
+ONE_STUDY = "--model i_autorec --fix hidden=50 --sampler random --scheduler none".split()
+THREE_STUDIES = f"--model i_darec --stage1-trials {TRIALS} --fix autorec/hidden=50".split()
 KEPT = ("config", "epoch", "valid_rmse", "trials")
 
 
@@ -36,11 +38,13 @@ class Figures:
     problems: list[str] = field(default_factory=list)
 
 
-def start(out, *options, log=None):
+def start(out, *options, search=ONE_STUDY, log=None):
     environment = {**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "1", "PYTHONPATH": str(ROOT)}
-    command = [*COMMAND, "--data", str(out / "data"), "--out", str(out), *options]
+    where = ["--data", str(out / "data"), "--out", str(out)]
     with (log or out / "log").open("a") as said:
-        return subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+        return subprocess.Popen(
+            [*COMMAND, *search, *where, *options], env=environment, stdout=said, stderr=said
+        )
 
 
 def winner(out):
@@ -48,40 +52,49 @@ def winner(out):
     return {name: best[name] for name in KEPT}
 
 
-def check(out, wanted, figures):
-    folder = out / STUDY
-    with (folder / "trials.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    ids = [row["trial_id"] for row in rows]
-    if len(ids) != TRIALS or len(set(ids)) != TRIALS:
-        figures.problems.append(f"{out}: {len(ids)} trials, {len(set(ids))} different")
-    unended = [row["ended"] for row in rows if row["ended"] not in ("completed", "stalled")]
-    if unended:
-        figures.problems.append(f"{out}: trials ended {unended}")
-    if winner(out) != wanted:
+def check(out, search, wanted, figures):
+    tables = list(out.rglob("trials.csv"))
+    if len(tables) != (1 if search is ONE_STUDY else 3):
+        figures.problems.append(f"{out}: {len(tables)} studies")
+    for table in tables:
+        with table.open() as file:
+            rows = list(csv.DictReader(file))
+        ids = {row["trial_id"] for row in rows}
+        if not len(rows) == len(ids) == TRIALS:
+            figures.problems.append(f"{table}: {len(rows)} trials, {len(ids)} different")
+        unended = [row["ended"] for row in rows if row["ended"] not in ("completed", "stalled")]
+        if unended:
+            figures.problems.append(f"{table}: trials ended {unended}")
+        ran = {path.parent.name for path in table.parent.glob("tune/*/result.json")}
+        figures.forgotten += len(ran - ids)
+    if search is ONE_STUDY and winner(out) != wanted:
         figures.problems.append(f"{out}: winner {winner(out)}, undisturbed {wanted}")
-    ran = {path.parent.name for path in (folder / "tune").glob("*/result.json")}
-    figures.forgotten += len(ran - set(ids))
     figures.searches += 1
 
 
-def run(cycles, seed=0):
+def timed(out, search):
+    """Return how many seconds an undisturbed search takes."""
+    out.mkdir()
+    begin = time.monotonic()
+    assert start(out, search=search).wait() == 0, (out / "log").read_text()[-3000:]
+    return time.monotonic() - begin
+
+
+def run(cycles, searches=(ONE_STUDY, THREE_STUDIES), seed=0):
     draw, figures = random.Random(seed), Figures()
     with tempfile.TemporaryDirectory(prefix="darec-cycles-") as scratch:
-        undisturbed = Path(scratch) / "undisturbed"
-        undisturbed.mkdir()
-        begin = time.monotonic()
-        assert start(undisturbed).wait() == 0, (undisturbed / "log").read_text()[-3000:]
-        whole, wanted = time.monotonic() - begin, winner(undisturbed)
+        whole = [timed(Path(scratch) / f"whole{k}", each) for k, each in enumerate(searches)]
+        wanted = winner(Path(scratch) / "whole0")
         while figures.kills < cycles:
-            out = Path(scratch) / str(figures.searches)
+            out, turn = Path(scratch) / str(figures.searches), figures.searches % len(searches)
             out.mkdir()
             kills = 0
             while True:
-                driver = start(out)
+                driver = start(out, search=searches[turn])
                 left = kills < MOST_KILLS and figures.kills < cycles
                 try:
-                    status = driver.wait(draw.uniform(0.2, 1.1) * whole if left else None)
+                    share = draw.uniform(0.2, 1.1)
+                    status = driver.wait(share * whole[turn] if left else None)
                 except subprocess.TimeoutExpired:
                     driver.send_signal(signal.SIGKILL)
                     driver.wait()
@@ -92,7 +105,7 @@ def run(cycles, seed=0):
                     figures.problems.append(f"{out}: exit {status}: {said}")
                     figures.searches += 1
                 else:
-                    check(out, wanted, figures)
+                    check(out, searches[turn], wanted, figures)
                 break
             print(figures, flush=True)
     return figures

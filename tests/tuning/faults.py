@@ -37,7 +37,7 @@ def hurry():
 class Fault(tune.Callback):
     """Strikes once, at a trial that has a checkpoint and epochs after it; counts epochs."""
 
-    at_start, strike = False, None
+    kind, strike = "", None
     """Of the class, since Tune pickles its callbacks."""
 
     def __init__(self):
@@ -45,16 +45,24 @@ class Fault(tune.Callback):
 
     def on_trial_start(self, iteration, trials, trial, **info):
         self.starts += 1
-        if Fault.at_start and self.starts == TRIALS - 1:  # on an actor that another trial had
+        if (
+            Fault.kind == "start" and self.starts == TRIALS - 1
+        ):  # on an actor that another trial had
             self.at = trial.trial_id
             actor_id = trial.temporary_state.ray_actor._actor_id.hex()
             (pid,) = (actor.pid for actor in list_actors() if actor.actor_id == actor_id)
             os.kill(pid, signal.SIGKILL)
 
+    def on_trial_complete(self, iteration, trials, trial, **info):
+        if Fault.kind == "reset" and self.at is None:  # another trial is about to get its actor
+            self.at = trial.trial_id
+            os.kill(trial.last_result["pid"], signal.SIGKILL)
+
     def on_trial_result(self, iteration, trials, trial, result, **info):
         for row in result[trainable.ROWS]:
             self.epochs[trial.trial_id, row["epoch"]] += 1
-        if self.at is None and trial.checkpoint and 10 <= result["epoch"] < EPOCHS - 10:
+        unstruck = self.at is None and Fault.kind in ("worker", "node")
+        if unstruck and trial.checkpoint and 10 <= result["epoch"] < EPOCHS - 10:
             self.at = trial.trial_id
             Fault.strike(result)
 
@@ -81,7 +89,7 @@ def main(kind, folder):
             cluster.remove_node(node, allow_graceful=False)
             cluster.add_node(num_cpus=1)
 
-    fault, Fault.at_start, Fault.strike = Fault(), kind == "start", staticmethod(strike)
+    fault, Fault.kind, Fault.strike = Fault(), kind, staticmethod(strike)
     loggers = search.loggers
     search.loggers = lambda: [fault, *loggers()]
     data = split(obtain("toys_auto", Path("data"), True)).search
