@@ -19,6 +19,9 @@ Pair = Annotated[
 ]
 Model = Annotated[str, typer.Option(help="A model of darec.models.MODELS, or all of them.")]
 Data = Annotated[Path, typer.Option(help="Folder of downloads and prepared pairs.")]
+Out = Annotated[
+    str, typer.Option(envvar="DAREC_OUT", help="Folder or URI (s3://...) of all results.")
+]
 Synthetic = Annotated[
     bool,
     typer.Option(

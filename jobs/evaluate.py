@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from darec.errors import UserError
-from jobs.common import Data, Model, Pair, Synthetic, chosen, console, main
+from jobs.common import Data, Model, Out, Pair, Synthetic, chosen, console, main
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -34,7 +34,7 @@ def evaluate(
         typer.Option(min=1, help="Runs side by side; by default as many as CPUs, one on a GPU."),
     ] = None,
     data: Data = Path("data"),
-    out: Annotated[str, typer.Option(help="Folder or URI (s3://...) of all results.")] = "results",
+    out: Out = "results",
     synthetic: Synthetic = False,
 ) -> None:
     """Train the winner for each seed, predict its test part once, and print mean and spread.

@@ -1,5 +1,7 @@
 """Write cluster.yaml for machines of your own, reached over ssh."""
 
+import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +11,9 @@ from darec.errors import UserError
 from jobs.common import console, main
 
 SHIPPED = Path(__file__).parents[1] / "cluster.yaml"
-IMAGE_HOME = "/home/ray"
-"""Where cluster.yaml's image has its user's files."""
+IMAGE_HOME, BUCKET = "/home/ray", "s3://YOUR-BUCKET/results"
+"""Where cluster.yaml's image has its user's files, and where the results go."""
+PIN = re.compile(r"(\w+)==\S+")
 
 
 def own_cluster(
@@ -18,6 +21,9 @@ def own_cluster(
         str, typer.Option(help="Host names or addresses, comma-separated; the first is the head.")
     ],
     user: Annotated[str, typer.Option(help="Who logs in, on every host, without a password.")],
+    out: Annotated[
+        str, typer.Option(help="Where results go: a folder that every host sees (NFS), or a URI.")
+    ],
     home: Annotated[
         str | None, typer.Option(help="That user's home; /home/USER or /root by default.")
     ] = None,
@@ -26,10 +32,10 @@ def own_cluster(
 ) -> None:
     """Write cluster.yaml for machines of your own: the same set-up without a cloud and containers.
 
-    Example: python jobs/own_cluster.py --hosts 10.0.0.1,10.0.0.2 --user ada
+    Example: python jobs/own_cluster.py --hosts 10.0.0.1,10.0.0.2 --user ada --out /nfs/results
 
-    Every host needs ssh, rsync, Python 3.11 or later and Ray on the PATH of its login shell; the
-    results a folder that all of them see (NFS) or a URI. The head runs trials, too.
+    Every host needs ssh, rsync, Python 3.11 or later and Ray on the PATH of its login shell, and
+    gets the releases of torch, Optuna and NumPy that run here. The head runs trials, too.
     """
     import yaml
 
@@ -37,7 +43,9 @@ def own_cluster(
     if not all(names) or len(set(names)) != len(names):
         raise UserError(f"--hosts must be different host names, comma-separated, but got {hosts!r}")
     home = home or ("/root" if user == "root" else f"/home/{user}")
-    config = yaml.safe_load(SHIPPED.read_text().replace(IMAGE_HOME, home))
+    text = SHIPPED.read_text().replace(IMAGE_HOME, home).replace(BUCKET, out)
+    local = {name: version(name).partition("+")[0] for name in PIN.findall(text)}
+    config = yaml.safe_load(PIN.sub(lambda pin: f"{pin[1]}=={local[pin[1]]}", text))
     for cloud_only in ("docker", "available_node_types", "head_node_type", "head_setup_commands"):
         del config[cloud_only]
     config["provider"] = {"type": "local", "head_ip": names[0], "worker_ips": names[1:]}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from darec.errors import UserError
-from jobs.common import Data, Model, Pair, Seed, Synthetic, chosen, console, main
+from jobs.common import Data, Model, Out, Pair, Seed, Synthetic, chosen, console, main
 
 if TYPE_CHECKING:
     from darec.models.best import Best
@@ -56,7 +56,7 @@ def tune(
     ] = None,
     seed: Seed = 0,
     data: Data = Path("data"),
-    out: Annotated[str, typer.Option(help="Folder or URI (s3://...) of all results.")] = "results",
+    out: Out = "results",
     resume: Annotated[bool, typer.Option("--resume", help="Continue an unfinished study.")] = False,
     synthetic: Synthetic = False,
     smoke_test: Annotated[

@@ -17,7 +17,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darec.errors import UserError
-from darec.provenance import code_digest, versions
+from darec.provenance import code_digest, difference, versions
 
 ANSWER_S = 60.0
 """A node that does not run an empty task within so many seconds cannot run trials."""
@@ -120,15 +120,10 @@ def _answer(name: str, answer: Any, seconds: float) -> Node:
 
 
 def _check(node: Node, storage: str) -> None:
-    here = versions()
-    for library, version in here.items():
-        same = 2 if library == "python" else None  # 3.11.7 and 3.11.9 agree
-        if node.versions[library].split(".")[:same] != version.split(".")[:same]:
-            rule = f"every node must run {library} {version}, as the driver does"
-            raise UserError(f"node {node.host}: {rule}, but it runs {node.versions[library]}")
-    if node.code != code_digest():
-        rule = "its darec is not the driver's; send it again (ray rsync-up, or ray up)"
-        raise UserError(f"node {node.host}: {rule}")
+    other = difference(node.code, node.versions)
+    if other:
+        rule = "every node must run what the driver runs; send it again (ray rsync-up, or ray up)"
+        raise UserError(f"node {node.host}: {other}; {rule}")
     if not node.sees_results:
         rule = "does not see --out; with several nodes it must be a shared folder or a URI (s3://)"
         raise UserError(f"node {node.host} {rule}: {storage}")

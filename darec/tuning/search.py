@@ -28,6 +28,7 @@ from ray.tune.schedulers import (
 from darec.core.recommender import Cache
 from darec.data.split import SearchData
 from darec.errors import UserError
+from darec.provenance import code_digest, versions
 from darec.seeds import derive
 from darec.tuning.loggers import loggers
 from darec.tuning.names import flatten
@@ -170,6 +171,8 @@ def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow
         raise UserError(
             f"{study.folder}: {told[-1]}; mend that and continue with --resume"
         ) from error
+    if state.halted:
+        raise UserError(f"{study.folder}: {state.halted}; mend that and continue with --resume")
     rows = trial_rows(grid, state)
     lost = known - {row.trial_id for row in rows}
     if lost:
@@ -191,6 +194,8 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
             cache=settings.cache,
             report_at=decided_at(settings.scheduler, settings.max_epochs),
             limit=settings.trial_limit,
+            code=code_digest(),
+            libraries=versions(),
         ),
         {"cpu": settings.slots.cpus, "gpu": settings.slots.gpus},
     )

@@ -1,14 +1,20 @@
 """What Tune neither saves nor survives: a scheduler's rungs on restore, metrics not finite."""
 
 import math
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import ray
 from optuna.trial import TrialState
 from ray import tune
+from ray.tune.experiment.trial import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
+
+IDLE_S = 900.0
+"""A search of which no trial has run for so long waits for a node that does not come."""
 
 
 class StudyState(tune.Callback):
@@ -23,6 +29,21 @@ class StudyState(tune.Callback):
         self.ended: dict[str, str] = {}
         self.failures: dict[str, list[str]] = {}
         """Why each attempt at a trial failed, of those that did."""
+        self.halted = ""
+        """Why the search cannot go on as things are; it ends as it does on Ctrl-C."""
+
+    def setup(self, **info: Any) -> None:
+        """Begin a run of the search, its first or one that continues it."""
+        self.halted, self._ran = "", time.monotonic()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Halt a search that waits in vain for somewhere to run."""
+        now = time.monotonic()
+        waits = any(trial.status == Trial.PENDING for trial in trials)
+        if not waits or any(trial.status == Trial.RUNNING for trial in trials):
+            self._ran = now
+        elif now - self._ran > IDLE_S:
+            self._halt(f"no trial could run for {IDLE_S:g} s: the cluster gives no room for one")
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Forget that a trial ended that is run again: a failed one, after ``--resume``."""
@@ -34,8 +55,7 @@ class StudyState(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note why a trial failed that is tried again; one that lacked memory gets more GPU."""
-        error = _last_error(trial)
-        self.failures.setdefault(trial.trial_id, []).append(error)
+        error = self._failed(trial)
         share = dict(trial.placement_group_factory.required_resources)
         if "OutOfMemoryError" in error and 0 < share.get("GPU", 0) < 1:
             gpu = min(1.0, 2 * share["GPU"])
@@ -44,7 +64,19 @@ class StudyState(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial failed more often than it may."""
         self.ended[trial.trial_id] = "failed"
-        self.failures.setdefault(trial.trial_id, []).append(_last_error(trial))
+        self._failed(trial)
+
+    def _failed(self, trial: Any) -> str:
+        error = _last_error(trial)
+        self.failures.setdefault(trial.trial_id, []).append(error)
+        if "OtherCodeError: " in error:
+            self._halt(error.partition("OtherCodeError: ")[2])
+        return error
+
+    def _halt(self, reason: str) -> None:
+        if not self.halted:
+            self.halted = reason
+            signal.raise_signal(signal.SIGINT)
 
     def get_state(self) -> dict[str, Any]:
         """Return what a snapshot must hold."""

@@ -3,6 +3,7 @@
 import copy
 import faulthandler
 import math
+import socket
 import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from darec.core.recommender import Cache, ColdRule, DivergedError, Recommender, 
 from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import SearchData
 from darec.models import MODELS
+from darec.provenance import difference
 from darec.tuning.checkpoint import DamagedError, load_state, save_state
 from darec.tuning.names import nest
 
@@ -41,6 +43,10 @@ HANGS = 1.5
 """A trial that is silent after so many times its limit hangs: its process is ended."""
 
 
+class OtherCodeError(RuntimeError):
+    """A node that came in the middle of a search runs other code or libraries than the driver."""
+
+
 class RecommenderTrainable(tune.Trainable):
     """Builds the configured model, stage 1 included, at the first ``step`` and trains it there.
 
@@ -57,13 +63,18 @@ class RecommenderTrainable(tune.Trainable):
         cache: Cache | None = None,
         report_at: Container[int] = (),
         limit: float = math.inf,
+        code: str = "",
+        libraries: dict[str, str] | None = None,
     ) -> None:
-        """Note what is to be trained, from flat hyper-parameters.
+        """Note what is to be trained, from flat hyper-parameters; raises `OtherCodeError`.
 
         Epochs in ``report_at`` are reported at once: a scheduler decides there. After ``limit``
         seconds of training a trial ends with its best epoch so far; `HANGS` says when it hangs.
+        ``code`` and ``libraries`` are the driver's (`darec.provenance`).
         """
-        assert data is not None and cache is not None
+        assert data is not None and cache is not None and libraries is not None
+        if other := difference(code, libraries):
+            raise OtherCodeError(f"the driver and node {socket.gethostname()} differ: {other}")
         resources = self.trial_resources.required_resources
         torch.set_num_threads(max(1, int(resources.get("CPU", 1))))
         device = "cuda" if resources.get("GPU", 0) else "cpu"
@@ -90,7 +101,8 @@ class RecommenderTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train epochs until `REPORT_S` have passed, a decision is due or the trial ends."""
-        self._built()
+        with ended_if_silent(HANGS * self._limit):
+            self._built()
         begin, left = time.monotonic(), self._limit - (self._time_total or 0.0)
         with ended_if_silent(HANGS * self._limit):
             rows = [self._epoch()]

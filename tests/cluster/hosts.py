@@ -144,7 +144,8 @@ def _environment(venv: Path) -> None:
     packages = next(path for path in sys.path if path.endswith("site-packages"))
     (inside,) = venv.glob("lib/*/site-packages")
     (inside / "ours.pth").write_text(packages)
-    for name, module in (("ray", "ray.scripts.scripts"), ("pip", "pip")):
+    scripts = {"ray": "ray.scripts.scripts", "pip": "pip", "tensorboard": "tensorboard.main"}
+    for name, module in scripts.items():
         script = venv / "bin" / name
         script.write_text(f'#!/bin/sh\nexec /root/venv/bin/python -m {module} "$@"\n')
         script.chmod(0o755)

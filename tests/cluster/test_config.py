@@ -1,6 +1,10 @@
+from importlib.metadata import requires
 from pathlib import Path
 
 import yaml
+from packaging.requirements import Requirement
+
+from darec.provenance import versions
 
 CLUSTER = Path(__file__).parents[2] / "cluster.yaml"
 
@@ -14,9 +18,23 @@ def test_cluster_yaml_passes_rays_own_schema():
 
 def test_nothing_listens_to_the_world_and_nodes_ask_for_a_token():
     config = yaml.safe_load(CLUSTER.read_text())
-    head, worker = config["head_start_ray_commands"][-1], config["worker_start_ray_commands"][-1]
-    assert "--dashboard-host=127.0.0.1" in head
-    assert all("RAY_AUTH_MODE=token" in command for command in (head, worker))
+    starts = {role: config[f"{role}_start_ray_commands"] for role in ("head", "worker")}
+    rays = [line for lines in starts.values() for line in lines if "ray start" in line]
+    assert len(rays) == 2 and all("RAY_AUTH_MODE=token" in line for line in rays)
+    assert "--dashboard-host=127.0.0.1" in rays[0]
+    (board,) = (line for line in starts["head"] if "tensorboard --logdir" in line)
+    assert "--host 127.0.0.1" in board
+
+
+def test_three_lines_are_the_users_and_the_pins_are_allowed():
+    text = CLUSTER.read_text()
+    assert sum(line.split("#")[-1].strip().startswith("SET") for line in text.splitlines()) == 3
+    pins = [Requirement(word) for word in text.split() if "==" in word]
+    allowed = {rule.name: rule for rule in map(Requirement, requires("darec"))}
+    assert {pin.name for pin in pins} == set(versions()) - {"python", "ray"}
+    for pin in pins:
+        (release,) = pin.specifier
+        assert allowed[pin.name].specifier.contains(release.version), pin
 
 
 def test_all_code_is_sent_to_the_nodes():

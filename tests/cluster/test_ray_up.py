@@ -2,10 +2,15 @@
 
 import csv
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -17,8 +22,9 @@ STUDY = "toys_auto-synthetic-90/i_autorec"
 TUNE = (
     "cd darec && python jobs/tune.py --pair toys_auto --synthetic --model i_autorec --trials 6 "
     "--max-epochs 60 --scheduler none --fix hidden=1000 --fix center=bias --fix learning_rate=1e-4 "
-    "--address auto --out {out}"
+    "--address auto"
 )
+SMOKE = "python jobs/tune.py --pair toys_auto --smoke-test --address auto".split()
 
 
 @pytest.fixture
@@ -56,9 +62,9 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
         assert not check or ended.returncode == 0, f"{command}: {ended.stdout[-4000:]}"
         return ended
 
-    addresses = ",".join(host.ip for host in lab.hosts)
+    addresses, out = ",".join(host.ip for host in lab.hosts), lab.shared / "results"
     written = ["--hosts", addresses, "--user", "root", "--key", str(lab.key), "--to", str(file)]
-    run(sys.executable, "jobs/own_cluster.py", *written)
+    run(sys.executable, "jobs/own_cluster.py", *written, "--out", str(out))
     config = yaml.safe_load(file.read_text())
     one_cpu = {"head": "--head --num-cpus=0", "worker": "--num-cpus=1"}
     for role, options in one_cpu.items():
@@ -79,11 +85,20 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
         environment["RAY_AUTH_MODE"] = "disabled"
         ended = run(sys.executable, "-c", refused, check=False)
         assert ended.returncode and "auth" in ended.stdout.lower(), ended.stdout[-2000:]
-        del environment["RAY_AUTH_MODE"]
+        environment["RAY_AUTH_MODE"] = "token"
 
-        out = lab.shared / "results"
+        with _tunnel(file, environment, 8265) as url:
+            with pytest.raises(HTTPError, match="401"):
+                urlopen(f"{url}/api/jobs/")
+            submit = ["ray", "job", "submit", "--address", url, "--working-dir", "."]
+            said = run(*submit, "--", *SMOKE).stdout
+            assert "succeeded" in said and f"files: {out}" in said, said[-4000:]
+        with _tunnel(file, environment, 6006) as url:
+            runs = urlopen(f"{url}/data/runs").read().decode()
+            assert "i_darec/tune" in runs, runs
+
         search = subprocess.Popen(
-            ["ray", "exec", str(file), TUNE.format(out=out)],
+            ["ray", "exec", str(file), TUNE],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -113,6 +128,33 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
         check=False,
     )
     assert not left.stdout.strip(), left.stdout
+
+
+@contextmanager
+def _tunnel(file, environment, port):
+    """Give the address here at which a page of the head answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        here = str(probe.getsockname()[1])
+    command = ["ray", "dashboard", str(file), "--port", here, "--remote-port", str(port)]
+    tunnel = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    try:
+        while True:
+            try:
+                urlopen(f"http://127.0.0.1:{here}/")
+                break
+            except HTTPError:
+                break
+            except OSError:
+                assert tunnel.poll() is None and time.monotonic() < deadline
+                time.sleep(0.5)
+        yield f"http://127.0.0.1:{here}"
+    finally:
+        os.killpg(tunnel.pid, signal.SIGTERM)
+        tunnel.wait()
 
 
 def _wait_for_nodes(status, workers):

@@ -216,6 +216,24 @@ def test_the_payload_of_a_trial_holds_no_test_rating(study, settings, tiny_pair,
     assert not any(isinstance(part, Split) for part in sent.values())
 
 
+@pytest.mark.slow
+def test_a_node_with_other_code_halts_the_search_until_it_is_mended(study, settings, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("darec.tuning.search.code_digest", lambda: "the driver's")
+        with pytest.raises(UserError, match=r"differ: its darec is another; mend that"):
+            run_study(study, settings, resume=False)
+    rows = run_study(study, settings, resume=True)
+    assert [row.ended in ("completed", "stalled") for row in rows] == [True] * study.trials
+
+
+@pytest.mark.slow
+def test_a_search_that_waits_in_vain_for_a_node_says_so(study, settings, monkeypatch):
+    monkeypatch.setattr("darec.tuning.state.IDLE_S", 3.0)
+    gpus = replace(settings, slots=Slots(1.0, 1.0, 2))
+    with pytest.raises(UserError, match="no trial could run for 3 s: the cluster gives no room"):
+        run_study(study, gpus, resume=False)
+
+
 RESUME = """
 import json, sys
 from pathlib import Path

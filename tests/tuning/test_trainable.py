@@ -13,6 +13,7 @@ from ray.tune.result import SHOULD_CHECKPOINT
 
 from darec.core.recommender import DivergedError, MemoryCache
 from darec.data.split import split
+from darec.provenance import code_digest, versions
 from darec.tuning.trainable import METRIC, ROWS, WORST_RMSE, RecommenderTrainable
 
 CONFIG = {"axis": "item", "hidden": 10, "alpha": 0.01, "center": "mean", "batch_size": 16}
@@ -43,8 +44,16 @@ class Local(RecommenderTrainable):
 
 
 def local(config, data, model="i_autorec", report_at=range(1, 1000)):
-    cache = MemoryCache()
-    return Local(config, model=model, data=data, seed=0, cache=cache, report_at=report_at)
+    return Local(
+        config,
+        model=model,
+        data=data,
+        seed=0,
+        cache=MemoryCache(),
+        report_at=report_at,
+        code=code_digest(),
+        libraries=versions(),
+    )
 
 
 @pytest.fixture(scope="module")
