@@ -1,4 +1,4 @@
-"""A small search in which a worker or a node is killed: ``python -m tests.tuning.faults KIND DIR``.
+"""A small search that a fault strikes: ``python -m tests.tuning.faults KIND DIR``.
 
 Prints a line of JSON: each trial's configuration, best validation RMSE, end and failures, and how
 many epochs were trained more than once.
@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ray import tune
 from ray.cluster_utils import Cluster
 from ray.util.state import list_actors
 
+from darec.core.fit import Fit
 from darec.data.split import split
 from darec.data.store import obtain
 from darec.tuning import search, trainable
@@ -29,9 +31,22 @@ QUICK = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
 """How soon a dead node is noticed."""
 
 
+HANG = "DAREC_TEST_HANG"
+"""Names the file that the one trial to hang makes."""
+
+
 def hurry():
-    """Report and checkpoint often, in each worker."""
-    trainable.REPORT_S, trainable.CHECKPOINT_S = 0.1, 0.2
+    """Report and checkpoint often, in each worker; hang once where that is asked for."""
+    trainable.REPORT_S, trainable.CHECKPOINT_S, trainable.HANGS = 0.1, 0.2, 0.1
+    step, mark = Fit.step, Path(os.environ.get(HANG, "/"))
+
+    def hangs(fit):
+        if fit.epoch == EPOCHS // 2 and not mark.exists():
+            mark.touch()
+            time.sleep(600)
+        return step(fit)
+
+    Fit.step = hangs
 
 
 class Fault(tune.Callback):
@@ -74,11 +89,12 @@ def node_of(pid):
 
 def main(kind, folder):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": QUICK})
+    hang = {HANG: str(folder.with_suffix(".hung"))} if kind == "hang" else {}
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(
         address=cluster.address,
         log_to_driver=False,
-        runtime_env={"worker_process_setup_hook": hurry},
+        runtime_env={"worker_process_setup_hook": hurry, "env_vars": hang},
     )
 
     def strike(result):
@@ -98,8 +114,9 @@ def main(kind, folder):
         "i_autorec", data, dict(space.space), dict(space.fixed), TRIALS, folder, str(folder)
     )
     slots = Slots(1.0, 0.0, 2)
-    settings = Settings("random", "none", EPOCHS, slots, seed=0, cache=ClusterCache())
+    settings = Settings("random", "none", EPOCHS, slots, 0, ClusterCache(), trial_limit=60.0)
     rows = run_study(study, settings, resume=False)
+    struck = fault.at is not None or any(Path(file).exists() for file in hang.values())
     told = [
         {
             "config": row.config,
@@ -111,7 +128,7 @@ def main(kind, folder):
         for row in rows
     ]
     again = sum(count - 1 for count in fault.epochs.values())
-    print("FAULT", json.dumps({"rows": told, "struck": fault.at is not None, "again": again}))
+    print("FAULT", json.dumps({"rows": told, "struck": struck, "again": again}))
     ray.shutdown()
     cluster.shutdown()
 

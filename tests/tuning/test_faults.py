@@ -35,8 +35,8 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["worker", "start", "reset", "node"])
-def test_a_killed_worker_or_node_costs_epochs_and_no_trial(kind, undisturbed, tmp_path):
+@pytest.mark.parametrize("kind", ["worker", "start", "reset", "node", "hang"])
+def test_a_killed_or_hanging_worker_or_node_costs_epochs_and_no_trial(kind, undisturbed, tmp_path):
     said = searched(kind, tmp_path / "study")
     assert said["struck"]
     failures = [row["failures"] for row in said["rows"] if row["failures"]]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -126,6 +127,18 @@ def test_a_study_whose_trials_all_diverge_says_why(study, settings):
         match=r"no trial has a finite validation RMSE: diverged: loss.* is nan in epoch 1",
     ):
         run_study(hopeless, settings, resume=False)
+
+
+@pytest.mark.slow
+def test_weights_of_ten_thousand_end_trials_and_not_the_search(study, settings):
+    """The corner of the paper's ranges: mu = lambda = 1e4."""
+    space = SPACES["u_darec"].fix({"mu": 1e4, "lambda_": 1e4, "learning_rate": 1e-2})
+    stage1 = {"autorec/axis": "user", "autorec/hidden": 16, "autorec/epochs": 2}
+    fixed = {**space.fixed, **stage1}
+    corner = replace(study, model="u_darec", space=dict(space.space), fixed=fixed, trials=3)
+    rows = run_study(corner, settings, resume=False)
+    assert len(rows) == 3 and all(math.isfinite(row.best_valid_rmse) for row in rows)
+    assert all(row.ended in ("completed", "stalled") or "diverged" in row.ended for row in rows)
 
 
 @pytest.mark.slow
