@@ -200,17 +200,16 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
         {"cpu": settings.slots.cpus, "gpu": settings.slots.gpus},
     )
     path = f"{study.storage.rstrip('/')}/tune"
-    if resume and tune.Tuner.can_restore(path):
+    if resume and _has_snapshot(path):
         _drop_errors(path)
         tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
         try:
             known = {Path(result.path).name for result in tuner.get_results()}
-        except RuntimeError:  # a snapshot that cannot be read
-            known = set()
-        if not known:
-            rule = "Tune's snapshot there cannot be read, or has no trial"
-            raise UserError(f"{path}: {rule}; delete {study.folder} to start again")
-        return tuner, known
+        except RuntimeError as error:
+            rule = "Tune's snapshot there cannot be read"
+            raise UserError(f"{path}: {rule}; delete {study.folder} to start again") from error
+        if known:
+            return tuner, known
     scheduler = SCHEDULERS[settings.scheduler](settings.max_epochs)
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
     search = SafeOptunaSearch(
@@ -256,6 +255,13 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
         ),
     )
     return tuner, set()
+
+
+def _has_snapshot(path: str) -> bool:
+    """Whether Tune has written one: not before its first trial, though its folder is there."""
+    files, root = FileSystem.from_uri(path)
+    found = files.get_file_info(FileSelector(root, allow_not_found=True))
+    return any(info.base_name.startswith("experiment_state-") for info in found)
 
 
 def _drop_errors(path: str) -> None:

@@ -23,7 +23,7 @@ TRIALS, MOST_KILLS = 8, 8
 COMMAND = [sys.executable, str(ROOT / "jobs" / "tune.py"), "--pair", "toys_auto", "--synthetic"]
 COMMAND += ["--trials", str(TRIALS), "--max-epochs", "8", "--resume"]
 ONE_STUDY = "--model i_autorec --fix hidden=50 --sampler random --scheduler none".split()
-THREE_STUDIES = f"--model i_darec --stage1-trials {TRIALS} --fix autorec/hidden=50".split()
+THREE_STUDIES = "--model i_darec --trials 4 --stage1-trials 4 --fix autorec/hidden=50".split()
 KEPT = ("config", "epoch", "valid_rmse", "trials")
 
 
@@ -54,13 +54,14 @@ def winner(out):
 
 def check(out, search, wanted, figures):
     tables = list(out.rglob("trials.csv"))
-    if len(tables) != (1 if search is ONE_STUDY else 3):
+    n_studies, n_trials = (1, TRIALS) if search is ONE_STUDY else (3, 4)
+    if len(tables) != n_studies:
         figures.problems.append(f"{out}: {len(tables)} studies")
     for table in tables:
         with table.open() as file:
             rows = list(csv.DictReader(file))
         ids = {row["trial_id"] for row in rows}
-        if not len(rows) == len(ids) == TRIALS:
+        if not len(rows) == len(ids) == n_trials:
             figures.problems.append(f"{table}: {len(rows)} trials, {len(ids)} different")
         unended = [row["ended"] for row in rows if row["ended"] not in ("completed", "stalled")]
         if unended:

@@ -247,6 +247,13 @@ def test_a_search_that_waits_in_vain_for_a_node_says_so(study, settings, monkeyp
         run_study(study, gpus, resume=False)
 
 
+@pytest.mark.slow
+def test_a_search_killed_before_tune_wrote_a_snapshot_begins_again(study, settings):
+    (study.folder / "tune").mkdir()
+    (study.folder / "tune" / "tuner.pkl").write_bytes(b"cut")
+    assert len(run_study(study, settings, resume=True)) == study.trials
+
+
 RESUME = """
 import json, sys
 from pathlib import Path
