@@ -9,11 +9,10 @@ from darec.errors import UserError
 from jobs.common import Data, Model, Out, Pair, Synthetic, chosen, console, main
 
 if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
-
     from darec.data.ratings import DomainPair
     from darec.evaluation.scores import Score
     from darec.models.best import Best
+    from darec.tuning.pool import Submit
 
 
 def evaluate(
@@ -33,6 +32,9 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Runs side by side; by default as many as CPUs, one on a GPU."),
     ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to run on, e.g. auto; by default this machine.")
+    ] = None,
     data: Data = Path("data"),
     out: Out = "results",
     synthetic: Synthetic = False,
@@ -44,8 +46,6 @@ def evaluate(
     With --model all, every model that was searched, and one table of them all.
     """
     import os
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
     from typing import get_args
 
     import torch
@@ -56,9 +56,10 @@ def evaluate(
     from darec.models import MODELS
     from darec.models.best import load_best, study_folder
     from darec.tuning import mirror
+    from darec.tuning.pool import pool
 
     names = chosen(model, MODELS)
-    if device == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and address is None and not torch.cuda.is_available():
         raise UserError("--device cuda: no CUDA device is available here; leave it out")
     percent = next(value for value in get_args(TrainPercent) if str(value) == train)
     prepared = obtain(pair, data, synthetic, console.print)
@@ -77,23 +78,20 @@ def evaluate(
     n_failed = 0
     at_once = at_once or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads))
     workers = min(seeds, at_once)
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = str(threads)  # of the workers, before they load a library
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), torch.set_num_threads, (threads,)
-    ) as pool:
+    where = f"on {device}, {workers} at once" if address is None else f"on {device}s of the cluster"
+    with pool(address, workers, threads, float(device == "cuda")) as submit:
         for best in winners:
             console.print(
                 f"[bold]Plan[/bold]: {best.model} on {prepared.name}, {train} % training: {seeds} "
-                f"seeds x <= {best.max_epochs} epochs on {device}, {workers} at once; in the "
-                f"search: RMSE {best.valid_rmse:.4f}",
+                f"seeds x <= {best.max_epochs} epochs {where}; in the search: RMSE "
+                f"{best.valid_rmse:.4f}",
                 highlight=False,
                 soft_wrap=True,
             )
             roots = range(best.seed, best.seed + seeds)
             runs = [(best.seed if same_split else root, root) for root in roots]
             path = folder / "scores.jsonl"
-            kept, failed = _evaluated(pool, best, prepared, runs, refit, device, path)
+            kept, failed = _evaluated(submit, best, prepared, runs, refit, device, path)
             if mirror.is_uri(out) and kept:
                 mirror.publish(folder, out)
             every += kept
@@ -112,7 +110,7 @@ def evaluate(
 
 
 def _evaluated(
-    pool: "ProcessPoolExecutor",
+    submit: "Submit",
     best: "Best",
     prepared: "DomainPair",
     runs: list[tuple[int, int]],
@@ -130,8 +128,9 @@ def _evaluated(
     from darec.core.recommender import ColdPolicy, DivergedError
     from darec.evaluation import scores as files
     from darec.evaluation.evaluate import evaluate as evaluate_run
+    from darec.evaluation.scores import Score
 
-    done = files.read(path)
+    done = files.read(path, Score)
     found: dict[tuple[int, int], list[Score]] = {}
     pending = {}
     for split_seed, run_seed in runs:
@@ -147,7 +146,7 @@ def _evaluated(
         if known.keys() == set(get_args(ColdPolicy)):
             found[split_seed, run_seed] = list(known.values())
             continue
-        future = pool.submit(evaluate_run, best, prepared, split_seed, run_seed, device, refit)
+        future = submit(evaluate_run, best, prepared, split_seed, run_seed, device, refit)
         pending[future] = split_seed, run_seed
     bar = Console(stderr=True)
     ended = as_completed(pending)

@@ -3,6 +3,7 @@
 import shlex
 import signal
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -47,6 +48,10 @@ def tune(
     gpus_per_trial: Annotated[
         str, typer.Option(help="GPUs (may be a fraction), or auto: by memory, where there are any.")
     ] = "auto",
+    at_once: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most trials at once; as many as there is room for by default."),
+    ] = None,
     trial_limit: Annotated[
         float,
         typer.Option(min=1, help="Seconds of epochs after which a trial ends; inf: no limit."),
@@ -123,6 +128,7 @@ def tune(
             resources.trial_bytes(weights, training),
             joined=address is not None,
         )
+        share = replace(share, concurrent=min(share.concurrent, at_once or share.concurrent))
         request = Request(
             model=name,
             pair=prepared.name,

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from darec.core.recommender import ColdPolicy
 from darec.data.split import TrainPercent
 from darec.errors import UserError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ def run_key(
     return (data_digest, model, digest, *(values[name] for name in names))
 
 
-def append(path: Path, scores: list[Score]) -> None:
-    """Append a run's scores in one write, flushed to disk."""
+def append(path: Path, scores: Sequence[Any]) -> None:
+    """Append a run's scores, of one dataclass, in one write, flushed to disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(asdict(score), allow_nan=False) + "\n" for score in scores)
     with path.open("a") as file:
@@ -83,14 +86,14 @@ def append(path: Path, scores: list[Score]) -> None:
         os.fsync(file.fileno())
 
 
-def read(path: Path) -> list[Score]:
-    """Read all scores; a torn line (an interrupted write) is skipped, it is measured again.
+def read(path: Path, kind: type[T]) -> list[T]:
+    """Read all scores of a kind; a torn line (an interrupted write) is skipped, it comes again.
 
     Raises `UserError` naming the line for JSON that is no score of this version.
     """
     if not path.is_file():
         return []
-    known = {field.name for field in fields(Score)}
+    known = {field.name for field in fields(cast(Any, kind))}
     scores = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         try:
@@ -100,5 +103,5 @@ def read(path: Path) -> list[Score]:
         if not isinstance(values, dict) or set(values) != known:
             differs = sorted(known.symmetric_difference(values))[:3]
             raise UserError(f"{path}, line {number}: not a score of this version: {differs}")
-        scores.append(Score(**values))
+        scores.append(kind(**values))
     return scores

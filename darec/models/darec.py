@@ -270,10 +270,22 @@ class DARec(Trained):
         target, source = self._embeddings_RK.tensor_split([self._n_target])
         return target if domain == "target" else source
 
-    def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
-        """Return predictions f32[N]: a row answers from its own domain's embedding (reading 3)."""
+    def predict(
+        self,
+        users: IntArray,
+        items: IntArray,
+        domain: Domain = "target",
+        answers_from: Domain | None = None,
+    ) -> FloatArray:
+        """Return predictions f32[N]: a row answers from its own domain's embedding (reading 3).
+
+        On the user axis it may answer from the other one's: of a user without target ratings, say.
+        """
         rows, columns = along(self.config.autorec.axis, users, items)
-        embeddings_RK, predictor = self.embeddings(domain), self._net.predictor(domain)
+        embeddings_RK, predictor = (
+            self.embeddings(answers_from or domain),
+            self._net.predictor(domain),
+        )
         scores = score_pairs(
             rows,
             columns,

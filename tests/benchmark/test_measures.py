@@ -16,7 +16,7 @@ from darec.benchmark.search import (
     time_to_quality,
     trial_overhead,
 )
-from darec.benchmark.transfer import CONFIGS, informative, transfers, with_shuffled_source
+from darec.benchmark.transfer import CONFIGS, informative, transfers
 from darec.data.split import split
 from search_spaces import SPACES
 
@@ -77,15 +77,6 @@ def test_a_fit_is_timed_and_its_memory_taken_in_a_process_of_its_own():
     seconds, memory = fits({"bias": {}}, "toys_auto")
     assert seconds.name == "fit_bias" and seconds.ratio == 1 and seconds.value > 0
     assert memory.name == "memory_bias" and memory.reference > memory.value > 0
-
-
-def test_a_shuffled_source_keeps_each_users_ratings_together():
-    data = informative()
-    shuffled = with_shuffled_source(data)
-    before, after = data.training.source, shuffled.training.source
-    assert sorted(before.user_counts) == sorted(after.user_counts)
-    assert (before.users != after.users).any() and (before.items == after.items).all()
-    assert shuffled.training.target is data.training.target
 
 
 EXCUSED = "i_darec"

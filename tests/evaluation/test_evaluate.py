@@ -105,8 +105,8 @@ def test_scores_are_appended_read_back_and_found_by_key(tmp_path, tiny_pair):
     with path.open("a") as file:
         file.write('{"model": "bias", "pa')  # a crash
     files.append(path, second)
-    assert files.read(path) == [*first, *second]
-    keys = {score.key for score in files.read(path)}
+    assert files.read(path, files.Score) == [*first, *second]
+    keys = {score.key for score in files.read(path, files.Score)}
     assert len(keys) == 4
     values = {"train": 90, "split_seed": 1, "run_seed": 1, "refit": False, "max_epochs": 3}
     key = files.run_key(best.data_digest, "bias", best.config, values)
@@ -114,7 +114,7 @@ def test_scores_are_appended_read_back_and_found_by_key(tmp_path, tiny_pair):
     line = json.dumps({**dataclasses.asdict(first[0]), "extra": 1})
     path.write_text(line + "\n")
     with pytest.raises(UserError, match=r"scores.jsonl, line 1: not a score"):
-        files.read(path)
+        files.read(path, files.Score)
 
 
 def test_the_interval_is_students(tiny_pair):

@@ -1,0 +1,44 @@
+"""Functions run side by side: in processes of this machine, or on a cluster that is joined."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any
+
+import ray
+import torch
+
+from darec.tuning.resources import connect
+
+Submit = Callable[..., "Future[Any]"]
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@contextmanager
+def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> Iterator[Submit]:
+    """Give ``submit(function, *arguments)``; a cluster runs as many at once as it has room for."""
+    if address is None:
+        for variable in THREAD_VARIABLES:
+            os.environ[variable] = str(threads)  # of the workers, before they load a library
+        spawn = get_context("spawn")
+        with ProcessPoolExecutor(workers, spawn, torch.set_num_threads, (threads,)) as executor:
+            yield executor.submit
+        return
+    connect(address)
+    try:
+        yield (
+            lambda function, *arguments: (
+                ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=3)(_threaded)
+                .remote(threads, function, *arguments)
+                .future()
+            )
+        )
+    finally:
+        ray.shutdown()
+
+
+def _threaded(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    torch.set_num_threads(threads)
+    return function(*arguments)
