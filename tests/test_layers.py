@@ -14,6 +14,7 @@ ALLOWED = {
     "models": BASE | {"data", "core", "models"},
     "tuning": BASE | {"data", "core", "models", "tuning"},
     "evaluation": BASE | {"data", "core", "models", "evaluation"},
+    "report": BASE | {"data", "core", "models", "evaluation", "report"},
     "benchmark": BASE | {"data", "core", "models", "tuning", "benchmark"},
 }
 SEEDING = {"manual_seed", "manual_seed_all", "seed", "seed_all"}

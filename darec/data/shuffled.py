@@ -1,9 +1,12 @@
 """The control of every claim of transfer: the same source ratings, of other users."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from darec.data import store
 from darec.data.ratings import DomainPair
 from darec.seeds import generator
 
@@ -19,3 +22,13 @@ def shuffle_source(pair: DomainPair, seed: int = 0) -> DomainPair:
     users = order[pair.source.users].astype(np.int32)
     source = replace(pair.source, users=users)
     return replace(pair, name=pair.name + SUFFIX, source=source)
+
+
+def prepare_shuffled(pair: DomainPair, data: Path) -> None:
+    """Save a pair's control where every job finds it by name, unless it is there."""
+    shuffled = shuffle_source(pair)
+    folder = store.pair_folder(data, shuffled.name)
+    if folder.is_dir():
+        if json.loads((folder / "pair.json").read_text()).get("of") == pair.digest:
+            return
+    store.save(shuffled, folder, {"of": pair.digest})

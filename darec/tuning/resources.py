@@ -48,6 +48,11 @@ def connect(address: str | None) -> None:
         raise UserError(f"--address {address}: no Ray cluster can be joined: {reason}") from error
 
 
+def joined() -> tuple[str, float]:
+    """Return the address and the CPUs of the cluster that this process is part of."""
+    return ray.get_runtime_context().gcs_address, ray.cluster_resources().get("CPU", 0.0)
+
+
 def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, joined: bool) -> Slots:
     """Return a trial's share and the number of concurrent trials; ``gpus=None`` decides itself.
 

@@ -1,0 +1,205 @@
+"""What each table and figure needs: searches of a model on a pair, scored over seeds."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from darec.data.shuffled import SUFFIX
+from darec.data.split import TrainPercent
+from darec.evaluation import scores as files
+from darec.evaluation.cold_users import ANSWERING, ColdUserScore, cold_key
+from darec.evaluation.scores import Score, run_key
+from darec.models import MODELS
+from darec.models.best import Best, load_best, study_folder
+from darec.paper import FIGURE_2_SIZES
+
+BASELINES = ("mean", "bias")
+TABLE_2 = ("cmf", "cdtf", "fm_cdcf", "conet", "u_darec", "i_darec")
+FIGURE_3 = ("pmf", "u_rbm", "u_autorec", "u_darec", "i_autorec", "i_cf_nade", "i_darec", "bias")
+DAREC = ("u_darec", "i_darec")
+FIGURE_2_EXTRACTOR = 100
+PARTS: dict[str, dict[str, str]] = {
+    "u_darec": {
+        "no adversary (mu = 0)": "mu=0",
+        "target error left out (beta = 0)": "beta=0",
+        "both errors weigh alike (beta = 1)": "beta=1",
+        "each row reconstructs its own domain (heads = own)": "heads=own",
+        "no centring, as printed (center = none)": "center=none",
+    },
+    "i_darec": {
+        "no adversary (mu = 0)": "mu=0",
+        "both errors weigh alike (beta = 1)": "beta=1",
+        "a predictor per domain, as printed (predictors = own)": "predictors=own",
+        "one predictor for both (predictors = shared)": "predictors=shared",
+        "no centring, as printed (center = none)": "center=none",
+    },
+}
+"""What is held fixed instead of searched, by what the page calls it."""
+SHUFFLED = "source's users exchanged"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every search may spend, the same for all models, and how many seeds score it."""
+
+    trials: int
+    stage1_trials: int
+    max_epochs: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A search and its scores."""
+
+    pair: str
+    """As ``--pair`` takes it."""
+    train: TrainPercent
+    model: str
+    synthetic: bool = False
+    fix: tuple[str, ...] = ()
+    """Hyper-parameters that are held fixed, KEY=VALUE."""
+    cold_users: bool = False
+    """Whether it is scored on cold users, too."""
+
+    @property
+    def label(self) -> str:
+        """The pair's name in results."""
+        return f"{self.pair}-synthetic" if self.synthetic else self.pair
+
+    @property
+    def name(self) -> str:
+        """A name that no other cell has, for logs and progress."""
+        return "-".join((self.label, str(self.train), self.model, *self.fix))
+
+    @property
+    def base(self) -> "Cell | None":
+        """The search whose stage 1 is this one's, too: only stage 2 has fixed hyper-parameters."""
+        kind, names = MODELS[self.model], {fixed.partition("=")[0] for fixed in self.fix}
+        if not self.fix or kind.stage1 is None or names & {"hidden", "center"}:
+            return None
+        return replace(self, fix=())
+
+    def out(self, out: Path) -> Path:
+        """Return the folder of its results: one more for each set of fixed hyper-parameters."""
+        return out / "variants" / "-".join(self.fix) if self.fix else out
+
+    def folder(self, out: Path) -> Path:
+        """Return its study's folder."""
+        return study_folder(self.out(out), self.label, self.train, self.model)
+
+
+def table2(pair: str, train: TrainPercent, synthetic: bool) -> list[Cell]:
+    """Return the cells of a column of Table 2, and both trivial baselines'."""
+    names = (*TABLE_2, *BASELINES)
+    return [Cell(pair, train, name, synthetic) for name in names]
+
+
+def figure3(pair: str, train: TrainPercent, synthetic: bool) -> list[Cell]:
+    """Return the cells of a panel of Fig. 3: models of the target alone, beside DARec."""
+    return [Cell(pair, train, name, synthetic) for name in FIGURE_3]
+
+
+def figure2(pair: str, synthetic: bool) -> dict[tuple[str, int], Cell]:
+    """Return the cells of a panel of Fig. 2 by model and embedding size; extractor 100."""
+    extractor = f"extractor={FIGURE_2_EXTRACTOR}"
+    return {
+        (model, size): Cell(pair, 90, model, synthetic, (f"hidden={size}", extractor))
+        for model in DAREC
+        for size in FIGURE_2_SIZES
+    }
+
+
+def parts(pair: str, synthetic: bool) -> dict[tuple[str, str], Cell]:
+    """Return DARec with each part taken out, by model and what the page calls it."""
+    cells = {
+        (model, called): Cell(pair, 90, model, synthetic, (fixed,))
+        for model, variants in PARTS.items()
+        for called, fixed in variants.items()
+    }
+    label = Cell(pair, 90, "", synthetic).label
+    controls = {(model, SHUFFLED): Cell(label + SUFFIX, 90, model) for model in DAREC}
+    return cells | controls
+
+
+def cold_users(pair: str, synthetic: bool) -> list[Cell]:
+    """Return the models that can answer for users without target ratings."""
+    return [Cell(pair, 90, name, synthetic, cold_users=True) for name in ANSWERING]
+
+
+def distinct(cells: Iterable[Cell]) -> list[Cell]:
+    """Return each search once; scored on cold users where any of its cells is."""
+    by_name: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.name not in by_name or cell.cold_users:
+            by_name[cell.name] = cell
+    return list(by_name.values())
+
+
+def winner(cell: Cell, out: Path, budget: Budget) -> Best | None:
+    """Return a cell's winner, or None unless it was searched to the end with this budget."""
+    folder = cell.folder(out)
+    if not (folder / "best.json").is_file() or not (folder / "study.json").is_file():
+        return None
+    study, kind = json.loads((folder / "study.json").read_text()), MODELS[cell.model]
+    spent = study["budget"]
+    wanted = {"max_epochs": 1 if kind.whole_fit else budget.max_epochs}
+    if study["space"]["drawn"]:
+        wanted["trials"] = budget.trials
+    if kind.stage1:
+        wanted["stage1_trials"] = budget.stage1_trials
+    if any(spent[name] != value for name, value in wanted.items()):
+        return None
+    return load_best(folder)
+
+
+class Results:
+    """The scores under a folder, read once."""
+
+    def __init__(self, out: Path, budget: Budget) -> None:
+        self.out, self.budget = out, budget
+        self._scores: dict[Path, list[Score]] = {}
+        self._cold: dict[Path, list[ColdUserScore]] = {}
+
+    def winner(self, cell: Cell) -> Best | None:
+        """Return a cell's winner, of a search with this budget."""
+        return winner(cell, self.out, self.budget)
+
+    def scores(self, cell: Cell, policy: str = "fallback") -> list[Score]:
+        """Return a cell's scores under a cold policy, in the order of seeds; [] unless complete."""
+        best, folder = self.winner(cell), cell.out(self.out)
+        if best is None:
+            return []
+        if folder not in self._scores:
+            self._scores[folder] = files.read(folder / "scores.jsonl", Score)
+        found = {score.key: score for score in self._scores[folder]}
+        keys = [(*_key(best, seed), policy) for seed in _seeds(best, self.budget)]
+        return [found[key] for key in keys] if all(key in found for key in keys) else []
+
+    def cold(self, cell: Cell) -> list[ColdUserScore]:
+        """Return a cell's scores on cold users, in the order of seeds; [] unless complete."""
+        best, folder = self.winner(cell), cell.out(self.out)
+        if best is None:
+            return []
+        if folder not in self._cold:
+            self._cold[folder] = files.read(folder / "cold_users.jsonl", ColdUserScore)
+        found = {score.key: score for score in self._cold[folder]}
+        keys = [cold_key(best, seed) for seed in _seeds(best, self.budget)]
+        return [found[key] for key in keys] if all(key in found for key in keys) else []
+
+    def missing(self, cell: Cell) -> Sequence[str]:
+        """Return the steps of a cell that are not done: search, evaluate, cold_users."""
+        if self.winner(cell) is None:
+            return ("search", "evaluate", "cold_users")[: 3 if cell.cold_users else 2]
+        steps = [] if self.scores(cell) and self.scores(cell, "floor") else ["evaluate"]
+        return [*steps, "cold_users"] if cell.cold_users and not self.cold(cell) else steps
+
+
+def _seeds(best: Best, budget: Budget) -> range:
+    return range(best.seed, best.seed + budget.seeds)
+
+
+def _key(best: Best, seed: int) -> tuple[object, ...]:
+    seeds = {"split_seed": seed, "run_seed": seed, "refit": False}
+    return run_key(best.data_digest, best.model, best.config, {**asdict(best), **seeds})

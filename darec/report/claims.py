@@ -1,0 +1,120 @@
+"""The paper's claims, each judged on each pair by paired scores over seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from darec.report.cells import TABLE_2, Cell, Results
+from darec.report.numbers import errors
+from darec.report.sections import Request
+from darec.report.statistics import LEAST_SPLITS, LEVEL, holm, paired_p
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim on one pair."""
+
+    claim: str
+    pair: str
+    verdict: str
+    """`HOLDS`, `FAILS` or `OPEN`."""
+    evidence: str
+
+
+def judge(request: Request, results: Results) -> list[Judgement]:
+    """Return every claim that can be judged from the scores at hand."""
+    found: list[Judgement] = []
+    for pair in request.pairs:
+        for train in request.train:
+            named = f"{Cell(pair, train, '', request.synthetic).label}, {train} %"
+            names = {*TABLE_2, "u_autorec", "i_autorec"}
+            cells = {name: Cell(pair, train, name, request.synthetic) for name in sorted(names)}
+            scored = {name: errors(results, cell) for name, cell in cells.items()}
+            known = {name: values for name, values in scored.items() if values}
+            found += _of_column(named, known)
+        sizes = {key: errors(results, cell) for key, cell in request.figure2(pair).items()}
+        if request.has("fig2") and sizes and all(sizes.values()):
+            label = Cell(pair, 90, "", request.synthetic).label
+            found += [_optimum(label, model, sizes) for model in sorted({m for m, _ in sizes})]
+    return found
+
+
+def _of_column(named: str, known: Mapping[str, Sequence[float]]) -> list[Judgement]:
+    found = []
+    for letter, more in (("u", " by 3.7 to 4.3 %"), ("i", "")):
+        names = f"{letter}_darec", f"{letter}_autorec"
+        if all(name in known for name in names):
+            claim = f"{letter.upper()}-DARec is better than {letter.upper()}-AutoRec{more}"
+            found.append(_better(claim, named, *(known[name] for name in names)))
+    pairs = ("u_darec", "u_autorec", "i_darec", "i_autorec")
+    if all(name in known for name in pairs):
+        user, item = (
+            _gains(known[f"{letter}_darec"], known[f"{letter}_autorec"]) for letter in "ui"
+        )
+        text = f"gain on users {_percent(user)}, on items {_percent(item)}"
+        verdict, p = _verdict([-g for g in user], [-g for g in item])
+        found.append(Judgement("U-DARec gains more than I-DARec", named, verdict, f"{text}; {p}"))
+    rivals = [name for name in TABLE_2 if name in known and name != "i_darec"]
+    if "i_darec" in known and rivals:
+        found.append(_best_of_table(named, known, rivals))
+    return found
+
+
+def _better(claim: str, named: str, ours: Sequence[float], theirs: Sequence[float]) -> Judgement:
+    """Judge that the first has the lower error."""
+    verdict, p = _verdict(ours, theirs)
+    text = f"{np.mean(ours):.4f} against {np.mean(theirs):.4f}: {_percent(_gains(ours, theirs))}"
+    return Judgement(claim, named, verdict, f"{text}; {p}")
+
+
+def _best_of_table(
+    named: str, known: Mapping[str, Sequence[float]], rivals: Sequence[str]
+) -> Judgement:
+    ours, best = known["i_darec"], min(rivals, key=lambda name: float(np.mean(known[name])))
+    told = f"{np.mean(ours):.4f}; best rival {best} {np.mean(known[best]):.4f}"
+    if np.mean(ours) < np.mean(known[best]):
+        p = max(holm([paired_p(ours, known[name]) for name in rivals]))
+        verdict = HOLDS if p < LEVEL and len(ours) >= LEAST_SPLITS else OPEN
+    else:
+        verdict, _ = _verdict(ours, known[best])
+        p = paired_p(ours, known[best])
+    left_out = [name for name in TABLE_2 if name not in known]
+    but = f", without {', '.join(left_out)}" if left_out else ""
+    claim = "I-DARec is the best of Table 2"
+    return Judgement(claim, named, verdict, f"{told}{but}; {_p(p)}")
+
+
+def _optimum(label: str, model: str, sizes: Mapping[tuple[str, int], Sequence[float]]) -> Judgement:
+    """Judge that the error is lowest within the sizes of Fig. 2, not at either end."""
+    own = {size: values for (name, size), values in sizes.items() if name == model}
+    best = min(own, key=lambda size: float(np.mean(own[size])))
+    ends = [end for end in (min(own), max(own)) if end != best]
+    p = max(holm([paired_p(own[best], own[end]) for end in ends]))
+    enough = len(own[best]) >= LEAST_SPLITS and p < LEVEL
+    verdict = (HOLDS if len(ends) == 2 else FAILS) if enough else OPEN
+    told = ", ".join(f"{size}: {np.mean(values):.4f}" for size, values in own.items())
+    claim = f"{model}: an optimal embedding size lies between {min(own)} and {max(own)}"
+    return Judgement(claim, f"{label}, 90 %", verdict, f"{told}; lowest at {best}; {_p(p)}")
+
+
+def _verdict(ours: Sequence[float], theirs: Sequence[float]) -> tuple[str, str]:
+    """Return whether the first is surely lower, surely higher, or neither."""
+    p = paired_p(ours, theirs)
+    if p >= LEVEL or len(ours) < LEAST_SPLITS:
+        return OPEN, _p(p)
+    return (HOLDS if np.mean(ours) < np.mean(theirs) else FAILS), _p(p)
+
+
+def _gains(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    return [1 - a / b for a, b in zip(ours, theirs, strict=True)]
+
+
+def _percent(gains: Sequence[float]) -> str:
+    return f"{100 * np.mean(gains):+.1f} %"
+
+
+def _p(p: float) -> str:
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"

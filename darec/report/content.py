@@ -1,0 +1,275 @@
+"""The page's sections: each says what it shows, and shows only what was scored."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from darec.evaluation.summary import summarise
+from darec.paper import RANGES
+from darec.report import figures, texts
+from darec.report.cells import DAREC, PARTS, Cell, Results
+from darec.report.claims import judge
+from darec.report.figures import Picture, picture
+from darec.report.importance import importances, places, searched
+from darec.report.numbers import VIEW_TITLES, Entry, cold_share, column, errors
+from darec.report.sections import Request
+from darec.report.statistics import paired_p
+from darec.report.tables import Column, Table, TableCell, by_column
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page."""
+
+    id: str
+    title: str
+    text: list[str]
+    tables: list[Table] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+
+
+Views = dict[str, dict[Column, dict[str, Entry]]]
+
+
+def table2_views(request: Request, results: Results) -> Views:
+    """Return Table 2's entries by view, column and model."""
+    return {
+        view: {
+            (_label(request, pair), train): column(results, request.table2(pair, train), view)
+            for pair in request.pairs
+            for train in request.train
+        }
+        for view in VIEW_TITLES
+    }
+
+
+def sections(request: Request, results: Results, views: Views, folder: Path) -> Iterator[Section]:
+    """Yield the sections that were asked for and have something to show."""
+    yield from _claims(request, results)
+    if request.has("table2"):
+        yield _table2(request, views)
+    if request.has("fig3"):
+        yield from _figure3(request, results, folder)
+    if request.has("fig2"):
+        yield from _figure2(request, results, folder)
+    if request.what == "all":
+        yield from _cold_items(request, results, folder)
+        yield from _cold_users(request, results, folder)
+        yield from _parts(request, results, folder)
+        yield from _hyper_parameters(request, results, folder)
+
+
+def _claims(request: Request, results: Results) -> Iterator[Section]:
+    found = judge(request, results)
+    if found:
+        rows = [
+            [
+                TableCell(each.claim),
+                TableCell(each.pair),
+                TableCell(each.verdict),
+                TableCell(each.evidence),
+            ]
+            for each in found
+        ]
+        table = Table("claims of the paper", ["claim", "on", "verdict", "evidence"], rows)
+        yield Section("claims", "Which of the paper's claims hold", [texts.CLAIMS], [table])
+
+
+def _table2(request: Request, views: Views) -> Section:
+    tables = [by_column(VIEW_TITLES[view], columns) for view, columns in views.items()]
+    return Section("table2", "Table 2: cross-domain models", texts.TABLE_2, tables)
+
+
+def _figure3(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    columns = {
+        (_label(request, pair), train): found
+        for pair in request.pairs
+        for train in request.train
+        if (found := column(results, request.figure3(pair, train)))
+    }
+    if not columns:
+        return
+    shown = [
+        picture(
+            folder,
+            f"fig3-{pair}-{train}",
+            f"{pair}, {train} % training: mean and standard deviation over seeds, cold=fallback.",
+            f"Test RMSE on {pair}: " + ", ".join(f"{m} {e.mean:.4f}" for m, e in entries.items()),
+            {f"{pair}, {train} %": figures.models(entries)},
+        )
+        for (pair, train), entries in columns.items()
+    ]
+    title = "Fig. 3: models of the target alone, beside DARec"
+    table = by_column(VIEW_TITLES["fallback"], columns)
+    yield Section("fig3", title, [], [table], shown)
+
+
+def _figure2(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    pictures = []
+    for pair in request.pairs:
+        found = {
+            key: values
+            for key, cell in request.figure2(pair).items()
+            if (values := errors(results, cell))
+        }
+        if found:
+            told = ", ".join(
+                f"{model} {size}: {np.mean(v):.4f}" for (model, size), v in found.items()
+            )
+            label = _label(request, pair)
+            pictures.append(
+                picture(
+                    folder,
+                    f"fig2-{label}",
+                    f"{label}: extractor 100, all else searched at every size; 90 % training.",
+                    f"Test RMSE by embedding size on {label}: {told}",
+                    {label: figures.sizes(found)},
+                )
+            )
+    if pictures:
+        yield Section("fig2", "Fig. 2: the size of the embedding", [], [], pictures)
+
+
+def _cold_items(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    names = ("bias", *DAREC)
+    points: dict[str, dict[str, tuple[float, float, float]]] = {name: {} for name in names}
+    for pair in request.pairs:
+        cells = [Cell(pair, 90, name, request.synthetic) for name in names]
+        share = cold_share(results, cells)
+        for cell in cells:
+            both = [errors(results, cell, view) for view in ("fallback", "floor")]
+            if share is not None and all(both):
+                means = [float(np.mean(values)) for values in both]
+                points[cell.model][_label(request, pair)] = (share, means[0], means[1])
+    panels = {name: figures.cold_shares(found) for name, found in points.items() if found}
+    if not panels:
+        return
+    told = "; ".join(
+        f"{name} on {pair}: {100 * share:.0f} % cold, {fallback:.2f} and {floor:.2f}"
+        for name, found in points.items()
+        for pair, (share, fallback, floor) in found.items()
+    )
+    caption = "RMSE with cold items at the bias prediction and at the lowest rating, by pair."
+    drawn = picture(folder, "cold-items", caption, f"RMSE by cold share: {told}", panels)
+    yield Section(
+        "cold-items", "Beyond: cold items decide the level", [texts.COLD_ITEMS], [], [drawn]
+    )
+
+
+def _cold_users(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    rows, panels, told = [], {}, []
+    for pair in request.pairs:
+        label, found = _label(request, pair), {}
+        for cell in request.cold_users(pair):
+            scores = results.cold(cell)
+            if not scores:
+                continue
+            over = {
+                name: [getattr(s, f"{name}rmse") for s in scores]
+                for name in ("", "shuffled_", "bias_")
+            }
+            found[cell.model] = [s.rmse - s.bias_rmse for s in scores]
+            p = paired_p(over[""], over["shuffled_"])
+            told.append(f"{cell.model} on {label} {np.mean(found[cell.model]):+.4f}")
+            shown = [_spread(values) for values in over.values()]
+            numbers = [TableCell(text, float(text.split()[0])) for text in shown]
+            rows.append(
+                [TableCell(label), TableCell(cell.model), *numbers, TableCell(f"{p:.3f}", p)]
+            )
+        if found:
+            panels[label] = figures.gaps(found, "RMSE minus the bias baseline's", figures.USER)
+    if not rows:
+        return
+    head = ["pair", "model", "RMSE", "source shuffled", "bias (mu + item)", "p, against shuffled"]
+    caption = "RMSE on the target ratings of users of whom only source ratings were seen"
+    drawn = picture(
+        folder,
+        "cold-users",
+        "Below zero: better than knowing the items alone.",
+        "RMSE minus the bias baseline's: " + ", ".join(told),
+        panels,
+    )
+    table = Table(caption, head, rows)
+    yield Section("cold-users", "Beyond: cold users", [texts.COLD_USERS], [table], [drawn])
+
+
+def _parts(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    rows, pictures = [], []
+    for pair in request.pairs:
+        label, cells, panels, told = _label(request, pair), request.parts(pair), {}, []
+        for model in PARTS:
+            whole = errors(results, Cell(pair, 90, model, request.synthetic))
+            found = {
+                called: [a - b for a, b in zip(values, whole, strict=True)]
+                for (name, called), cell in cells.items()
+                if name == model and whole and (values := errors(results, cell))
+            }
+            for called, gap in found.items():
+                p = paired_p(gap, [0.0] * len(gap))
+                mean = float(np.mean(gap))
+                told.append(f"{model}, {called}: {mean:+.4f}")
+                row = TableCell(f"{mean:+.4f}", mean), TableCell(f"{p:.3f}", p)
+                rows.append([TableCell(label), TableCell(model), TableCell(called), *row])
+            if found:
+                panels[model] = figures.gaps(
+                    found, "RMSE minus the whole model's", figures.colour(model)
+                )
+        if panels:
+            alt = f"Change of RMSE on {label}: " + "; ".join(told)
+            caption = f"{label}: right of zero, the model is worse without what was taken out."
+            pictures.append(picture(folder, f"parts-{label}", caption, alt, panels))
+    if rows:
+        head = ["pair", "model", "changed", "RMSE minus the whole model's", "p"]
+        table = Table("differences over seeds, cold=fallback", head, rows)
+        yield Section(
+            "parts", "Beyond: what each part of DARec is worth", [texts.PARTS], [table], pictures
+        )
+
+
+def _hyper_parameters(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    rows, pictures = [], []
+    for pair in request.pairs:
+        for model in DAREC:
+            cell = Cell(pair, 90, model, request.synthetic)
+            if results.winner(cell) is None:
+                continue
+            study, label = searched(cell.folder(results.out)), _label(request, pair)
+            shares, where = importances(study), places(study)
+            panels = (
+                {f"{model}, {len(study.trials)} trials": figures.ranges(where)} if where else {}
+            )
+            if shares:
+                panels["importance"] = figures.bars(shares)
+            if panels:
+                told = ", ".join(f"{name} {spots[0]:.2f}" for name, spots in where.items())
+                caption = f"{model} on {label}: where the best quarter of the trials lies."
+                alt = f"The winner's place in each range, 0 low and 1 high: {told}"
+                pictures.append(picture(folder, f"ranges-{label}-{model}", caption, alt, panels))
+            edges = ", ".join(study.at_edge) or "none"
+            ranked = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
+            said = (label, model, str(len(study.trials)), ranked or "too few trials", edges)
+            rows.append([TableCell(text) for text in said])
+    if rows:
+        paper = ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in RANGES.items())
+        head = [
+            "pair",
+            "model",
+            "trials",
+            "importance (PED-ANOVA)",
+            "winner at an edge of its range",
+        ]
+        table = Table("stage 2's hyper-parameters", head, rows)
+        yield Section(
+            "ranges", "Beyond: hyper-parameters", [texts.RANGES + paper], [table], pictures
+        )
+
+
+def _label(request: Request, pair: str) -> str:
+    return Cell(pair, 90, "", request.synthetic).label
+
+
+def _spread(values: list[float]) -> str:
+    summary = summarise(values)
+    return f"{summary.mean:.4f}" + (f" ± {summary.sd:.4f}" if summary.sd is not None else "")

@@ -1,0 +1,187 @@
+"""The page's figures: matplotlib to SVG and PNG, the same bytes from the same numbers."""
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from darec.files import write
+from darec.report.numbers import Entry
+
+Draw = Callable[[Axes], None]
+"""Draws a panel."""
+INK = "#010203"
+"""Text and axes; on the page it follows the reader's light or dark scheme."""
+USER, ITEM, OTHER, FLOOR = "#2f74d0", "#d9730d", "#7d8590", "#b0457b"
+STYLE: Any = {
+    "svg.hashsalt": "darec",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.constrained_layout.use": True,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page."""
+
+    name: str
+    caption: str
+    alt: str
+    """What it shows, in words with its numbers."""
+    svg: str
+    """To stand within the page."""
+
+
+def picture(
+    folder: Path, name: str, caption: str, alt: str, panels: "Mapping[str, Draw]"
+) -> Picture:
+    """Draw titled panels side by side and write ``name``.svg and .png."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.6 * len(panels) + 1.0, 3.2))
+        for k, (title, draw) in enumerate(panels.items()):
+            axes = figure.add_subplot(1, len(panels), k + 1)
+            axes.set_title(title, fontsize=9)
+            draw(axes)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+        svg = text.getvalue()
+        write(folder / f"{name}.svg", lambda path: path.write_text(svg))
+        png: dict[str, Any] = {"dpi": 150, "format": "png", "metadata": {"Software": None}}
+        write(folder / f"{name}.png", lambda path: figure.savefig(path, **png))
+    return Picture(name, caption, alt, _inline(svg, name))
+
+
+def _inline(svg: str, name: str) -> str:
+    """Return the SVG element alone, its ids its own, its ink the page's."""
+    element = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    element = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", element)
+    return re.sub(r'(<svg [^>]*?)width="[^"]*"', r"\1", element, count=1)
+
+
+def colour(model: str) -> str:
+    """Return a model's colour: by its axis."""
+    return {"u": USER, "i": ITEM}.get(model.split("_")[0], OTHER)
+
+
+def models(entries: Mapping[str, Entry]) -> Draw:
+    """Draw a column: a dot and its spread per model, the bias baseline as a line."""
+
+    def draw(axes: Axes) -> None:
+        names = list(entries)[::-1]
+        for y, name in enumerate(names):
+            entry = entries[name]
+            axes.errorbar(entry.mean, y, xerr=entry.sd or 0, fmt="o", color=colour(name), capsize=3)
+        if "bias" in entries:
+            axes.axvline(entries["bias"].mean, color=INK, lw=0.8, ls=":")
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.set_xlabel("test RMSE (dotted: bias)")
+
+    return draw
+
+
+def sizes(errors: Mapping[tuple[str, int], Sequence[float]]) -> Draw:
+    """Draw Fig. 2's panel: error against embedding size, a line per model."""
+
+    def draw(axes: Axes) -> None:
+        for model in dict.fromkeys(model for model, _ in errors):
+            own = {size: values for (name, size), values in errors.items() if name == model}
+            means = [float(np.mean(values)) for values in own.values()]
+            spread = [
+                float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for values in own.values()
+            ]
+            axes.errorbar(
+                list(own), means, yerr=spread, fmt="o-", color=colour(model), capsize=3, label=model
+            )
+        axes.set_xlabel("embedding size K")
+        axes.set_ylabel("test RMSE")
+        axes.legend()
+
+    return draw
+
+
+def cold_shares(points: Mapping[str, tuple[float, float, float]]) -> Draw:
+    """Draw the error under both policies against the cold share: pair to (share, both errors)."""
+
+    def draw(axes: Axes) -> None:
+        ordered = sorted(points.items(), key=lambda item: item[1])
+        shares = [100 * share for _, (share, _, _) in ordered]
+        for k, (label, shade) in enumerate((("fallback", USER), ("floor", FLOOR))):
+            values = [found[1 + k] for _, found in ordered]
+            axes.plot(shares, values, "o-", color=shade, label=f"cold={label}")
+        for name, (share, _, floor) in ordered:
+            axes.annotate(name, (100 * share, floor), fontsize=7, rotation=20, va="bottom")
+        axes.set_xlabel("cold share of the test ratings, %")
+        axes.set_ylabel("test RMSE")
+        axes.margins(x=0.15, y=0.2)
+        axes.legend(loc="center right")
+
+    return draw
+
+
+def gaps(found: Mapping[str, Sequence[float]], axis_label: str, shade: str) -> Draw:
+    """Draw differences over seeds: a dot and its spread per name, zero as a line."""
+
+    def draw(axes: Axes) -> None:
+        names = list(found)[::-1]
+        for y, name in enumerate(names):
+            spread = float(np.std(found[name], ddof=1)) if len(found[name]) > 1 else 0.0
+            axes.errorbar(
+                float(np.mean(found[name])), y, xerr=spread, fmt="o", color=shade, capsize=3
+            )
+        axes.axvline(0, color=INK, lw=0.8, ls=":")
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.set_xlabel(axis_label)
+
+    return draw
+
+
+def bars(shares: Mapping[str, float]) -> Draw:
+    """Draw importances, the greatest on top."""
+
+    def draw(axes: Axes) -> None:
+        names = list(shares)[::-1]
+        axes.barh(names, [shares[name] for name in names], color=USER)
+        axes.set_xlabel("importance (PED-ANOVA)")
+
+    return draw
+
+
+def ranges(places: Mapping[str, Sequence[float]]) -> Draw:
+    """Draw where good trials lie in each range, the best one filled."""
+
+    def draw(axes: Axes) -> None:
+        names = list(places)[::-1]
+        hollow: dict[str, Any] = {"fillstyle": "none", "color": OTHER, "ls": ""}
+        for y, name in enumerate(names):
+            best, *others = places[name]
+            axes.plot([0, 1], [y, y], color=OTHER, lw=0.6)
+            axes.plot(others, [y] * len(others), "o", **hollow)
+            axes.plot(best, y, "o", color=ITEM)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xticks([0, 0.5, 1], ["low", "middle", "high"])
+        axes.set_xlabel("place in the range (filled: the winner)")
+
+    return draw
+
+
+def _spread(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

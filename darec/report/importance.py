@@ -1,0 +1,95 @@
+"""Which hyper-parameters matter, and where in their ranges the good trials lie."""
+
+import csv
+import json
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    IntDistribution,
+    json_to_distribution,
+)
+from optuna.importance import PedAnovaImportanceEvaluator
+
+LEAST_TRIALS = 8
+"""With fewer, importances would be noise; below 50 they are still rough."""
+GOOD = 0.25
+"""Share of the trials that counts as good."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A finished study: its trials' values and errors, best first."""
+
+    distributions: dict[str, BaseDistribution]
+    trials: list[dict[str, Any]]
+    errors: list[float]
+    """Best validation RMSE of each trial."""
+    at_edge: list[str]
+    """Hyper-parameters of the winner within a hundredth of an end of their range."""
+
+
+def searched(folder: Path) -> Searched:
+    """Read a finished study's folder: ``study.json`` and ``trials.csv``."""
+    top = folder.parent if folder.name.startswith("stage1_") else folder
+    study = json.loads((top / "study.json").read_text())
+    space = study["stage1" if top != folder else "space"]["drawn"]
+    distributions = {name: json_to_distribution(json.dumps(value)) for name, value in space.items()}
+    with (folder / "trials.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if float(row["best_epoch"] or 0) > 0]
+    distributions = {n: d for n, d in distributions.items() if len({row[n] for row in rows}) > 1}
+    trials = [{n: _value(d, row[n]) for n, d in distributions.items()} for row in rows]
+    errors = [float(row["best_valid_rmse"]) for row in rows]
+    return Searched(distributions, trials, errors, rows[0]["at_edge"].split() if rows else [])
+
+
+def importances(study: Searched) -> dict[str, float]:
+    """Return each hyper-parameter's share of importance by PED-ANOVA, the greatest first.
+
+    {} with fewer than `LEAST_TRIALS` trials.
+    """
+    if len(study.trials) < LEAST_TRIALS or not study.distributions:
+        return {}
+    told = optuna.create_study()
+    for params, error in zip(study.trials, study.errors, strict=True):
+        trial = optuna.trial.create_trial(
+            params=params, distributions=study.distributions, value=error
+        )
+        told.add_trial(trial)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=GOOD, region_quantile=1.0)
+    return optuna.importance.get_param_importances(told, evaluator=evaluator)
+
+
+def places(study: Searched) -> dict[str, list[float]]:
+    """Return where the good trials lie in each numeric range, 0 to 1, the best trial first.
+
+    On a logarithmic scale where the range is searched so.
+    """
+    n_good = max(1, math.ceil(GOOD * len(study.trials)))
+    found = {}
+    for name, distribution in study.distributions.items():
+        if isinstance(distribution, CategoricalDistribution):
+            continue
+        low, high, log = (getattr(distribution, part) for part in ("low", "high", "log"))
+        scale = math.log if log else float
+        span = scale(high) - scale(low)
+        found[name] = [(scale(t[name]) - scale(low)) / span for t in study.trials[:n_good]]
+    return found
+
+
+def _value(distribution: BaseDistribution, text: str) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return next(choice for choice in distribution.choices if _same(choice, text))
+    return int(float(text)) if isinstance(distribution, IntDistribution) else float(text)
+
+
+def _same(choice: Any, text: str) -> bool:
+    return str(choice) == text or (isinstance(choice, float) and float(text) == choice)

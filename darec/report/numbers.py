@@ -1,0 +1,76 @@
+"""Scores to the numbers of a column: mean and spread, the paper's beside them, what is best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from darec.data.split import TrainPercent
+from darec.evaluation.summary import summarise
+from darec.paper import TABLE_2 as PAPER
+from darec.report.cells import Cell, Results
+from darec.report.statistics import surely_best
+
+VIEWS = {
+    "fallback": ("fallback", "test_rmse"),
+    "floor": ("floor", "test_rmse"),
+    "warm": ("fallback", "warm_rmse"),
+}
+"""What a table can show: a cold policy and a figure of the score."""
+VIEW_TITLES = {
+    "fallback": "cold items and users at the bias prediction (cold=fallback)",
+    "floor": "cold items at the lowest rating (cold=floor), comparable with Table 2's level",
+    "warm": "warm test ratings alone",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model's RMSE over seeds in one column, in stars."""
+
+    mean: float
+    sd: float | None
+    n: int
+    paper: float | None
+    """The paper's number, of its own four pairs."""
+    best: bool = False
+    """Whether it is surely lower than every other entry of the column."""
+    loses: bool = False
+    """Whether its mean is above the bias baseline's row."""
+
+
+def errors(results: Results, cell: Cell, view: str = "fallback") -> list[float]:
+    """Return a cell's RMSE by seed; [] unless all seeds have it."""
+    policy, figure = VIEWS[view]
+    values = [getattr(score, figure) for score in results.scores(cell, policy)]
+    return [] if None in values else values
+
+
+def column(results: Results, cells: Sequence[Cell], view: str = "fallback") -> dict[str, Entry]:
+    """Return the entries of a column by model; models without scores are left out."""
+    known = {cell.model: values for cell in cells if (values := errors(results, cell, view))}
+    best, entries = surely_best(known), {}
+    for cell in cells:
+        if cell.model not in known:
+            continue
+        summary = summarise(known[cell.model])
+        bias = summarise(known["bias"]).mean if "bias" in known else None
+        entries[cell.model] = Entry(
+            summary.mean,
+            summary.sd,
+            summary.n,
+            _paper(cell.pair, cell.train, cell.model),
+            best=cell.model == best,
+            loses=bias is not None and cell.model != "bias" and summary.mean > bias,
+        )
+    return entries
+
+
+def cold_share(results: Results, cells: Sequence[Cell]) -> float | None:
+    """Return the mean share of cold test ratings, from any scored cell of a column."""
+    for cell in cells:
+        if scores := results.scores(cell):
+            return summarise([score.cold_share for score in scores]).mean
+    return None
+
+
+def _paper(pair: str, train: TrainPercent, model: str) -> float | None:
+    return PAPER[pair][model][train == 90] if model in PAPER.get(pair, {}) else None

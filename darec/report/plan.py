@@ -1,0 +1,75 @@
+"""What would run, and for how long: printed before anything starts."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from darec.data.ratings import DomainPair
+from darec.models import MODELS
+from darec.report.cells import Cell
+from darec.report.sections import Request
+
+FIT_S = {
+    "mean": 0.01,
+    "bias": 0.09,
+    "shared_bias": 0.08,
+    "pmf": 2.0,
+    "cmf_unbiased": 6.9,
+    "cmf": 8.3,
+    "cdtf": 1.5,
+    "fm_cdcf": 9.4,
+    "conet": 48.7,
+    "u_rbm": 138.0,
+    "i_rbm": 80.7,
+    "u_cf_nade": 89.4,
+    "i_cf_nade": 66.2,
+    "u_autorec": 28.3,
+    "i_autorec": 24.5,
+    "u_darec": 56.1,
+    "i_darec": 111.0,
+}
+"""Seconds of a fit of `FIT_EPOCHS` on one core, at `FIT_RATINGS` (docs/performance.md)."""
+FIT_EPOCHS, FIT_RATINGS = 30, 199_221
+STOPPED = 0.4
+"""Share of a full budget that trials use under ASHA and early stopping."""
+STEP_S = 12.0
+"""Seconds that a command takes beside its trials or runs."""
+
+
+def describe(
+    cells: Sequence[Cell],
+    todo: Sequence[tuple[Cell, Sequence[str]]],
+    request: Request,
+    pairs: Mapping[str, DomainPair],
+) -> Iterator[str]:
+    """Say what there is to do, in lines."""
+    budget = request.budget
+    yield f"{request.what} of {', '.join(pairs)}: {len(cells)} searches, each scored"
+    yield f"{len(cells) - len(todo)} are done; to run: {len(todo)}"
+    steps = Counter(step for _, missing in todo for step in missing)
+    trials = sum(_trials(cell, request) for cell, missing in todo if "search" in missing)
+    for step, told in (
+        ("search", f"searches with {trials} trials of at most {budget.max_epochs} epochs"),
+        ("evaluate", f"winners scored on {budget.seeds} seeds"),
+        ("cold_users", f"winners scored on cold users, {budget.seeds} seeds"),
+    ):
+        if steps[step]:
+            yield f"  {steps[step]:4} {told}"
+    seconds = sum(
+        _seconds(cell, step, request, pairs) for cell, missing in todo for step in missing
+    )
+    if todo:
+        yield f"about {seconds / 3600:.1f} hours of one CPU, within a factor of three"
+
+
+def _trials(cell: Cell, request: Request) -> int:
+    stage1 = 2 * request.budget.stage1_trials if MODELS[cell.model].stage1 else 0
+    return stage1 + (1 if cell.model == "mean" else request.budget.trials)
+
+
+def _seconds(cell: Cell, step: str, request: Request, pairs: Mapping[str, DomainPair]) -> float:
+    pair = next(kept for name, kept in pairs.items() if cell.pair.startswith(name))
+    epochs = 1.0 if MODELS[cell.model].whole_fit else request.budget.max_epochs / FIT_EPOCHS
+    fit = FIT_S[cell.model] * epochs * (len(pair.source) + len(pair.target)) / FIT_RATINGS
+    if step == "search":
+        return STEP_S + STOPPED * fit * _trials(cell, request)
+    return STEP_S + STOPPED * fit * request.budget.seeds * (2 if step == "cold_users" else 1)

@@ -1,0 +1,106 @@
+"""Tables as Markdown, CSV, LaTeX, and as cells of a page that sort."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from darec.data.split import TrainPercent
+from darec.report.numbers import Entry
+
+Column = tuple[str, TrainPercent]
+LOSES, BEST = "loses to bias", "surely best"
+NOT_RUN = 1e9
+"""Sorts after every error."""
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """What a cell says, and what its column sorts by."""
+
+    text: str
+    sort: float | str = ""
+    note: str = ""
+    """Said below, in small."""
+    best: bool = False
+    loses: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, a head and rows; the first cell of each is its name."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[TableCell]]
+
+
+def entry_cell(entry: Entry | None) -> TableCell:
+    """Return an entry as a cell: mean ± sd, with the paper's number and the verdicts below."""
+    if entry is None:
+        return TableCell("not run", NOT_RUN)
+    paper = [] if entry.paper is None else [f"paper {entry.paper:.4f}"]
+    said = [*paper, *([LOSES] if entry.loses else []), *([BEST] if entry.best else [])]
+    return TableCell(shown(entry), entry.mean, ", ".join(said), entry.best, entry.loses)
+
+
+def shown(entry: Entry) -> str:
+    """Return ``mean ± sd``."""
+    return f"{entry.mean:.4f}" + (f" ± {entry.sd:.4f}" if entry.sd is not None else "")
+
+
+def by_column(caption: str, columns: Mapping[Column, Mapping[str, Entry]]) -> Table:
+    """Return a table of a row per model and a column per pair and share of training ratings."""
+    models = list(dict.fromkeys(model for entries in columns.values() for model in entries))
+    rows = [
+        [TableCell(model), *(entry_cell(entries.get(model)) for entries in columns.values())]
+        for model in models
+    ]
+    return Table(caption, ["model", *(f"{pair}, {train} %" for pair, train in columns)], rows)
+
+
+def markdown(table: Table) -> str:
+    """Return a table as Markdown; what is surely best is bold."""
+    lines = [f"**{table.caption}**", "", "| " + " | ".join(table.head) + " |"]
+    lines.append("|" + "---|" * len(table.head))
+    for row in table.rows:
+        texts = [f"**{cell.text}**" if cell.best else cell.text for cell in row]
+        notes = [f" ({cell.note})" if cell.note else "" for cell in row]
+        lines.append("| " + " | ".join(map("".join, zip(texts, notes, strict=True))) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def latex(table: Table) -> str:
+    """Return a table as LaTeX for ``booktabs``; daggers mark rows that lose to the bias."""
+    spec, end = "l" + "r" * (len(table.head) - 1), r" \\"
+    lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
+    lines += [" & ".join(map(_escaped, table.head)) + end, r"\midrule"]
+    for row in table.rows:
+        lines.append(" & ".join(map(_latex_cell, row)) + end)
+    lines += [r"\bottomrule", r"\end{tabular}", f"% {table.caption}"]
+    return "\n".join(lines) + "\n"
+
+
+def comma_separated(views: Mapping[str, Mapping[Column, Mapping[str, Entry]]]) -> str:
+    """Return a line per view, pair, share and model, for programs."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    names = ["mean", "sd", "n", "paper", "best", "loses"]
+    table.writerow(["view", "pair", "train", "model", *names])
+    for view, columns in views.items():
+        for (pair, train), entries in columns.items():
+            for model, entry in entries.items():
+                table.writerow([view, pair, train, model, *(getattr(entry, n) for n in names)])
+    return text.getvalue()
+
+
+def _latex_cell(cell: TableCell) -> str:
+    text = _escaped(cell.text).replace("±", r"$\pm$")
+    dagger = r"$^\dagger$" if cell.loses else ""
+    return (rf"\textbf{{{text}}}" if cell.best else text) + dagger
+
+
+def _escaped(text: str) -> str:
+    for sign in "\\&%$#_{}":
+        text = text.replace(sign, rf"\{sign}" if sign != "\\" else r"\textbackslash ")
+    return text

@@ -1,0 +1,152 @@
+"""The paper's tables and figures, and what lies beyond them, on one page: from one command."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from darec.errors import UserError
+from jobs.common import Data, Synthetic, console, main
+
+if TYPE_CHECKING:
+    from darec.report.cells import Budget, Cell
+    from darec.report.runner import Place
+
+AT_ONCE_CPUS = 8
+"""CPUs of a cluster for each search that runs beside another, and at least two searches."""
+
+
+def reproduce(
+    what: Annotated[
+        Literal["table2", "fig2", "fig3", "all"], typer.Argument(help="What the page shows.")
+    ],
+    pairs: Annotated[
+        str, typer.Option(help="Pairs, comma-separated; the paper's four by default.")
+    ] = "",
+    models: Annotated[
+        str, typer.Option(help="Only these models, comma-separated, beside mean and bias.")
+    ] = "",
+    train: Annotated[str, typer.Option(help="Percent not held out: 90, 80 or 90,80.")] = "90,80",
+    trials: Annotated[int, typer.Option(min=1, help="Trials of every model's search.")] = 50,
+    stage1_trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials of each stage-1 study; a third of --trials by default."),
+    ] = None,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Most epochs of a trial.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="Splits and runs that score a winner.")] = 5,
+    at_once: Annotated[
+        int | None, typer.Option(min=1, help="Searches at once; by the cluster's CPUs by default.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join, e.g. auto; by default this machine.")
+    ] = None,
+    data: Data = Path("data"),
+    out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
+    synthetic: Synthetic = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print what would run, and for how long; run nothing.")
+    ] = False,
+) -> None:
+    """Search, score and judge what the paper's tables and figures show; repeat it to continue.
+
+    Example: python jobs/reproduce.py table2 --pairs toys_auto --synthetic --trials 4 --plan
+
+    What is done is skipped, failures are listed and stop nothing else, and the page is made from
+    what is there: results/report/report.html, table2.md, .csv and .tex, figures, provenance.json.
+    """
+    from darec.data.pairs import PAIRS
+    from darec.data.shuffled import prepare_shuffled
+    from darec.data.store import obtain
+    from darec.report.cells import Budget, Results, distinct
+    from darec.report.page import write_report
+    from darec.report.plan import describe
+    from darec.report.runner import Place
+    from darec.report.sections import Request
+    from darec.tuning import resources
+    from darec.tuning.search import shutdown
+
+    request = Request(
+        what=what,
+        pairs=tuple(_words(pairs) or PAIRS),
+        models=tuple(_words(models)),
+        train=tuple(_percent(word) for word in _words(train)),
+        synthetic=synthetic,
+        budget=Budget(trials, stage1_trials or max(1, trials // 3), max_epochs, seeds),
+    )
+    cells = distinct(request.cells())
+    results = Results(out, request.budget)
+    todo = [(cell, steps) for cell in cells if (steps := results.missing(cell))]
+    prepared = {name: obtain(name, data, synthetic, console.print) for name in request.pairs}
+    report = [f"[bold]Plan[/bold]: {line}" for line in describe(cells, todo, request, prepared)]
+    console.print("\n".join(report), highlight=False, soft_wrap=True)
+    if plan:
+        return
+    failures: dict[Cell, str] = {}
+    if todo:
+        if what == "all":
+            for pair in prepared.values():
+                prepare_shuffled(pair, data)
+        resources.connect(address)
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        try:
+            here, cpus = resources.joined()
+            n_at_once = at_once or max(2, int(cpus) // AT_ONCE_CPUS)
+            place = Place(out, data.resolve(), here, max(1, int(cpus) // n_at_once))
+            failures = _run(request.budget, todo, place, n_at_once)
+        finally:
+            shutdown()
+    page = write_report(request, Results(out, request.budget), prepared, out / "report", sys.argv)
+    for cell, told in failures.items():
+        console.print(f"failed: {cell.name}: {told}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"page:  {page}", highlight=False, soft_wrap=True)
+    if failures:
+        raise UserError(f"{len(failures)} of {len(cells)} searches have no score; run it again")
+
+
+def _run(
+    budget: "Budget", todo: "list[tuple[Cell, Sequence[str]]]", place: "Place", at_once: int
+) -> "dict[Cell, str]":
+    """Run what is missing under one progress display; return why cells failed."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from darec.report.runner import Runner
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    shown = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+    with shown:
+        total = shown.add_task("searches", total=len(todo))
+        running: dict[Cell, int] = {}
+
+        def tell(cell: "Cell", step: str) -> None:
+            if step in ("done", "failed"):
+                shown.remove_task(running.pop(cell))  # type: ignore[arg-type]
+                shown.advance(total)
+                console.print(f"{step}: {cell.name}", highlight=False, soft_wrap=True)
+                return
+            if cell not in running:
+                running[cell] = shown.add_task(cell.name, total=None)
+            shown.update(running[cell], description=f"{cell.name}: {step}")  # type: ignore[arg-type]
+
+        try:
+            return Runner(budget, place, tell).run(todo, at_once)
+        except KeyboardInterrupt:
+            console.print("interrupted; the same command continues", highlight=False)
+            raise
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _percent(text: str) -> Literal[90, 80]:
+    if text not in ("90", "80"):
+        raise UserError(f"--train must be 90, 80 or both, comma-separated, but got {text!r}")
+    return 90 if text == "90" else 80
+
+
+if __name__ == "__main__":
+    main(reproduce)
