@@ -1,15 +1,19 @@
 """The paper's claims, each judged on each pair by paired scores over seeds."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from darec.evaluation.summary import summarise
 from darec.report.cells import TABLE_2, Cell, Results
 from darec.report.numbers import errors
 from darec.report.sections import Request
 from darec.report.statistics import LEAST_SPLITS, LEVEL, holm, paired_p
 
+PAPER_GAIN = 3.7, 4.3
+"""Percent by which U-DARec is said to be better than U-AutoRec (section 4.3)."""
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 
 
@@ -44,11 +48,13 @@ def judge(request: Request, results: Results) -> list[Judgement]:
 
 def _of_column(named: str, known: Mapping[str, Sequence[float]]) -> list[Judgement]:
     found = []
-    for letter, more in (("u", " by 3.7 to 4.3 %"), ("i", "")):
+    for letter in "ui":
         names = f"{letter}_darec", f"{letter}_autorec"
         if all(name in known for name in names):
-            claim = f"{letter.upper()}-DARec is better than {letter.upper()}-AutoRec{more}"
+            claim = f"{letter.upper()}-DARec is better than {letter.upper()}-AutoRec"
             found.append(_better(claim, named, *(known[name] for name in names)))
+            if letter == "u":
+                found.append(_gain_within(named, *(known[name] for name in names)))
     pairs = ("u_darec", "u_autorec", "i_darec", "i_autorec")
     if all(name in known for name in pairs):
         user, item = (
@@ -68,6 +74,20 @@ def _better(claim: str, named: str, ours: Sequence[float], theirs: Sequence[floa
     verdict, p = _verdict(ours, theirs)
     text = f"{np.mean(ours):.4f} against {np.mean(theirs):.4f}: {_percent(_gains(ours, theirs))}"
     return Judgement(claim, named, verdict, f"{text}; {p}")
+
+
+def _gain_within(named: str, ours: Sequence[float], theirs: Sequence[float]) -> Judgement:
+    """Judge the size of U-DARec's gain by the 95 % interval of its mean."""
+    low, high = PAPER_GAIN
+    gain = summarise([100 * value for value in _gains(ours, theirs)])
+    width = gain.half_width or math.inf
+    if gain.mean + width < low or gain.mean - width > high:
+        verdict = FAILS if gain.n >= LEAST_SPLITS else OPEN
+    else:
+        verdict = HOLDS if low <= gain.mean <= high and gain.n >= LEAST_SPLITS else OPEN
+    span = f"{gain.mean - width:+.1f} to {gain.mean + width:+.1f}"
+    text = f"gain {gain.mean:+.1f} %, 95 % interval {span}"
+    return Judgement(f"U-DARec's gain on U-AutoRec is {low} to {high} %", named, verdict, text)
 
 
 def _best_of_table(

@@ -56,6 +56,7 @@ def importances(study: Searched) -> dict[str, float]:
     """
     if len(study.trials) < LEAST_TRIALS or not study.distributions:
         return {}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     told = optuna.create_study()
     for params, error in zip(study.trials, study.errors, strict=True):
         trial = optuna.trial.create_trial(

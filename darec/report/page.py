@@ -17,10 +17,9 @@ from darec.files import write, write_json
 from darec.provenance import revision, versions
 from darec.report import texts
 from darec.report.cells import Results, distinct
-from darec.report.content import Section, Views, sections, table2_views
-from darec.report.numbers import VIEW_TITLES
+from darec.report.content import Section, Views, sections, table2_tables, table2_views
 from darec.report.sections import Request
-from darec.report.tables import Table, TableCell, by_column, comma_separated, latex, markdown
+from darec.report.tables import Table, TableCell, comma_separated, latex, markdown
 
 LIBRARIES = ("numpy", "scipy", "pandas", "torch", "ray", "optuna", "matplotlib", "jinja2")
 
@@ -52,13 +51,13 @@ def write_report(
     )
     write(folder / "report.html", partial(Path.write_text, data=text))
     if request.has("table2"):
-        _write_table2(views, budget, folder)
+        _write_table2(request, views, budget, folder)
     write_json(folder / "provenance.json", _provenance(request, results, pairs, argv))
     return folder / "report.html"
 
 
-def _write_table2(views: Views, budget: str, folder: Path) -> None:
-    tables = [by_column(VIEW_TITLES[view], columns) for view, columns in views.items()]
+def _write_table2(request: Request, views: Views, budget: str, folder: Path) -> None:
+    tables = table2_tables(request, views)
     files = {
         "md": "\n".join([*map(markdown, tables), budget, ""]),
         "tex": "\n".join([*map(latex, tables), f"% {budget}", ""]),

@@ -8,6 +8,8 @@ from scipy import stats
 LEAST_SPLITS = 5
 """Below, nothing is called better; 10 are recommended."""
 LEVEL = 0.05
+SAME = 1e-9
+"""Gaps of all splits that differ by less are one gap."""
 
 
 def paired_p(first: Sequence[float], second: Sequence[float]) -> float:
@@ -15,7 +17,7 @@ def paired_p(first: Sequence[float], second: Sequence[float]) -> float:
     gaps = np.subtract(first, second)
     if len(gaps) < 2 or not gaps.any():
         return 1.0
-    if np.ptp(gaps) == 0:
+    if np.ptp(gaps) < SAME:
         return 0.0
     return float(stats.ttest_rel(first, second).pvalue)
 

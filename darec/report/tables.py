@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from darec.data.split import TrainPercent
@@ -49,9 +49,10 @@ def shown(entry: Entry) -> str:
     return f"{entry.mean:.4f}" + (f" ± {entry.sd:.4f}" if entry.sd is not None else "")
 
 
-def by_column(caption: str, columns: Mapping[Column, Mapping[str, Entry]]) -> Table:
+def by_column(
+    caption: str, models: Iterable[str], columns: Mapping[Column, Mapping[str, Entry]]
+) -> Table:
     """Return a table of a row per model and a column per pair and share of training ratings."""
-    models = list(dict.fromkeys(model for entries in columns.values() for model in entries))
     rows = [
         [TableCell(model), *(entry_cell(entries.get(model)) for entries in columns.values())]
         for model in models

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from darec.benchmark.transfer import CONFIGS, informative
+from darec.core.bias import Bias
+from darec.core.metrics import clip
+from darec.data.split import split
+from darec.evaluation.cold_users import ANSWERING, evaluate_cold_users, without_target
+from darec.models import MODELS
+from darec.models.best import Best
+
+
+def best_of(model, pair, **changed):
+    values = {"model": model, "pair": pair.name, "train": 90, "config": CONFIGS[model]}
+    values |= {"epoch": 1, "max_epochs": 30, "valid_rmse": 1.0, "seed": 0, "trials": 1}
+    values |= {"trial_id": "", "bias_valid_rmse": 1.0, "stage1_valid_rmse": None}
+    return Best(**{**values, "data_digest": pair.digest, **changed})
+
+
+def test_no_target_rating_of_a_withheld_user_is_left(tiny_pair):
+    data = split(tiny_pair).search
+    withheld_U = np.arange(120) % 10 == 0
+    left = without_target(data, withheld_U)
+    for part in (left.training.target, left.valid):
+        assert len(part) and not withheld_U[part.users].any()
+    assert left.training.source is data.training.source
+
+
+def test_users_are_withheld_wholly_and_the_baselines_know_items_alone(tiny_pair):
+    score = evaluate_cold_users(best_of("shared_bias", tiny_pair), tiny_pair, seed=3)
+    assert score.n_users == 12 and score.n_ratings > 100 and score.seed == 3
+    again = evaluate_cold_users(best_of("shared_bias", tiny_pair), tiny_pair, seed=3)
+    assert (
+        again == score
+        and score.key
+        != evaluate_cold_users(best_of("shared_bias", tiny_pair), tiny_pair, seed=4).key
+    )
+    alone = evaluate_cold_users(
+        best_of("shared_bias", tiny_pair, config={"source_weight": 0.0, "reg_user": 10.0}),
+        tiny_pair,
+        seed=3,
+    )
+    assert alone.rmse == pytest.approx(alone.bias_rmse, abs=0.05) == alone.shuffled_rmse
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ANSWERING)
+def test_an_informative_source_tells_about_users_that_the_target_does_not_know(model):
+    """Lower than knowing the items alone, and than beside a source of other users."""
+    pair, epochs = informative(), 1 if MODELS[model].whole_fit else 30
+    score = evaluate_cold_users(best_of(model, pair, max_epochs=epochs), pair, seed=0)
+    assert score.rmse < 0.97 * min(score.bias_rmse, score.shuffled_rmse)
+
+
+def test_the_bias_of_a_withheld_user_is_zero(tiny_pair):
+    data = without_target(split(tiny_pair).search, np.arange(120) < 5)
+    bias = Bias.fit(data.training.target)
+    users, items = np.zeros(3, np.int32), np.arange(3, dtype=np.int32)
+    others = np.full(3, 1, np.int32)
+    assert np.array_equal(clip(bias.predict(users, items)), clip(bias.predict(others, items)))

@@ -1,0 +1,104 @@
+"""Result files as searches and evaluations leave them, with errors as a test wants them."""
+
+import csv
+import json
+from dataclasses import asdict
+
+from optuna.distributions import distribution_to_json
+
+from darec.evaluation import scores as files
+from darec.evaluation.cold_users import ColdUserScore
+from darec.evaluation.scores import Score
+from darec.models import MODELS
+from darec.models.best import Best
+from darec.tuning.names import nest
+from search_spaces import SPACES
+
+BUDGET = {"trials": 8, "stage1_trials": 2, "max_epochs": 3}
+
+
+def searched(cell, out, trials=8):
+    """Write a finished search of a cell and return its winner."""
+    space, kind = SPACES[cell.model], MODELS[cell.model]
+    config = {**space.fixed, **space.start}
+    if kind.stage1:
+        config |= {"autorec/axis": kind.axis, "autorec/hidden": 10, "autorec/epochs": 1}
+    best = Best(
+        model=cell.model,
+        pair=cell.label,
+        train=cell.train,
+        config=nest(config),
+        epoch=1,
+        max_epochs=1 if kind.whole_fit else 3,
+        valid_rmse=1.0,
+        seed=0,
+        trials=trials,
+        trial_id="a",
+        bias_valid_rmse=1.0,
+        stage1_valid_rmse=None,
+        data_digest="d",
+    )
+    folder = cell.folder(out)
+    best.save(folder)
+    drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
+    budget = {**BUDGET, "max_epochs": best.max_epochs, "time_budget": None}
+    study = {"budget": budget, "space": {"drawn": drawn}, "stage1": None}
+    (folder / "study.json").write_text(json.dumps(study))
+    with (folder / "trials.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, ["best_epoch", "best_valid_rmse", "at_edge", *space.space])
+        table.writeheader()
+        for k in range(trials):
+            share = (k + 0.5) / trials
+            values = {name: drawn_at(d, share) for name, d in space.space.items()}
+            row = {"best_epoch": 1, "best_valid_rmse": 1 + k / 100, "at_edge": ""}
+            table.writerow({**row, **values})
+    return best
+
+
+def drawn_at(distribution, share):
+    """A value at this share of a range, or of the choices."""
+    if hasattr(distribution, "choices"):
+        return distribution.choices[int(share * len(distribution.choices))]
+    low, high, step = distribution.low, distribution.high, distribution.step
+    drawn = low + share * (high - low)
+    return drawn if step is None else low + step * int((drawn - low) / step)
+
+
+def scored(cell, out, errors, floor=1.0):
+    """Write a finished search and its scores: these errors by seed, ``floor`` more under it."""
+    best = searched(cell, out)
+    for seed, error in enumerate(errors):
+        for policy, more in (("fallback", 0.0), ("floor", floor)):
+            score = Score(
+                **{
+                    **{name: 0.0 for name in Score.__dataclass_fields__},
+                    **{name: value for name, value in asdict(best).items() if name in FROM_BEST},
+                    "cold": policy,
+                    "trials": best.trials,
+                    "split_seed": seed,
+                    "run_seed": seed,
+                    "searched_split": seed == 0,
+                    "refit": False,
+                    "test_rmse": error + more,
+                    "warm_rmse": error,
+                    "cold_share": 0.2,
+                    "beats_bias": False,
+                    "revision": "abc1234",
+                    "versions": {},
+                }
+            )
+            files.append(cell.out(out) / "scores.jsonl", [score])
+    if cell.cold_users:
+        for seed, error in enumerate(errors):
+            files.append(cell.out(out) / "cold_users.jsonl", [cold_score(best, seed, error)])
+    return best
+
+
+def cold_score(best, seed, error):
+    values = {name: value for name, value in asdict(best).items() if name in FROM_BEST}
+    rest = {"n_users": 3, "n_ratings": 9, "revision": "abc1234", "versions": {}, "seed": seed}
+    known = {"rmse": error, "shuffled_rmse": error + 0.1, "bias_rmse": 1.05, "mean_rmse": 1.2}
+    return ColdUserScore(**values, **rest, **known)
+
+
+FROM_BEST = {"model", "pair", "train", "config", "max_epochs", "data_digest"}

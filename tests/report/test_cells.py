@@ -1,0 +1,67 @@
+from darec.models import MODELS
+from darec.paper import FIGURE_2_SIZES, TABLE_2
+from darec.report import cells
+from darec.report.cells import Budget, Cell, Results, distinct
+from darec.report.sections import Request
+from search_spaces import SPACES, narrowed
+from tests.report.made import scored, searched
+
+BUDGET = Budget(8, 2, 3, seeds=2)
+
+
+def request(what="all", models=()):
+    return Request(what, ("toys_auto",), models, (90,), True, BUDGET)
+
+
+def test_what_each_table_and_figure_needs_is_the_papers():
+    assert set(cells.TABLE_2) == set(TABLE_2["toys_auto"])
+    assert {size for _, size in request().figure2("toys_auto")} == set(FIGURE_2_SIZES)
+    known = {cell.model for cell in request().cells()}
+    assert known <= set(MODELS) and {"pmf", "u_rbm", "i_cf_nade", "conet"} <= known
+
+
+def test_every_fixed_hyper_parameter_is_one_of_its_model():
+    for cell in distinct(request().cells()):
+        space, stage1 = narrowed(cell.model, MODELS[cell.model].stage1, False, list(cell.fix))
+        fixed = {fixed.partition("=")[0] for fixed in cell.fix}
+        assert all(space.has(name) or (stage1 and name in stage1.fixed) for name in fixed)
+        assert len(fixed & set(SPACES[cell.model].space)) >= len(fixed - {"hidden", "center"})
+
+
+def test_a_search_that_two_sections_show_runs_once_and_stage_1_comes_before_what_shares_it():
+    found = distinct(request().cells())
+    assert len({cell.name for cell in found}) == len(found)
+    assert len({cell.folder(cells.Path("out")) for cell in found}) == len(found)
+    names = [cell.name for cell in found]
+    shared = [cell for cell in found if cell.base is not None]
+    assert len(shared) == 8  # neither center, hidden nor the shuffled source share it
+    for cell in shared:
+        assert names.index(cell.base.name) < names.index(cell.name)
+
+
+def test_only_models_asked_for_and_the_trivial_ones():
+    assert {cell.model for cell in request("table2", ("cmf",)).cells()} == {"cmf", "mean", "bias"}
+
+
+def test_what_is_missing_is_known_from_files(tmp_path):
+    cell = Cell("toys_auto", 90, "u_darec", synthetic=True, cold_users=True)
+    assert Results(tmp_path, BUDGET).missing(cell) == ("search", "evaluate", "cold_users")
+    searched(cell, tmp_path)
+    assert Results(tmp_path, BUDGET).missing(cell) == ["evaluate", "cold_users"]
+    scored(cell, tmp_path, [1.0, 1.1])
+    results = Results(tmp_path, BUDGET)
+    assert results.missing(cell) == []
+    assert [score.test_rmse for score in results.scores(cell)] == [1.0, 1.1]
+    assert [score.test_rmse for score in results.scores(cell, "floor")] == [2.0, 2.1]
+    assert [score.rmse for score in results.cold(cell)] == [1.0, 1.1]
+    more = Budget(8, 2, 3, seeds=3)
+    assert Results(tmp_path, more).missing(cell) == ["evaluate", "cold_users"]
+
+
+def test_a_search_of_another_budget_is_not_this_one(tmp_path):
+    cell = Cell("toys_auto", 90, "i_autorec", synthetic=True)
+    scored(cell, tmp_path, [1.0, 1.1])
+    assert Results(tmp_path, BUDGET).missing(cell) == []
+    for budget in (Budget(9, 2, 3, 2), Budget(8, 2, 4, 2)):
+        assert "search" in Results(tmp_path, budget).missing(cell)
+    assert Results(tmp_path, Budget(8, 5, 3, 2)).missing(cell) == []  # it has no stage 1

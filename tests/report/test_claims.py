@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from darec.report.cells import Budget, Cell, Results
+from darec.report.claims import FAILS, HOLDS, OPEN, judge
+from darec.report.sections import Request
+from tests.report.made import scored
+
+BUDGET = Budget(8, 2, 3, seeds=5)
+SPLITS = np.array([1.0, 1.02, 0.97, 1.05, 0.99])
+"""How splits differ; models differ by a factor."""
+LITTLE = np.array([0.001, -0.001, 0.0005, -0.0005, 0.0002])
+
+
+def verdicts(tmp_path, factors, what="table2"):
+    request = Request(what, ("toys_auto",), (), (90,), True, BUDGET)
+    for model, factor in factors.items():
+        errors = factor * (SPLITS + LITTLE)
+        scored(Cell("toys_auto", 90, model, True), tmp_path, list(errors))
+    return {each.claim: each for each in judge(request, Results(tmp_path, BUDGET))}
+
+
+def test_a_claim_holds_fails_or_stays_open(tmp_path):
+    factors = {"u_autorec": 1.0, "u_darec": 0.96, "i_autorec": 0.9, "i_darec": 0.93, "cmf": 0.95}
+    found = verdicts(tmp_path, factors)
+    told = {claim: each.verdict for claim, each in found.items()}
+    assert told == {
+        "U-DARec is better than U-AutoRec": HOLDS,
+        "U-DARec's gain on U-AutoRec is 3.7 to 4.3 %": HOLDS,
+        "I-DARec is better than I-AutoRec": FAILS,
+        "U-DARec gains more than I-DARec": HOLDS,
+        "I-DARec is the best of Table 2": HOLDS,
+    }
+    assert "+4.0 %" in found["U-DARec is better than U-AutoRec"].evidence
+    assert "without cdtf, fm_cdcf, conet" in found["I-DARec is the best of Table 2"].evidence
+
+
+def test_a_smaller_gain_than_the_papers_is_better_but_not_by_that(tmp_path):
+    found = verdicts(tmp_path, {"u_autorec": 1.0, "u_darec": 0.995})
+    assert found["U-DARec is better than U-AutoRec"].verdict == HOLDS
+    assert found["U-DARec's gain on U-AutoRec is 3.7 to 4.3 %"].verdict == FAILS
+
+
+def test_too_few_splits_decide_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.report.test_claims.BUDGET", Budget(8, 2, 3, seeds=4))
+    found = verdicts(tmp_path, {"u_autorec": 1.0, "u_darec": 0.9})
+    assert {each.verdict for each in found.values()} == {OPEN}
+
+
+@pytest.mark.parametrize(("best", "verdict"), [(600, HOLDS), (1200, FAILS)])
+def test_an_optimum_lies_within_the_sizes_or_at_an_end(tmp_path, best, verdict):
+    request = Request("fig2", ("toys_auto",), ("u_darec",), (90,), True, BUDGET)
+    for (_, size), cell in request.figure2("toys_auto").items():
+        scored(cell, tmp_path, list(SPLITS + abs(size - best) / 1e4 + LITTLE * size / 1000))
+    (found,) = judge(request, Results(tmp_path, BUDGET))
+    assert found.verdict == verdict and f"lowest at {best}" in found.evidence

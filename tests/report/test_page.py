@@ -1,0 +1,152 @@
+import csv
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from darec.data.shuffled import SUFFIX
+from darec.report.cells import Budget, Results, distinct
+from darec.report.page import write_report
+from darec.report.sections import Request
+from tests.report.made import scored
+
+BUDGET = Budget(8, 2, 3, seeds=5)
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+VOID = {"meta", "link"}
+BROWSERS_OWN = ("google.com", "googleapis.com", "gvt1.com")
+"""Hosts that Chromium itself asks, whatever the page."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, tiny_pair):
+    """A page of all sections, of a pair whose scores are made up, one of them missing."""
+    out = tmp_path_factory.mktemp("out")
+    request = Request("all", ("toys_auto",), (), (90,), True, BUDGET)
+    for k, cell in enumerate(distinct(request.cells())):
+        if cell.model != "conet":
+            level = 1.0 + 0.003 * (k * 17 % 41) + 0.5 * (cell.model == "mean")
+            scored(cell, out, [level + 0.02 * seed + 0.001 * (k * seed % 5) for seed in range(5)])
+    pairs = {"toys_auto": tiny_pair}
+    folder = out / "report"
+    return write_report(request, Results(out, BUDGET), pairs, folder, ["reproduce"]), (
+        request,
+        out,
+        pairs,
+    )
+
+
+class Walk(HTMLParser):
+    """Tags that are not closed, and what each section holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.sections, self.labels = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "section":
+            self.sections.append(given["id"])
+        if given.get("role") == "img":
+            self.labels.append(given["aria-label"])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_all_sections_are_there_and_every_figure_has_words(made):
+    walk, text = Walk(), made[0].read_text()
+    walk.feed(text)
+    wanted = "claims table2 fig3 fig2 cold-items cold-users parts ranges made"
+    assert not walk.open and walk.sections == wanted.split()
+    assert len(walk.labels) == text.count("<figure")
+    assert all(re.search(r"\d\.\d\d", label) for label in walk.labels)
+    ids = re.findall(r'\sid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert "paper 2.0723" in text and "loses to bias" in text and "not run" in text
+    assert "8 trials of at most 3 epochs" in text and "toys_auto-synthetic-90-conet" in text
+
+
+def test_the_page_asks_for_nothing_from_outside(made):
+    text = re.sub(r'xmlns(:\w+)?="[^"]*"', "", made[0].read_text())
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:,)[^"']*""", text)
+    assert "http" not in text and "@import" not in text and "url(#" in text
+
+
+def test_the_same_scores_give_the_same_bytes(made):
+    page, (request, out, pairs) = made
+
+    def written():
+        return {path: path.read_bytes() for path in page.parent.rglob("*") if path.is_file()}
+
+    before = written()
+    write_report(request, Results(out, BUDGET), pairs, page.parent, ["reproduce"])
+    assert written() == before and len(before) > 10
+
+
+def test_the_tables_for_papers_and_programs_say_the_same(made):
+    folder, (request, _, _) = made[0].parent, made[1]
+    rows = list(csv.DictReader((folder / "table2.csv").open()))
+    models = {cell.model for cell in request.table2("toys_auto", 90)} - {"conet"}
+    assert {row["model"] for row in rows} == models
+    assert {row["view"] for row in rows} == {"fallback", "floor", "warm"}
+    markdown, latex = ((folder / f"table2.{suffix}").read_text() for suffix in ("md", "tex"))
+    for row in rows:
+        assert f"{float(row['mean']):.4f} ± " in markdown
+        assert f"{float(row['mean']):.4f} $\\pm$" in latex
+    (ours,) = (r for r in rows if r["model"] == "i_darec" and r["view"] == "floor")
+    assert ours["paper"] == "2.0723" and r"i\_darec" in latex and r"90 \%" in latex
+
+
+def test_provenance_names_code_data_machine_and_seeds(made, tiny_pair):
+    said = json.loads((made[0].parent / "provenance.json").read_text())
+    assert said["data_sha256"] == {"toys_auto-synthetic": tiny_pair.digest}
+    assert said["seeds"]["toys_auto-synthetic-90-cmf"] == [0, 1, 2, 3, 4]
+    assert said["revisions_of_scores"] == ["abc1234"] and said["argv"] == ["reproduce"]
+    assert {"torch", "ray", "optuna", "python"} <= set(said["versions"]) and said["machine"]["cpus"]
+    assert f"toys_auto-synthetic{SUFFIX}-90-u_darec" in said["seeds"]
+
+
+def browsed(page, width, *options):
+    """Open a page in a browser without a window and return what it says."""
+    if not CHROMIUM:
+        pytest.skip("no Chromium here")
+    alone = ["--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},2000"]
+    profile = f"--user-data-dir={page.parent.parent}/profile"
+    command = [CHROMIUM, *alone, profile, *options, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+
+
+@pytest.mark.slow
+def test_a_browser_finds_no_error_and_asks_for_nothing(made):
+    log = made[0].parent.parent / "net.json"
+    logging = ["--enable-logging=stderr", f"--log-net-log={log}", "--dump-dom"]
+    said = browsed(made[0], 1280, *logging)
+    assert "CONSOLE" not in said.stderr and "</html>" in said.stdout
+    asked = set(re.findall(r'"url":"(https?://[^/"]*)', log.read_text()))
+    assert {url for url in asked if not url.endswith(BROWSERS_OWN)} == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_tables_sort_and_nothing_is_wider_than_the_page(made, width):
+    script = """<script>
+const head = document.querySelector("#table2 table th:nth-child(2) button");
+const body = document.querySelector("#table2 tbody");
+const order = () => [...body.rows].map(row => row.cells[0].textContent);
+const told = {before: order()};
+head.click(); told.up = order(); head.click(); told.down = order();
+told.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+document.title = JSON.stringify(told);
+</script>"""
+    copy = made[0].with_name(f"sorted-{width}.html")
+    copy.write_text(made[0].read_text().replace("</body>", f"{script}</body>"))
+    said = browsed(copy, width, "--dump-dom")
+    copy.unlink()
+    told = json.loads(re.search(r"<title>(.*?)</title>", said.stdout).group(1))
+    assert told["up"] == told["down"][::-1] and told["up"] != told["before"]
+    assert set(told["up"]) == set(told["before"]) and told["wide"] <= 0

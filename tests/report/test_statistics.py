@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from darec.report.statistics import holm, paired_p, surely_best
+
+
+def test_holm_by_hand():
+    """Of (0.01, 0.04, 0.03): 3 x 0.01, then 2 x 0.03, then the larger of 0.06 and 0.04."""
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == []
+
+
+def test_a_paired_test_is_scipys_and_equal_errors_differ_in_nothing():
+    first, second = [1.0, 1.1, 1.3, 0.9], [1.2, 1.15, 1.35, 1.0]
+    assert paired_p(first, second) == stats.ttest_rel(first, second).pvalue
+    assert paired_p(first, first) == 1.0 and paired_p([1.0], [2.0]) == 1.0
+    assert paired_p([0.5, 1.5], [1.0, 2.0]) == 0.0  # the same gap in every split
+
+
+def test_best_is_said_only_where_it_is_sure():
+    draw = np.random.default_rng(0)
+    base = draw.normal(1.0, 0.05, 6)  # splits differ more than models do
+    errors = {"a": base, "b": base + draw.normal(0.02, 0.002, 6), "c": base + 0.1}
+    assert surely_best(errors) == "a"
+    assert surely_best({name: values[:4] for name, values in errors.items()}) is None
+    close = {**errors, "d": base + np.array([1, -1, 2, -3, 1, -1]) / 100}
+    assert surely_best(close) is None
+    assert surely_best({"a": base}) is None
