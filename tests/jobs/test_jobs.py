@@ -11,7 +11,7 @@ import pytest
 import torch
 
 JOBS = Path(__file__).parents[2] / "jobs"
-NAMES = ["prepare", "tune", "evaluate", "benchmark"]
+NAMES = ["prepare", "tune", "evaluate", "benchmark", "cold_users", "reproduce", "own_cluster"]
 
 
 def run(name, *options, cwd):
@@ -27,7 +27,7 @@ def run(name, *options, cwd):
 @pytest.mark.parametrize("name", NAMES)
 def test_help_has_an_example(name, tmp_path):
     ended = run(name, "--help", cwd=tmp_path)
-    assert ended.returncode == 0 and f"python jobs/{name}.py --" in ended.stdout
+    assert ended.returncode == 0 and f"python jobs/{name}.py " in ended.stdout
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,6 +55,11 @@ def test_commands_import_nothing_heavy(name):
             "--gpus-per-trial must be a number or auto, but got 'some'",
         ),
         ("evaluate", ["--pair", "toys_auto", "--synthetic"], "no finished search here"),
+        ("cold_users", ["--pair", "toys_auto", "--synthetic"], "no finished search of toys_auto"),
+        ("cold_users", ["--pair", "toys_auto", "--model", "bias"], "one of u_darec, shared_bias"),
+        ("reproduce", ["table2", "--models", "svd"], "--models must be of mean, bias"),
+        ("reproduce", ["table2", "--train", "70"], "--train must be 90, 80 or both"),
+        ("reproduce", ["fig2", "--pairs", "mine"], "no pair 'mine'"),
         (
             "evaluate",
             ["--pair", "toys_auto", "--model", "svd"],
@@ -161,6 +166,23 @@ def assert_curves(folder):
             plugin = seen.summary_metadata["_hparams_/experiment"].plugin_data
             shown = HParamsPluginData.FromString(plugin.content).experiment.metric_infos
             assert [metric.name.tag for metric in shown] == ["ray/tune/best_valid_rmse"]
+
+
+@pytest.mark.slow
+def test_a_table_is_reproduced_and_the_second_time_nothing_runs(tmp_path):
+    budget = ["--trials", "1", "--max-epochs", "1", "--seeds", "2", "--train", "90"]
+    options = ["table2", "--pairs", "toys_auto", "--synthetic", "--models", "cmf", *budget]
+    planned = run("reproduce", *options, "--plan", cwd=tmp_path)
+    assert planned.returncode == 0 and "3 searches with 3 trials" in planned.stdout
+    assert not (tmp_path / "results").exists()
+    ended = run("reproduce", *options, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr[-3000:] + ended.stdout
+    page = tmp_path / "results" / "report" / "report.html"
+    written = page.read_bytes()
+    assert b"paper 2.1855" in written and b"3 of 3 searches are scored" in written
+    again = run("reproduce", *options, cwd=tmp_path)
+    assert again.returncode == 0 and "3 are done; to run: 0" in again.stdout
+    assert page.read_bytes() == written
 
 
 def test_prepare_own_files_and_use_them_by_name(tmp_path):

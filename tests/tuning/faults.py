@@ -60,9 +60,7 @@ class Fault(tune.Callback):
 
     def on_trial_start(self, iteration, trials, trial, **info):
         self.starts += 1
-        if (
-            Fault.kind == "start" and self.starts == TRIALS - 1
-        ):  # on an actor that another trial had
+        if Fault.kind == "start" and self.starts == TRIALS - 1:  # an actor that another trial had
             self.at = trial.trial_id
             actor_id = trial.temporary_state.ray_actor._actor_id.hex()
             (pid,) = (actor.pid for actor in list_actors() if actor.actor_id == actor_id)
@@ -76,7 +74,7 @@ class Fault(tune.Callback):
     def on_trial_result(self, iteration, trials, trial, result, **info):
         for row in result[trainable.ROWS]:
             self.epochs[trial.trial_id, row["epoch"]] += 1
-        unstruck = self.at is None and Fault.kind in ("worker", "node")
+        unstruck = self.at is None and Fault.kind in ("worker-hang", "node")
         if unstruck and trial.checkpoint and 10 <= result["epoch"] < EPOCHS - 10:
             self.at = trial.trial_id
             Fault.strike(result)
@@ -89,7 +87,8 @@ def node_of(pid):
 
 def main(kind, folder):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": QUICK})
-    hang = {HANG: str(folder.with_suffix(".hung"))} if kind == "hang" else {}
+    mark = folder.with_suffix(".hung")
+    hang = {HANG: str(mark)} if "hang" in kind else {}
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(
         address=cluster.address,
@@ -98,7 +97,7 @@ def main(kind, folder):
     )
 
     def strike(result):
-        if kind == "worker":
+        if kind == "worker-hang":
             os.kill(result["pid"], signal.SIGKILL)
         if kind == "node":
             (node,) = (node for node in nodes if node.node_id == node_of(result["pid"]))
@@ -114,9 +113,9 @@ def main(kind, folder):
         "i_autorec", data, dict(space.space), dict(space.fixed), TRIALS, folder, str(folder)
     )
     slots = Slots(1.0, 0.0, 2)
-    settings = Settings("random", "none", EPOCHS, slots, 0, ClusterCache(), trial_limit=60.0)
+    settings = Settings("random", "none", EPOCHS, slots, 0, ClusterCache(), trial_limit=150.0)
     rows = run_study(study, settings, resume=False)
-    struck = fault.at is not None or any(Path(file).exists() for file in hang.values())
+    struck = fault.at is not None and mark.exists() == ("hang" in kind)
     told = [
         {
             "config": row.config,

@@ -35,13 +35,13 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["worker", "start", "reset", "node", "hang"])
+@pytest.mark.parametrize("kind", ["worker-hang", "start", "reset", "node"])
 def test_a_killed_or_hanging_worker_or_node_costs_epochs_and_no_trial(kind, undisturbed, tmp_path):
     said = searched(kind, tmp_path / "study")
     assert said["struck"]
-    failures = [row["failures"] for row in said["rows"] if row["failures"]]
-    twice = kind == "reset"  # Tune counts that death as the task's and as the actor's
-    assert failures and all(len(each) == 1 + twice for each in failures)
+    failures = sum(len(row["failures"]) for row in said["rows"])
+    # Tune counts a death between two trials as the task's and as the actor's
+    assert failures == {"worker-hang": 2, "reset": 2}.get(kind, 1), said
     assert said["again"] <= 30, said  # since the last checkpoints, of at most both trials
     for name in ("config", "best_valid_rmse", "best_epoch", "ended"):
         assert [row[name] for row in said["rows"]] == [row[name] for row in undisturbed]
