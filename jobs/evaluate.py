@@ -30,7 +30,7 @@ def evaluate(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
     at_once: Annotated[
         int | None,
-        typer.Option(min=1, help="Runs side by side; by default as many as CPUs, one on a GPU."),
+        typer.Option(min=1, help="Runs side by side; as many as CPUs by default, one on a GPU."),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to run on, e.g. auto; by default this machine.")
@@ -76,9 +76,9 @@ def evaluate(
         raise UserError(f"{prepared.name}: its ratings are not those the search saw; tune it again")
     every: list[Score] = []
     n_failed = 0
-    at_once = at_once or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads))
-    workers = min(seeds, at_once)
-    where = f"on {device}, {workers} at once" if address is None else f"on {device}s of the cluster"
+    room = 1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads)
+    workers = min(seeds, at_once or (room if address is None else seeds))
+    where = f"on {device}, {workers} at once"
     with pool(address, workers, threads, float(device == "cuda")) as submit:
         for best in winners:
             console.print(

@@ -44,7 +44,12 @@ def reproduce(
         str | None, typer.Option(help="Ray cluster to join, e.g. auto; by default this machine.")
     ] = None,
     data: Data = Path("data"),
-    out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
+    out: Annotated[
+        str, typer.Option(envvar="DAREC_OUT", help="Folder of all results, which all nodes see.")
+    ] = "results",
+    gpus_per_trial: Annotated[
+        str, typer.Option(help="GPUs of a trial, as jobs/tune.py takes them; by memory by default.")
+    ] = "",
     synthetic: Synthetic = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print what would run, and for how long; run nothing.")
@@ -57,9 +62,11 @@ def reproduce(
     What is done is skipped, failures are listed and stop nothing else, and the page is made from
     what is there: results/report/report.html, table2.md, .csv and .tex, figures, provenance.json.
     """
+    if "://" in out:
+        raise UserError(f"--out must be a folder, since the page is made from files, but got {out}")
     from darec.data.pairs import PAIRS
-    from darec.data.shuffled import prepare_shuffled
-    from darec.data.store import obtain
+    from darec.data.shuffled import prepare_shuffled, shuffle_source
+    from darec.data.store import obtain, pair_folder
     from darec.report.cells import Budget, Results, distinct
     from darec.report.page import write_report
     from darec.report.plan import describe
@@ -76,12 +83,20 @@ def reproduce(
         synthetic=synthetic,
         budget=Budget(trials, stage1_trials or max(1, trials // 3), max_epochs, seeds),
     )
-    cells = distinct(request.cells())
-    results = Results(out, request.budget)
+    prepared = {
+        name: obtain(name, data, synthetic, console.print)
+        for name in request.pairs
+        if not plan or synthetic or name not in PAIRS or pair_folder(data, name).is_dir()
+    }
+    digests = {request.label(name): pair.digest for name, pair in prepared.items()}
+    if what == "all":
+        controls = [shuffle_source(pair) for pair in prepared.values()]
+        digests |= {control.name: control.digest for control in controls}
+    folder, cells = Path(out), distinct(request.cells())
+    results = Results(folder, request.budget, digests)
     todo = [(cell, steps) for cell in cells if (steps := results.missing(cell))]
-    prepared = {name: obtain(name, data, synthetic, console.print) for name in request.pairs}
-    report = [f"[bold]Plan[/bold]: {line}" for line in describe(cells, todo, request, prepared)]
-    console.print("\n".join(report), highlight=False, soft_wrap=True)
+    told = [f"[bold]Plan[/bold]: {line}" for line in describe(cells, todo, request, prepared)]
+    console.print("\n".join(told), highlight=False, soft_wrap=True)
     if plan:
         return
     failures: dict[Cell, str] = {}
@@ -94,13 +109,17 @@ def reproduce(
         try:
             here, cpus = resources.joined()
             n_at_once = at_once or max(2, int(cpus) // AT_ONCE_CPUS)
-            place = Place(out, data.resolve(), here, max(1, int(cpus) // n_at_once))
+            share = int(cpus) // n_at_once or None  # None: nodes are still to come
+            place = Place(folder, data.resolve(), here, share, gpus_per_trial)
             failures = _run(request.budget, todo, place, n_at_once)
         finally:
             shutdown()
-    page = write_report(request, Results(out, request.budget), prepared, out / "report", sys.argv)
-    for cell, told in failures.items():
-        console.print(f"failed: {cell.name}: {told}", highlight=False, soft_wrap=True, markup=False)
+    results = Results(folder, request.budget, digests)
+    page = write_report(request, results, prepared, folder / "report", sys.argv, failures)
+    for cell, reason in failures.items():
+        console.print(
+            f"failed: {cell.name}: {reason}", highlight=False, soft_wrap=True, markup=False
+        )
     console.print(f"page:  {page}", highlight=False, soft_wrap=True)
     if failures:
         raise UserError(f"{len(failures)} of {len(cells)} searches have no score; run it again")

@@ -1,12 +1,14 @@
 """What each table and figure needs: searches of a model on a pair, scored over seeds."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from darec.data.shuffled import SUFFIX
 from darec.data.split import TrainPercent
+from darec.errors import UserError
 from darec.evaluation import scores as files
 from darec.evaluation.cold_users import ANSWERING, ColdUserScore, cold_key
 from darec.evaluation.scores import Score, run_key
@@ -24,7 +26,8 @@ PARTS: dict[str, dict[str, str]] = {
         "no adversary (mu = 0)": "mu=0",
         "target error left out (beta = 0)": "beta=0",
         "both errors weigh alike (beta = 1)": "beta=1",
-        "each row reconstructs its own domain (heads = own)": "heads=own",
+        "rows reconstruct both domains, as printed (heads = both)": "heads=both",
+        "rows reconstruct their own domain (heads = own)": "heads=own",
         "no centring, as printed (center = none)": "center=none",
     },
     "i_darec": {
@@ -44,9 +47,13 @@ class Budget:
     """What every search may spend, the same for all models, and how many seeds score it."""
 
     trials: int
+    """Of each search; library fits count as one epoch."""
     stage1_trials: int
+    """Of each of a two-stage model's two stage-1 studies."""
     max_epochs: int
+    """Of each trial."""
     seeds: int
+    """Splits and runs that score a winner."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Cell:
     synthetic: bool = False
     fix: tuple[str, ...] = ()
     """Hyper-parameters that are held fixed, KEY=VALUE."""
-    cold_users: bool = False
+    cold_users: bool = field(default=False, compare=False)
     """Whether it is scored on cold users, too."""
 
     @property
@@ -137,34 +144,53 @@ def distinct(cells: Iterable[Cell]) -> list[Cell]:
     return list(by_name.values())
 
 
-def winner(cell: Cell, out: Path, budget: Budget) -> Best | None:
-    """Return a cell's winner, or None unless it was searched to the end with this budget."""
+def winner(cell: Cell, out: Path, budget: Budget, digest: str = "") -> Best | None:
+    """Return a cell's winner, or None unless it was searched to the end.
+
+    A search of other data than ``digest`` is none of this cell's. Raises `UserError` for one of
+    another budget, or that a user made by hand with other options.
+    """
     folder = cell.folder(out)
-    if not (folder / "best.json").is_file() or not (folder / "study.json").is_file():
+    if not (folder / "study.json").is_file():
         return None
-    study, kind = json.loads((folder / "study.json").read_text()), MODELS[cell.model]
-    spent = study["budget"]
-    wanted = {"max_epochs": 1 if kind.whole_fit else budget.max_epochs}
+    study = json.loads((folder / "study.json").read_text())
+    found = {**study["budget"], **{name: study[name] for name in ("seed", "sampler", "scheduler")}}
+    found["fixed"] = sorted(_after(study["argv"], "--fix"))
+    kind = MODELS[cell.model]
+    wanted: dict[str, object] = {"seed": 0, "sampler": "tpe", "scheduler": "asha"}
+    wanted |= {"fixed": sorted(cell.fix), "time_budget": None}
+    wanted["max_epochs"] = 1 if kind.whole_fit else budget.max_epochs
     if study["space"]["drawn"]:
         wanted["trials"] = budget.trials
     if kind.stage1:
         wanted["stage1_trials"] = budget.stage1_trials
-    if any(spent[name] != value for name, value in wanted.items()):
+    for name, value in wanted.items():
+        if found[name] != value:
+            told = f"a search there has {name} {found[name]}, and {value} is asked for"
+            raise UserError(f"{folder}: {told}; give another --out, or delete it")
+    if not (folder / "best.json").is_file():
         return None
-    return load_best(folder)
+    best = load_best(folder)
+    if digest and best.data_digest != digest:
+        raise UserError(f"{folder}: its ratings are not those of {cell.label} now; delete it")
+    return best
+
+
+def _after(words: Sequence[str], option: str) -> list[str]:
+    return [word for before, word in pairwise(words) if before == option]
 
 
 class Results:
-    """The scores under a folder, read once."""
+    """The scores under a folder, read once; ``digests`` are those of the pairs, by label."""
 
-    def __init__(self, out: Path, budget: Budget) -> None:
-        self.out, self.budget = out, budget
+    def __init__(self, out: Path, budget: Budget, digests: Mapping[str, str]) -> None:
+        self.out, self.budget, self._digests = out, budget, digests
         self._scores: dict[Path, list[Score]] = {}
         self._cold: dict[Path, list[ColdUserScore]] = {}
 
     def winner(self, cell: Cell) -> Best | None:
-        """Return a cell's winner, of a search with this budget."""
-        return winner(cell, self.out, self.budget)
+        """Return a cell's winner, of a search with this budget on this data; see `winner`."""
+        return winner(cell, self.out, self.budget, self._digests.get(cell.label, ""))
 
     def scores(self, cell: Cell, policy: str = "fallback") -> list[Score]:
         """Return a cell's scores under a cold policy, in the order of seeds; [] unless complete."""

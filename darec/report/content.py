@@ -16,7 +16,7 @@ from darec.report.importance import importances, places, searched
 from darec.report.numbers import VIEW_TITLES, Entry, cold_share, column, errors
 from darec.report.sections import Request
 from darec.report.statistics import paired_p
-from darec.report.tables import Column, Table, TableCell, by_column
+from darec.report.tables import Column, Table, TableCell, by_column, shown
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def table2_views(request: Request, results: Results) -> Views:
     """Return Table 2's entries by view, column and model."""
     return {
         view: {
-            (_label(request, pair), train): column(results, request.table2(pair, train), view)
+            (request.label(pair), train): column(results, request.table2(pair, train), view)
             for pair in request.pairs
             for train in request.train
         }
@@ -71,12 +71,7 @@ def _claims(request: Request, results: Results) -> Iterator[Section]:
     found = judge(request, results)
     if found:
         rows = [
-            [
-                TableCell(each.claim),
-                TableCell(each.pair),
-                TableCell(each.verdict),
-                TableCell(each.evidence),
-            ]
+            [TableCell(text) for text in (each.claim, each.pair, each.verdict, each.evidence)]
             for each in found
         ]
         table = Table("claims of the paper", ["claim", "on", "verdict", "evidence"], rows)
@@ -91,14 +86,14 @@ def _table2(request: Request, views: Views) -> Section:
 
 def _figure3(request: Request, results: Results, folder: Path) -> Iterator[Section]:
     columns = {
-        (_label(request, pair), train): found
+        (request.label(pair), train): found
         for pair in request.pairs
         for train in request.train
         if (found := column(results, request.figure3(pair, train)))
     }
     if not columns:
         return
-    shown = [
+    drawn = [
         picture(
             folder,
             f"fig3-{pair}-{train}",
@@ -111,7 +106,7 @@ def _figure3(request: Request, results: Results, folder: Path) -> Iterator[Secti
     names = [cell.model for cell in request.figure3("", 90)]
     title = "Fig. 3: models of the target alone, beside DARec"
     table = by_column(VIEW_TITLES["fallback"], names, columns)
-    yield Section("fig3", title, [], [table], shown)
+    yield Section("fig3", title, [], [table], drawn)
 
 
 def _figure2(request: Request, results: Results, folder: Path) -> Iterator[Section]:
@@ -126,7 +121,7 @@ def _figure2(request: Request, results: Results, folder: Path) -> Iterator[Secti
             told = ", ".join(
                 f"{model} {size}: {np.mean(v):.4f}" for (model, size), v in found.items()
             )
-            label = _label(request, pair)
+            label = request.label(pair)
             pictures.append(
                 picture(
                     folder,
@@ -150,7 +145,7 @@ def _cold_items(request: Request, results: Results, folder: Path) -> Iterator[Se
             both = [errors(results, cell, view) for view in ("fallback", "floor")]
             if share is not None and all(both):
                 means = [float(np.mean(values)) for values in both]
-                points[cell.model][_label(request, pair)] = (share, means[0], means[1])
+                points[cell.model][request.label(pair)] = (share, means[0], means[1])
     panels = {name: figures.cold_shares(found) for name, found in points.items() if found}
     if not panels:
         return
@@ -169,7 +164,7 @@ def _cold_items(request: Request, results: Results, folder: Path) -> Iterator[Se
 def _cold_users(request: Request, results: Results, folder: Path) -> Iterator[Section]:
     rows, panels, told = [], {}, []
     for pair in request.pairs:
-        label, found = _label(request, pair), {}
+        label, found = request.label(pair), {}
         for cell in request.cold_users(pair):
             scores = results.cold(cell)
             if not scores:
@@ -179,18 +174,18 @@ def _cold_users(request: Request, results: Results, folder: Path) -> Iterator[Se
                 for name in ("", "shuffled_", "bias_")
             }
             found[cell.model] = [s.rmse - s.bias_rmse for s in scores]
-            p = paired_p(over[""], over["shuffled_"])
+            p_values = [paired_p(over[""], over[other]) for other in ("shuffled_", "bias_")]
             told.append(f"{cell.model} on {label} {np.mean(found[cell.model]):+.4f}")
-            shown = [_spread(values) for values in over.values()]
-            numbers = [TableCell(text, float(text.split()[0])) for text in shown]
-            rows.append(
-                [TableCell(label), TableCell(cell.model), *numbers, TableCell(f"{p:.3f}", p)]
-            )
+            means = [summarise(values) for values in over.values()]
+            numbers = [TableCell(shown(each.mean, each.sd), each.mean) for each in means]
+            numbers += [TableCell(f"{p:.3f}", p) for p in p_values]
+            rows.append([TableCell(label), TableCell(cell.model), *numbers])
         if found:
             panels[label] = figures.gaps(found, "RMSE minus the bias baseline's", figures.USER)
     if not rows:
         return
-    head = ["pair", "model", "RMSE", "source shuffled", "bias (mu + item)", "p, against shuffled"]
+    head = ["pair", "model", "RMSE", "source shuffled", "bias (mu + item)"]
+    head += ["p, against shuffled", "p, against bias"]
     caption = "RMSE on the target ratings of users of whom only source ratings were seen"
     drawn = picture(
         folder,
@@ -206,7 +201,7 @@ def _cold_users(request: Request, results: Results, folder: Path) -> Iterator[Se
 def _parts(request: Request, results: Results, folder: Path) -> Iterator[Section]:
     rows, pictures = [], []
     for pair in request.pairs:
-        label, cells, panels, told = _label(request, pair), request.parts(pair), {}, []
+        label, cells, panels, told = request.label(pair), request.parts(pair), {}, []
         for model in PARTS:
             whole = errors(results, Cell(pair, 90, model, request.synthetic))
             found = {
@@ -240,44 +235,31 @@ def _hyper_parameters(request: Request, results: Results, folder: Path) -> Itera
     rows, pictures = [], []
     for pair in request.pairs:
         for model in DAREC:
-            cell = Cell(pair, 90, model, request.synthetic)
+            cell, label = Cell(pair, 90, model, request.synthetic), request.label(pair)
             if results.winner(cell) is None:
                 continue
-            study, label = searched(cell.folder(results.out)), _label(request, pair)
-            shares, where = importances(study), places(study)
-            panels = (
-                {f"{model}, {len(study.trials)} trials": figures.ranges(where)} if where else {}
+            study, stage1 = (
+                searched(cell.folder(results.out) / part) for part in ("", "stage1_target")
             )
+            shares, panels = importances(study), {}
+            for stage, each in (("stage 1", stage1), ("stage 2", study)):
+                if where := places(each):
+                    panels[f"{stage}, {len(each.trials)} trials"] = figures.ranges(where)
+                ranked = ", ".join(f"{n} {share:.2f}" for n, share in importances(each).items())
+                edges = ", ".join(each.at_edge) or "none"
+                said = (label, model, stage, str(len(each.trials)), ranked or "too few", edges)
+                rows.append([TableCell(text) for text in said])
             if shares:
-                panels["importance"] = figures.bars(shares)
+                panels["stage 2: importance"] = figures.bars(shares)
             if panels:
-                told = ", ".join(f"{name} {spots[0]:.2f}" for name, spots in where.items())
+                spots = {**places(stage1), **places(study)}
+                told = ", ".join(f"{name} {best[0]:.2f}" for name, best in spots.items())
                 caption = f"{model} on {label}: where the best quarter of the trials lies."
-                alt = f"The winner's place in each range, 0 low and 1 high: {told}"
+                alt = f"The winners' places in their ranges, 0 low and 1 high: {told}"
                 pictures.append(picture(folder, f"ranges-{label}-{model}", caption, alt, panels))
-            edges = ", ".join(study.at_edge) or "none"
-            ranked = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
-            said = (label, model, str(len(study.trials)), ranked or "too few trials", edges)
-            rows.append([TableCell(text) for text in said])
     if rows:
         paper = ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in RANGES.items())
-        head = [
-            "pair",
-            "model",
-            "trials",
-            "importance (PED-ANOVA)",
-            "winner at an edge of its range",
-        ]
-        table = Table("stage 2's hyper-parameters", head, rows)
-        yield Section(
-            "ranges", "Beyond: hyper-parameters", [texts.RANGES + paper], [table], pictures
-        )
-
-
-def _label(request: Request, pair: str) -> str:
-    return Cell(pair, 90, "", request.synthetic).label
-
-
-def _spread(values: list[float]) -> str:
-    summary = summarise(values)
-    return f"{summary.mean:.4f}" + (f" ± {summary.sd:.4f}" if summary.sd is not None else "")
+        head = ["pair", "model", "study", "trials", "importance (PED-ANOVA)", "winner at an edge"]
+        table = Table("trials that count, of all", head, rows)
+        text = [texts.RANGES + paper]
+        yield Section("ranges", "Beyond: hyper-parameters", text, [table], pictures)

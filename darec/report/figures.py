@@ -104,9 +104,7 @@ def sizes(errors: Mapping[tuple[str, int], Sequence[float]]) -> Draw:
         for model in dict.fromkeys(model for model, _ in errors):
             own = {size: values for (name, size), values in errors.items() if name == model}
             means = [float(np.mean(values)) for values in own.values()]
-            spread = [
-                float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for values in own.values()
-            ]
+            spread = [_spread(values) for values in own.values()]
             axes.errorbar(
                 list(own), means, yerr=spread, fmt="o-", color=colour(model), capsize=3, label=model
             )
@@ -142,7 +140,7 @@ def gaps(found: Mapping[str, Sequence[float]], axis_label: str, shade: str) -> D
     def draw(axes: Axes) -> None:
         names = list(found)[::-1]
         for y, name in enumerate(names):
-            spread = float(np.std(found[name], ddof=1)) if len(found[name]) > 1 else 0.0
+            spread = _spread(found[name])
             axes.errorbar(
                 float(np.mean(found[name])), y, xerr=spread, fmt="o", color=shade, capsize=3
             )

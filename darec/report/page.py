@@ -14,9 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from darec.data.ratings import DomainPair
 from darec.data.store import counts
 from darec.files import write, write_json
+from darec.paper import Counts
 from darec.provenance import revision, versions
 from darec.report import texts
-from darec.report.cells import Results, distinct
+from darec.report.cells import Cell, Results, distinct
 from darec.report.content import Section, Views, sections, table2_tables, table2_views
 from darec.report.sections import Request
 from darec.report.tables import Table, TableCell, comma_separated, latex, markdown
@@ -30,28 +31,35 @@ def write_report(
     pairs: Mapping[str, DomainPair],
     folder: Path,
     argv: list[str],
+    failures: Mapping[Cell, str],
 ) -> Path:
-    """Write the report of what was scored and return its page.
+    """Write the report of what was scored and return its page; it lists why cells failed.
 
     The same scores give the same bytes; a figure of an earlier request does not stay.
     """
     drawn = folder / "figures"
     shutil.rmtree(drawn, ignore_errors=True)
     views = table2_views(request, results)
-    told = [*sections(request, results, views, drawn), _made(request, results, pairs)]
+    told = [*sections(request, results, views, drawn), _made(request, results, pairs, failures)]
     environment = Environment(
         loader=PackageLoader("darec.report", "."), autoescape=True, undefined=StrictUndefined
     )
     budget = _budget(request)
+    said = f"{budget} {texts.SYNTHETIC}" if request.synthetic else budget
     text = environment.get_template("page.html.j2").render(
-        title=f"DARec reproduced: {', '.join(_labels(request, pairs))}",
+        title=f"DARec reproduced: {', '.join(map(request.label, pairs))}",
         budget=budget,
-        made=f"darec {version('darec')}, scores made at {_revisions(request, results)}.",
+        made=[
+            *([texts.SYNTHETIC] if request.synthetic else []),
+            f"darec {version('darec')}; scores made at {_revisions(request, results)}.",
+        ],
         sections=told,
     )
     write(folder / "report.html", partial(Path.write_text, data=text))
+    for old in folder.glob("table2.*"):
+        old.unlink()
     if request.has("table2"):
-        _write_table2(request, views, budget, folder)
+        _write_table2(request, views, said, folder)
     write_json(folder / "provenance.json", _provenance(request, results, pairs, argv))
     return folder / "report.html"
 
@@ -71,34 +79,37 @@ def _budget(request: Request) -> str:
     budget = request.budget
     return (
         f"The same budget for every model: {budget.trials} trials of at most {budget.max_epochs} "
-        f"epochs, after {budget.stage1_trials} per stage-1 study for DARec; winners by validation "
+        f"epochs (one where nothing is drawn; a whole fit of a library is one epoch), after "
+        f"{budget.stage1_trials} in each of DARec's two stage-1 studies; winners by validation "
         f"RMSE, scored on {budget.seeds} seeds."
     )
 
 
-def _made(request: Request, results: Results, pairs: Mapping[str, DomainPair]) -> Section:
+def _made(
+    request: Request,
+    results: Results,
+    pairs: Mapping[str, DomainPair],
+    failures: Mapping[Cell, str],
+) -> Section:
     """Say what the data are, what is missing, and how to make the page again."""
     rows = []
-    for label, pair in zip(_labels(request, pairs), pairs.values(), strict=True):
+    for name, pair in pairs.items():
         numbers = [TableCell(str(value), float(value)) for value in counts(pair).values()]
-        rows.append([TableCell(label), *numbers, TableCell(pair.digest[:12])])
-    names = [name.replace("_", " ") for name in counts(next(iter(pairs.values())))]
-    table = Table("data", ["pair", *names, "SHA-256 begins"], rows)
+        rows.append([TableCell(request.label(name)), *numbers, TableCell(pair.digest[:12])])
+    names = [name.replace("_", " ") for name in Counts._fields]
+    tables = [Table("data", ["pair", *names, "SHA-256 begins"], rows)]
     cells = distinct(request.cells())
-    left = [cell.name for cell in cells if results.missing(cell)]
-    text = [f"{len(cells) - len(left)} of {len(cells)} searches are scored."]
+    left = [cell for cell in cells if results.missing(cell)]
     if left:
-        text.append(f"Not yet, or failed: {', '.join(left)}.")
-    if request.synthetic:
-        text.append(texts.SYNTHETIC)
-    text.append(texts.PROVENANCE)
-    return Section("made", "How this was made", text, [table])
+        lost = [[TableCell(c.name), TableCell(failures.get(c, "not run to the end"))] for c in left]
+        tables.append(Table("searches without all of their scores", ["search", "why"], lost))
+    text = [f"{len(cells) - len(left)} of {len(cells)} searches are scored.", texts.PROVENANCE]
+    return Section("made", "How this was made", text, tables)
 
 
 def _provenance(
     request: Request, results: Results, pairs: Mapping[str, DomainPair], argv: list[str]
 ) -> dict[str, Any]:
-    names = zip(_labels(request, pairs), pairs.values(), strict=True)
     seeds = {
         cell.name: [score.split_seed for score in results.scores(cell)]
         for cell in distinct(request.cells())
@@ -107,19 +118,23 @@ def _provenance(
         "argv": argv,
         "revision": revision(),
         "revisions_of_scores": _revisions(request, results).split(", "),
+        "versions_of_scores": _unique(request, results),
         "versions": {**versions(), **{name: version(name) for name in LIBRARIES}},
         "machine": {"platform": platform.platform(), "cpus": os.cpu_count()},
-        "data_sha256": {label: pair.digest for label, pair in names},
+        "data_sha256": {request.label(name): pair.digest for name, pair in pairs.items()},
         "budget": vars(request.budget),
         "seeds": seeds,
     }
+
+
+def _unique(request: Request, results: Results) -> list[dict[str, str]]:
+    """Return the library versions that scores were made with, each set once."""
+    cells = distinct(request.cells())
+    found = {tuple(sorted(s.versions.items())) for cell in cells for s in results.scores(cell)}
+    return [dict(each) for each in sorted(found)]
 
 
 def _revisions(request: Request, results: Results) -> str:
     cells = distinct(request.cells())
     found = {score.revision for cell in cells for score in results.scores(cell)}
     return ", ".join(sorted(found)) or "no revision yet"
-
-
-def _labels(request: Request, pairs: Mapping[str, DomainPair]) -> list[str]:
-    return [f"{name}-synthetic" if request.synthetic else name for name in pairs]

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from darec.data.ratings import DomainPair
+from darec.data.shuffled import SUFFIX
 from darec.models import MODELS
+from darec.paper import TABLE_1
 from darec.report.cells import Cell
 from darec.report.sections import Request
 
@@ -43,7 +45,7 @@ def describe(
 ) -> Iterator[str]:
     """Say what there is to do, in lines."""
     budget = request.budget
-    yield f"{request.what} of {', '.join(pairs)}: {len(cells)} searches, each scored"
+    yield f"{request.what} of {', '.join(request.pairs)}: {len(cells)} searches, each scored"
     yield f"{len(cells) - len(todo)} are done; to run: {len(todo)}"
     steps = Counter(step for _, missing in todo for step in missing)
     trials = sum(_trials(cell, request) for cell, missing in todo if "search" in missing)
@@ -63,13 +65,22 @@ def describe(
 
 def _trials(cell: Cell, request: Request) -> int:
     stage1 = 2 * request.budget.stage1_trials if MODELS[cell.model].stage1 else 0
-    return stage1 + (1 if cell.model == "mean" else request.budget.trials)
+    return (0 if cell.base else stage1) + (1 if cell.model == "mean" else request.budget.trials)
 
 
 def _seconds(cell: Cell, step: str, request: Request, pairs: Mapping[str, DomainPair]) -> float:
-    pair = next(kept for name, kept in pairs.items() if cell.pair.startswith(name))
     epochs = 1.0 if MODELS[cell.model].whole_fit else request.budget.max_epochs / FIT_EPOCHS
-    fit = FIT_S[cell.model] * epochs * (len(pair.source) + len(pair.target)) / FIT_RATINGS
+    fit = FIT_S[cell.model] * epochs * _ratings(cell, request, pairs) / FIT_RATINGS
     if step == "search":
         return STEP_S + STOPPED * fit * _trials(cell, request)
     return STEP_S + STOPPED * fit * request.budget.seeds * (2 if step == "cold_users" else 1)
+
+
+def _ratings(cell: Cell, request: Request, pairs: Mapping[str, DomainPair]) -> int:
+    """Return a pair's ratings: of one that is not prepared yet, Table 1's."""
+    for name in request.pairs:
+        if cell.pair in (name, request.label(name) + SUFFIX):
+            if name in pairs:
+                return len(pairs[name].source) + len(pairs[name].target)
+            return TABLE_1[name].source_ratings + TABLE_1[name].target_ratings
+    raise KeyError(cell.pair)

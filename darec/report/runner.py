@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from darec.errors import UserError
 from darec.report.cells import Budget, Cell, winner
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -23,11 +24,15 @@ class Place:
     """Where the commands run and put their results."""
 
     out: Path
+    """All results; every node sees it."""
     data: Path
+    """Prepared pairs, where the commands run."""
     address: str
     """Of the Ray cluster that all of them share."""
     trials_at_once: int | None
     """Of each search, so that several have room; None: as many as there is room for."""
+    gpus_per_trial: str = ""
+    """As `jobs/tune.py` takes it; "": by memory."""
 
 
 def command(cell: Cell, step: str, budget: Budget, place: Place) -> list[str]:
@@ -39,13 +44,15 @@ def command(cell: Cell, step: str, budget: Budget, place: Place) -> list[str]:
         words = ["tune.py", *common, "--resume", "--trials", str(budget.trials)]
         words += ["--stage1-trials", str(budget.stage1_trials)]
         words += ["--max-epochs", str(budget.max_epochs)]
-        if place.trials_at_once is not None:
-            words += ["--at-once", str(place.trials_at_once)]
+        if place.gpus_per_trial:
+            words += ["--gpus-per-trial", place.gpus_per_trial]
         words += [word for fixed in cell.fix for word in ("--fix", fixed)]
     elif step == "evaluate":
         words = ["evaluate.py", *common, "--seeds", str(budget.seeds)]
     else:
         words = ["cold_users.py", *common, "--seeds", str(budget.seeds)]
+    if place.trials_at_once is not None:
+        words += ["--at-once", str(place.trials_at_once)]
     return [sys.executable, str(JOBS / words[0]), *words[1:]]
 
 
@@ -79,15 +86,19 @@ class Runner:
     def _cell(self, cell: Cell, steps: Sequence[str], before: "Future[str] | None") -> str:
         if before is not None:  # it began earlier, so that no thread waits for one without a thread
             before.result()
-        if cell.base is not None:
-            self._inherit(cell, cell.base)
-        for step in steps:
-            if self._stopped.is_set():
-                return "stopped"
-            self._tell(cell, step)
-            if told := self._step(cell, step):
-                self._tell(cell, "failed")
-                return f"{step}: {told}"
+        try:
+            if cell.base is not None and not self._stopped.is_set():
+                self._inherit(cell, cell.base)
+            for step in steps:
+                if self._stopped.is_set():
+                    return "stopped"
+                self._tell(cell, step)
+                if told := self._step(cell, step):
+                    self._tell(cell, "failed")
+                    return f"{step}: {told}"
+        except (OSError, UserError) as error:
+            self._tell(cell, "failed")
+            return str(error)
         self._tell(cell, "done")
         return ""
 
@@ -109,22 +120,26 @@ class Runner:
         words = command(cell, step, self.budget, self.place)
         with log.open("a") as file:
             print("$", *words, file=file, flush=True)
+            begin = file.tell()
             process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONPATH": str(JOBS.parent)},
+                start_new_session=True,  # Ctrl-C reaches it through us, once
                 preexec_fn=_end_with_parent,
             )
         self._running.add(process)
+        if self._stopped.is_set():
+            process.send_signal(signal.SIGTERM)
         status = process.wait()
         self._running.discard(process)
         if not status:
             return ""
-        said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        told = next((line for line in reversed(said) if line.startswith("error: ")), said[-1])
-        return f"{told.removeprefix('error: ')[:300]} (exit {status}, {log})"
+        said = [line for line in log.read_bytes()[begin:].decode(errors="replace").splitlines()]
+        told = [line for line in said if line.startswith("error: ")] or ["it says nothing", *said]
+        return f"{told[-1].removeprefix('error: ')[:300]} (exit {status}, {log})"
 
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -29,6 +29,10 @@ class Request:
                 known = ", ".join(MODELS)
                 raise UserError(f"--models must be of {known}, but got {name!r}")
 
+    def label(self, pair: str) -> str:
+        """Return a pair's name in results."""
+        return Cell(pair, 90, "", self.synthetic).label
+
     def has(self, section: str) -> bool:
         """Whether the page shows a section; the ones that are not the paper's come with all."""
         return self.what in (section, "all")
@@ -46,7 +50,8 @@ class Request:
                 found += self.figure2(pair).values()
             if self.what == "all":
                 found += self.cold_users(pair)
-                found += self._kept([Cell(pair, 90, name, self.synthetic) for name in cells.DAREC])
+                whole = ("bias", *cells.DAREC)  # of the sections beyond the paper
+                found += self._kept([Cell(pair, 90, name, self.synthetic) for name in whole])
                 found += self.parts(pair).values()  # after the searches whose stage 1 they share
         return found
 

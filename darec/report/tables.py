@@ -10,7 +10,7 @@ from darec.report.numbers import Entry
 
 Column = tuple[str, TrainPercent]
 LOSES, BEST = "loses to bias", "surely best"
-NOT_RUN = 1e9
+NO_SCORE = 1e9
 """Sorts after every error."""
 
 
@@ -38,15 +38,17 @@ class Table:
 def entry_cell(entry: Entry | None) -> TableCell:
     """Return an entry as a cell: mean ± sd, with the paper's number and the verdicts below."""
     if entry is None:
-        return TableCell("not run", NOT_RUN)
+        return TableCell("no score", NO_SCORE)
     paper = [] if entry.paper is None else [f"paper {entry.paper:.4f}"]
     said = [*paper, *([LOSES] if entry.loses else []), *([BEST] if entry.best else [])]
-    return TableCell(shown(entry), entry.mean, ", ".join(said), entry.best, entry.loses)
+    return TableCell(
+        shown(entry.mean, entry.sd), entry.mean, ", ".join(said), entry.best, entry.loses
+    )
 
 
-def shown(entry: Entry) -> str:
+def shown(mean: float, sd: float | None) -> str:
     """Return ``mean ± sd``."""
-    return f"{entry.mean:.4f}" + (f" ± {entry.sd:.4f}" if entry.sd is not None else "")
+    return f"{mean:.4f}" + (f" ± {sd:.4f}" if sd is not None else "")
 
 
 def by_column(
@@ -98,7 +100,8 @@ def comma_separated(views: Mapping[str, Mapping[Column, Mapping[str, Entry]]]) -
 def _latex_cell(cell: TableCell) -> str:
     text = _escaped(cell.text).replace("±", r"$\pm$")
     dagger = r"$^\dagger$" if cell.loses else ""
-    return (rf"\textbf{{{text}}}" if cell.best else text) + dagger
+    paper = next((f" ({part})" for part in cell.note.split(", ") if part[:5] == "paper"), "")
+    return (rf"\textbf{{{text}}}" if cell.best else text) + dagger + paper
 
 
 def _escaped(text: str) -> str:

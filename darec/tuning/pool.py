@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
@@ -18,7 +18,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 @contextmanager
 def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> Iterator[Submit]:
-    """Give ``submit(function, *arguments)``; a cluster runs as many at once as it has room for."""
+    """Give ``submit(function, *arguments)``; ``workers`` calls run at once, the others wait."""
     if address is None:
         for variable in THREAD_VARIABLES:
             os.environ[variable] = str(threads)  # of the workers, before they load a library
@@ -27,14 +27,14 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
             yield executor.submit
         return
     connect(address)
+    task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=3)(_threaded)
+
+    def run(function: Callable[..., Any], *arguments: Any) -> Any:
+        return ray.get(task.remote(threads, function, *arguments))
+
     try:
-        yield (
-            lambda function, *arguments: (
-                ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=3)(_threaded)
-                .remote(threads, function, *arguments)
-                .future()
-            )
-        )
+        with ThreadPoolExecutor(workers) as calls:
+            yield lambda function, *arguments: calls.submit(run, function, *arguments)
     finally:
         ray.shutdown()
 

@@ -17,7 +17,7 @@ from search_spaces import SPACES
 BUDGET = {"trials": 8, "stage1_trials": 2, "max_epochs": 3}
 
 
-def searched(cell, out, trials=8):
+def searched(cell, out, trials=8, **changed):
     """Write a finished search of a cell and return its winner."""
     space, kind = SPACES[cell.model], MODELS[cell.model]
     config = {**space.fixed, **space.start}
@@ -42,8 +42,23 @@ def searched(cell, out, trials=8):
     best.save(folder)
     drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
     budget = {**BUDGET, "max_epochs": best.max_epochs, "time_budget": None}
-    study = {"budget": budget, "space": {"drawn": drawn}, "stage1": None}
-    (folder / "study.json").write_text(json.dumps(study))
+    fixed = [word for each in cell.fix for word in ("--fix", each)]
+    study = {"argv": ["tune.py", *fixed], "seed": 0, "sampler": "tpe", "scheduler": "asha"}
+    study |= {"budget": budget, "space": {"drawn": drawn}}
+    if kind.stage1:
+        inner = SPACES[kind.stage1].space.items()
+        told = {name: json.loads(distribution_to_json(d)) for name, d in inner}
+        study["stage1"] = {"drawn": told}
+    (folder / "study.json").write_text(json.dumps({**study, **changed}))
+    if kind.stage1:
+        trials_of(SPACES[kind.stage1], folder / "stage1_target", trials)
+    trials_of(space, folder, trials)
+    return best
+
+
+def trials_of(space, folder, trials):
+    """Write a study's ``trials.csv``: values spread over the ranges, the lowest ones the best."""
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "trials.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, ["best_epoch", "best_valid_rmse", "at_edge", *space.space])
         table.writeheader()
@@ -52,7 +67,6 @@ def searched(cell, out, trials=8):
             values = {name: drawn_at(d, share) for name, d in space.space.items()}
             row = {"best_epoch": 1, "best_valid_rmse": 1 + k / 100, "at_edge": ""}
             table.writerow({**row, **values})
-    return best
 
 
 def drawn_at(distribution, share):
@@ -84,7 +98,7 @@ def scored(cell, out, errors, floor=1.0):
                     "cold_share": 0.2,
                     "beats_bias": False,
                     "revision": "abc1234",
-                    "versions": {},
+                    "versions": {"torch": "2.13.0"},
                 }
             )
             files.append(cell.out(out) / "scores.jsonl", [score])

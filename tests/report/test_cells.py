@@ -1,3 +1,6 @@
+import pytest
+
+from darec.errors import UserError
 from darec.models import MODELS
 from darec.paper import FIGURE_2_SIZES, TABLE_2
 from darec.report import cells
@@ -7,6 +10,10 @@ from search_spaces import SPACES, narrowed
 from tests.report.made import scored, searched
 
 BUDGET = Budget(8, 2, 3, seeds=2)
+
+
+def results_of(out, budget=BUDGET, digest="d"):
+    return Results(out, budget, {"toys_auto-synthetic": digest})
 
 
 def request(what="all", models=()):
@@ -34,9 +41,9 @@ def test_a_search_that_two_sections_show_runs_once_and_stage_1_comes_before_what
     assert len({cell.folder(cells.Path("out")) for cell in found}) == len(found)
     names = [cell.name for cell in found]
     shared = [cell for cell in found if cell.base is not None]
-    assert len(shared) == 8  # neither center, hidden nor the shuffled source share it
+    assert len(shared) == 9  # neither center, hidden nor the shuffled source share it
     for cell in shared:
-        assert names.index(cell.base.name) < names.index(cell.name)
+        assert found.index(cell.base) < names.index(cell.name)
 
 
 def test_only_models_asked_for_and_the_trivial_ones():
@@ -45,23 +52,45 @@ def test_only_models_asked_for_and_the_trivial_ones():
 
 def test_what_is_missing_is_known_from_files(tmp_path):
     cell = Cell("toys_auto", 90, "u_darec", synthetic=True, cold_users=True)
-    assert Results(tmp_path, BUDGET).missing(cell) == ("search", "evaluate", "cold_users")
+    assert results_of(tmp_path).missing(cell) == ("search", "evaluate", "cold_users")
     searched(cell, tmp_path)
-    assert Results(tmp_path, BUDGET).missing(cell) == ["evaluate", "cold_users"]
+    assert results_of(tmp_path).missing(cell) == ["evaluate", "cold_users"]
     scored(cell, tmp_path, [1.0, 1.1])
-    results = Results(tmp_path, BUDGET)
+    results = results_of(tmp_path)
     assert results.missing(cell) == []
     assert [score.test_rmse for score in results.scores(cell)] == [1.0, 1.1]
     assert [score.test_rmse for score in results.scores(cell, "floor")] == [2.0, 2.1]
     assert [score.rmse for score in results.cold(cell)] == [1.0, 1.1]
     more = Budget(8, 2, 3, seeds=3)
-    assert Results(tmp_path, more).missing(cell) == ["evaluate", "cold_users"]
+    assert results_of(tmp_path, more).missing(cell) == ["evaluate", "cold_users"]
 
 
-def test_a_search_of_another_budget_is_not_this_one(tmp_path):
+@pytest.mark.parametrize(
+    ("budget", "changed", "words"),
+    [
+        (Budget(9, 2, 3, 2), {}, "has trials 8, and 9 is asked for; give another --out"),
+        (Budget(8, 2, 4, 2), {}, "has max_epochs 3, and 4"),
+        (Budget(8, 5, 3, 2), {}, "has stage1_trials 2, and 5"),
+        (BUDGET, {"seed": 7}, "has seed 7, and 0"),
+        (BUDGET, {"sampler": "random"}, "has sampler random, and tpe"),
+        (BUDGET, {"argv": ["tune.py", "--fix", "mu=0"]}, r"has fixed \['mu=0'\], and \[\]"),
+    ],
+)
+def test_a_search_of_another_kind_is_told_at_once(tmp_path, budget, changed, words):
+    cell = Cell("toys_auto", 90, "u_darec", synthetic=True)
+    searched(cell, tmp_path, **changed)
+    with pytest.raises(UserError, match=words):
+        results_of(tmp_path, budget).missing(cell)
+
+
+def test_stage_1_is_no_matter_of_models_without_one(tmp_path):
     cell = Cell("toys_auto", 90, "i_autorec", synthetic=True)
     scored(cell, tmp_path, [1.0, 1.1])
-    assert Results(tmp_path, BUDGET).missing(cell) == []
-    for budget in (Budget(9, 2, 3, 2), Budget(8, 2, 4, 2)):
-        assert "search" in Results(tmp_path, budget).missing(cell)
-    assert Results(tmp_path, Budget(8, 5, 3, 2)).missing(cell) == []  # it has no stage 1
+    assert results_of(tmp_path, Budget(8, 5, 3, 2)).missing(cell) == []
+
+
+def test_scores_of_other_ratings_under_the_same_name_are_told(tmp_path):
+    cell = Cell("toys_auto", 90, "cmf", synthetic=True)
+    scored(cell, tmp_path, [1.0, 1.1])
+    with pytest.raises(UserError, match="its ratings are not those of toys_auto-synthetic now"):
+        results_of(tmp_path, digest="another").missing(cell)

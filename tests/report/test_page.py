@@ -31,7 +31,7 @@ def made(tmp_path_factory, tiny_pair):
             scored(cell, out, [level + 0.02 * seed + 0.001 * (k * seed % 5) for seed in range(5)])
     pairs = {"toys_auto": tiny_pair}
     folder = out / "report"
-    return write_report(request, Results(out, BUDGET), pairs, folder, ["reproduce"]), (
+    return write_report(request, Results(out, BUDGET, {}), pairs, folder, ["reproduce"], {}), (
         request,
         out,
         pairs,
@@ -67,7 +67,12 @@ def test_all_sections_are_there_and_every_figure_has_words(made):
     assert all(re.search(r"\d\.\d\d", label) for label in walk.labels)
     ids = re.findall(r'\sid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
-    assert "paper 2.0723" in text and "loses to bias" in text and "not run" in text
+    assert (
+        "paper 2.0723" in text
+        and "loses to bias" in text
+        and "no score" in text
+        and "not run to the end" in text
+    )
     assert "8 trials of at most 3 epochs" in text and "toys_auto-synthetic-90-conet" in text
 
 
@@ -84,7 +89,7 @@ def test_the_same_scores_give_the_same_bytes(made):
         return {path: path.read_bytes() for path in page.parent.rglob("*") if path.is_file()}
 
     before = written()
-    write_report(request, Results(out, BUDGET), pairs, page.parent, ["reproduce"])
+    write_report(request, Results(out, BUDGET, {}), pairs, page.parent, ["reproduce"], {})
     assert written() == before and len(before) > 10
 
 

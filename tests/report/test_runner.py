@@ -73,7 +73,7 @@ def test_a_failure_is_listed_and_stops_nothing_else(tmp_path, steps):
 
 
 def test_a_search_takes_stage_1_from_the_one_that_it_shares_it_with(tmp_path, steps):
-    base = Cell("toys_auto", 90, "u_darec", True)
+    base = Cell("toys_auto", 90, "u_darec", True, cold_users=True)
     scored(base, tmp_path, [1.0] * 5)
     for domain in ("target", "source"):
         study = base.folder(tmp_path) / f"stage1_{domain}"
@@ -82,12 +82,24 @@ def test_a_search_takes_stage_1_from_the_one_that_it_shares_it_with(tmp_path, st
     changed, sized = (
         Cell("toys_auto", 90, "u_darec", True, (fixed,)) for fixed in ("mu=0", "hidden=9")
     )
-    assert Results(tmp_path, BUDGET).missing(base) == []
+    assert Results(tmp_path, BUDGET, {}).missing(base) == []
     Runner(BUDGET, place(tmp_path), print).run([(changed, ("search",)), (sized, ("search",))], 2)
     folder = changed.folder(tmp_path)
     for domain in ("target", "source"):
         assert (folder / f"stage1_{domain}" / "best.json").read_text() == domain
     assert not list(folder.glob("stage1_*/tune")) and not sized.folder(tmp_path).exists()
+
+
+def test_a_search_waits_for_the_one_whose_stage_1_it_shares(tmp_path, monkeypatch):
+    def slow(cell, step, budget, place):
+        seconds = 0.0 if cell.fix else 1.0
+        return [sys.executable, "-c", f"import time; time.sleep({seconds})"]
+
+    monkeypatch.setattr(runner, "command", slow)
+    base, told = Cell("a", 90, "u_darec", cold_users=True), []
+    todo = [(base, ("search",)), (Cell("a", 90, "u_darec", fix=("mu=0",)), ("search",))]
+    Runner(BUDGET, place(tmp_path), lambda cell, step: told.append((cell.fix, step))).run(todo, 2)
+    assert [step for _, step in told] == ["search", "done"] * 2 and told[0][0] == ()
 
 
 KILLED = """
