@@ -130,25 +130,30 @@ def _run(
 ) -> "dict[Cell, str]":
     """Run what is missing under one progress display; return why cells failed."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     from darec.report.runner import Runner
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    shown = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
-    with shown:
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as shown:
         total = shown.add_task("searches", total=len(todo))
-        running: dict[Cell, int] = {}
+        running: dict[Cell, TaskID] = {}
 
         def tell(cell: "Cell", step: str) -> None:
-            if step in ("done", "failed"):
-                shown.remove_task(running.pop(cell))  # type: ignore[arg-type]
-                shown.advance(total)
-                console.print(f"{step}: {cell.name}", highlight=False, soft_wrap=True)
-                return
             if cell not in running:
                 running[cell] = shown.add_task(cell.name, total=None)
-            shown.update(running[cell], description=f"{cell.name}: {step}")  # type: ignore[arg-type]
+            shown.update(running[cell], description=f"{cell.name}: {step}")
+            if step in ("done", "failed"):
+                shown.remove_task(running.pop(cell))
+                shown.advance(total)
+                console.print(f"{step}: {cell.name}", highlight=False, soft_wrap=True)
 
         try:
             return Runner(budget, place, tell).run(todo, at_once)
