@@ -10,7 +10,7 @@ from darec.evaluation.summary import summarise
 from darec.report.cells import TABLE_2, Cell, Results
 from darec.report.numbers import errors
 from darec.report.sections import Request
-from darec.report.statistics import LEAST_SPLITS, LEVEL, holm, paired_p
+from darec.report.statistics import LEAST_P, LEAST_SPLITS, LEVEL, holm, p_shown, paired_p
 
 PAPER_GAIN = 3.7, 4.3
 """Percent by which U-DARec is said to be better than U-AutoRec (section 4.3)."""
@@ -147,4 +147,4 @@ def _percent(gains: Sequence[float]) -> str:
 
 
 def _p(p: float) -> str:
-    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+    return f"p {'= ' * (p >= LEAST_P)}{p_shown(p)}"

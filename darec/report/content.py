@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from darec.report.figures import Picture, picture
 from darec.report.importance import importances, places, searched
 from darec.report.numbers import VIEW_TITLES, Entry, cold_share, column, errors
 from darec.report.sections import Request
-from darec.report.statistics import paired_p
+from darec.report.statistics import p_shown, paired_p
 from darec.report.tables import Column, Table, TableCell, by_column, shown
 
 
@@ -178,7 +179,7 @@ def _cold_users(request: Request, results: Results, folder: Path) -> Iterator[Se
             told.append(f"{cell.model} on {label} {np.mean(found[cell.model]):+.4f}")
             means = [summarise(values) for values in over.values()]
             numbers = [TableCell(shown(each.mean, each.sd), each.mean) for each in means]
-            numbers += [TableCell(f"{p:.3f}", p) for p in p_values]
+            numbers += [TableCell(p_shown(p), p) for p in p_values]
             rows.append([TableCell(label), TableCell(cell.model), *numbers])
         if found:
             panels[label] = figures.gaps(found, "RMSE minus the bias baseline's", figures.USER)
@@ -199,36 +200,31 @@ def _cold_users(request: Request, results: Results, folder: Path) -> Iterator[Se
 
 
 def _parts(request: Request, results: Results, folder: Path) -> Iterator[Section]:
-    rows, pictures = [], []
-    for pair in request.pairs:
-        label, cells, panels, told = request.label(pair), request.parts(pair), {}, []
-        for model in PARTS:
-            whole = errors(results, Cell(pair, 90, model, request.synthetic))
-            found = {
-                called: [a - b for a, b in zip(values, whole, strict=True)]
-                for (name, called), cell in cells.items()
-                if name == model and whole and (values := errors(results, cell))
-            }
-            for called, gap in found.items():
-                p = paired_p(gap, [0.0] * len(gap))
-                mean = float(np.mean(gap))
-                told.append(f"{model}, {called}: {mean:+.4f}")
-                row = TableCell(f"{mean:+.4f}", mean), TableCell(f"{p:.3f}", p)
-                rows.append([TableCell(label), TableCell(model), TableCell(called), *row])
-            if found:
-                panels[model] = figures.gaps(
-                    found, "RMSE minus the whole model's", figures.colour(model)
-                )
-        if panels:
-            alt = f"Change of RMSE on {label}: " + "; ".join(told)
-            caption = f"{label}: right of zero, the model is worse without what was taken out."
-            pictures.append(picture(folder, f"parts-{label}", caption, alt, panels))
+    rows, pictures, unit = [], [], "RMSE minus the whole model's"
+    for pair, model in product(request.pairs, PARTS):
+        label, cells = request.label(pair), request.parts(pair)
+        whole = errors(results, Cell(pair, 90, model, request.synthetic))
+        found = {
+            called: [a - b for a, b in zip(values, whole, strict=True)]
+            for (name, called), cell in cells.items()
+            if name == model and whole and (values := errors(results, cell))
+        }
+        means = {called: float(np.mean(gap)) for called, gap in found.items()}
+        for called, gap in found.items():
+            p = paired_p(gap, [0.0] * len(gap))
+            row = TableCell(f"{means[called]:+.4f}", means[called]), TableCell(p_shown(p), p)
+            rows.append([TableCell(label), TableCell(model), TableCell(called), *row])
+        if found:
+            told = "; ".join(f"{called}: {mean:+.4f}" for called, mean in means.items())
+            alt = f"Change of {model}'s RMSE on {label}: {told}"
+            caption = f"{label}: right of zero, {model} is worse without what was changed."
+            panel = {f"{model} on {label}": figures.gaps(found, unit, figures.colour(model))}
+            name = f"parts-{label}-{model}"
+            pictures.append(picture(folder, name, caption, alt, panel, inches=7.0))
     if rows:
-        head = ["pair", "model", "changed", "RMSE minus the whole model's", "p"]
-        table = Table("differences over seeds, cold=fallback", head, rows)
-        yield Section(
-            "parts", "Beyond: what each part of DARec is worth", [texts.PARTS], [table], pictures
-        )
+        table = Table("differences over seeds", ["pair", "model", "changed", unit, "p"], rows)
+        title = "Beyond: what each part of DARec is worth"
+        yield Section("parts", title, [texts.PARTS], [table], pictures)
 
 
 def _hyper_parameters(request: Request, results: Results, folder: Path) -> Iterator[Section]:

@@ -49,11 +49,16 @@ class Picture:
 
 
 def picture(
-    folder: Path, name: str, caption: str, alt: str, panels: "Mapping[str, Draw]"
+    folder: Path,
+    name: str,
+    caption: str,
+    alt: str,
+    panels: "Mapping[str, Draw]",
+    inches: float = 3.6,
 ) -> Picture:
-    """Draw titled panels side by side and write ``name``.svg and .png."""
+    """Draw titled panels side by side, each so many inches wide, and write ``name``.svg and .png."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.6 * len(panels) + 1.0, 3.2))
+        figure = Figure(figsize=(inches * len(panels) + 1.0, 3.2))
         for k, (title, draw) in enumerate(panels.items()):
             axes = figure.add_subplot(1, len(panels), k + 1)
             axes.set_title(title, fontsize=9)
@@ -110,7 +115,8 @@ def sizes(errors: Mapping[tuple[str, int], Sequence[float]]) -> Draw:
             )
         axes.set_xlabel("embedding size K")
         axes.set_ylabel("test RMSE")
-        axes.legend()
+        axes.margins(y=0.25)
+        axes.legend(loc="upper center", ncols=2)
 
     return draw
 

@@ -10,6 +10,13 @@ LEAST_SPLITS = 5
 LEVEL = 0.05
 SAME = 1e-9
 """Errors, and gaps, that differ by less are the same."""
+LEAST_P = 0.001
+"""Smaller p-values are only said to be smaller."""
+
+
+def p_shown(p: float) -> str:
+    """Return a p-value as it is printed."""
+    return f"{p:.3f}" if p >= LEAST_P else f"< {LEAST_P}"
 
 
 def paired_p(first: Sequence[float], second: Sequence[float]) -> float:
