@@ -56,7 +56,7 @@ def picture(
     panels: "Mapping[str, Draw]",
     inches: float = 3.6,
 ) -> Picture:
-    """Draw titled panels side by side, each so many inches wide, and write ``name``.svg and .png."""
+    """Draw titled panels side by side, of so many inches each, and write ``name``.svg and .png."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(inches * len(panels) + 1.0, 3.2))
         for k, (title, draw) in enumerate(panels.items()):
