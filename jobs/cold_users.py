@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from darec.errors import UserError
-from jobs.common import Data, Model, Out, Pair, Synthetic, chosen, console, main
+from jobs.common import Data, Model, Out, Pair, Synthetic, chosen, console, main, winners
 
 
 def cold_users(
@@ -33,14 +33,12 @@ def cold_users(
     """
     import os
     from concurrent.futures import as_completed
-    from typing import get_args
 
     from rich.console import Console
     from rich.progress import track
     from rich.table import Table
 
     from darec.core.recommender import DivergedError
-    from darec.data.split import TrainPercent
     from darec.data.store import obtain
     from darec.evaluation import scores as files
     from darec.evaluation.cold_users import (
@@ -50,31 +48,20 @@ def cold_users(
         evaluate_cold_users,
     )
     from darec.evaluation.summary import summarise
-    from darec.models.best import load_best, study_folder
     from darec.tuning import mirror
     from darec.tuning.pool import pool
 
-    names = chosen(model, ANSWERING)
-    percent = next(value for value in get_args(TrainPercent) if str(value) == train)
+    chosen(model, ANSWERING)  # told before anything is fetched
     prepared = obtain(pair, data, synthetic, console.print)
-    folder = mirror.working_folder(out)
-    if mirror.is_uri(out):
-        mirror.fetch(out, folder)
-    folders = {name: study_folder(folder, prepared.name, percent, name) for name in names}
-    if model == "all":
-        folders = {name: path for name, path in folders.items() if (path / "best.json").is_file()}
-        if not folders:
-            raise UserError(f"{out}: no finished search of {prepared.name}; run jobs/tune.py first")
-    winners = [load_best(path) for path in folders.values()]
-    if any(best.data_digest != prepared.digest for best in winners):
-        raise UserError(f"{prepared.name}: its ratings are not those the search saw; tune it again")
+    folder, found = winners(model, ANSWERING, prepared, train, out)
     path = folder / "cold_users.jsonl"
-    wanted = [(best, seed) for best in winners for seed in range(best.seed, best.seed + seeds)]
+    wanted = [(best, seed) for best in found for seed in range(best.seed, best.seed + seeds)]
     known = {score.key for score in files.read(path, ColdUserScore)}
     missing = [run for run in wanted if cold_key(*run) not in known]
     workers = min(max(1, len(missing)), at_once or os.cpu_count() or 1)
+    names = [best.model for best in found]
     console.print(
-        f"[bold]Plan[/bold]: {len(missing)} of {len(wanted)} runs of {', '.join(folders)}, each "
+        f"[bold]Plan[/bold]: {len(missing)} of {len(wanted)} runs of {', '.join(names)}, each "
         f"with the source as it is and shuffled, {workers} at once",
         highlight=False,
         soft_wrap=True,
@@ -96,7 +83,7 @@ def cold_users(
     figures = {"RMSE": "rmse", "source shuffled": "shuffled_rmse", "bias": "bias_rmse"}
     figures["mean of training"] = "mean_rmse"
     table = Table("cold users", *figures, "seeds", title=f"{prepared.name}, {train} % training")
-    for name in folders:
+    for name in names:
         own = [score for score in scores if score.model == name]
         if own:
             cells = [summarise([getattr(s, figure) for s in own]) for figure in figures.values()]

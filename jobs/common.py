@@ -4,12 +4,16 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from darec.errors import UserError
+
+if TYPE_CHECKING:
+    from darec.data.ratings import DomainPair
+    from darec.models.best import Best
 
 console = Console()
 """Results go to stdout; logs and progress of libraries go to stderr."""
@@ -38,6 +42,35 @@ def chosen(model: str, known: Iterable[str]) -> list[str]:
     if model not in [*names, "all"]:
         raise UserError(f"--model must be one of {', '.join(names)} or all, but got {model!r}")
     return names if model == "all" else [model]
+
+
+def winners(
+    model: str, known: Iterable[str], prepared: "DomainPair", train: str, out: str
+) -> "tuple[Path, list[Best]]":
+    """Return the folder of results, fetched if ``out`` is a URI, and the winners searched there.
+
+    Raises `UserError` when one that is named, or all, were not searched, or on other ratings.
+    """
+    from typing import get_args
+
+    from darec.data.split import TrainPercent
+    from darec.models.best import load_best, study_folder
+    from darec.tuning import mirror
+
+    names = chosen(model, known)
+    percent = next(value for value in get_args(TrainPercent) if str(value) == train)
+    folder = mirror.working_folder(out)
+    if mirror.is_uri(out):
+        mirror.fetch(out, folder)
+    folders = [study_folder(folder, prepared.name, percent, name) for name in names]
+    if model == "all":
+        folders = [path for path in folders if (path / "best.json").is_file()]
+        if not folders:
+            raise UserError(f"{out}: no finished search of {prepared.name}; run jobs/tune.py first")
+    found = [load_best(path) for path in folders]
+    if any(best.data_digest != prepared.digest for best in found):
+        raise UserError(f"{prepared.name}: its ratings are not those the search saw; tune it again")
+    return folder, found
 
 
 def main(command: Callable[..., Any]) -> None:

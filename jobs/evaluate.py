@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from darec.errors import UserError
-from jobs.common import Data, Model, Out, Pair, Synthetic, chosen, console, main
+from jobs.common import Data, Model, Out, Pair, Synthetic, chosen, console, main, winners
 
 if TYPE_CHECKING:
     from darec.data.ratings import DomainPair
@@ -46,41 +46,27 @@ def evaluate(
     With --model all, every model that was searched, and one table of them all.
     """
     import os
-    from typing import get_args
 
     import torch
 
-    from darec.data.split import TrainPercent
     from darec.data.store import obtain
     from darec.evaluation.summary import comparison, table, verdict
     from darec.models import MODELS
-    from darec.models.best import load_best, study_folder
     from darec.tuning import mirror
     from darec.tuning.pool import pool
 
-    names = chosen(model, MODELS)
+    chosen(model, MODELS)  # told before anything is fetched
     if device == "cuda" and address is None and not torch.cuda.is_available():
         raise UserError("--device cuda: no CUDA device is available here; leave it out")
-    percent = next(value for value in get_args(TrainPercent) if str(value) == train)
     prepared = obtain(pair, data, synthetic, console.print)
-    folder = mirror.working_folder(out)
-    if mirror.is_uri(out):
-        mirror.fetch(out, folder)
-    folders = {name: study_folder(folder, prepared.name, percent, name) for name in names}
-    if model == "all":
-        folders = {name: path for name, path in folders.items() if (path / "best.json").is_file()}
-        if not folders:
-            raise UserError(f"{out}: no finished search of {prepared.name}; run jobs/tune.py first")
-    winners = [load_best(path) for path in folders.values()]
-    if any(best.data_digest != prepared.digest for best in winners):
-        raise UserError(f"{prepared.name}: its ratings are not those the search saw; tune it again")
+    folder, found = winners(model, MODELS, prepared, train, out)
     every: list[Score] = []
     n_failed = 0
     room = 1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads)
     workers = min(seeds, at_once or (room if address is None else seeds))
     where = f"on {device}, {workers} at once"
     with pool(address, workers, threads, float(device == "cuda")) as submit:
-        for best in winners:
+        for best in found:
             console.print(
                 f"[bold]Plan[/bold]: {best.model} on {prepared.name}, {train} % training: {seeds} "
                 f"seeds x <= {best.max_epochs} epochs {where}; in the search: RMSE "
@@ -102,11 +88,11 @@ def evaluate(
                 console.print(verdict(kept), highlight=False)
     if len({score.model for score in every}) > 1:
         console.print(comparison(every))
-        for best in winners:
+        for best in found:
             console.print(f"{best.model}: {best.config}", highlight=False, soft_wrap=True)
     console.print(f"scores: {out}/scores.jsonl\nnext:   tensorboard --logdir {out}", soft_wrap=True)
     if n_failed:
-        raise UserError(f"{n_failed} of {seeds * len(winners)} runs have no score")
+        raise UserError(f"{n_failed} of {seeds * len(found)} runs have no score")
 
 
 def _evaluated(

@@ -17,7 +17,7 @@ from darec.report.importance import importances, places, searched
 from darec.report.numbers import VIEW_TITLES, Entry, cold_share, column, errors
 from darec.report.sections import Request
 from darec.report.statistics import p_shown, paired_p
-from darec.report.tables import Column, Table, TableCell, by_column, shown
+from darec.report.tables import Column, Table, TableCell, by_column, shown, signed
 
 
 @dataclass(frozen=True)
@@ -212,10 +212,10 @@ def _parts(request: Request, results: Results, folder: Path) -> Iterator[Section
         means = {called: float(np.mean(gap)) for called, gap in found.items()}
         for called, gap in found.items():
             p = paired_p(gap, [0.0] * len(gap))
-            row = TableCell(f"{means[called]:+.4f}", means[called]), TableCell(p_shown(p), p)
+            row = TableCell(signed(means[called]), means[called]), TableCell(p_shown(p), p)
             rows.append([TableCell(label), TableCell(model), TableCell(called), *row])
         if found:
-            told = "; ".join(f"{called}: {mean:+.4f}" for called, mean in means.items())
+            told = "; ".join(f"{called}: {signed(mean)}" for called, mean in means.items())
             alt = f"Change of {model}'s RMSE on {label}: {told}"
             caption = f"{label}: right of zero, {model} is worse without what was changed."
             panel = {f"{model} on {label}": figures.gaps(found, unit, figures.colour(model))}

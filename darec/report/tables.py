@@ -51,6 +51,11 @@ def shown(mean: float, sd: float | None) -> str:
     return f"{mean:.4f}" + (f" ± {sd:.4f}" if sd is not None else "")
 
 
+def signed(gap: float) -> str:
+    """Return a difference with its sign; one that rounds to zero has none of its own."""
+    return f"{round(gap, 4) + 0.0:+.4f}"
+
+
 def by_column(
     caption: str, models: Iterable[str], columns: Mapping[Column, Mapping[str, Entry]]
 ) -> Table:
