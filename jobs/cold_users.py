@@ -1,25 +1,35 @@
 """Score winners on users of whom they see source ratings only, beside the shuffled source."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from darec.errors import UserError
-from jobs.common import Data, Model, Out, Pair, Synthetic, chosen, console, main, winners
+from jobs.common import (
+    Address,
+    Data,
+    Model,
+    Out,
+    Pair,
+    Synthetic,
+    Train,
+    chosen,
+    console,
+    main,
+    winners,
+)
 
 
 def cold_users(
     pair: Pair,
     model: Model = "all",
-    train: Annotated[Literal["90", "80"], typer.Option(help="Percent not held out.")] = "90",
+    train: Train = "90",
     seeds: Annotated[int, typer.Option(min=1, help="Splits, withheld users and runs.")] = 5,
     at_once: Annotated[
         int | None, typer.Option(min=1, help="Runs side by side; by default as many as CPUs.")
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to run on, e.g. auto; by default this machine.")
-    ] = None,
+    address: Address = None,
     data: Data = Path("data"),
     out: Out = "results",
     synthetic: Synthetic = False,

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -23,6 +23,10 @@ Pair = Annotated[
 ]
 Model = Annotated[str, typer.Option(help="A model of darec.models.MODELS, or all of them.")]
 Data = Annotated[Path, typer.Option(help="Folder of downloads and prepared pairs.")]
+Train = Annotated[Literal["90", "80"], typer.Option(help="Percent not held out.")]
+Address = Annotated[
+    str | None, typer.Option(help="Ray cluster to join, e.g. auto; by default this machine.")
+]
 Out = Annotated[
     str, typer.Option(envvar="DAREC_OUT", help="Folder or URI (s3://...) of all results.")
 ]

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from darec.errors import UserError
-from jobs.common import Data, Model, Out, Pair, Synthetic, chosen, console, main, winners
+from jobs.common import (
+    Address,
+    Data,
+    Model,
+    Out,
+    Pair,
+    Synthetic,
+    Train,
+    chosen,
+    console,
+    main,
+    winners,
+)
 
 if TYPE_CHECKING:
     from darec.data.ratings import DomainPair
@@ -18,7 +30,7 @@ if TYPE_CHECKING:
 def evaluate(
     pair: Pair,
     model: Model = "i_darec",
-    train: Annotated[Literal["90", "80"], typer.Option(help="Percent not held out.")] = "90",
+    train: Train = "90",
     seeds: Annotated[int, typer.Option(min=1, help="Fresh splits and runs.")] = 5,
     same_split: Annotated[
         bool, typer.Option("--same-split", help="Vary the run only, on the searched split.")
@@ -32,9 +44,7 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Runs side by side; as many as CPUs by default, one on a GPU."),
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to run on, e.g. auto; by default this machine.")
-    ] = None,
+    address: Address = None,
     data: Data = Path("data"),
     out: Out = "results",
     synthetic: Synthetic = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from darec.errors import UserError
-from jobs.common import Data, Synthetic, console, main
+from jobs.common import Address, Data, Synthetic, console, main
 
 if TYPE_CHECKING:
     from darec.report.cells import Budget, Cell
@@ -40,9 +40,7 @@ def reproduce(
     at_once: Annotated[
         int | None, typer.Option(min=1, help="Searches at once; by the cluster's CPUs by default.")
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join, e.g. auto; by default this machine.")
-    ] = None,
+    address: Address = None,
     data: Data = Path("data"),
     out: Annotated[
         str, typer.Option(envvar="DAREC_OUT", help="Folder of all results, which all nodes see.")

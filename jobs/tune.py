@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from darec.errors import UserError
-from jobs.common import Data, Model, Out, Pair, Seed, Synthetic, chosen, console, main
+from jobs.common import (
+    Address,
+    Data,
+    Model,
+    Out,
+    Pair,
+    Seed,
+    Synthetic,
+    Train,
+    chosen,
+    console,
+    main,
+)
 
 if TYPE_CHECKING:
     from darec.models.best import Best
@@ -20,7 +32,7 @@ if TYPE_CHECKING:
 def tune(
     pair: Pair,
     model: Model = "i_darec",
-    train: Annotated[Literal["90", "80"], typer.Option(help="Percent not held out.")] = "90",
+    train: Train = "90",
     trials: Annotated[int, typer.Option(min=1, help="Trials of the model's study.")] = 50,
     stage1_trials: Annotated[
         int | None,
@@ -56,9 +68,7 @@ def tune(
         float,
         typer.Option(min=1, help="Seconds of epochs after which a trial ends; inf: no limit."),
     ] = float("inf"),
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join, e.g. auto; by default this machine.")
-    ] = None,
+    address: Address = None,
     seed: Seed = 0,
     data: Data = Path("data"),
     out: Out = "results",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, TypeVar
 
 from darec.data.shuffled import SUFFIX
 from darec.data.split import TrainPercent
@@ -15,6 +16,8 @@ from darec.evaluation.scores import Score, run_key
 from darec.models import MODELS
 from darec.models.best import Best, load_best, study_folder
 from darec.paper import FIGURE_2_SIZES
+
+T = TypeVar("T")
 
 BASELINES = ("mean", "bias")
 TABLE_2 = ("cmf", "cdtf", "fm_cdcf", "conet", "u_darec", "i_darec")
@@ -199,9 +202,8 @@ class Results:
             return []
         if folder not in self._scores:
             self._scores[folder] = files.read(folder / "scores.jsonl", Score)
-        found = {score.key: score for score in self._scores[folder]}
         keys = [(*_key(best, seed), policy) for seed in _seeds(best, self.budget)]
-        return [found[key] for key in keys] if all(key in found for key in keys) else []
+        return _complete({score.key: score for score in self._scores[folder]}, keys)
 
     def cold(self, cell: Cell) -> list[ColdUserScore]:
         """Return a cell's scores on cold users, in the order of seeds; [] unless complete."""
@@ -210,9 +212,8 @@ class Results:
             return []
         if folder not in self._cold:
             self._cold[folder] = files.read(folder / "cold_users.jsonl", ColdUserScore)
-        found = {score.key: score for score in self._cold[folder]}
         keys = [cold_key(best, seed) for seed in _seeds(best, self.budget)]
-        return [found[key] for key in keys] if all(key in found for key in keys) else []
+        return _complete({score.key: score for score in self._cold[folder]}, keys)
 
     def missing(self, cell: Cell) -> Sequence[str]:
         """Return the steps of a cell that are not done: search, evaluate, cold_users."""
@@ -220,6 +221,10 @@ class Results:
             return ("search", "evaluate", "cold_users")[: 3 if cell.cold_users else 2]
         steps = [] if self.scores(cell) and self.scores(cell, "floor") else ["evaluate"]
         return [*steps, "cold_users"] if cell.cold_users and not self.cold(cell) else steps
+
+
+def _complete(found: Mapping[tuple[Any, ...], T], keys: Sequence[tuple[Any, ...]]) -> list[T]:
+    return [found[key] for key in keys] if all(key in found for key in keys) else []
 
 
 def _seeds(best: Best, budget: Budget) -> range:
