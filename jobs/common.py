@@ -1,5 +1,6 @@
 """What the commands share: one-line errors, the options every job takes."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -75,6 +76,20 @@ def winners(
     if any(best.data_digest != prepared.digest for best in found):
         raise UserError(f"{prepared.name}: its ratings are not those the search saw; tune it again")
     return folder, found
+
+
+def stop_on_sigterm() -> None:
+    """Take SIGTERM as Ctrl-C, also where a shell has made a command in its background ignore that.
+
+    Tune has a handler of its own for Ctrl-C while it runs: it writes its last snapshot.
+    """
+
+    def stop(*_: object) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def main(command: Callable[..., Any]) -> None:

@@ -1,6 +1,5 @@
 """The paper's tables and figures, and what lies beyond them, on one page: from one command."""
 
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from darec.errors import UserError
-from jobs.common import Address, Data, Synthetic, console, main
+from jobs.common import Address, Data, Synthetic, console, main, stop_on_sigterm
 
 if TYPE_CHECKING:
     from darec.report.cells import Budget, Cell
@@ -103,7 +102,7 @@ def reproduce(
             for pair in prepared.values():
                 prepare_shuffled(pair, data)
         resources.connect(address)
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        stop_on_sigterm()
         try:
             here, cpus = resources.joined()
             n_at_once = at_once or max(2, int(cpus) // AT_ONCE_CPUS)

@@ -1,7 +1,6 @@
 """Search a model's hyper-parameters on a laptop or a Ray cluster, chosen by validation RMSE."""
 
 import shlex
-import signal
 import sys
 from dataclasses import replace
 from functools import partial
@@ -23,6 +22,7 @@ from jobs.common import (
     chosen,
     console,
     main,
+    stop_on_sigterm,
 )
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def tune(
 
     failed = []
     resources.connect(address)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    stop_on_sigterm()
     try:
         for name in names:
             try:

@@ -74,6 +74,25 @@ def test_bad_arguments_are_one_line(name, options, words, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+STOPPED = """
+import signal
+signal.signal(signal.SIGINT, {ignored})
+from jobs.common import stop_on_sigterm
+stop_on_sigterm()
+try:
+    signal.raise_signal(signal.SIGTERM)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+@pytest.mark.parametrize("ignored", ["signal.SIG_IGN", "signal.default_int_handler"])
+def test_sigterm_stops_a_command_also_in_a_shells_background(ignored):
+    code = STOPPED.format(ignored=ignored)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stdout == "stopped\n", ended.stderr
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="would run the benchmark of a GPU")
 def test_the_gpu_section_needs_a_gpu(tmp_path):
     ended = run("benchmark", "--section", "gpu", cwd=tmp_path)
