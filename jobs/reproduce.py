@@ -147,7 +147,7 @@ def _run(
             if cell not in running:
                 running[cell] = shown.add_task(cell.name, total=None)
             shown.update(running[cell], description=f"{cell.name}: {step}")
-            if step in ("done", "failed"):
+            if step in ("done", "failed", "stopped"):
                 shown.remove_task(running.pop(cell))
                 shown.advance(total)
                 console.print(f"{step}: {cell.name}", highlight=False, soft_wrap=True)

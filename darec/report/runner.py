@@ -94,7 +94,7 @@ class Runner:
                     return "stopped"
                 self._tell(cell, step)
                 if told := self._step(cell, step):
-                    self._tell(cell, "failed")
+                    self._tell(cell, "stopped" if self._stopped.is_set() else "failed")
                     return f"{step}: {told}"
         except (OSError, UserError) as error:
             self._tell(cell, "failed")
