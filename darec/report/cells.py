@@ -160,8 +160,9 @@ def winner(cell: Cell, out: Path, budget: Budget, digest: str = "") -> Best | No
     found = {**study["budget"], **{name: study[name] for name in ("seed", "sampler", "scheduler")}}
     found["fixed"] = sorted(_after(study["argv"], "--fix"))
     kind = MODELS[cell.model]
+    found["stages"] = "joint" if kind.stage1 and study["stage1"] is None else "paper"
     wanted: dict[str, object] = {"seed": 0, "sampler": "tpe", "scheduler": "asha"}
-    wanted |= {"fixed": sorted(cell.fix), "time_budget": None}
+    wanted |= {"fixed": sorted(cell.fix), "stages": "paper", "time_budget": None}
     wanted["max_epochs"] = 1 if kind.whole_fit else budget.max_epochs
     if study["space"]["drawn"]:
         wanted["trials"] = budget.trials
@@ -180,7 +181,8 @@ def winner(cell: Cell, out: Path, budget: Budget, digest: str = "") -> Best | No
 
 
 def _after(words: Sequence[str], option: str) -> list[str]:
-    return [word for before, word in pairwise(words) if before == option]
+    joined = [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+    return joined + [word for before, word in pairwise(words) if before == option]
 
 
 class Results:

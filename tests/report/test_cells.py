@@ -73,6 +73,8 @@ def test_what_is_missing_is_known_from_files(tmp_path):
         (Budget(8, 5, 3, 2), {}, "has stage1_trials 2, and 5"),
         (BUDGET, {"seed": 7}, "has seed 7, and 0"),
         (BUDGET, {"sampler": "random"}, "has sampler random, and tpe"),
+        (BUDGET, {"stage1": None}, "has stages joint, and paper"),
+        (BUDGET, {"argv": ["tune.py", "--fix=mu=0"]}, "has fixed .'mu=0'., and"),
         (BUDGET, {"argv": ["tune.py", "--fix", "mu=0"]}, r"has fixed \['mu=0'\], and \[\]"),
     ],
 )
