@@ -1,8 +1,8 @@
 """Kills a tiny search at random moments and resumes it: ``python -m tests.tuning.cycles 200``.
 
-Two searches take turns: one study whose trials do not depend on each other's order, and the paper's
-three, with TPE and ASHA. After each that came to its end, every trial is there once and has ended;
-the first has the winner of an undisturbed search. Prints the figures of docs/reliability.md.
+Two searches take turns: three times one study whose trials do not depend on each other's order, then
+the paper's three, with TPE and ASHA. After each that came to its end, every trial is there once and
+has ended; the first has the winner of an undisturbed search. Prints the figures of docs/reliability.md.
 """
 
 import csv
@@ -81,7 +81,7 @@ def timed(out, search):
     return time.monotonic() - begin
 
 
-def run(cycles, searches=(ONE_STUDY, THREE_STUDIES), seed=0):
+def run(cycles, searches=3 * (ONE_STUDY,) + (THREE_STUDIES,), seed=0):
     draw, figures = random.Random(seed), Figures()
     with tempfile.TemporaryDirectory(prefix="darec-cycles-") as scratch:
         whole = [timed(Path(scratch) / f"whole{k}", each) for k, each in enumerate(searches)]
