@@ -60,7 +60,7 @@ SPACES = {
     "i_cf_nade": Space(cf_nade.SPACE, {**cf_nade.FIXED, "axis": "item"}, cf_nade.START),
     "u_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "user"}, autorec.START),
     "i_autorec": Space(autorec.SPACE, {**autorec.FIXED, "axis": "item"}, autorec.START),
-    "u_darec": Space(darec.USER_SPACE, darec.FIXED, darec.START),
+    "u_darec": Space(darec.USER_SPACE, darec.FIXED_USER, darec.START),
     "i_darec": Space(darec.ITEM_SPACE, darec.FIXED_ITEM, darec.START),
 }
 

@@ -41,5 +41,7 @@ START = {
 
 FIXED = {"decay": "coupled"}  # as in Eq. 3 and 7; ["coupled", "decoupled"] can be searched, too
 
-FIXED_ITEM = {**FIXED, "heads": "own"}
+FIXED_USER = {**FIXED, "reversal": True}
+
+FIXED_ITEM = {**FIXED, "reversal": False, "heads": "own"}
 """Items have no counterpart in the other domain, so each predicts its own domain (Eq. 7)."""

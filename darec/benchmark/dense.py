@@ -120,14 +120,14 @@ class DenseDARec:
                         ratings.mask_RM[rows_B] * kept[reader][:, None],
                     )
                 features_BH = features[name]
-                if self._config.autorec.axis == "user":
+                if self._config.reverses:
                     features_BH = reverse_gradient(features_BH, self._config.mu)
                 logit_B = self.net.classifier(features_BH)
                 label_B = torch.full_like(logit_B, LABEL[name])
                 domain_bce = domain_bce + F.binary_cross_entropy_with_logits(
                     logit_B, label_B, kept[name], reduction="sum"
                 )
-            bce_weight = 1.0 if self._config.autorec.axis == "user" else self._config.mu
+            bce_weight = 1.0 if self._config.reverses else self._config.mu
             loss = errors["source"] + self._config.beta * errors["target"]
             self._adam.zero_grad()
             (loss + bce_weight * domain_bce).backward()

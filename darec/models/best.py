@@ -59,6 +59,19 @@ def load_best(folder: Path) -> Best:
     return best
 
 
+def load_study(folder: Path) -> dict[str, Any]:
+    """Read ``study.json``, what a search was asked for; raises `UserError` when it is damaged."""
+    path = folder / "study.json"
+    try:
+        study: dict[str, Any] = json.loads(path.read_text())
+        known = {"argv", "budget", "seed", "sampler", "scheduler", "space", "stage1"}
+        if lacking := known - study.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not a study.json of this version: {error}") from error
+    return study
+
+
 def study_folder(out: Path, pair: str, train: TrainPercent, model: str) -> Path:
     """Return ``<out>/<pair>-<train>/<model>``, where a study keeps all of its files."""
     return out / f"{pair}-{train}" / model

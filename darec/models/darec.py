@@ -104,7 +104,7 @@ class DARec(Trained):
         super().__init__(self._net, self._adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
-        """Minimise Eq. 3 (user axis, reversed gradient) or Eq. 7 (item axis) over one epoch."""
+        """Minimise Eq. 3 with Eq. 4-6 (reversed gradient), or Eq. 7, over one epoch."""
         device = self._rows["target"].device
         step = self._step_compiled if kernels.serve(device) else self._step
         totals, steps = torch.zeros(5, device=device), self._begun()
@@ -157,7 +157,7 @@ class DARec(Trained):
             error_S, error_T = logit_D.new_zeros(2)
             slope_D = self._bce_weight * kept_D * (torch.sigmoid(logit_D) - label_D)
             slope_DH = backward(net.classifier, classified, slope_D)
-            if config.autorec.axis == "user":
+            if config.reverses:
                 slope_DH *= -config.mu
             for table, reading in zip(self._adam.tables, self._readings(*batches), strict=True):
                 predictor, batch, span, is_target_B = reading
@@ -188,7 +188,10 @@ class DARec(Trained):
         """
         embeddings_DK, kept_D, label_D = self._inputs(*batches)
         features_DH = self._net.extractor(embeddings_DK)
-        logit_D = self._net.classifier(self._to_classifier(features_DH))
+        config, to_classifier_DH = self.config, features_DH
+        if config.reverses:
+            to_classifier_DH = reverse_gradient(features_DH, config.mu)
+        logit_D = self._net.classifier(to_classifier_DH)
         rating: dict[Domain, torch.Tensor] = {d: features_DH.new_zeros(()) for d in DOMAINS}
         for predictor, batch, span, is_target_B in self._readings(*batches):
             shape_LB = -1, len(batch.rows)
@@ -229,7 +232,7 @@ class DARec(Trained):
 
     @property
     def _bce_weight(self) -> float:
-        return 1.0 if self.config.autorec.axis == "user" else self.config.mu
+        return 1.0 if self.config.reverses else self.config.mu
 
     def objective(self, losses: StepLosses) -> torch.Tensor:
         """Return what a step minimises, but for R, which is Adam's (Eq. 3, 4-6 and 7)."""
@@ -241,11 +244,6 @@ class DARec(Trained):
             "target": self.config.beta * losses.rating["target"],
             "domain": self._bce_weight * losses.domain,
         }
-
-    def _to_classifier(self, features_DH: torch.Tensor) -> torch.Tensor:
-        if self.config.autorec.axis == "item":
-            return features_DH
-        return reverse_gradient(features_DH, self.config.mu)
 
     def _gradient_norms(self, *batches: RowBatch) -> dict[str, float]:
         """Return the norm of the gradient that reaches the extractor's output from each head."""

@@ -32,6 +32,9 @@ class DARecConfig:
     """Weight of the target's squared error against the source's (Eq. 3); 1e-4 to 1."""
     mu: float = 1.0
     """Strength of the gradient reversal (user axis) or of the BCE (item axis); 1e-4 to 1e4."""
+    reversal: bool | None = None
+    """Whether the classifier's gradient reaches the extractor times -mu (Eq. 4-6), or the BCE
+    counts mu for both alike (Eq. 7). None: as the paper's axis has it."""
     lambda_: float = 1e-3
     """Weight of the squared L2 norms of all stage-2 weights and biases; 1e-4 to 1e4."""
     pyramid: float = 1.0
@@ -64,6 +67,11 @@ class DARecConfig:
     def both_heads(self) -> bool:
         """Whether every embedding reconstructs both domains (reading 2)."""
         return self.heads == "both" or (self.heads is None and self.autorec.axis == "user")
+
+    @property
+    def reverses(self) -> bool:
+        """Whether there is a gradient reversal: on users, unless said otherwise."""
+        return self.autorec.axis == "user" if self.reversal is None else self.reversal
 
     @property
     def source(self) -> AutoRecConfig:

@@ -1,6 +1,5 @@
 """What each table and figure needs: searches of a model on a pair, scored over seeds."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
@@ -14,7 +13,7 @@ from darec.evaluation import scores as files
 from darec.evaluation.cold_users import ANSWERING, ColdUserScore, cold_key
 from darec.evaluation.scores import Score, run_key
 from darec.models import MODELS
-from darec.models.best import Best, load_best, study_folder
+from darec.models.best import Best, load_best, load_study, study_folder
 from darec.paper import FIGURE_2_SIZES
 
 T = TypeVar("T")
@@ -26,7 +25,8 @@ DAREC = ("u_darec", "i_darec")
 FIGURE_2_EXTRACTOR = 100
 PARTS: dict[str, dict[str, str]] = {
     "u_darec": {
-        "no adversary (mu = 0)": "mu=0",
+        "no classifier (mu = 0)": "mu=0",
+        "no reversal: the classifier's error is minimised, as in Eq. 7": "reversal=false",
         "target error left out (beta = 0)": "beta=0",
         "both errors weigh alike (beta = 1)": "beta=1",
         "rows reconstruct both domains, as printed (heads = both)": "heads=both",
@@ -34,7 +34,8 @@ PARTS: dict[str, dict[str, str]] = {
         "no centring, as printed (center = none)": "center=none",
     },
     "i_darec": {
-        "no adversary (mu = 0)": "mu=0",
+        "no classifier (mu = 0)": "mu=0",
+        "a reversal, as in Eq. 4-6": "reversal=true",
         "both errors weigh alike (beta = 1)": "beta=1",
         "a predictor per domain, as printed (predictors = own)": "predictors=own",
         "one predictor for both (predictors = shared)": "predictors=shared",
@@ -156,7 +157,7 @@ def winner(cell: Cell, out: Path, budget: Budget, digest: str = "") -> Best | No
     folder = cell.folder(out)
     if not (folder / "study.json").is_file():
         return None
-    study = json.loads((folder / "study.json").read_text())
+    study = load_study(folder)
     found = {**study["budget"], **{name: study[name] for name in ("seed", "sampler", "scheduler")}}
     found["fixed"] = sorted(_after(study["argv"], "--fix"))
     kind = MODELS[cell.model]

@@ -17,6 +17,8 @@ from optuna.distributions import (
 )
 from optuna.importance import PedAnovaImportanceEvaluator
 
+from darec.models.best import load_study
+
 LEAST_TRIALS = 8
 """With fewer, importances would be noise; below 50 they are still rough."""
 GOOD = 0.25
@@ -38,7 +40,7 @@ class Searched:
 def searched(folder: Path) -> Searched:
     """Read a finished study's folder: ``study.json`` and ``trials.csv``."""
     top = folder.parent if folder.name.startswith("stage1_") else folder
-    study = json.loads((top / "study.json").read_text())
+    study = load_study(top)
     space = study["stage1" if top != folder else "space"]["drawn"]
     distributions = {name: json_to_distribution(json.dumps(value)) for name, value in space.items()}
     with (folder / "trials.csv").open(newline="") as file:

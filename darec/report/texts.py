@@ -33,11 +33,11 @@ COLD_USERS = (
     "these users' target ratings; p-values are paired over seeds and not corrected."
 )
 PARTS = (
-    "Each row is a search of its own at the same budget with one part held fixed, on the stage 1 "
-    "of the whole model where that is not what changes; 90 % training. With mu = 0 the classifier "
-    "is trained, but neither its reversed gradient (users) nor its error (items) reaches the "
-    "extractor. The whole model searches over what is held fixed here, with as many trials. "
-    "p-values are paired over seeds and not corrected."
+    "Each row is a search of its own at the same budget with one part held fixed, on the stage "
+    "1 of the whole model where that is not what changes; 90 % training. With mu = 0 nothing of "
+    "the classifier reaches the extractor; without the reversal the extractor helps it to tell "
+    "the domains apart, and with one hinders it. The whole model searches over what is held "
+    "fixed here, with as many trials. p-values are paired over seeds and not corrected."
 )
 RANGES = (
     "An optimum at an edge asks for a wider range. Importances with fewer than 50 trials are "

@@ -13,7 +13,7 @@ from darec.data.split import SearchData, TrainPercent
 from darec.errors import UserError
 from darec.files import write_json
 from darec.models import MODELS
-from darec.models.best import Best, load_best
+from darec.models.best import Best, load_best, load_study
 from darec.provenance import revision, versions
 from darec.tuning.results import save_trials, save_winner, winner
 from darec.tuning.search import Settings, Study, drop_checkpoints, run_study
@@ -210,7 +210,7 @@ def _record(request: Request, settings: Settings, argv: list[str], resume: bool)
     if not resume:
         ways = "continue it with --resume, delete it, or give another --out"
         raise UserError(f"{request.folder} holds a study already; {ways}")
-    before = json.loads(path.read_text())
+    before = load_study(request.folder)
     for name, value in what.items():
         if before.get(name) != value:
             rule = f"--resume needs the same {name}"

@@ -67,19 +67,19 @@ def test_the_item_axis_reads_columns_as_rows():
     np.testing.assert_array_equal(by_item.predict(users, items), by_user.predict(items, users))
 
 
-CASES = [("user", "both", "own"), ("user", "own", "own"), ("item", "own", "own")]
-CASES += [("item", "own", "shared")]
+CASES = [("user", "both", "own", None), ("user", "own", "own", None), ("item", "own", "own", None)]
+CASES += [("item", "own", "shared", None)]
+CASES += [("user", "both", "own", False), ("item", "own", "own", True)]
 
 
-@pytest.fixture(params=CASES, ids="-".join)
+@pytest.fixture(params=CASES, ids=lambda case: "-".join(map(str, case)))
 def double_model(request):
     """A DARec in float64 with every rated row of both domains as one mini-batch."""
-    axis, heads, predictors = request.param
+    axis, heads, predictors, reversal = request.param
     autorec = {"axis": axis, "hidden": 3, "center": "none", "epochs": 1, "batch_size": 2}
-    values = {"autorec": autorec, "heads": heads, "predictors": predictors, "extractor": 4}
-    config = parse(
-        DARecConfig, {**values, "beta": 0.3, "mu": 2.0, "init": "xavier", "lambda_": 0.0}
-    )
+    values = {"autorec": autorec, "heads": heads, "predictors": predictors, "reversal": reversal}
+    values |= {"extractor": 4, "beta": 0.3, "mu": 2.0, "init": "xavier", "lambda_": 0.0}
+    config = parse(DARecConfig, values)
     target = NO_TARGET if heads == "both" else TARGET
     model = DARec(config, Training(observed(SOURCE), observed(target)), Run())
     model._net.double()
@@ -123,16 +123,20 @@ def test_eq_3_equals_loops_over_the_dense_matrices(double_model):
 
 
 def test_gradients_equal_finite_differences_of_eq_4_to_7(double_model):
-    """User axis: the extractor sees -mu times the BCE, the classifier +1; item axis: +mu."""
+    """With a reversal the extractor sees -mu times the BCE, the classifier +1; without, +mu.
+
+    Unless said otherwise, users have one (Eq. 4-6) and items have none (Eq. 7).
+    """
     model, batches, matrices = double_model
     beta, mu, eps = model.config.beta, model.config.mu, 1e-6
-    user_axis = model.config.autorec.axis == "user"
+    said = model.config.reversal
+    reverses = model.config.autorec.axis == "user" if said is None else said
     objective = model.objective(model.losses(*batches))
     names, parameters = zip(*model._net.named_parameters(), strict=True)
     grads = torch.autograd.grad(objective, parameters, allow_unused=True)
     for name, parameter, grad in zip(names, parameters, grads, strict=True):
         bce_weight = mu
-        if user_axis:
+        if reverses:
             bce_weight = -mu if name.startswith("extractor") else 1.0
         flat = parameter.data.view(-1)
         for k in range(0, len(flat), max(1, len(flat) // 4)):

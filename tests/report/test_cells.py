@@ -32,7 +32,8 @@ def test_every_fixed_hyper_parameter_is_one_of_its_model():
         space, stage1 = narrowed(cell.model, MODELS[cell.model].stage1, False, list(cell.fix))
         fixed = {fixed.partition("=")[0] for fixed in cell.fix}
         assert all(space.has(name) or (stage1 and name in stage1.fixed) for name in fixed)
-        assert len(fixed & set(SPACES[cell.model].space)) >= len(fixed - {"hidden", "center"})
+        # what is not searched either way, but for stage 1's
+        assert fixed - set(SPACES[cell.model].space) <= {"hidden", "center", "reversal"}
 
 
 def test_a_search_that_two_sections_show_runs_once_and_stage_1_comes_before_what_shares_it():
@@ -41,7 +42,7 @@ def test_a_search_that_two_sections_show_runs_once_and_stage_1_comes_before_what
     assert len({cell.folder(cells.Path("out")) for cell in found}) == len(found)
     names = [cell.name for cell in found]
     shared = [cell for cell in found if cell.base is not None]
-    assert len(shared) == 9  # neither center, hidden nor the shuffled source share it
+    assert len(shared) == 11  # neither center, hidden nor the shuffled source share it
     for cell in shared:
         assert found.index(cell.base) < names.index(cell.name)
 
@@ -83,6 +84,15 @@ def test_a_search_of_another_kind_is_told_at_once(tmp_path, budget, changed, wor
     searched(cell, tmp_path, **changed)
     with pytest.raises(UserError, match=words):
         results_of(tmp_path, budget).missing(cell)
+
+
+@pytest.mark.parametrize("damaged", ["", "[]", '{"budget": {}}', '{"budget": '])
+def test_a_damaged_study_is_told_in_one_line(tmp_path, damaged):
+    cell = Cell("toys_auto", 90, "u_darec", synthetic=True)
+    searched(cell, tmp_path)
+    (cell.folder(tmp_path) / "study.json").write_text(damaged)
+    with pytest.raises(UserError, match=r"u_darec/study.json: not a study.json of this version: "):
+        results_of(tmp_path).missing(cell)
 
 
 def test_stage_1_is_no_matter_of_models_without_one(tmp_path):

@@ -1,8 +1,9 @@
 """Kills a tiny search at random moments and resumes it: ``python -m tests.tuning.cycles 200``.
 
-Two searches take turns: three times one study whose trials do not depend on each other's order, then
-the paper's three, with TPE and ASHA. After each that came to its end, every trial is there once and
-has ended; the first has the winner of an undisturbed search. Prints the figures of docs/reliability.md.
+Two searches take turns: three times one study whose trials do not depend on each other's order,
+then the paper's three, with TPE and ASHA. After each that came to its end, every trial is there
+once and has ended; the first has the winner of an undisturbed search. Prints the figures of
+docs/reliability.md.
 """
 
 import csv
