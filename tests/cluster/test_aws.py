@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 boto3 = pytest.importorskip("boto3", reason="needs boto3")
 moto = pytest.importorskip("moto", reason="needs moto")
 
-CLUSTER = Path(__file__).parents[2] / "cluster.yaml"
+ROOT = Path(__file__).parents[2]
+CLUSTER, ROLES = ROOT / "cluster.yaml", ROOT / "docs" / "aws_roles.yaml"
 REGION = "us-west-2"
 SSH = 22
 
@@ -34,14 +36,33 @@ def bootstrapped(ec2):
     from ray.autoscaler._private.commands import _bootstrap_config
     from ray.autoscaler._private.util import prepare_config
 
+    made_roles()
     image = ec2.describe_images()["Images"][0]["ImageId"]
     config = yaml.safe_load(CLUSTER.read_text())
     for kind in config["available_node_types"].values():
         kind["node_config"]["ImageId"] = image
-        if "IamInstanceProfile" in kind["node_config"]:
-            profile = kind["node_config"]["IamInstanceProfile"]["Name"]
-            boto3.client("iam", REGION).create_instance_profile(InstanceProfileName=profile)
     return _bootstrap_config(prepare_config(config), no_config_cache=True)
+
+
+def made_roles():
+    """Make the shipped roles and profiles, as `aws cloudformation deploy` does."""
+    boto3.client("cloudformation", REGION).create_stack(
+        StackName="darec-roles",
+        TemplateBody=ROLES.read_text(),
+        Parameters=[{"ParameterKey": "Bucket", "ParameterValue": "ours"}],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+
+
+def allowed(iam, role):
+    """Return what a role may do, by resource."""
+    found = {}
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for each in document["Statement"]:
+            assert each["Effect"] == "Allow"
+            found[each["Resource"]] = set(np.atleast_1d(each["Action"]))
+    return found
 
 
 def instances(ec2):
@@ -78,6 +99,23 @@ def test_what_the_shipped_file_starts_opens_and_takes_down(ec2):
 
     provider.terminate_nodes(provider.non_terminated_nodes({}))
     assert {instance["State"]["Name"] for instance in instances(ec2)} == {"terminated"}
+
+
+def test_the_shipped_roles_open_one_bucket_and_let_the_head_hand_on_the_workers_role(ec2):
+    config, iam = bootstrapped(ec2), boto3.client("iam", REGION)
+    roles = {}
+    for kind, node_type in config["available_node_types"].items():
+        name = node_type["node_config"]["IamInstanceProfile"]["Name"]
+        (role,) = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"]
+        roles[kind] = role
+    files = {f"s3:{verb}Object" for verb in ("Get", "Put", "Delete")} | {"s3:AbortMultipartUpload"}
+    bucket = {"arn:aws:s3:::ours": {"s3:ListBucket"}, "arn:aws:s3:::ours/*": files}
+    worker, head = roles["gpu_spot"], roles["head"]
+    assert allowed(iam, worker["RoleName"]) == bucket
+    assert allowed(iam, head["RoleName"]) == {**bucket, worker["Arn"]: {"iam:PassRole"}}
+    # the mock drops managed policies of a stack's roles
+    managed = yaml.safe_load(ROLES.read_text())["Resources"]["HeadRole"]["Properties"]
+    assert "AmazonEC2FullAccess" in str(managed["ManagedPolicyArns"])
 
 
 def test_on_demand_is_one_line_away(ec2):
