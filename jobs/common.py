@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from darec.errors import UserError
+from darec.processes import end_with_parent
 
 if TYPE_CHECKING:
     from darec.data.ratings import DomainPair
@@ -94,6 +95,7 @@ def stop_on_sigterm() -> None:
 
 def main(command: Callable[..., Any]) -> None:
     """Run one command: bad input becomes one line on stderr and exit code 1."""
+    end_with_parent()
 
     @wraps(command)
     def told(*arguments: Any, **options: Any) -> None:

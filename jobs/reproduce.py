@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from darec.report.cells import Budget, Cell
     from darec.report.runner import Place
 
+SHOWN = ("table2", "fig2", "fig3", "all")
 AT_ONCE_CPUS = 8
 """CPUs of a cluster for each search that runs beside another, and at least two searches."""
 
@@ -23,19 +24,23 @@ def reproduce(
         Literal["table2", "fig2", "fig3", "all"], typer.Argument(help="What the page shows.")
     ],
     pairs: Annotated[
-        str, typer.Option(help="Pairs, comma-separated; the paper's four by default.")
+        str, typer.Option(help="Pairs, with commas or spaces; the paper's four by default.")
     ] = "",
-    models: Annotated[
-        str, typer.Option(help="Only these models, comma-separated, beside mean and bias.")
-    ] = "",
-    train: Annotated[str, typer.Option(help="Percent not held out: 90, 80 or 90,80.")] = "90,80",
+    models: Annotated[str, typer.Option(help="Only these models, beside mean and bias.")] = "",
+    train: Annotated[
+        str,
+        typer.Option(help="Percent not held out; Fig. 2 and what is beyond the paper have 90."),
+    ] = "90 80",
     trials: Annotated[int, typer.Option(min=1, help="Trials of every model's search.")] = 50,
     stage1_trials: Annotated[
         int | None,
         typer.Option(min=1, help="Trials of each stage-1 study; a third of --trials by default."),
     ] = None,
     max_epochs: Annotated[int, typer.Option(min=1, help="Most epochs of a trial.")] = 100,
-    seeds: Annotated[int, typer.Option(min=1, help="Splits and runs that score a winner.")] = 5,
+    seeds: Annotated[
+        int,
+        typer.Option(min=1, help="Splits and runs that score a winner; tests need 5, better 10."),
+    ] = 5,
     at_once: Annotated[
         int | None, typer.Option(min=1, help="Searches at once; by the cluster's CPUs by default.")
     ] = None,
@@ -51,13 +56,17 @@ def reproduce(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print what would run, and for how long; run nothing.")
     ] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="Make the page from what is there; run nothing.")
+    ] = False,
 ) -> None:
     """Search, score and judge what the paper's tables and figures show; repeat it to continue.
 
     Example: python jobs/reproduce.py table2 --pairs toys_auto --synthetic --trials 4 --plan
 
-    What is done is skipped, failures are listed and stop nothing else, and the page is made from
-    what is there: results/report/report.html, table2.md, .csv and .tex, figures, provenance.json.
+    What is done is skipped, failures are listed and stop nothing else, and at the end, or when it
+    is interrupted, the page is made from what is there: results/report/report.html, table2.md,
+    .csv and .tex, figures, provenance.json.
     """
     if "://" in out:
         raise UserError(f"--out must be a folder, since the page is made from files, but got {out}")
@@ -70,12 +79,13 @@ def reproduce(
     from darec.report.runner import Place
     from darec.report.sections import Request
     from darec.tuning import resources
+    from darec.tuning.lock import alone
     from darec.tuning.search import shutdown
 
     request = Request(
         what=what,
-        pairs=tuple(_words(pairs) or PAIRS),
-        models=tuple(_words(models)),
+        pairs=_words(pairs) or tuple(PAIRS),
+        models=_words(models),
         train=tuple(_percent(word) for word in _words(train)),
         synthetic=synthetic,
         budget=Budget(trials, stage1_trials or max(1, trials // 3), max_epochs, seeds),
@@ -92,32 +102,39 @@ def reproduce(
     folder, cells = Path(out), distinct(request.cells())
     results = Results(folder, request.budget, digests)
     todo = [(cell, steps) for cell in cells if (steps := results.missing(cell))]
+    todo = [(cell, steps) for cell, steps in todo if cell not in results.refused]
+    failures: dict[Cell, str] = dict(results.refused)
+    if len(failures) == len(cells):
+        raise UserError(next(iter(failures.values())))
     told = [f"[bold]Plan[/bold]: {line}" for line in describe(cells, todo, request, prepared)]
     console.print("\n".join(told), highlight=False, soft_wrap=True)
     if plan:
         return
-    failures: dict[Cell, str] = {}
-    if todo:
-        if what == "all":
-            for pair in prepared.values():
-                prepare_shuffled(pair, data)
-        resources.connect(address)
-        stop_on_sigterm()
+    with alone(folder / "report", ""):
         try:
-            here, cpus = resources.joined()
-            n_at_once = at_once or max(2, int(cpus) // AT_ONCE_CPUS)
-            share = int(cpus) // n_at_once or None  # None: nodes are still to come
-            place = Place(folder, data.resolve(), here, share, gpus_per_trial)
-            failures = _run(request.budget, todo, place, n_at_once)
+            if todo and not page:
+                if what == "all":
+                    for pair in prepared.values():
+                        prepare_shuffled(pair, data)
+                resources.connect(address)
+                stop_on_sigterm()
+                try:
+                    here, cpus = resources.joined()
+                    n_at_once = at_once or max(2, int(cpus) // AT_ONCE_CPUS)
+                    share = int(cpus) // n_at_once or None  # None: nodes are still to come
+                    place = Place(folder, data.resolve(), here, share, gpus_per_trial)
+                    failures |= _run(request.budget, todo, place, n_at_once)
+                finally:
+                    shutdown()
         finally:
-            shutdown()
-    results = Results(folder, request.budget, digests)
-    page = write_report(request, results, prepared, folder / "report", sys.argv, failures)
-    for cell, reason in failures.items():
-        console.print(
-            f"failed: {cell.name}: {reason}", highlight=False, soft_wrap=True, markup=False
-        )
-    console.print(f"page:  {page}", highlight=False, soft_wrap=True)
+            results = Results(folder, request.budget, digests)
+            written = write_report(
+                request, results, prepared, folder / "report", sys.argv, failures
+            )
+            for cell, reason in failures.items():
+                told_ = f"failed: {cell.name}: {reason}"
+                console.print(told_, highlight=False, soft_wrap=True, markup=False)
+            console.print(f"page:  {written}", highlight=False, soft_wrap=True)
     if failures:
         raise UserError(f"{len(failures)} of {len(cells)} searches have no score; run it again")
 
@@ -159,8 +176,21 @@ def _run(
             raise
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words between commas or spaces, each once."""
+    return tuple(dict.fromkeys(text.replace(",", " ").split()))
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """Return a command line in which ``--train 90 80`` is one value, and so for the other lists."""
+    found: list[str] = []
+    for word in argv:
+        lists = len(found) > 1 and found[-2] in ("--pairs", "--models", "--train")
+        if lists and not word.startswith("-") and word not in SHOWN:
+            found[-1] += f" {word}"
+        else:
+            found.append(word)
+    return found
 
 
 def _percent(text: str) -> Literal[90, 80]:
@@ -170,4 +200,5 @@ def _percent(text: str) -> Literal[90, 80]:
 
 
 if __name__ == "__main__":
+    sys.argv[:] = _joined(sys.argv)
     main(reproduce)

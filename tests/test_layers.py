@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = {"errors", "files", "paper", "provenance", "seeds"}
+BASE = {"errors", "files", "paper", "processes", "provenance", "seeds"}
 ALLOWED = {
     "base": BASE,
     "data": BASE | {"data"},

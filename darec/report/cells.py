@@ -19,7 +19,7 @@ from darec.paper import FIGURE_2_SIZES
 T = TypeVar("T")
 
 BASELINES = ("mean", "bias")
-TABLE_2 = ("cmf", "cdtf", "fm_cdcf", "conet", "u_darec", "i_darec")
+TABLE_2 = ("cmf_unbiased", "cmf", "cdtf", "fm_cdcf", "conet", "u_darec", "i_darec")
 FIGURE_3 = ("pmf", "u_rbm", "u_autorec", "u_darec", "i_autorec", "i_cf_nade", "i_darec", "bias")
 DAREC = ("u_darec", "i_darec")
 FIGURE_2_EXTRACTOR = 100
@@ -190,13 +190,19 @@ class Results:
     """The scores under a folder, read once; ``digests`` are those of the pairs, by label."""
 
     def __init__(self, out: Path, budget: Budget, digests: Mapping[str, str]) -> None:
-        self.out, self.budget, self._digests = out, budget, digests
+        self.out, self.budget, self.digests = out, budget, dict(digests)
         self._scores: dict[Path, list[Score]] = {}
         self._cold: dict[Path, list[ColdUserScore]] = {}
+        self.refused: dict[Cell, str] = {}
+        """Why a search that is there is none of a cell's: another budget, other data, damaged."""
 
     def winner(self, cell: Cell) -> Best | None:
         """Return a cell's winner, of a search with this budget on this data; see `winner`."""
-        return winner(cell, self.out, self.budget, self._digests.get(cell.label, ""))
+        try:
+            return winner(cell, self.out, self.budget, self.digests.get(cell.label, ""))
+        except UserError as error:
+            self.refused[cell] = str(error)
+            return None
 
     def scores(self, cell: Cell, policy: str = "fallback") -> list[Score]:
         """Return a cell's scores under a cold policy, in the order of seeds; [] unless complete."""

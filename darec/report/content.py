@@ -8,15 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from darec.evaluation.summary import summarise
+from darec.models import MODELS
 from darec.paper import RANGES
 from darec.report import figures, texts
 from darec.report.cells import DAREC, PARTS, Cell, Results
 from darec.report.claims import judge
 from darec.report.figures import Picture, picture
 from darec.report.importance import importances, places, searched
-from darec.report.numbers import VIEW_TITLES, Entry, cold_share, column, errors
+from darec.report.numbers import (
+    VIEW_TITLES,
+    Entry,
+    cold_share,
+    column,
+    errors,
+    stage1_entries,
+    stage1_row,
+)
 from darec.report.sections import Request
-from darec.report.statistics import p_shown, paired_p
+from darec.report.statistics import holm, p_shown, paired_p
 from darec.report.tables import Column, Table, TableCell, by_column, shown, signed
 
 
@@ -29,6 +38,8 @@ class Section:
     text: list[str]
     tables: list[Table] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    foot: str = ""
+    """Said under the tables."""
 
 
 Views = dict[str, dict[Column, dict[str, Entry]]]
@@ -39,6 +50,7 @@ def table2_views(request: Request, results: Results) -> Views:
     return {
         view: {
             (request.label(pair), train): column(results, request.table2(pair, train), view)
+            | stage1_entries(results, request.table2(pair, train), view)
             for pair in request.pairs
             for train in request.train
         }
@@ -47,9 +59,26 @@ def table2_views(request: Request, results: Results) -> Views:
 
 
 def table2_tables(request: Request, views: Views) -> list[Table]:
-    """Return Table 2 in each view, with a row for every model that was asked for."""
+    """Return Table 2 in each view: a row for every model asked for, and its stage 1 if it has."""
     names = [cell.model for cell in request.table2("", 90)]
-    return [by_column(VIEW_TITLES[view], names, columns) for view, columns in views.items()]
+    names = [row for name in names for row in (name, stage1_row(name))]
+    found = []
+    for view, columns in views.items():
+        known = {row for entries in columns.values() for row in entries}
+        rows = [name for name in names if name in MODELS or name in known]
+        found.append(by_column(VIEW_TITLES[view], rows, columns))
+    return found
+
+
+def budget(request: Request) -> str:
+    """Say what every search could spend."""
+    each = request.budget
+    return (
+        f"The same budget for every model: {each.trials} trials of at most {each.max_epochs} "
+        f"epochs (one trial where nothing is drawn; a whole fit of a library is one epoch). DARec "
+        f"had {each.stage1_trials} more in each of its two stage-1 studies. Winners are chosen by "
+        f"validation RMSE and scored on {each.seeds} seeds."
+    )
 
 
 def sections(request: Request, results: Results, views: Views, folder: Path) -> Iterator[Section]:
@@ -80,9 +109,8 @@ def _claims(request: Request, results: Results) -> Iterator[Section]:
 
 
 def _table2(request: Request, views: Views) -> Section:
-    return Section(
-        "table2", "Table 2: cross-domain models", texts.TABLE_2, table2_tables(request, views)
-    )
+    title, tables = "Table 2: cross-domain models", table2_tables(request, views)
+    return Section("table2", title, texts.TABLE_2, tables, foot=budget(request))
 
 
 def _figure3(request: Request, results: Results, folder: Path) -> Iterator[Section]:
@@ -107,7 +135,7 @@ def _figure3(request: Request, results: Results, folder: Path) -> Iterator[Secti
     names = [cell.model for cell in request.figure3("", 90)]
     title = "Fig. 3: models of the target alone, beside DARec"
     table = by_column(VIEW_TITLES["fallback"], names, columns)
-    yield Section("fig3", title, [], [table], drawn)
+    yield Section("fig3", title, [texts.FIGURE_3], [table], drawn, budget(request))
 
 
 def _figure2(request: Request, results: Results, folder: Path) -> Iterator[Section]:
@@ -133,14 +161,15 @@ def _figure2(request: Request, results: Results, folder: Path) -> Iterator[Secti
                 )
             )
     if pictures:
-        yield Section("fig2", "Fig. 2: the size of the embedding", [], [], pictures)
+        title = "Fig. 2: the size of the embedding"
+        yield Section("fig2", title, [texts.FIGURE_2], [], pictures, budget(request))
 
 
 def _cold_items(request: Request, results: Results, folder: Path) -> Iterator[Section]:
     names = ("bias", *DAREC)
     points: dict[str, dict[str, tuple[float, float, float]]] = {name: {} for name in names}
     for pair in request.pairs:
-        cells = [Cell(pair, 90, name, request.synthetic) for name in names]
+        cells = [cell for cell in request.whole(pair, 90) if cell.model in names]
         share = cold_share(results, cells)
         for cell in cells:
             both = [errors(results, cell, view) for view in ("fallback", "floor")]
@@ -158,7 +187,7 @@ def _cold_items(request: Request, results: Results, folder: Path) -> Iterator[Se
     caption = "RMSE with cold items at the bias prediction and at the lowest rating, by pair."
     drawn = picture(folder, "cold-items", caption, f"RMSE by cold share: {told}", panels)
     yield Section(
-        "cold-items", "Beyond: cold items decide the level", [texts.COLD_ITEMS], [], [drawn]
+        "cold-items", "Beyond: what cold items do to the level", [texts.COLD_ITEMS], [], [drawn]
     )
 
 
@@ -176,6 +205,7 @@ def _cold_users(request: Request, results: Results, folder: Path) -> Iterator[Se
             }
             found[cell.model] = [s.rmse - s.bias_rmse for s in scores]
             p_values = [paired_p(over[""], over[other]) for other in ("shuffled_", "bias_")]
+            p_values = holm(p_values)
             told.append(f"{cell.model} on {label} {np.mean(found[cell.model]):+.4f}")
             means = [summarise(values) for values in over.values()]
             numbers = [TableCell(shown(each.mean, each.sd), each.mean) for each in means]
@@ -185,7 +215,7 @@ def _cold_users(request: Request, results: Results, folder: Path) -> Iterator[Se
             panels[label] = figures.gaps(found, "RMSE minus the bias baseline's", figures.USER)
     if not rows:
         return
-    head = ["pair", "model", "RMSE", "source shuffled", "bias (mu + item)"]
+    head = ["pair", "model", "RMSE", "source shuffled", "bias, untuned (mu + item)"]
     head += ["p, against shuffled", "p, against bias"]
     caption = "RMSE on the target ratings of users of whom only source ratings were seen"
     drawn = picture(
@@ -203,21 +233,21 @@ def _parts(request: Request, results: Results, folder: Path) -> Iterator[Section
     rows, pictures, unit = [], [], "RMSE minus the whole model's"
     for pair, model in product(request.pairs, PARTS):
         label, cells = request.label(pair), request.parts(pair)
-        whole = errors(results, Cell(pair, 90, model, request.synthetic))
+        whole = [e for c in request.whole(pair, 90) if c.model == model for e in errors(results, c)]
         found = {
             called: [a - b for a, b in zip(values, whole, strict=True)]
             for (name, called), cell in cells.items()
             if name == model and whole and (values := errors(results, cell))
         }
         means = {called: float(np.mean(gap)) for called, gap in found.items()}
-        for called, gap in found.items():
-            p = paired_p(gap, [0.0] * len(gap))
+        corrected = holm([paired_p(gap, [0.0] * len(gap)) for gap in found.values()])
+        for (called, _), p in zip(found.items(), corrected, strict=True):
             row = TableCell(signed(means[called]), means[called]), TableCell(p_shown(p), p)
             rows.append([TableCell(label), TableCell(model), TableCell(called), *row])
         if found:
             told = "; ".join(f"{called}: {signed(mean)}" for called, mean in means.items())
             alt = f"Change of {model}'s RMSE on {label}: {told}"
-            caption = f"{label}: right of zero, {model} is worse without what was changed."
+            caption = f"{label}: right of zero, {model} is worse with the change."
             panel = {f"{model} on {label}": figures.gaps(found, unit, figures.colour(model))}
             name = f"parts-{label}-{model}"
             pictures.append(picture(folder, name, caption, alt, panel, inches=7.0))
@@ -232,7 +262,7 @@ def _hyper_parameters(request: Request, results: Results, folder: Path) -> Itera
     for pair in request.pairs:
         for model in DAREC:
             cell, label = Cell(pair, 90, model, request.synthetic), request.label(pair)
-            if results.winner(cell) is None:
+            if cell not in request.whole(pair, 90) or results.winner(cell) is None:
                 continue
             study, stage1 = (
                 searched(cell.folder(results.out) / part) for part in ("", "stage1_target")
@@ -248,7 +278,8 @@ def _hyper_parameters(request: Request, results: Results, folder: Path) -> Itera
             if shares:
                 panels["stage 2: importance"] = figures.bars(shares)
             if panels:
-                spots = {**places(stage1), **places(study)}
+                spots = {f"stage 1's {name}": spot for name, spot in places(stage1).items()}
+                spots |= places(study)
                 told = ", ".join(f"{name} {best[0]:.2f}" for name, best in spots.items())
                 caption = f"{model} on {label}: where the best quarter of the trials lies."
                 alt = f"The winners' places in their ranges, 0 low and 1 high: {told}"

@@ -7,7 +7,7 @@ from darec.data.split import TrainPercent
 from darec.evaluation.summary import summarise
 from darec.paper import TABLE_2 as PAPER
 from darec.report.cells import Cell, Results
-from darec.report.statistics import surely_best
+from darec.report.statistics import SAME, surely_best
 
 VIEWS = {
     "fallback": ("fallback", "test_rmse"),
@@ -30,7 +30,9 @@ class Entry:
     sd: float | None
     n: int
     paper: float | None
-    """The paper's number, of its own four pairs."""
+    """The paper's number, on its own four pairs."""
+    cold_share: float | None
+    """Share of the column's test ratings that are cold."""
     best: bool = False
     """Whether it is surely lower than every other entry of the column."""
     loses: bool = False
@@ -47,7 +49,9 @@ def errors(results: Results, cell: Cell, view: str = "fallback") -> list[float]:
 def column(results: Results, cells: Sequence[Cell], view: str = "fallback") -> dict[str, Entry]:
     """Return the entries of a column by model; models without scores are left out."""
     known = {cell.model: values for cell in cells if (values := errors(results, cell, view))}
-    best, entries = surely_best(known), {}
+    best, share, entries = None, cold_share(results, cells), {}
+    if len(known) == len(cells):
+        best = surely_best(known, cells[0].train)
     for cell in cells:
         if cell.model not in known:
             continue
@@ -57,9 +61,10 @@ def column(results: Results, cells: Sequence[Cell], view: str = "fallback") -> d
             summary.mean,
             summary.sd,
             summary.n,
-            _paper(cell.pair, cell.train, cell.model),
+            None if view == "warm" else _paper(cell.pair, cell.train, cell.model),
+            share,
             best=cell.model == best,
-            loses=bias is not None and cell.model != "bias" and summary.mean > bias,
+            loses=bias is not None and cell.model != "bias" and summary.mean > bias + SAME,
         )
     return entries
 
@@ -73,4 +78,22 @@ def cold_share(results: Results, cells: Sequence[Cell]) -> float | None:
 
 
 def _paper(pair: str, train: TrainPercent, model: str) -> float | None:
-    return PAPER[pair][model][train == 90] if model in PAPER.get(pair, {}) else None
+    row = {"cmf_unbiased": "cmf", "cmf": ""}.get(model, model)  # the paper's has no biases
+    return PAPER[pair][row][train == 90] if row in PAPER.get(pair, {}) else None
+
+
+def stage1_entries(results: Results, cells: Sequence[Cell], view: str) -> dict[str, Entry]:
+    """Return what the two-stage models' own stage 1 scores in a column, by `stage1_row`."""
+    policy, entries = VIEWS[view][0], {}
+    for cell in cells:
+        found = [score.stage1_rmse for score in results.scores(cell, policy)]
+        values = [value for value in found if value is not None]
+        if view != "warm" and values and len(values) == len(found):
+            each = summarise(values)
+            entries[stage1_row(cell.model)] = Entry(each.mean, each.sd, each.n, None, None)
+    return entries
+
+
+def stage1_row(model: str) -> str:
+    """Return the name of the row of a two-stage model's own stage 1."""
+    return f"{model}: its stage 1"

@@ -14,11 +14,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from darec.data.ratings import DomainPair
 from darec.data.store import counts
 from darec.files import write, write_json
+from darec.models.best import load_study
 from darec.paper import Counts
 from darec.provenance import revision, versions
 from darec.report import texts
 from darec.report.cells import Cell, Results, distinct
-from darec.report.content import Section, Views, sections, table2_tables, table2_views
+from darec.report.content import (
+    Section,
+    Views,
+    budget,
+    sections,
+    table2_tables,
+    table2_views,
+)
 from darec.report.sections import Request
 from darec.report.tables import Table, TableCell, comma_separated, latex, markdown
 
@@ -35,7 +43,8 @@ def write_report(
 ) -> Path:
     """Write the report of what was scored and return its page; it lists why cells failed.
 
-    The same scores give the same bytes; a figure of an earlier request does not stay.
+    The same scores and failures give the same bytes, but for provenance.json, which says what was
+    run now. Figures of an earlier request do not stay, a Table 2 that is not asked for now does.
     """
     drawn = folder / "figures"
     shutil.rmtree(drawn, ignore_errors=True)
@@ -44,11 +53,10 @@ def write_report(
     environment = Environment(
         loader=PackageLoader("darec.report", "."), autoescape=True, undefined=StrictUndefined
     )
-    budget = _budget(request)
-    said = f"{budget} {texts.SYNTHETIC}" if request.synthetic else budget
+    said = f"{budget(request)} {texts.SYNTHETIC}" if request.synthetic else budget(request)
     text = environment.get_template("page.html.j2").render(
         title=f"DARec reproduced: {', '.join(map(request.label, pairs))}",
-        budget=budget,
+        budget=budget(request),
         made=[
             *([texts.SYNTHETIC] if request.synthetic else []),
             f"darec {version('darec')}; scores made at {_revisions(request, results)}.",
@@ -56,33 +64,21 @@ def write_report(
         sections=told,
     )
     write(folder / "report.html", partial(Path.write_text, data=text))
-    for old in folder.glob("table2.*"):
-        old.unlink()
     if request.has("table2"):
         _write_table2(request, views, said, folder)
     write_json(folder / "provenance.json", _provenance(request, results, pairs, argv))
     return folder / "report.html"
 
 
-def _write_table2(request: Request, views: Views, budget: str, folder: Path) -> None:
+def _write_table2(request: Request, views: Views, said: str, folder: Path) -> None:
     tables = table2_tables(request, views)
     files = {
-        "md": "\n".join([*map(markdown, tables), budget, ""]),
-        "tex": "\n".join([*map(latex, tables), f"% {budget}", ""]),
+        "md": "\n".join([*map(markdown, tables), said, ""]),
+        "tex": "\n".join([*map(latex, tables), f"% {said}", ""]),
         "csv": comma_separated(views),
     }
     for suffix, text in files.items():
         write(folder / f"table2.{suffix}", partial(Path.write_text, data=text))
-
-
-def _budget(request: Request) -> str:
-    budget = request.budget
-    return (
-        f"The same budget for every model: {budget.trials} trials of at most {budget.max_epochs} "
-        f"epochs (one where nothing is drawn; a whole fit of a library is one epoch), after "
-        f"{budget.stage1_trials} in each of DARec's two stage-1 studies; winners by validation "
-        f"RMSE, scored on {budget.seeds} seeds."
-    )
 
 
 def _made(
@@ -110,10 +106,8 @@ def _made(
 def _provenance(
     request: Request, results: Results, pairs: Mapping[str, DomainPair], argv: list[str]
 ) -> dict[str, Any]:
-    seeds = {
-        cell.name: [score.split_seed for score in results.scores(cell)]
-        for cell in distinct(request.cells())
-    }
+    cells = distinct(request.cells())
+    seeds = {cell.name: [score.split_seed for score in results.scores(cell)] for cell in cells}
     return {
         "argv": argv,
         "revision": revision(),
@@ -121,10 +115,21 @@ def _provenance(
         "versions_of_scores": _unique(request, results),
         "versions": {**versions(), **{name: version(name) for name in LIBRARIES}},
         "machine": {"platform": platform.platform(), "cpus": os.cpu_count()},
-        "data_sha256": {request.label(name): pair.digest for name, pair in pairs.items()},
+        "data_sha256": {request.label(name): pair.digest for name, pair in pairs.items()}
+        | results.digests,
         "budget": vars(request.budget),
         "seeds": seeds,
+        "winners": {cell.name: _winner(results, cell) for cell in cells if results.winner(cell)},
     }
+
+
+def _winner(results: Results, cell: Cell) -> dict[str, Any]:
+    """Return what a search found, and what code and libraries it ran with."""
+    best, study = results.winner(cell), load_study(cell.folder(results.out))
+    assert best is not None
+    kept = ("config", "epoch", "valid_rmse", "trials", "data_digest")
+    ran = {name: study.get(name) for name in ("argv", "revision", "versions")}
+    return {**{name: getattr(best, name) for name in kept}, **ran}
 
 
 def _unique(request: Request, results: Results) -> list[dict[str, str]]:

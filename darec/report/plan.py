@@ -71,9 +71,10 @@ def _trials(cell: Cell, request: Request) -> int:
 def _seconds(cell: Cell, step: str, request: Request, pairs: Mapping[str, DomainPair]) -> float:
     epochs = 1.0 if MODELS[cell.model].whole_fit else request.budget.max_epochs / FIT_EPOCHS
     fit = FIT_S[cell.model] * epochs * _ratings(cell, request, pairs) / FIT_RATINGS
+    fit *= 1.0 if MODELS[cell.model].whole_fit else STOPPED
     if step == "search":
-        return STEP_S + STOPPED * fit * _trials(cell, request)
-    return STEP_S + STOPPED * fit * request.budget.seeds * (2 if step == "cold_users" else 1)
+        return STEP_S + fit * _trials(cell, request)
+    return STEP_S + fit * request.budget.seeds * (2 if step == "cold_users" else 1)
 
 
 def _ratings(cell: Cell, request: Request, pairs: Mapping[str, DomainPair]) -> int:

@@ -1,6 +1,5 @@
 """Runs what is missing, several cells at once, each as the commands that a user would type."""
 
-import ctypes
 import os
 import shutil
 import signal
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darec.errors import UserError
+from darec.processes import PARENT
 from darec.report.cells import Budget, Cell, winner
 
 JOBS = Path(__file__).parents[2] / "jobs"
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,10 @@ class Runner:
         return {cell: reason for cell, reason in told.items() if reason}
 
     def _cell(self, cell: Cell, steps: Sequence[str], before: "Future[str] | None") -> str:
-        if before is not None:  # it began earlier, so that no thread waits for one without a thread
-            before.result()
+        if before is not None and (told := before.result()):
+            # it began earlier, so that no thread waits for one without a thread
+            self._tell(cell, "failed")
+            return f"its stage 1 is {cell.base.name if cell.base else ''}'s: {told}"
         try:
             if cell.base is not None and not self._stopped.is_set():
                 self._inherit(cell, cell.base)
@@ -106,12 +107,13 @@ class Runner:
         """Give a search the stage-1 studies of the one that it shares them with."""
         out, to = self.place.out, cell.folder(self.place.out)
         if winner(base, out, self.budget) is None:
-            return
+            raise UserError(f"its stage 1 is {base.name}'s, which has no winner")
         for study in base.folder(out).glob("stage1_*"):
-            if not (to / study.name).exists():
+            if not (to / study.name / "best.json").is_file():
                 part = to / f".{study.name}"
                 shutil.rmtree(part, ignore_errors=True)
                 shutil.copytree(study, part, ignore=shutil.ignore_patterns("tune"))
+                shutil.rmtree(to / study.name, ignore_errors=True)
                 part.rename(to / study.name)
 
     def _step(self, cell: Cell, step: str) -> str:
@@ -126,9 +128,8 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": str(JOBS.parent)},
+                env={**os.environ, "PYTHONPATH": str(JOBS.parent), PARENT: str(os.getpid())},
                 start_new_session=True,  # Ctrl-C reaches it through us, once
-                preexec_fn=_end_with_parent,
             )
         self._running.add(process)
         if self._stopped.is_set():
@@ -140,15 +141,3 @@ class Runner:
         said = [line for line in log.read_bytes()[begin:].decode(errors="replace").splitlines()]
         told = [line for line in said if line.startswith("error: ")] or ["it says nothing", *said]
         return f"{told[-1].removeprefix('error: ')[:300]} (exit {status}, {log})"
-
-
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def _end_with_parent() -> None:
-    """Let the kernel end this command when the one that started it is killed (Linux).
-
-    At once: with their cluster gone, searches would only wait. They continue from their snapshots.
-    """
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

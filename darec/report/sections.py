@@ -1,7 +1,7 @@
 """Which sections a page has, and the cells of each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from darec.data.split import TrainPercent
 from darec.errors import UserError
@@ -28,6 +28,12 @@ class Request:
             if name not in MODELS:
                 known = ", ".join(MODELS)
                 raise UserError(f"--models must be of {known}, but got {name!r}")
+        if not self.pairs or not self.train:
+            raise UserError("--pairs and --train must name something, but got nothing")
+        if unseen := set(self.models) - {cell.model for cell in self.cells()}:
+            its = sorted({cell.model for cell in replace(self, models=()).cells()})
+            told = f"{self.what} shows none of {', '.join(sorted(unseen))}"
+            raise UserError(f"--models: {told}; it has {', '.join(its)}")
 
     def label(self, pair: str) -> str:
         """Return a pair's name in results."""
@@ -76,6 +82,11 @@ class Request:
     def cold_users(self, pair: str) -> list[Cell]:
         """Return the cells that are scored on cold users."""
         return self._kept(cells.cold_users(pair, self.synthetic))
+
+    def whole(self, pair: str, train: TrainPercent) -> list[Cell]:
+        """Return a column's cells of all sections, of models in which nothing is held fixed."""
+        cells_ = [c for c in self.cells() if c.pair == pair and c.train == train and not c.fix]
+        return list(dict.fromkeys(cells_))
 
     def _kept(self, found: Sequence[Cell]) -> list[Cell]:
         return [cell for cell in found if self._keeps(cell)]

@@ -64,6 +64,12 @@ def by_column(
         [TableCell(model), *(entry_cell(entries.get(model)) for entries in columns.values())]
         for model in models
     ]
+    shares = [
+        next((e.cold_share for e in entries.values() if e.cold_share is not None), None)
+        for entries in columns.values()
+    ]
+    told = [TableCell("" if s is None else f"{100 * s:.1f} %", NO_SCORE) for s in shares]
+    rows.append([TableCell("cold test ratings"), *told])
     return Table(caption, ["model", *(f"{pair}, {train} %" for pair, train in columns)], rows)
 
 
@@ -81,11 +87,12 @@ def markdown(table: Table) -> str:
 def latex(table: Table) -> str:
     """Return a table as LaTeX for ``booktabs``; daggers mark rows that lose to the bias."""
     spec, end = "l" + "r" * (len(table.head) - 1), r" \\"
-    lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
+    told = f"% {table.caption}; bold: {BEST}; dagger: {LOSES}; (the paper's number)"
+    lines = [told, rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
     lines += [" & ".join(map(_escaped, table.head)) + end, r"\midrule"]
     for row in table.rows:
         lines.append(" & ".join(map(_latex_cell, row)) + end)
-    lines += [r"\bottomrule", r"\end{tabular}", f"% {table.caption}"]
+    lines += [r"\bottomrule", r"\end{tabular}"]
     return "\n".join(lines) + "\n"
 
 
@@ -93,7 +100,7 @@ def comma_separated(views: Mapping[str, Mapping[Column, Mapping[str, Entry]]]) -
     """Return a line per view, pair, share and model, for programs."""
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    names = ["mean", "sd", "n", "paper", "best", "loses"]
+    names = ["mean", "sd", "n", "paper", "best", "loses", "cold_share"]
     table.writerow(["view", "pair", "train", "model", *names])
     for view, columns in views.items():
         for (pair, train), entries in columns.items():

@@ -32,10 +32,11 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
     def run(function: Callable[..., Any], *arguments: Any) -> Any:
         return ray.get(task.remote(threads, function, *arguments))
 
+    calls = ThreadPoolExecutor(workers)
     try:
-        with ThreadPoolExecutor(workers) as calls:
-            yield lambda function, *arguments: calls.submit(run, function, *arguments)
+        yield lambda function, *arguments: calls.submit(run, function, *arguments)
     finally:
+        calls.shutdown(cancel_futures=True)  # interrupted: those that wait do not start
         ray.shutdown()
 
 

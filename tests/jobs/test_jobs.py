@@ -60,6 +60,8 @@ def test_commands_import_nothing_heavy(name):
         ("reproduce", ["table2", "--models", "svd"], "--models must be of mean, bias"),
         ("reproduce", ["table2", "--train", "70"], "--train must be 90, 80 or both"),
         ("reproduce", ["fig2", "--pairs", "mine"], "no pair 'mine'"),
+        ("reproduce", ["fig2", "--models", "cmf", "u_darec"], "fig2 shows none of cmf; it has i_d"),
+        ("reproduce", ["table2", "--train", ","], "--pairs and --train must name something"),
         (
             "evaluate",
             ["--pair", "toys_auto", "--model", "svd"],
@@ -190,7 +192,7 @@ def assert_curves(folder):
 @pytest.mark.slow
 def test_a_table_is_reproduced_and_the_second_time_nothing_runs(tmp_path):
     budget = ["--trials", "1", "--max-epochs", "1", "--seeds", "2", "--train", "90"]
-    options = ["table2", "--pairs", "toys_auto", "--synthetic", "--models", "cmf", *budget]
+    options = ["table2", "--pairs", "toys_auto", "--synthetic", "--models", "cmf_unbiased", *budget]
     planned = run("reproduce", *options, "--plan", cwd=tmp_path)
     assert planned.returncode == 0 and "3 searches with 3 trials" in planned.stdout
     assert not (tmp_path / "results").exists()
@@ -202,6 +204,13 @@ def test_a_table_is_reproduced_and_the_second_time_nothing_runs(tmp_path):
     again = run("reproduce", *options, cwd=tmp_path)
     assert again.returncode == 0 and "3 are done; to run: 0" in again.stdout
     assert page.read_bytes() == written
+    study = tmp_path / "results" / "toys_auto-synthetic-90" / "bias" / "study.json"
+    study.write_text("damaged")
+    both = [word for word in options if word != "90"] + ["90", "80"]
+    ended = run("reproduce", *both, "--page", cwd=tmp_path)
+    assert ended.returncode == 1 and "failed: toys_auto-synthetic-90-bias: " in ended.stdout
+    assert "1 of 6 searches have no score" in ended.stderr
+    assert b"2 of 6 searches are scored" in page.read_bytes()
 
 
 def test_prepare_own_files_and_use_them_by_name(tmp_path):

@@ -95,6 +95,7 @@ def scored(cell, out, errors, floor=1.0):
                     "refit": False,
                     "test_rmse": error + more,
                     "warm_rmse": error,
+                    "stage1_rmse": error + more + 0.01 if MODELS[cell.model].stage1 else None,
                     "cold_share": 0.2,
                     "beats_bias": False,
                     "revision": "abc1234",

@@ -97,9 +97,20 @@ def test_a_search_waits_for_the_one_whose_stage_1_it_shares(tmp_path, monkeypatc
 
     monkeypatch.setattr(runner, "command", slow)
     base, told = Cell("a", 90, "u_darec", cold_users=True), []
+    monkeypatch.setattr(Runner, "_inherit", lambda *_: None)
     todo = [(base, ("search",)), (Cell("a", 90, "u_darec", fix=("mu=0",)), ("search",))]
     Runner(BUDGET, place(tmp_path), lambda cell, step: told.append((cell.fix, step))).run(todo, 2)
     assert [step for _, step in told] == ["search", "done"] * 2 and told[0][0] == ()
+
+
+def test_a_search_fails_with_the_one_whose_stage_1_it_shares(tmp_path, steps):
+    """On a stage 1 of its own it would not show what the part is worth."""
+    changed, told = Cell("bad", 90, "u_darec", fix=("mu=0",)), []
+    todo = [(Cell("bad", 90, "u_darec"), ("search",)), (changed, ("search",))]
+    ours = Runner(BUDGET, place(tmp_path), lambda cell, step: told.append((cell.fix, step)))
+    failures = ours.run(todo, 2)
+    assert failures[changed].startswith("its stage 1 is bad-90-u_darec's: search: it is bad")
+    assert told == [((), "search"), ((), "failed"), (("mu=0",), "failed")]
 
 
 KILLED = """
@@ -107,7 +118,8 @@ import sys
 from pathlib import Path
 from darec.report import runner
 from darec.report.cells import Budget, Cell
-code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(600)"
+code = "from darec.processes import end_with_parent; end_with_parent()"
+code += "; import os, time; print('pid', os.getpid(), flush=True); time.sleep(600)"
 runner.command = lambda *_: [sys.executable, "-c", code]
 place = runner.Place(Path(sys.argv[1]), Path("data"), "here:1", 1)
 runner.Runner(Budget(1, 1, 1, 1), place, print).run([(Cell("a", 90, "cmf"), ("search",))], 1)

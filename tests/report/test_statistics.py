@@ -11,11 +11,35 @@ def test_holm_by_hand():
     assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == []
 
 
-def test_a_paired_test_is_scipys_and_equal_errors_differ_in_nothing():
+def test_a_paired_test_is_scipys_with_a_standard_error_for_splits_that_share_ratings():
+    """Four splits at 90 %: a variance of (1/4 + 10/81) of one split's, not of 1/4."""
     first, second = [1.0, 1.1, 1.3, 0.9], [1.2, 1.15, 1.35, 1.0]
-    assert paired_p(first, second) == stats.ttest_rel(first, second).pvalue
+    gaps = np.subtract(first, second)
+    t = gaps.mean() / (gaps.std(ddof=1) * np.sqrt(1 / 4 + 10 / 81))
+    assert paired_p(first, second) == pytest.approx(2 * stats.t.sf(abs(t), 3))
+    assert paired_p(first, second, 80) > paired_p(first, second)
+    assert paired_p(first, second) > stats.ttest_rel(first, second).pvalue
+
+
+def test_equal_errors_differ_in_nothing():
+    first = [1.0, 1.1, 1.3, 0.9]
     assert paired_p(first, first) == 1.0 and paired_p([1.0], [2.0]) == 1.0
     assert paired_p([0.5, 1.5], [1.0, 2.0]) == 0.0  # the same gap in every split
+    barely = [value + 1e-6 for value in first]
+    assert paired_p(barely, first) == 1.0  # alike in every digit that is printed
+
+
+def test_widened_tests_find_a_difference_by_chance_as_often_as_they_say():
+    """Gaps of n splits with the correlation of shared ratings, and no true difference."""
+    draw, n, share = np.random.default_rng(1), 10, 10 / 81
+    rho = share / (1 + share)
+    rounds = 4000
+    common = np.sqrt(rho) * draw.normal(size=(rounds, 1))
+    gaps = common + np.sqrt(1 - rho) * draw.normal(size=(rounds, n))
+    zero = np.zeros(n)
+    ours = np.mean([paired_p(row, zero) < 0.05 for row in gaps])
+    plain = np.mean(stats.ttest_1samp(gaps, 0, axis=1).pvalue < 0.05)
+    assert ours == pytest.approx(0.05, abs=0.02) and plain > 0.1
 
 
 def test_best_is_said_only_where_it_is_sure():
