@@ -1,9 +1,10 @@
 """The paper's tables and figures, and what lies beyond them, on one page: from one command."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -100,7 +101,7 @@ def reproduce(
         controls = [shuffle_source(pair) for pair in prepared.values()]
         digests |= {control.name: control.digest for control in controls}
     folder, cells = Path(out), distinct(request.cells())
-    results = Results(folder, request.budget, digests)
+    results = Results(folder, request.budget, digests, _drawn)
     todo = [(cell, steps) for cell in cells if (steps := results.missing(cell))]
     todo = [(cell, steps) for cell, steps in todo if cell not in results.refused]
     failures: dict[Cell, str] = dict(results.refused)
@@ -127,7 +128,7 @@ def reproduce(
                 finally:
                     shutdown()
         finally:
-            results = Results(folder, request.budget, digests)
+            results = Results(folder, request.budget, digests, _drawn)
             written = write_report(
                 request, results, prepared, folder / "report", sys.argv, failures
             )
@@ -174,6 +175,21 @@ def _run(
         except KeyboardInterrupt:
             console.print("interrupted; the same command continues", highlight=False)
             raise
+
+
+def _drawn(cell: "Cell") -> dict[str, Any]:
+    """Return what a cell's studies draw from now, as ``study.json`` has it."""
+    from optuna.distributions import distribution_to_json
+
+    from darec.models import MODELS
+    from search_spaces import narrowed
+
+    space, stage1 = narrowed(cell.model, MODELS[cell.model].stage1, False, list(cell.fix))
+    return {
+        name: {key: json.loads(distribution_to_json(d)) for key, d in each.space.items()}
+        for name, each in (("space", space), ("stage1", stage1))
+        if each is not None
+    }
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What each table and figure needs: searches of a model on a pair, scored over seeds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -139,6 +139,10 @@ def cold_users(pair: str, synthetic: bool) -> list[Cell]:
     return [Cell(pair, 90, name, synthetic, cold_users=True) for name in ANSWERING]
 
 
+Drawn = Callable[[Cell], Mapping[str, Any]]
+"""Gives a cell's search spaces as ``study.json`` has them, by stage: ``space``, ``stage1``."""
+
+
 def distinct(cells: Iterable[Cell]) -> list[Cell]:
     """Return each search once; scored on cold users where any of its cells is."""
     by_name: dict[str, Cell] = {}
@@ -148,11 +152,13 @@ def distinct(cells: Iterable[Cell]) -> list[Cell]:
     return list(by_name.values())
 
 
-def winner(cell: Cell, out: Path, budget: Budget, digest: str = "") -> Best | None:
+def winner(
+    cell: Cell, out: Path, budget: Budget, digest: str = "", drawn: Drawn | None = None
+) -> Best | None:
     """Return a cell's winner, or None unless it was searched to the end.
 
-    A search of other data than ``digest`` is none of this cell's. Raises `UserError` for one of
-    another budget, or that a user made by hand with other options.
+    Raises `UserError` for a search of other data than ``digest``, of another budget, of another
+    space than ``drawn`` has, or that a user made by hand with other options.
     """
     folder = cell.folder(out)
     if not (folder / "study.json").is_file():
@@ -173,6 +179,10 @@ def winner(cell: Cell, out: Path, budget: Budget, digest: str = "") -> Best | No
         if found[name] != value:
             told = f"a search there has {name} {found[name]}, and {value} is asked for"
             raise UserError(f"{folder}: {told}; give another --out, or delete it")
+    for stage, wanted_space in (drawn(cell) if drawn else {}).items():
+        if study[stage]["drawn"] != wanted_space:
+            told = f"it searched another {stage} than search_spaces/ has now"
+            raise UserError(f"{folder}: {told}; give another --out, or delete it")
     if not (folder / "best.json").is_file():
         return None
     best = load_best(folder)
@@ -187,10 +197,15 @@ def _after(words: Sequence[str], option: str) -> list[str]:
 
 
 class Results:
-    """The scores under a folder, read once; ``digests`` are those of the pairs, by label."""
+    """The scores under a folder, read once; ``digests`` are those of the pairs, by label.
 
-    def __init__(self, out: Path, budget: Budget, digests: Mapping[str, str]) -> None:
-        self.out, self.budget, self.digests = out, budget, dict(digests)
+    ``drawn`` says what a cell's studies search now, if that is to be compared.
+    """
+
+    def __init__(
+        self, out: Path, budget: Budget, digests: Mapping[str, str], drawn: Drawn | None = None
+    ) -> None:
+        self.out, self.budget, self.digests, self._drawn = out, budget, dict(digests), drawn
         self._scores: dict[Path, list[Score]] = {}
         self._cold: dict[Path, list[ColdUserScore]] = {}
         self.refused: dict[Cell, str] = {}
@@ -199,7 +214,8 @@ class Results:
     def winner(self, cell: Cell) -> Best | None:
         """Return a cell's winner, of a search with this budget on this data; see `winner`."""
         try:
-            return winner(cell, self.out, self.budget, self.digests.get(cell.label, ""))
+            digest = self.digests.get(cell.label, "")
+            return winner(cell, self.out, self.budget, digest, self._drawn)
         except UserError as error:
             self.refused[cell] = str(error)
             return None

@@ -7,6 +7,7 @@ from darec.paper import FIGURE_2_SIZES, TABLE_2
 from darec.report import cells
 from darec.report.cells import Budget, Cell, Results, distinct
 from darec.report.sections import Request
+from jobs.reproduce import _drawn
 from search_spaces import SPACES, narrowed
 from tests.report.made import scored, searched
 
@@ -47,6 +48,19 @@ def test_a_search_that_two_sections_show_runs_once_and_stage_1_comes_before_what
     assert len(shared) == 11  # neither center, hidden nor the shuffled source share it
     for cell in shared:
         assert found.index(cell.base) < names.index(cell.name)
+
+
+def test_a_search_of_an_older_space_is_told(tmp_path):
+    cell = Cell("toys_auto", 90, "u_darec", synthetic=True)
+    searched(cell, tmp_path)
+    assert results_of(tmp_path).missing(cell) == ["evaluate"]
+    spaces = _drawn(cell)
+    assert set(spaces) == {"space", "stage1"} and "mu" in spaces["space"]
+    for stage in spaces:
+        changed = {**spaces, stage: {**spaces[stage], "more": {}}}
+        results = Results(tmp_path, BUDGET, {}, lambda _, changed=changed: changed)
+        assert f"it searched another {stage} than" in refused(cell, results)
+    assert Results(tmp_path, BUDGET, {}, _drawn).missing(cell) == ["evaluate"]
 
 
 def refused(cell, results):
