@@ -82,7 +82,8 @@ def winners(
 def stop_on_sigterm() -> None:
     """Take SIGTERM as Ctrl-C, also where a shell has made a command in its background ignore that.
 
-    Tune has a handler of its own for Ctrl-C while it runs: it writes its last snapshot.
+    The end of the terminal (SIGHUP) as well, unless that is ignored (nohup). Tune has a handler of
+    its own for Ctrl-C while it runs: it writes its last snapshot.
     """
 
     def stop(*_: object) -> None:
@@ -91,6 +92,8 @@ def stop_on_sigterm() -> None:
         signal.raise_signal(signal.SIGINT)
 
     signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, stop)
 
 
 def main(command: Callable[..., Any]) -> None:

@@ -87,9 +87,11 @@ def evaluate(
             roots = range(best.seed, best.seed + seeds)
             runs = [(best.seed if same_split else root, root) for root in roots]
             path = folder / "scores.jsonl"
-            kept, failed = _evaluated(submit, best, prepared, runs, refit, device, path)
-            if mirror.is_uri(out) and kept:
-                mirror.publish(folder, out)
+            try:
+                kept, failed = _evaluated(submit, best, prepared, runs, refit, device, path)
+            finally:  # what was scored before an interruption, too
+                if mirror.is_uri(out):
+                    mirror.publish(folder, out, path.name)
             every += kept
             n_failed += failed
             if kept:

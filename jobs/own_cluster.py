@@ -1,6 +1,7 @@
 """Write cluster.yaml for machines of your own, reached over ssh."""
 
 import re
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,9 @@ from darec.errors import UserError
 from jobs.common import console, main
 
 SHIPPED = Path(__file__).parents[1] / "cluster.yaml"
-IMAGE_HOME, BUCKET = "/home/ray", "s3://YOUR-BUCKET/results"
-"""Where cluster.yaml's image has its user's files, and where the results go."""
-PIN = re.compile(r"(\w+)==\S+")
+IMAGE_HOME = "/home/ray"
+"""Where cluster.yaml's image has its user's files."""
+PIN, RESULTS = re.compile(r"(\w+)==\S+"), re.compile(r"DAREC_OUT=[^\s']+")
 
 
 def own_cluster(
@@ -42,8 +43,15 @@ def own_cluster(
     names = [name.strip() for name in hosts.split(",")]
     if not all(names) or len(set(names)) != len(names):
         raise UserError(f"--hosts must be different host names, comma-separated, but got {hosts!r}")
+    if not out.startswith("/") and "://" not in out:
+        raise UserError(f"--out must be an absolute path or a URI, but got {out!r}")
+    if shlex.quote(out) != out:
+        raise UserError(f"--out must be without blanks and quotes, but got {out!r}")
     home = home or ("/root" if user == "root" else f"/home/{user}")
-    text = SHIPPED.read_text().replace(IMAGE_HOME, home).replace(BUCKET, out)
+    text, n_places = RESULTS.subn(lambda _: f"DAREC_OUT={out}", SHIPPED.read_text())
+    if n_places != 1:
+        raise UserError(f"{SHIPPED}: DAREC_OUT= must be set in one place, but is in {n_places}")
+    text = text.replace(IMAGE_HOME, home)
     local = {name: version(name).partition("+")[0] for name in PIN.findall(text)}
     config = yaml.safe_load(PIN.sub(lambda pin: f"{pin[1]}=={local[pin[1]]}", text))
     for cloud_only in ("docker", "available_node_types", "head_node_type", "head_setup_commands"):

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darec.errors import UserError
 
@@ -32,7 +33,9 @@ def alone(folder: Path, storage: str) -> AbstractContextManager[None]:
 
 @contextmanager
 def _named(uri: str) -> Iterator[None]:
-    holder = ray.remote(num_cpus=0)(_Holder)
+    here = ray.get_runtime_context().get_node_id()  # the place is held as long as the driver is
+    place = NodeAffinitySchedulingStrategy(here, soft=False)
+    holder = ray.remote(num_cpus=0, scheduling_strategy=place)(_Holder)
     try:
         actor = holder.options(name=f"search of {uri}", namespace=NAMESPACE).remote()
     except ValueError as error:

@@ -1,5 +1,7 @@
 """Studies under a URI (``s3://...``): Tune writes there itself, the plain files are copied."""
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -15,7 +17,11 @@ def is_uri(out: str) -> bool:
 
 def working_folder(out: str) -> Path:
     """Return where plain files are written: ``out`` itself, or a scratch folder to publish."""
-    return Path(tempfile.mkdtemp(prefix="darec-")) if is_uri(out) else Path(out).resolve()
+    if not is_uri(out):
+        return Path(out).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="darec-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def fetch(uri: str, folder: Path) -> None:
@@ -30,8 +36,11 @@ def fetch(uri: str, folder: Path) -> None:
             fs.copy_files(info.path, str(folder / name), remote, fs.LocalFileSystem())
 
 
-def publish(folder: Path, uri: str) -> None:
-    """Copy plain files to a URI."""
+def publish(folder: Path, uri: str, pattern: str = "**/*") -> None:
+    """Copy plain files to a URI, ``best.json`` after all that it stands for."""
     remote, root = fs.FileSystem.from_uri(uri)
-    remote.create_dir(root, recursive=True)
-    fs.copy_files(str(folder), root, fs.LocalFileSystem(), remote)
+    files = [path for path in folder.glob(pattern) if path.suffix in PLAIN]
+    for path in sorted(files, key=lambda path: (path.name == "best.json", path)):
+        to = f"{root.rstrip('/')}/{path.relative_to(folder).as_posix()}"
+        remote.create_dir(to.rpartition("/")[0], recursive=True)
+        fs.copy_files(str(path), to, fs.LocalFileSystem(), remote)

@@ -10,7 +10,7 @@ from typing import Any
 import ray
 import torch
 
-from darec.tuning.resources import connect
+from darec.tuning.resources import connect, slots
 
 Submit = Callable[..., "Future[Any]"]
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -27,6 +27,7 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
             yield executor.submit
         return
     connect(address)
+    slots(threads, gpus, workers, 0, joined=True)  # raises where no node can give that
     task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=3)(_threaded)
 
     def run(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -62,7 +62,7 @@ def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, joined
     """
     present = [(1, node["Resources"]) for node in ray.nodes() if node["Alive"]]
     more = growth() if joined else []
-    nodes = present + (more or [])
+    nodes = present + [(_still(kind, count, present), kind) for count, kind in more or []]
     if gpus is None:
         has_gpus = any(node.get("GPU") for _, node in nodes)
         gpus = 1 / gpu_share(trial_bytes, _gpu_bytes()) if has_gpus else 0.0
@@ -75,6 +75,15 @@ def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, joined
     if not fit and more is not None:
         raise UserError(f"no node has both {cpus:g} CPUs and {gpus:g} GPUs for a trial")
     return Slots(cpus, gpus, max(1, min(trials, fit or trials // TRIALS_PER_SLOT)))
+
+
+def _still(
+    kind: Mapping[str, float], most: int, present: list[tuple[int, Mapping[str, float]]]
+) -> int:
+    """Return how many nodes of a kind may still come, beside those that are there."""
+    names = ("CPU", "GPU")
+    there = sum(all(node.get(n, 0) == kind.get(n, 0) for n in names) for _, node in present)
+    return max(0, most - there)
 
 
 def _fit(node: Mapping[str, float], cpus: float, gpus: float) -> int:

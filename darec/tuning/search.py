@@ -2,7 +2,6 @@
 
 import math
 import pickle
-import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Container, Mapping
@@ -93,6 +92,8 @@ SCHEDULERS: dict[str, Callable[[int], TrialScheduler]] = {
 MAX_FAILURES = 3
 STORAGE_FAULTS = ("No space left", "Read-only file system", "Permission denied")
 PROGRESS_S = 10.0
+CLOCKS_S = 2.0
+"""By how much Tune's clock of a time budget, and ours, may differ."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,10 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
     Raises ``KeyboardInterrupt`` when it was interrupted (its files allow ``--resume``), and
     `UserError` when no trial reached a finite validation RMSE.
     """
-    begun = time.monotonic()
+    budget = math.inf if study.time_budget is None else study.time_budget
     while True:
-        rows, ended = _pass(study, settings, resume)
-        spent = time.monotonic() - begun
-        over = study.time_budget is not None and spent >= study.time_budget
+        rows, ended, spent = _pass(study, settings, resume)
+        over = spent >= budget - max(CLOCKS_S, budget / 100)
         if ended < study.trials and not over:
             raise KeyboardInterrupt
         # Tune gives a trial up at once that is about to start on an actor that dies then
@@ -160,8 +160,11 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
     return rows
 
 
-def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], int]:
-    """Let Tune run until no trial is left, or it is stopped; also return how many trials ended."""
+def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], int, float]:
+    """Let Tune run until no trial is left, or it is stopped, by its time budget for one.
+
+    Also return how many trials ended, and the seconds that the search has run, earlier runs' too.
+    """
     tuner, known = _tuner(study, settings, resume)
     state = _state(tuner)
     try:
@@ -180,7 +183,7 @@ def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow
         raise UserError(
             f"{study.storage}: {rule}: {len(lost)} trials are lost; delete it, or --out"
         )
-    return rows, len(state.ended)
+    return rows, len(state.ended), state.spent_s
 
 
 def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str]]:

@@ -14,7 +14,7 @@ from darec.errors import UserError
 from darec.files import write_json
 from darec.models import MODELS
 from darec.models.best import Best, load_best, load_study
-from darec.provenance import revision, versions
+from darec.provenance import code_digest, revision, versions
 from darec.tuning.results import save_trials, save_winner, winner
 from darec.tuning.search import Settings, Study, drop_checkpoints, run_study
 from darec.tuning.trials import outcome
@@ -85,7 +85,7 @@ def run_search(
 
     Raises `UserError` when the folder holds a study and not ``resume``, or one of other settings.
     """
-    _record(request, settings, argv, resume)
+    _record(request, settings, argv, resume, report)
     publish()
     way = _Way(settings, _template(request), resume, report, publish)
     fixed = dict(request.space.fixed)
@@ -187,7 +187,13 @@ def _template(request: Request) -> Best:
     )
 
 
-def _record(request: Request, settings: Settings, argv: list[str], resume: bool) -> None:
+def _record(
+    request: Request,
+    settings: Settings,
+    argv: list[str],
+    resume: bool,
+    report: Callable[[str], object],
+) -> None:
     """Write ``study.json``, or check that the one to resume has the same settings."""
     spaces = {"space": request.space, "stage1": request.stage1}
     what = {
@@ -204,7 +210,7 @@ def _record(request: Request, settings: Settings, argv: list[str], resume: bool)
     what = json.loads(json.dumps(what))
     path = request.folder / "study.json"
     if not path.is_file():
-        who = {"argv": argv, "revision": revision(), "versions": versions()}
+        who = {"argv": argv, "revision": revision(), "versions": versions(), "code": code_digest()}
         write_json(path, {**who, **what})
         return
     if not resume:
@@ -215,6 +221,8 @@ def _record(request: Request, settings: Settings, argv: list[str], resume: bool)
         if before.get(name) != value:
             rule = f"--resume needs the same {name}"
             raise UserError(f"{path}: {rule}: it was {before.get(name)}, and is now {value}")
+    if (before.get("code"), before.get("versions")) != (code_digest(), versions()):
+        report(f"warning: {path}: other code or libraries began this search; it has trials of both")
 
 
 def _space_json(space: SearchSpace | None) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """What Tune neither saves nor survives: a scheduler's rungs on restore, metrics not finite."""
 
 import math
+import re
 import signal
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ from ray.tune.experiment.trial import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+NO_GPU_MEMORY = re.compile("CUDA.*out of memory")
+"""Said by torch; Ray has an OutOfMemoryError, too, for a node's own memory."""
 IDLE_S = 900.0
 """A search of which no trial has run for so long waits for a node that does not come."""
 
@@ -31,10 +34,17 @@ class StudyState(tune.Callback):
         """Why each attempt at a trial failed, of those that did."""
         self.halted = ""
         """Why the search cannot go on as things are; it ends as it does on Ctrl-C."""
+        self._before_s, self._begun = 0.0, time.monotonic()
 
     def setup(self, **info: Any) -> None:
         """Begin a run of the search, its first or one that continues it."""
         self.halted, self._ran = "", time.monotonic()
+        self._begun = time.monotonic()
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds that the search has run, in this process and in those that it continues."""
+        return self._before_s + time.monotonic() - self._begun
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Halt a search that waits in vain for somewhere to run."""
@@ -57,7 +67,7 @@ class StudyState(tune.Callback):
         """Note why a trial failed that is tried again; one that lacked memory gets more GPU."""
         error = self._failed(trial)
         share = dict(trial.placement_group_factory.required_resources)
-        if "OutOfMemoryError" in error and 0 < share.get("GPU", 0) < 1:
+        if NO_GPU_MEMORY.search(error) and 0 < share.get("GPU", 0) < 1:
             gpu = min(1.0, 2 * share["GPU"])
             trial.update_resources({"cpu": share.get("CPU", 0), "gpu": gpu})
 
@@ -81,7 +91,8 @@ class StudyState(tune.Callback):
     def get_state(self) -> dict[str, Any]:
         """Return what a snapshot must hold."""
         scheduler = ray.cloudpickle.dumps(self.scheduler.__dict__)
-        return {"scheduler": scheduler, "ended": dict(self.ended), "failures": dict(self.failures)}
+        known = {"ended": dict(self.ended), "failures": dict(self.failures)}
+        return {"scheduler": scheduler, **known, "spent_s": self.spent_s}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Put a snapshot's state back into the scheduler in use.
@@ -90,6 +101,7 @@ class StudyState(tune.Callback):
         """
         self.scheduler.__dict__.update(ray.cloudpickle.loads(state["scheduler"]))
         self.ended, self.failures = dict(state["ended"]), dict(state["failures"])
+        self._before_s, self._begun = state["spent_s"], time.monotonic()
 
 
 def _last_error(trial: Any) -> str:

@@ -24,30 +24,38 @@ class CacheStore:
 
     def __init__(self) -> None:
         self._refs: dict[str, tuple[Any, int]] = {}
-        self._claimed: dict[str, float] = {}
+        self._claimed: dict[str, tuple[float, int]] = {}
+        """Until when, and by which claim."""
+        self._n_claims = 0
         self.n_computed = 0
 
     def claim(self, key: str) -> tuple[str, list[Any]]:
-        """Return ("ready", [ref]), ("yours", []) to compute it, or ("wait", [])."""
+        """Return ("ready", [ref]), ("yours", [claim]) to compute it, or ("wait", [])."""
         if key in self._refs:
             return "ready", [self._refs[key][0]]
-        if self._claimed.get(key, 0.0) > time.monotonic():
+        if self._claimed.get(key, (0.0, 0))[0] > time.monotonic():
             return "wait", []
-        self.renew(key)
-        return "yours", []
+        self._n_claims += 1
+        self._claimed[key] = time.monotonic() + LEASE_S, self._n_claims
+        return "yours", [self._n_claims]
 
-    def renew(self, key: str) -> None:
-        """Extend the claim on a key."""
-        self._claimed[key] = time.monotonic() + LEASE_S
+    def renew(self, key: str, claim: int) -> None:
+        """Extend a claim, unless the key has gone to another."""
+        if self._holds(key, claim):
+            self._claimed[key] = time.monotonic() + LEASE_S, claim
 
-    def release(self, key: str) -> None:
-        """Give a claim up."""
-        self._claimed.pop(key, None)
+    def release(self, key: str, claim: int) -> None:
+        """Give a claim up, unless the key has gone to another."""
+        if self._holds(key, claim):
+            del self._claimed[key]
+
+    def _holds(self, key: str, claim: int) -> bool:
+        return key in self._claimed and self._claimed[key][1] == claim
 
     def put(self, key: str, value: dict[str, np.ndarray[Any, Any]]) -> None:
         """Keep a value; this actor owns it, so that it survives the trial that made it."""
         self._refs[key] = (ray.put(value), sum(array.nbytes for array in value.values()))
-        self.release(key)
+        self._claimed.pop(key, None)
         self.n_computed += 1
         while len(self._refs) > 1 and sum(size for _, size in self._refs.values()) > KEPT_BYTES:
             self._refs.pop(next(iter(self._refs)))
@@ -73,24 +81,24 @@ class ClusterCache:
             if state == "ready":
                 return {name: torch.tensor(array) for name, array in ray.get(refs[0]).items()}
             if state == "yours":
-                return self._compute(key, compute)
+                return self._compute(key, refs[0], compute)
             time.sleep(0.1)
 
-    def _compute(self, key: str, compute: Callable[[], Weights]) -> Weights:
-        with self._lease(key):
+    def _compute(self, key: str, claim: int, compute: Callable[[], Weights]) -> Weights:
+        with self._lease(key, claim):
             value = compute()
             arrays = {name: tensor.numpy() for name, tensor in value.items()}
             ray.get(self.store.put.remote(key, arrays))
         return value
 
     @contextmanager
-    def _lease(self, key: str) -> Iterator[None]:
+    def _lease(self, key: str, claim: int) -> Iterator[None]:
         """Renew the claim while computing; a trial that dies stops renewing."""
         done = threading.Event()
 
         def renew() -> None:
             while not done.wait(LEASE_S / 6):
-                self.store.renew.remote(key)
+                self.store.renew.remote(key, claim)
 
         thread = threading.Thread(target=renew, daemon=True)
         thread.start()
@@ -99,4 +107,4 @@ class ClusterCache:
         finally:
             done.set()
             thread.join()
-            self.store.release.remote(key)
+            self.store.release.remote(key, claim)

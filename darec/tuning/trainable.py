@@ -83,7 +83,7 @@ class RecommenderTrainable(tune.Trainable):
         self._saved_at, self._saving_s = time.monotonic(), 0.0
         self._fit: Fit | None = None
         self._stage1: dict[str, float] = {}
-        self._reason = ""
+        self._reason, self._trained_s = "", 0.0
 
     def _built(self) -> Fit | None:
         """Return the fit, built at the first call; None, and the reason, where stage 1 diverged."""
@@ -103,7 +103,7 @@ class RecommenderTrainable(tune.Trainable):
         """Train epochs until `REPORT_S` have passed, a decision is due or the trial ends."""
         with ended_if_silent(HANGS * self._limit):
             self._built()
-        begin, left = time.monotonic(), self._limit - (self._time_total or 0.0)
+        begin, left = time.monotonic(), self._limit - self._trained_s
         with ended_if_silent(HANGS * self._limit):
             rows = [self._epoch()]
             while not (
@@ -112,7 +112,8 @@ class RecommenderTrainable(tune.Trainable):
                 or time.monotonic() - begin >= min(REPORT_S, left)
             ):
                 rows.append(self._epoch())
-        if time.monotonic() - begin >= left and not rows[-1]["done"]:
+        self._trained_s += (spent := time.monotonic() - begin)
+        if spent >= left and not rows[-1]["done"]:
             rows[-1] |= self._at(f"over its limit of {self._limit:g} s")
         unsaved = time.monotonic() - self._saved_at
         due = unsaved >= max(CHECKPOINT_S, self._saving_s / CHECKPOINT_SHARE)
@@ -145,14 +146,15 @@ class RecommenderTrainable(tune.Trainable):
             self._last_result.pop(ROWS, None)  # Tune keeps it with the checkpoint
         begin = time.monotonic()
         fit = self._fit.state_dict() if self._fit else {}
-        save_state({"fit": fit, "note": self._note}, Path(checkpoint_dir))
+        state = {"fit": fit, "note": self._note, "trained_s": self._trained_s}
+        save_state(state, Path(checkpoint_dir))
         self._saved_at = time.monotonic()
         self._saving_s = self._saved_at - begin
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Continue from a checkpoint; raises `DamagedError`."""
         state, fit = load_state(Path(checkpoint)), self._built()
-        self._note = state["note"]
+        self._note, self._trained_s = state["note"], state["trained_s"]
         if fit is not None and state["fit"]:
             fit.load_state_dict(state["fit"])
 
@@ -170,11 +172,14 @@ class RecommenderTrainable(tune.Trainable):
             if told:
                 self._note = f"went on from {Path(checkpoint.path).name}: {told}"
             return
-        self._note, self._time_total = f"started again: {told}", 0.0
+        self._note, self._time_total, self._trained_s = f"started again: {told}", 0.0, 0.0
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another trial in the same process."""
         self.config = new_config
+        self._fit = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # what the last trial held is not this one's share
         self.setup(new_config)
         return True
 

@@ -113,6 +113,9 @@ def test_the_shipped_roles_open_one_bucket_and_let_the_head_hand_on_the_workers_
     worker, head = roles["gpu_spot"], roles["head"]
     assert allowed(iam, worker["RoleName"]) == bucket
     assert allowed(iam, head["RoleName"]) == {**bucket, worker["Arn"]: {"iam:PassRole"}}
+    policy = iam.get_role_policy(RoleName=head["RoleName"], PolicyName="start-workers")
+    (passing,) = policy["PolicyDocument"]["Statement"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
     # the mock drops managed policies of a stack's roles
     managed = yaml.safe_load(ROLES.read_text())["Resources"]["HeadRole"]["Properties"]
     assert "AmazonEC2FullAccess" in str(managed["ManagedPolicyArns"])

@@ -5,6 +5,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from darec.provenance import versions
+from jobs.own_cluster import own_cluster
 
 CLUSTER = Path(__file__).parents[2] / "cluster.yaml"
 
@@ -43,3 +44,14 @@ def test_all_code_is_sent_to_the_nodes():
     assert all(pattern.startswith("/") and "*" not in pattern for pattern in excluded)
     code = {"darec", "search_spaces", "jobs", "pyproject.toml", "README.md"}
     assert not code & {pattern.strip("/").split("/")[0] for pattern in excluded}
+
+
+def test_own_machines_get_their_place_for_results_whatever_cluster_yaml_says(tmp_path, monkeypatch):
+    edited = tmp_path / "cluster.yaml"
+    edited.write_text(CLUSTER.read_text().replace("s3://YOUR-BUCKET/results", "s3://mine/r"))
+    monkeypatch.setattr("jobs.own_cluster.SHIPPED", edited)
+    own_cluster("10.0.0.1,10.0.0.2", "ada", "/nfs/results", to=tmp_path / "own.yaml")
+    written = (tmp_path / "own.yaml").read_text()
+    assert "DAREC_OUT=/nfs/results'" in written and "s3://" not in written
+    config = yaml.safe_load(written)
+    assert config["provider"]["worker_ips"] == ["10.0.0.2"] and "/home/ada/darec" in written

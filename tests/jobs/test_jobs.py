@@ -60,6 +60,11 @@ def test_commands_import_nothing_heavy(name):
         ("reproduce", ["table2", "--models", "svd"], "--models must be of mean, bias"),
         ("reproduce", ["table2", "--train", "70"], "--train must be 90, 80 or both"),
         ("reproduce", ["fig2", "--pairs", "mine"], "no pair 'mine'"),
+        (
+            "own_cluster",
+            ["--hosts", "a,b", "--user", "ada", "--out", "results"],
+            "--out must be an absolute path or a URI, but got 'results'",
+        ),
         ("reproduce", ["fig2", "--models", "cmf", "u_darec"], "fig2 shows none of cmf; it has i_d"),
         ("reproduce", ["table2", "--train", ","], "--pairs and --train must name something"),
         (

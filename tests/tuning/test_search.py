@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -212,6 +213,30 @@ def test_what_the_autoscaler_may_add_counts_and_no_more(cluster, tmp_path, monke
     (tmp_path / "config.yaml").unlink()
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     assert slots(1.0, 1.0, 50, 0, joined=True).concurrent == 5
+
+
+def test_workers_that_are_up_are_not_still_to_come(cluster, tmp_path, monkeypatch):
+    (tmp_path / "config.yaml").write_text(GROWS)
+    monkeypatch.setattr("darec.tuning.preflight.BOOTSTRAP", tmp_path / "config.yaml")
+    head, worker = {"CPU": 0.0}, {"CPU": 4.0, "GPU": 1.0, "memory": 1e9}
+    for n_up in range(3):
+        nodes = [{"Alive": True, "Resources": each} for each in (head, *n_up * [worker])]
+        monkeypatch.setattr("darec.tuning.resources.ray.nodes", lambda nodes=nodes: nodes)
+        assert slots(1.0, 0.25, 50, 0, joined=True).concurrent == 8
+
+
+@pytest.mark.slow
+def test_a_time_budget_is_used_up_by_a_search_that_was_interrupted(study, settings):
+    """Tune's clock of it goes on where the search does, and so does ours."""
+    long = replace(study, time_budget=12.0, trials=10_000)
+    stop = threading.Timer(7.0, signal.raise_signal, [signal.SIGINT])
+    stop.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_study(long, settings, resume=False)
+    stop.join()
+    begin = time.monotonic()
+    rows = run_study(long, settings, resume=True)
+    assert rows[0].best_epoch > 0 and time.monotonic() - begin < 60
 
 
 def test_the_payload_of_a_trial_holds_no_test_rating(study, settings, tiny_pair, monkeypatch):

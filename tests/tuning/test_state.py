@@ -36,13 +36,28 @@ def test_a_trial_that_ran_out_of_gpu_memory_gets_twice_the_share(tmp_path):
 
 def test_other_failures_and_whole_gpus_change_no_share(tmp_path):
     state = StudyState(FIFOScheduler())
-    for error, share in (("ValueError: no", 0.25), ("torch.OutOfMemoryError: CUDA", 1.0)):
+    gpu, node = "torch.OutOfMemoryError: CUDA out of memory.", "ray.exceptions.OutOfMemoryError: no"
+    for error, share in (("ValueError: no", 0.25), (gpu, 1.0), (node, 0.25)):
         trial = failed(error, tmp_path, CPU=1.0, GPU=share)
         state.on_trial_recover(0, [], trial)
         assert not trial.shares
     again = StudyState(FIFOScheduler())
     again.set_state(state.get_state())
-    assert again.failures == {"a": ["ValueError: no", "torch.OutOfMemoryError: CUDA"]}
+    assert again.failures == {"a": ["ValueError: no", gpu, node]}
+
+
+def test_the_time_that_a_search_has_run_goes_on_where_it_was_killed(monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: clock.now, now=100.0)
+    monkeypatch.setattr("darec.tuning.state.time", clock)
+    first, again = StudyState(FIFOScheduler()), StudyState(FIFOScheduler())
+    first.setup()
+    clock.now = 130.0
+    snapshot = first.get_state()
+    clock.now = 500.0  # later, elsewhere
+    again.set_state(snapshot)
+    again.setup()
+    clock.now = 512.0
+    assert again.spent_s == 42.0
 
 
 SHARES = """

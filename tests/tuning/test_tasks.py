@@ -31,11 +31,15 @@ def test_a_key_asked_for_by_many_at_once_is_computed_once(cluster):
 def test_a_claim_that_is_not_renewed_goes_to_the_next(monkeypatch):
     monkeypatch.setattr(tasks, "LEASE_S", 0.05)
     store = tasks.CacheStore()
-    assert store.claim("k")[0] == "yours"
-    assert store.claim("k")[0] == "wait"
+    state, (first,) = store.claim("k")
+    assert state == "yours" and store.claim("k")[0] == "wait"
     time.sleep(0.06)
-    assert store.claim("k")[0] == "yours"
-    store.release("k")
+    state, (second,) = store.claim("k")
+    assert state == "yours"
+    store.renew("k", first)  # it has lost the key, and takes nothing from the one that has it
+    store.release("k", first)
+    assert store.claim("k")[0] == "wait"
+    store.release("k", second)
     assert store.claim("k")[0] == "yours"
 
 

@@ -113,8 +113,10 @@ def test_a_damaged_or_deleted_checkpoint_gives_way_to_the_one_before_and_says_so
 
 
 def test_a_trial_over_its_limit_ends_with_its_best_epoch(data):
-    trial = local(CONFIG, data, report_at=())
-    trial._limit, trial._time_total = 10.0, 9.99
+    trial = local(CONFIG, data, report_at=(1,))
+    trial._limit, trial._time_total = 10.0, 99.0  # it waited for stage 1
+    assert not trial.step()["done"]
+    trial._trained_s = 9.99
     row = trial.step()
     assert row["done"] and row["reason"] == "over its limit of 10 s"
     assert row["best_epoch"] >= 1 and row[METRIC] < WORST_RMSE
