@@ -81,7 +81,6 @@ def reproduce(
     from darec.report.sections import Request
     from darec.tuning import resources
     from darec.tuning.lock import alone
-    from darec.tuning.search import shutdown
 
     request = Request(
         what=what,
@@ -107,7 +106,9 @@ def reproduce(
     failures: dict[Cell, str] = dict(results.refused)
     if len(failures) == len(cells):
         raise UserError(next(iter(failures.values())))
-    told = [f"[bold]Plan[/bold]: {line}" for line in describe(cells, todo, request, prepared)]
+    told = [
+        f"[bold]Plan[/bold]: {line}" for line in describe(cells, todo, failures, request, prepared)
+    ]
     console.print("\n".join(told), highlight=False, soft_wrap=True)
     if plan:
         return
@@ -117,25 +118,20 @@ def reproduce(
                 if what == "all":
                     for pair in prepared.values():
                         prepare_shuffled(pair, data)
-                resources.connect(address)
-                stop_on_sigterm()
-                try:
-                    here, cpus = resources.joined()
+                with resources.connected(address) as (here, cpus):
+                    stop_on_sigterm()  # after Ray's own
                     n_at_once = at_once or max(2, int(cpus) // AT_ONCE_CPUS)
                     share = int(cpus) // n_at_once or None  # None: nodes are still to come
                     place = Place(folder, data.resolve(), here, share, gpus_per_trial)
                     failures |= _run(request.budget, todo, place, n_at_once)
-                finally:
-                    shutdown()
         finally:
             results = Results(folder, request.budget, digests, _drawn)
             written = write_report(
                 request, results, prepared, folder / "report", sys.argv, failures
             )
-            for cell, reason in failures.items():
-                told_ = f"failed: {cell.name}: {reason}"
-                console.print(told_, highlight=False, soft_wrap=True, markup=False)
-            console.print(f"page:  {written}", highlight=False, soft_wrap=True)
+            lines = [f"failed: {cell.name}: {reason}" for cell, reason in failures.items()]
+            for line in (*lines, f"page:  {written}"):
+                console.print(line, highlight=False, soft_wrap=True, markup=False)
     if failures:
         raise UserError(f"{len(failures)} of {len(cells)} searches have no score; run it again")
 

@@ -40,13 +40,16 @@ STEP_S = 12.0
 def describe(
     cells: Sequence[Cell],
     todo: Sequence[tuple[Cell, Sequence[str]]],
+    refused: Mapping[Cell, str],
     request: Request,
     pairs: Mapping[str, DomainPair],
 ) -> Iterator[str]:
     """Say what there is to do, in lines."""
     budget = request.budget
     yield f"{request.what} of {', '.join(request.pairs)}: {len(cells)} searches, each scored"
-    yield f"{len(cells) - len(todo)} are done; to run: {len(todo)}"
+    yield f"{len(cells) - len(todo) - len(refused)} are done; to run: {len(todo)}"
+    for cell, reason in refused.items():
+        yield f"  not {cell.name}: {reason}"
     steps = Counter(step for _, missing in todo for step in missing)
     trials = sum(_trials(cell, request) for cell, missing in todo if "search" in missing)
     for step, told in (

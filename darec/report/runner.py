@@ -85,7 +85,7 @@ class Runner:
     def _cell(self, cell: Cell, steps: Sequence[str], before: "Future[str] | None") -> str:
         if before is not None and (told := before.result()):
             # it began earlier, so that no thread waits for one without a thread
-            self._tell(cell, "failed")
+            self._tell(cell, "stopped" if self._stopped.is_set() else "failed")
             return f"its stage 1 is {cell.base.name if cell.base else ''}'s: {told}"
         try:
             if cell.base is not None and not self._stopped.is_set():

@@ -1,6 +1,7 @@
 """Cluster preflight: what is there, what a trial needs, how many run side by side, a clear no."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +49,14 @@ def connect(address: str | None) -> None:
         raise UserError(f"--address {address}: no Ray cluster can be joined: {reason}") from error
 
 
-def joined() -> tuple[str, float]:
-    """Return the address and the CPUs of the cluster that this process is part of."""
-    return ray.get_runtime_context().gcs_address, ray.cluster_resources().get("CPU", 0.0)
+@contextmanager
+def connected(address: str | None) -> Iterator[tuple[str, float]]:
+    """Join or start a cluster, give its address and its CPUs, and leave it."""
+    connect(address)
+    try:
+        yield ray.get_runtime_context().gcs_address, ray.cluster_resources().get("CPU", 0.0)
+    finally:
+        ray.shutdown()
 
 
 def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, joined: bool) -> Slots:

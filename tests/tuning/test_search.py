@@ -31,7 +31,7 @@ from darec.seeds import derive
 from darec.tuning.resources import Slots, gpu_share, slots
 from darec.tuning.results import at_edge
 from darec.tuning.search import SAMPLERS, SCHEDULERS, _tuner, run_study
-from darec.tuning.stages import Budget, Request, run_search
+from darec.tuning.stages import Budget, Request, _record, run_search
 from darec.tuning.state import SafeOptunaSearch
 from darec.tuning.trainable import METRIC
 from search_spaces import SPACES
@@ -262,6 +262,17 @@ def test_a_node_with_other_code_halts_the_search_until_it_is_mended(study, setti
             run_study(study, settings, resume=False)
     rows = run_study(study, settings, resume=True)
     assert [row.ended in ("completed", "stalled") for row in rows] == [True] * study.trials
+
+
+def test_a_search_that_other_code_began_says_so(settings, tiny_pair, tmp_path, monkeypatch):
+    request, told = request_for("i_autorec", tiny_pair, tmp_path), []
+    for resume in (False, True):
+        _record(request, settings, ["tune.py"], resume, told.append)
+    assert not told
+    monkeypatch.setattr("darec.tuning.stages.code_digest", lambda: "another")
+    _record(request, settings, ["tune.py"], True, told.append)
+    (line,) = told
+    assert "study.json: other code or libraries began this search" in line
 
 
 @pytest.mark.slow
