@@ -101,6 +101,13 @@ def test_what_the_shipped_file_starts_opens_and_takes_down(ec2):
     assert {instance["State"]["Name"] for instance in instances(ec2)} == {"terminated"}
 
 
+def test_the_roles_are_a_template_as_cloudformation_takes_it():
+    lint = pytest.importorskip(
+        "cfnlint.api", reason="needs cfn-lint, which comes with moto's server"
+    )
+    assert lint.lint_file(ROLES) == []
+
+
 def test_the_shipped_roles_open_one_bucket_and_let_the_head_hand_on_the_workers_role(ec2):
     config, iam = bootstrapped(ec2), boto3.client("iam", REGION)
     roles = {}

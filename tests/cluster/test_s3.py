@@ -1,0 +1,82 @@
+"""A search under a URI, its driver killed, resumed and evaluated, against a mock of S3."""
+
+import csv
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+boto3 = pytest.importorskip("boto3", reason="needs boto3")
+pytest.importorskip("moto.server", reason="needs moto's server")
+
+JOBS = Path(__file__).parents[2] / "jobs"
+OUT, STUDY = "s3://ours/results", "results/toys_auto-synthetic-90/i_autorec"
+TRIALS = 6
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """A server with one bucket, which this process and those that it starts take for S3."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "mock")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            with socket.socket() as asked:
+                if asked.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="ours")
+        yield client
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def started(tmp_path, job, *options):
+    command = [sys.executable, JOBS / f"{job}.py", "--pair", "toys_auto", "--synthetic"]
+    command += ["--model", "i_autorec", "--out", OUT, "--data", tmp_path, *options]
+    with (tmp_path / "log").open("a") as log:
+        environment = {**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "1"}
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+
+def keys(s3):
+    return [found["Key"] for found in s3.list_objects_v2(Bucket="ours").get("Contents", [])]
+
+
+@pytest.mark.slow
+def test_a_search_under_a_uri_is_killed_resumed_and_evaluated(s3, tmp_path):
+    search = ["--fix", "hidden=50", "--trials", str(TRIALS), "--max-epochs", "30", "--resume"]
+    driver, deadline = started(tmp_path, "tune", *search), time.monotonic() + 120
+    while not any(name.endswith("result.json") for name in keys(s3)):
+        assert driver.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+        time.sleep(0.2)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    assert f"{STUDY}/study.json" in keys(s3) and f"{STUDY}/best.json" not in keys(s3)
+    for job, options in (("tune", search), ("evaluate", ["--seeds", "1"])):
+        assert started(tmp_path, job, *options).wait() == 0, (tmp_path / "log").read_text()[-3000:]
+    assert {f"{STUDY}/best.json", f"{STUDY}/best.safetensors", "results/scores.jsonl"} < {*keys(s3)}
+    table = s3.get_object(Bucket="ours", Key=f"{STUDY}/trials.csv")["Body"].read().decode()
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert len({row["trial_id"] for row in rows}) == len(rows) == TRIALS
+    assert {row["ended"] for row in rows} <= {"completed", "stalled"}
