@@ -15,7 +15,6 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from pyarrow.fs import FileSelector, FileSystem
 from ray import tune
-from ray.tune.progress_reporter import CLIReporter
 from ray.tune.schedulers import (
     ASHAScheduler,
     FIFOScheduler,
@@ -32,7 +31,7 @@ from darec.seeds import derive
 from darec.tuning.loggers import loggers
 from darec.tuning.names import flatten
 from darec.tuning.resources import Slots
-from darec.tuning.state import SafeOptunaSearch, StudyState
+from darec.tuning.state import SafeOptunaSearch, SafeReporter, StudyState
 from darec.tuning.trainable import METRIC, TIME, RecommenderTrainable
 from darec.tuning.trials import TrialRow, trial_rows
 
@@ -132,23 +131,31 @@ class Study:
     """The first trial's values of all that is drawn; empty: it is drawn, too."""
 
 
-def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
+def run_study(
+    study: Study,
+    settings: Settings,
+    resume: bool,
+    account: Callable[[list[TrialRow]], object] = lambda rows: None,
+) -> list[TrialRow]:
     """Run or resume a study to its end and return its trials, best first.
 
-    Raises ``KeyboardInterrupt`` when it was interrupted (its files allow ``--resume``), and
-    `UserError` when no trial reached a finite validation RMSE.
+    ``account`` is called with them also where no winner comes of it. Raises ``KeyboardInterrupt``
+    when it was interrupted (its files allow ``--resume``), and `UserError` when no trial reached a
+    finite validation RMSE.
     """
     budget = math.inf if study.time_budget is None else study.time_budget
     while True:
         rows, ended, spent = _pass(study, settings, resume)
         over = spent >= budget - max(CLOCKS_S, budget / 100)
         if ended < study.trials and not over:
+            account(rows)
             raise KeyboardInterrupt
         # Tune gives a trial up at once that is about to start on an actor that dies then
         early = [r for r in rows if r.ended == "failed" and len(r.failures) <= MAX_FAILURES]
         if over or not early:
             break
         resume = True
+    account(rows)
     failed = [row.failures[-1] for row in rows if row.ended == "failed" and row.failures]
     unwritten = [told for told in failed if any(reason in told for reason in STORAGE_FAULTS)]
     if unwritten:
@@ -222,7 +229,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
         sampler=SAMPLERS[settings.sampler](sampler_seed),
         points_to_evaluate=[dict(study.start)] if study.start else None,
     )
-    reporter = CLIReporter(
+    reporter = SafeReporter(
         metric_columns={TIME: TIME, "valid_rmse": "valid RMSE", METRIC: "best"},
         parameter_columns=list(study.space),
         max_report_frequency=PROGRESS_S,

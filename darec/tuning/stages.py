@@ -17,7 +17,7 @@ from darec.models.best import Best, load_best, load_study
 from darec.provenance import code_digest, revision, versions
 from darec.tuning.results import save_trials, save_winner, winner
 from darec.tuning.search import Settings, Study, drop_checkpoints, run_study
-from darec.tuning.trials import outcome
+from darec.tuning.trials import TrialRow, outcome
 
 STAGE1_SHARE = 0.25
 """Of a time budget, for each of the two stage-1 studies."""
@@ -151,9 +151,12 @@ def _finish(way: _Way, study: Study) -> Best:
     if way.resume and (study.folder / "best.json").is_file():
         return load_best(study.folder)
     study.folder.mkdir(parents=True, exist_ok=True)
-    rows = run_study(study, way.settings, way.resume)
-    for line in outcome(rows, way.settings.slots.cpus, way.settings.slots.gpus):
-        way.report(line)
+
+    def account(rows: list[TrialRow]) -> None:
+        for line in outcome(rows, way.settings.slots.cpus, way.settings.slots.gpus):
+            way.report(line)
+
+    rows = run_study(study, way.settings, way.resume, account)
     template = replace(way.template, bias_valid_rmse=bias_rmse(study.data))
     best = winner(study, rows, template)
     save_trials(study, rows)

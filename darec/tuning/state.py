@@ -11,6 +11,7 @@ import ray
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment.trial import Trial
+from ray.tune.progress_reporter import CLIReporter
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
@@ -110,6 +111,15 @@ def _last_error(trial: Any) -> str:
     lines = path.read_text().split("\n") if path and path.is_file() else []
     told = [line.strip() for line in lines if line and not line[0].isspace()]
     return told[-1][:160] if told else "no reason was recorded"
+
+
+class SafeReporter(CLIReporter):
+    """CLIReporter that sorts by the metric, which trials lack that a time budget ended early."""
+
+    def report(self, trials: list[Any], done: bool, *sys_info: Any) -> None:
+        """Print the table of trials that run or have a metric."""
+        known = [t for t in trials if t.status != Trial.TERMINATED or self._metric in t.last_result]
+        super().report(known, done, *sys_info)
 
 
 class SafeOptunaSearch(OptunaSearch):

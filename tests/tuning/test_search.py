@@ -123,11 +123,14 @@ def test_a_study_whose_trials_all_diverge_says_why(study, settings):
     poisoned.values[0] = np.nan  # after the checks at birth
     training = replace(study.data.training, target=poisoned)
     hopeless = replace(study, data=replace(study.data, training=training), trials=2)
+    told = []
     with pytest.raises(
         UserError,
         match=r"no trial has a finite validation RMSE: diverged: loss.* is nan in epoch 1",
     ):
-        run_study(hopeless, settings, resume=False)
+        run_study(hopeless, settings, False, told.append)
+    ((first, second),) = told  # its trials are accounted for all the same
+    assert first.ended.startswith("diverged: ") and second.ended.startswith("diverged: ")
 
 
 @pytest.mark.slow
@@ -228,12 +231,17 @@ def test_workers_that_are_up_are_not_still_to_come(cluster, tmp_path, monkeypatc
 @pytest.mark.slow
 def test_a_time_budget_is_used_up_by_a_search_that_was_interrupted(study, settings):
     """Tune's clock of it goes on where the search does, and so does ours."""
-    long = replace(study, time_budget=12.0, trials=10_000)
-    stop = threading.Timer(7.0, signal.raise_signal, [signal.SIGINT])
-    stop.start()
+    long, told = replace(study, time_budget=25.0, trials=10_000), []
+
+    def interrupt():
+        while not any(path.stat().st_size for path in study.folder.glob("tune/*/result.json")):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        run_study(long, settings, resume=False)
-    stop.join()
+        run_study(long, settings, False, told.append)
+    assert len(told) == 1 and told[0][0].best_epoch > 0
     begin = time.monotonic()
     rows = run_study(long, settings, resume=True)
     assert rows[0].best_epoch > 0 and time.monotonic() - begin < 60
