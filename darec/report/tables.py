@@ -33,6 +33,13 @@ class Table:
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[TableCell]]
+    foot: Sequence[TableCell] = ()
+    """A last row, which stays below where the others are sorted."""
+
+    @property
+    def lines(self) -> Sequence[Sequence[TableCell]]:
+        """The rows, and the one below them if there is one."""
+        return [*self.rows, self.foot] if self.foot else self.rows
 
 
 def entry_cell(entry: Entry | None) -> TableCell:
@@ -68,16 +75,16 @@ def by_column(
         next((e.cold_share for e in entries.values() if e.cold_share is not None), None)
         for entries in columns.values()
     ]
-    told = [TableCell("" if s is None else f"{100 * s:.1f} %", NO_SCORE) for s in shares]
-    rows.append([TableCell("cold test ratings"), *told])
-    return Table(caption, ["model", *(f"{pair}, {train} %" for pair, train in columns)], rows)
+    told = [TableCell("" if s is None else f"{100 * s:.1f} %") for s in shares]
+    head = ["model", *(f"{pair}, {train} %" for pair, train in columns)]
+    return Table(caption, head, rows, [TableCell("cold test ratings"), *told])
 
 
 def markdown(table: Table) -> str:
     """Return a table as Markdown; what is surely best is bold."""
     lines = [f"**{table.caption}**", "", "| " + " | ".join(table.head) + " |"]
     lines.append("|" + "---|" * len(table.head))
-    for row in table.rows:
+    for row in table.lines:
         texts = [f"**{cell.text}**" if cell.best else cell.text for cell in row]
         notes = [f" ({cell.note})" if cell.note else "" for cell in row]
         lines.append("| " + " | ".join(map("".join, zip(texts, notes, strict=True))) + " |")
@@ -90,7 +97,7 @@ def latex(table: Table) -> str:
     told = f"% {table.caption}; bold: {BEST}; dagger: {LOSES}; (the paper's number)"
     lines = [told, rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
     lines += [" & ".join(map(_escaped, table.head)) + end, r"\midrule"]
-    for row in table.rows:
+    for row in table.lines:
         lines.append(" & ".join(map(_latex_cell, row)) + end)
     lines += [r"\bottomrule", r"\end{tabular}"]
     return "\n".join(lines) + "\n"
