@@ -47,10 +47,11 @@ class CacheStore:
     def release(self, key: str, claim: int) -> None:
         """Give a claim up, unless the key has gone to another."""
         if self._holds(key, claim):
-            del self._claimed[key]
+            self._claimed.pop(key, None)
 
     def _holds(self, key: str, claim: int) -> bool:
-        return key in self._claimed and self._claimed[key][1] == claim
+        """Whether a key is this claim's; one that nobody has is: this actor may have restarted."""
+        return self._claimed.get(key, (0.0, claim))[1] == claim
 
     def put(self, key: str, value: dict[str, np.ndarray[Any, Any]]) -> None:
         """Keep a value; this actor owns it, so that it survives the trial that made it."""

@@ -41,6 +41,9 @@ def test_a_claim_that_is_not_renewed_goes_to_the_next(monkeypatch):
     assert store.claim("k")[0] == "wait"
     store.release("k", second)
     assert store.claim("k")[0] == "yours"
+    restarted = tasks.CacheStore()  # it knows of no claim until the holder renews its own
+    restarted.renew("k", second)
+    assert restarted.claim("k")[0] == "wait"
 
 
 @pytest.mark.slow
