@@ -206,6 +206,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
             limit=settings.trial_limit,
             code=code_digest(),
             libraries=versions(),
+            n_trials=study.trials,
         ),
         {"cpu": settings.slots.cpus, "gpu": settings.slots.gpus},
     )

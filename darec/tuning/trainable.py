@@ -37,8 +37,11 @@ REPORT_S = 1.0
 """Seconds of training between reports: each costs the driver some milliseconds of a CPU."""
 CHECKPOINT_S, CHECKPOINT_SHARE = 10.0, 1 / 20
 """Seconds between a trial's checkpoints, or more where writing one would take a larger share: what
-a killed worker loses at most, but for the epoch that it was in. Two of a trial between two of
-Tune's snapshots (10 s apart) would force one more, which costs as much as all trials so far."""
+a killed worker loses at most, but for the epoch that it was in."""
+SNAPSHOT_S = 0.0004
+"""What a trial adds to each of Tune's snapshots. The second checkpoint of a trial since the last
+one forces the next, so that checkpoints are rarer in large searches: snapshots keep to the share,
+too."""
 HANGS = 1.5
 """A trial that is silent after so many times its limit hangs: its process is ended."""
 
@@ -65,12 +68,13 @@ class RecommenderTrainable(tune.Trainable):
         limit: float = math.inf,
         code: str = "",
         libraries: dict[str, str] | None = None,
+        n_trials: int = 1,
     ) -> None:
         """Note what is to be trained, from flat hyper-parameters; raises `OtherCodeError`.
 
         Epochs in ``report_at`` are reported at once: a scheduler decides there. After ``limit``
         seconds of training a trial ends with its best epoch so far; `HANGS` says when it hangs.
-        ``code`` and ``libraries`` are the driver's (`darec.provenance`).
+        ``code`` and ``libraries`` are the driver's (`darec.provenance`), ``n_trials`` the study's.
         """
         assert data is not None and cache is not None and libraries is not None
         if other := difference(code, libraries):
@@ -80,7 +84,7 @@ class RecommenderTrainable(tune.Trainable):
         device = "cuda" if resources.get("GPU", 0) else "cpu"
         self._model, self._data, self._run = model, data, Run(seed, device, cache)
         self._report_at, self._limit, self._note = report_at, limit, ""
-        self._saved_at, self._saving_s = time.monotonic(), 0.0
+        self._saved_at, self._saving_s, self._n_trials = time.monotonic(), 0.0, n_trials
         self._fit: Fit | None = None
         self._stage1: dict[str, float] = {}
         self._reason, self._trained_s = "", 0.0
@@ -116,7 +120,8 @@ class RecommenderTrainable(tune.Trainable):
         if spent >= left and not rows[-1]["done"]:
             rows[-1] |= self._at(f"over its limit of {self._limit:g} s")
         unsaved = time.monotonic() - self._saved_at
-        due = unsaved >= max(CHECKPOINT_S, self._saving_s / CHECKPOINT_SHARE)
+        costs = max(self._saving_s, self._n_trials * SNAPSHOT_S)
+        due = unsaved >= max(CHECKPOINT_S, costs / CHECKPOINT_SHARE)
         return {**rows[-1], ROWS: rows, SHOULD_CHECKPOINT: due}
 
     def _epoch(self) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Local(RecommenderTrainable):
         super().setup(config, **(parameters or self._parameters))
 
 
-def local(config, data, model="i_autorec", report_at=range(1, 1000)):
+def local(config, data, model="i_autorec", report_at=range(1, 1000), n_trials=0):
     return Local(
         config,
         model=model,
@@ -53,6 +53,7 @@ def local(config, data, model="i_autorec", report_at=range(1, 1000)):
         report_at=report_at,
         code=code_digest(),
         libraries=versions(),
+        n_trials=n_trials,
     )
 
 
@@ -146,6 +147,8 @@ def test_checkpoints_are_asked_for_by_time_and_by_what_they_cost(data, tmp_path,
     assert not trial.step()[SHOULD_CHECKPOINT]
     trial.save_checkpoint(str(tmp_path))
     assert trial._saving_s < 60.0
+    large = local(CONFIG, data, n_trials=10_000_000)
+    assert not large.step()[SHOULD_CHECKPOINT]
 
 
 def test_a_report_holds_every_epoch_up_to_the_next_decision(data):
