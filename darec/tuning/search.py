@@ -2,9 +2,8 @@
 
 import math
 import pickle
-import warnings
 from collections import Counter
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,81 +11,27 @@ from typing import Any
 import optuna
 import ray
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
 from pyarrow.fs import FileSelector, FileSystem
 from ray import tune
-from ray.tune.schedulers import (
-    ASHAScheduler,
-    FIFOScheduler,
-    HyperBandScheduler,
-    MedianStoppingRule,
-    TrialScheduler,
-)
 
 from darec.core.recommender import Cache
 from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.provenance import code_digest, versions
 from darec.seeds import derive
+from darec.tuning.algorithms import SAMPLERS, SCHEDULERS, decided_at
 from darec.tuning.loggers import loggers
 from darec.tuning.names import flatten
 from darec.tuning.resources import Slots
-from darec.tuning.state import SafeOptunaSearch, SafeReporter, StudyState
+from darec.tuning.state import (
+    MOST_NODES_LOST,
+    SafeOptunaSearch,
+    SafeReporter,
+    StudyState,
+    nodes_lost,
+)
 from darec.tuning.trainable import METRIC, TIME, RecommenderTrainable
 from darec.tuning.trials import TrialRow, trial_rows
-
-REDUCTION = 3
-LEAST_EPOCHS = 3
-
-
-def _least_epochs(epochs: int) -> int:
-    """Return ASHA's first rung. Not before LEAST_EPOCHS: a first epoch ranks step sizes."""
-    return min(epochs, max(LEAST_EPOCHS, epochs // REDUCTION**3))
-
-
-def decided_at(scheduler: str, epochs: int) -> Container[int]:
-    """Return the epochs at which a scheduler must hear from a trial at once; the last is one."""
-    if scheduler in ("hyperband", "median"):
-        return range(1, epochs + 1)
-    rungs = {epochs}
-    rung = _least_epochs(epochs)
-    while scheduler == "asha" and rung < epochs:
-        rungs.add(rung)
-        rung *= REDUCTION
-    return frozenset(rungs)
-
-
-def _qmc(seed: int) -> BaseSampler:
-    """Return a scrambled QMC sampler: unscrambled, its second trial is every lower bound."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.QMCSampler(seed=seed, scramble=True)
-
-
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    # constant_liar: trials that still run count as bad, so that TPE does not draw them again
-    "tpe": lambda seed: optuna.samplers.TPESampler(
-        seed=seed, multivariate=True, constant_liar=True
-    ),
-    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-    "qmc": _qmc,
-    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
-    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
-}
-
-SCHEDULERS: dict[str, Callable[[int], TrialScheduler]] = {
-    # stop-only ASHA: rungs at max/27, max/9, max/3 epochs; needs no full bracket
-    "asha": lambda epochs: ASHAScheduler(
-        time_attr=TIME,
-        max_t=epochs,
-        grace_period=_least_epochs(epochs),
-        reduction_factor=REDUCTION,
-    ),
-    # stops trials only where as many run at once as fill a bracket
-    "hyperband": lambda epochs: HyperBandScheduler(time_attr=TIME, max_t=epochs),
-    "median": lambda epochs: MedianStoppingRule(time_attr=TIME, grace_period=max(1, epochs // 10)),
-    "none": lambda epochs: FIFOScheduler(),
-}
 
 MAX_FAILURES = 3
 STORAGE_FAULTS = ("No space left", "Read-only file system", "Permission denied")
@@ -100,9 +45,9 @@ class Settings:
     """How a study searches; the same for both stages."""
 
     sampler: str
-    """A name of `SAMPLERS`."""
+    """A name of `darec.tuning.algorithms.SAMPLERS`."""
     scheduler: str
-    """A name of `SCHEDULERS`."""
+    """A name of `darec.tuning.algorithms.SCHEDULERS`."""
     max_epochs: int
     """Epochs after which a trial ends at the latest."""
     slots: Slots
@@ -151,7 +96,7 @@ def run_study(
             account(rows)
             raise KeyboardInterrupt
         # Tune gives a trial up at once that is about to start on an actor that dies then
-        early = [r for r in rows if r.ended == "failed" and len(r.failures) <= MAX_FAILURES]
+        early = [row for row in rows if row.ended == "failed" and _counted(row) <= MAX_FAILURES]
         if over or not early:
             break
         resume = True
@@ -165,6 +110,11 @@ def run_study(
         ((reason, _),) = reasons.most_common(1)
         raise UserError(f"{study.folder}: no trial has a finite validation RMSE: {reason}")
     return rows
+
+
+def _counted(row: TrialRow) -> int:
+    """Return the failures that count against a trial."""
+    return len(row.failures) - min(nodes_lost(row.failures), MOST_NODES_LOST)
 
 
 def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], int, float]:

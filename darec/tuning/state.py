@@ -4,6 +4,7 @@ import math
 import re
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from ray.tune.search.optuna import OptunaSearch
 
 NO_GPU_MEMORY = re.compile("CUDA.*out of memory")
 """Said by torch; Ray has an OutOfMemoryError, too, for a node's own memory."""
+NODE_LOST = "its node has died"
+MOST_NODES_LOST = 10
+"""Of one trial, beside its other failures: more, and it may be the trial that takes nodes down."""
 IDLE_S = 900.0
 """A search of which no trial has run for so long waits for a node that does not come."""
 
@@ -65,8 +69,13 @@ class StudyState(tune.Callback):
         self.ended[trial.trial_id] = "completed"
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Note why a trial failed that is tried again; one that lacked memory gets more GPU."""
+        """Note why a trial failed that is tried again; one that lacked memory gets more GPU.
+
+        The loss of its node, a spot instance say, is not counted as a failure of the trial's.
+        """
         error = self._failed(trial)
+        if NODE_LOST in error and nodes_lost(self.failures[trial.trial_id]) <= MOST_NODES_LOST:
+            trial.run_metadata.num_failures -= 1
         share = dict(trial.placement_group_factory.required_resources)
         if NO_GPU_MEMORY.search(error) and 0 < share.get("GPU", 0) < 1:
             gpu = min(1.0, 2 * share["GPU"])
@@ -103,6 +112,11 @@ class StudyState(tune.Callback):
         self.scheduler.__dict__.update(ray.cloudpickle.loads(state["scheduler"]))
         self.ended, self.failures = dict(state["ended"]), dict(state["failures"])
         self._before_s, self._begun = state["spent_s"], time.monotonic()
+
+
+def nodes_lost(failures: Iterable[str]) -> int:
+    """Return how many of a trial's failures were the loss of its node."""
+    return sum(NODE_LOST in error for error in failures)
 
 
 def _last_error(trial: Any) -> str:

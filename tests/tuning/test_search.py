@@ -28,9 +28,10 @@ from darec.errors import UserError
 from darec.models import MODELS
 from darec.models.best import load_best
 from darec.seeds import derive
+from darec.tuning.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.resources import Slots, gpu_share, slots
 from darec.tuning.results import at_edge
-from darec.tuning.search import SAMPLERS, SCHEDULERS, _tuner, run_study
+from darec.tuning.search import _tuner, run_study
 from darec.tuning.stages import Budget, Request, _record, run_search
 from darec.tuning.state import SafeOptunaSearch
 from darec.tuning.trainable import METRIC

@@ -46,6 +46,17 @@ def test_other_failures_and_whole_gpus_change_no_share(tmp_path):
     assert again.failures == {"a": ["ValueError: no", gpu, node]}
 
 
+def test_a_lost_node_is_no_failure_of_the_trials_but_ten_may_be(tmp_path):
+    state, counted = StudyState(FIFOScheduler()), []
+    died = "The actor died because its node has died. Node Id: 1f2e"
+    for error in (died, "ValueError: no", *[died] * 11):
+        trial = failed(error, tmp_path, CPU=1.0)
+        trial.run_metadata = SimpleNamespace(num_failures=1)  # counted before the callback
+        state.on_trial_recover(0, [], trial)
+        counted.append(trial.run_metadata.num_failures)
+    assert counted == [0, 1, *[0] * 9, 1, 1]
+
+
 def test_the_time_that_a_search_has_run_goes_on_where_it_was_killed(monkeypatch):
     clock = SimpleNamespace(monotonic=lambda: clock.now, now=100.0)
     monkeypatch.setattr("darec.tuning.state.time", clock)
