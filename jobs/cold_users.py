@@ -86,8 +86,8 @@ def cold_users(
             except DivergedError as error:
                 failed += 1
                 console.print(f"{runs[run].model}: no score: {error}", soft_wrap=True)
-            if mirror.is_uri(out):
-                mirror.publish(folder, out, path.name)
+            if mirror.is_uri(out) and path.is_file():
+                mirror.publish_lines(path, out)
     keys = {cold_key(*run) for run in wanted}
     scores = [score for score in files.read(path, ColdUserScore) if score.key in keys]
     figures = {"RMSE": "rmse", "source shuffled": "shuffled_rmse", "bias": "bias_rmse"}

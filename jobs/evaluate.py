@@ -90,8 +90,8 @@ def evaluate(
             try:
                 kept, failed = _evaluated(submit, best, prepared, runs, refit, device, path)
             finally:  # what was scored before an interruption, too
-                if mirror.is_uri(out):
-                    mirror.publish(folder, out, path.name)
+                if mirror.is_uri(out) and path.is_file():
+                    mirror.publish_lines(path, out)
             every += kept
             n_failed += failed
             if kept:

@@ -36,11 +36,23 @@ def fetch(uri: str, folder: Path) -> None:
             fs.copy_files(info.path, str(folder / name), remote, fs.LocalFileSystem())
 
 
-def publish(folder: Path, uri: str, pattern: str = "**/*") -> None:
+def publish(folder: Path, uri: str) -> None:
     """Copy plain files to a URI, ``best.json`` after all that it stands for."""
     remote, root = fs.FileSystem.from_uri(uri)
-    files = [path for path in folder.glob(pattern) if path.suffix in PLAIN]
+    files = [path for path in folder.glob("**/*") if path.suffix in PLAIN]
     for path in sorted(files, key=lambda path: (path.name == "best.json", path)):
         to = f"{root.rstrip('/')}/{path.relative_to(folder).as_posix()}"
         remote.create_dir(to.rpartition("/")[0], recursive=True)
         fs.copy_files(str(path), to, fs.LocalFileSystem(), remote)
+
+
+def publish_lines(path: Path, uri: str) -> None:
+    """Add an append-only file's new lines to its copy at a URI; lines of others there stay."""
+    remote, root = fs.FileSystem.from_uri(uri)
+    to, kept = f"{root.rstrip('/')}/{path.name}", ""
+    if remote.get_file_info(to).is_file:
+        with remote.open_input_stream(to) as file:
+            kept = file.read().decode()
+    lines = dict.fromkeys([*kept.splitlines(), *path.read_text().splitlines()])
+    with remote.open_output_stream(to) as file:
+        file.write("".join(f"{line}\n" for line in lines).encode())

@@ -1,6 +1,7 @@
 """Functions run side by side: in processes of this machine, or on a cluster that is joined."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,7 +10,10 @@ from typing import Any
 
 import ray
 import torch
+from ray.exceptions import RayTaskError
 
+from darec.errors import UserError
+from darec.provenance import code_digest, difference, versions
 from darec.tuning.resources import connect, slots
 
 Submit = Callable[..., "Future[Any]"]
@@ -29,9 +33,13 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
     connect(address)
     slots(threads, gpus, workers, 0, joined=True)  # raises where no node can give that
     task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=3)(_threaded)
+    here = code_digest(), versions()
 
     def run(function: Callable[..., Any], *arguments: Any) -> Any:
-        return ray.get(task.remote(threads, function, *arguments))
+        try:
+            return ray.get(task.remote(*here, threads, function, *arguments))
+        except RayTaskError as error:
+            raise error.cause from None  # the function's own: its text has no frames of Ray
 
     calls = ThreadPoolExecutor(workers)
     try:
@@ -41,6 +49,14 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
         ray.shutdown()
 
 
-def _threaded(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:
+def _threaded(
+    code: str,
+    libraries: dict[str, str],
+    threads: int,
+    function: Callable[..., Any],
+    *arguments: Any,
+) -> Any:
+    if other := difference(code, libraries):
+        raise UserError(f"the driver and node {socket.gethostname()} differ: {other}")
     torch.set_num_threads(threads)
     return function(*arguments)

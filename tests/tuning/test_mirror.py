@@ -31,5 +31,17 @@ def test_a_winner_is_published_after_all_that_it_stands_for(tmp_path, monkeypatc
     monkeypatch.setattr(mirror.fs, "copy_files", lambda path, *_: copied.append(Path(path).name))
     mirror.publish(folder, (tmp_path / "bucket").as_uri())
     assert len(copied) == 4 and copied[-1] == "best.json"
-    mirror.publish(folder, (tmp_path / "bucket").as_uri(), "study.json")
-    assert copied[4:] == ["study.json"]
+
+
+def test_two_evaluations_at_once_keep_each_others_scores(tmp_path):
+    uri, one, other = (tmp_path / "out").as_uri(), tmp_path / "one", tmp_path / "other"
+    for folder in (tmp_path / "out", one, other):
+        folder.mkdir()
+    (one / "scores.jsonl").write_text("before\nours 1\n")
+    mirror.publish_lines(one / "scores.jsonl", uri)
+    (other / "scores.jsonl").write_text("before\ntheirs\n")  # fetched before ours came
+    mirror.publish_lines(other / "scores.jsonl", uri)
+    (one / "scores.jsonl").write_text("before\nours 1\nours 2\n")
+    mirror.publish_lines(one / "scores.jsonl", uri)
+    kept = (tmp_path / "out" / "scores.jsonl").read_text()
+    assert kept == "before\nours 1\ntheirs\nours 2\n"
