@@ -64,7 +64,7 @@ def own_cluster(
     to.write_text(f"# From cluster.yaml by jobs/own_cluster.py.\n{yaml.safe_dump(config)}")
     console.print(
         f"written: {to}\n"
-        f"next:  ray get-auth-token --generate   # once\n"
+        f"next:  (umask 077; ray get-auth-token --generate)   # once\n"
         f"       RAY_UP_enable_autoscaler_v2=0 ray up {to}   # v2 leaves one of your hosts out",
         highlight=False,
         soft_wrap=True,

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -87,11 +86,12 @@ def tune(
     from darec.data.split import split
     from darec.data.store import obtain
     from darec.models import MODELS
-    from darec.tuning import mirror, preflight, resources
-    from darec.tuning.lock import alone
+    from darec.tuning import mirror
+    from darec.tuning.launch import Wanted, launch, slots
     from darec.tuning.plan import describe
+    from darec.tuning.resources import connect
     from darec.tuning.search import Settings, shutdown
-    from darec.tuning.stages import Budget, Request, run_search
+    from darec.tuning.stages import Budget, Request
     from darec.tuning.tasks import ClusterCache
     from search_spaces import narrowed
 
@@ -107,6 +107,7 @@ def tune(
     except ValueError as error:
         raise UserError(f"--fix: {error}") from error
     gpus = None if gpus_per_trial == "auto" else _number("--gpus-per-trial", gpus_per_trial)
+    wanted = Wanted(cpus_per_trial, gpus, at_once, joined=address is not None)
     prepared = obtain(pair, data, synthetic, console.print)
     percent: Literal[90, 80] = 90 if train == "90" else 80
     search_data = split(prepared, percent, seed).search
@@ -122,23 +123,6 @@ def tune(
         budget = Budget(n_trials, stage1_trials or max(1, trials // 3), n_epochs, time_budget)
         study = f"{prepared.name}-{train}/{name}"
         folder = mirror.working_folder(out) / study
-        storage = f"{out.rstrip('/')}/{study}" if mirror.is_uri(out) else str(folder)
-        if mirror.is_uri(out):
-            mirror.fetch(storage, folder)
-        training = search_data.training
-        weights = sum(
-            resources.weight_bytes(s.space, s.fixed, training, kind.per_unit)
-            for s in (space, stage1)
-            if s is not None
-        )
-        share = resources.slots(
-            cpus_per_trial,
-            0.0 if kind.cpu_only else gpus,
-            n_trials,
-            resources.trial_bytes(weights, training),
-            joined=address is not None,
-        )
-        share = replace(share, concurrent=min(share.concurrent, at_once or share.concurrent))
         request = Request(
             model=name,
             pair=prepared.name,
@@ -150,28 +134,18 @@ def tune(
             stage1=stage1,
             budget=budget,
             folder=folder,
-            storage=storage,
+            storage=f"{out.rstrip('/')}/{study}" if mirror.is_uri(out) else str(folder),
         )
+        share = slots(request, wanted)
         settings = Settings(sampler, scheduler, n_epochs, share, seed, ClusterCache(), trial_limit)
         plan = "\n".join(describe(request, settings))
         console.print(f"[bold]Plan[/bold]: {plan}", highlight=False, soft_wrap=True)
-
-        def publish() -> None:
-            if mirror.is_uri(out):
-                mirror.publish(folder, storage)
-
-        with alone(folder, storage):
-            if address is not None:
-                preflight.check_cluster(storage, share.cpus, share.gpus, report)
-            if not mirror.is_uri(out):
-                need = share.concurrent * resources.checkpoint_bytes(weights)
-                preflight.check_disk(folder, preflight.LEAST_FREE + need)
-            best = run_search(request, settings, sys.argv, resume, report, publish)
+        best = launch(request, settings, wanted, sys.argv, resume, report)
         _print_winner(best, folder)
-        console.print(f"files: {storage}", highlight=False, soft_wrap=True)
+        report(f"files: {request.storage}")
 
     failed = []
-    resources.connect(address)
+    connect(address)
     stop_on_sigterm()
     try:
         for name in names:

@@ -113,10 +113,14 @@ def _answer(name: str, answer: Any, seconds: float) -> Node:
         ray.cancel(answer, force=True)
         raise UserError(f"{name} gave no answer within {seconds:g} s") from error
     except RayError as error:
-        told = [line for line in str(error).splitlines() if line and not line[0].isspace()]
-        reason = told[-1] if told else type(error).__name__
-        raise UserError(f"{name} cannot run darec, or read --out: {reason}") from error
+        raise UserError(f"{name} cannot run darec, or read --out: {last_line(error)}") from error
     return node
+
+
+def last_line(error: RayError) -> str:
+    """Return what a failed task says last: its own error, without the frames before."""
+    told = [line for line in str(error).splitlines() if line and not line[0].isspace()]
+    return told[-1] if told else type(error).__name__
 
 
 def _check(node: Node, storage: str) -> None:

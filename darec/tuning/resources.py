@@ -19,6 +19,8 @@ ASSUMED_GPU_BYTES = 16 * 2**30
 """Memory taken for granted of a GPU that this process cannot see."""
 COPIES = 6
 """Weights, gradient, two Adam moments, the best epoch's weights and one temporary."""
+ROOM = 1.1
+"""Memory kept for a trial, as a multiple of what it is thought to take."""
 TRIALS_PER_SLOT = 10
 """Trials for each of those at once where it is not known how far a cluster grows: more at once
 leave a sampler little to learn from."""
@@ -101,8 +103,8 @@ def _fit(node: Mapping[str, float], cpus: float, gpus: float) -> int:
 
 
 def gpu_share(trial_bytes: int, gpu_bytes: int) -> int:
-    """Return how many trials share a GPU so that their memory fits; at least one."""
-    return max(1, min(MOST_TRIALS_PER_GPU, gpu_bytes // max(1, trial_bytes)))
+    """Return how many trials share a GPU so that their memory fits with `ROOM`; at least one."""
+    return max(1, min(MOST_TRIALS_PER_GPU, int(gpu_bytes / (ROOM * max(1, trial_bytes)))))
 
 
 def trial_bytes(weight_bytes: int, training: Training) -> int:

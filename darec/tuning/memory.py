@@ -1,0 +1,105 @@
+"""What a trial takes of a GPU: its largest configuration trained on one, before a search."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+from optuna.distributions import CategoricalDistribution
+from ray.exceptions import GetTimeoutError, RayError
+
+from darec.core.config import parse
+from darec.core.fit import Fit
+from darec.core.recommender import DivergedError, Run
+from darec.core.replay import WARM_UP
+from darec.data.split import SearchData
+from darec.models import MODELS
+from darec.tuning.names import nest
+from darec.tuning.preflight import last_line
+from darec.tuning.stages import Request, SearchSpace
+
+EPOCHS = WARM_UP + 1
+"""So many that also a model of one batch an epoch has captured its step as a graph."""
+Trial = tuple[str, dict[str, Any]]
+"""A model and its configuration."""
+WAIT_S = 300.0
+"""How long a GPU may take to become free, and the measurement."""
+
+
+class UnknownError(Exception):
+    """The memory could not be measured; says why."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a process that trains one trial takes of a GPU, in bytes."""
+
+    trial: int
+    """At most, its CUDA context and kernels included; all of it where the trial did not fit."""
+    gpu: int
+
+
+def measured(request: Request, cpus: float) -> Memory:
+    """Return the most that a trial of a search's studies takes of a GPU, tried on a whole one.
+
+    Raises `UnknownError` when none is free, or a trial fails.
+    """
+    task = ray.remote(num_cpus=cpus, num_gpus=1, max_retries=1)(measure)
+    asked = task.remote(largest_trials(request), request.data)
+    try:
+        memory: Memory = ray.get(asked, timeout=WAIT_S)
+    except GetTimeoutError as error:
+        ray.cancel(asked, force=True)
+        raise UnknownError(f"no answer from a whole GPU within {WAIT_S:g} s") from error
+    except RayError as error:
+        raise UnknownError(last_line(error)) from error
+    return memory
+
+
+def measure(trials: list[Trial], data: SearchData) -> Memory:
+    """Train trials for `EPOCHS` each on this process's GPU; return what the largest took of it."""
+    for model, values in trials:
+        try:
+            _train(model, values, data)
+        except DivergedError:
+            pass  # it has taken its memory
+        except torch.OutOfMemoryError:
+            _, total = torch.cuda.mem_get_info()
+            return Memory(total, total)
+        torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info()
+    grown = torch.cuda.max_memory_reserved() - torch.cuda.memory_reserved()
+    return Memory(total - free + grown, total)
+
+
+def _train(model: str, values: dict[str, Any], data: SearchData) -> None:
+    config = parse(MODELS[model].config, values)
+    fit = Fit(MODELS[model].build(config, data.training, Run(device="cuda")), data)
+    for _ in range(EPOCHS):
+        fit.step()
+
+
+def largest_trials(request: Request) -> list[Trial]:
+    """Return each study's model and largest configuration; DARec's is on the largest stage 1."""
+    kind, values = MODELS[request.model], largest(request.space)
+    trials = [(request.model, values)]
+    if kind.stage1 is not None:
+        autorec = values.get("autorec", {})
+        if request.stage1 is not None:
+            autorec = largest(request.stage1)
+            trials.append((kind.stage1, autorec))
+        values["autorec"] = {**autorec, "axis": kind.axis, "epochs": 0}
+    return trials
+
+
+def largest(space: SearchSpace) -> dict[str, Any]:
+    """Return the upper end of every range, and the largest choice of every category."""
+    flat = {name: _highest(distribution) for name, distribution in space.space.items()}
+    return nest({**flat, **space.fixed})
+
+
+def _highest(distribution: Any) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        numbers = [each for each in distribution.choices if isinstance(each, int | float)]
+        return max(numbers, default=distribution.choices[0])
+    return distribution.high
