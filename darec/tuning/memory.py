@@ -1,5 +1,6 @@
 """What a trial takes of a GPU: its largest configuration trained on one, before a search."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from darec.tuning.stages import Request, SearchSpace
 
 EPOCHS = WARM_UP + 1
 """So many that also a model of one batch an epoch has captured its step as a graph."""
+ENOUGH_S = 20.0
+"""An epoch that takes so long has many batches."""
 Trial = tuple[str, dict[str, Any]]
 """A model and its configuration."""
 WAIT_S = 300.0
@@ -50,14 +53,14 @@ def measured(request: Request, cpus: float) -> Memory:
         memory: Memory = ray.get(asked, timeout=WAIT_S)
     except GetTimeoutError as error:
         ray.cancel(asked, force=True)
-        raise UnknownError(f"no answer from a whole GPU within {WAIT_S:g} s") from error
+        raise UnknownError(f"no whole GPU was free, or done, within {WAIT_S:g} s") from error
     except RayError as error:
         raise UnknownError(last_line(error)) from error
     return memory
 
 
 def measure(trials: list[Trial], data: SearchData) -> Memory:
-    """Train trials for `EPOCHS` each on this process's GPU; return what the largest took of it."""
+    """Train trials, up to `EPOCHS` each, on this process's GPU: what the largest took of it."""
     for model, values in trials:
         try:
             _train(model, values, data)
@@ -75,8 +78,11 @@ def measure(trials: list[Trial], data: SearchData) -> Memory:
 def _train(model: str, values: dict[str, Any], data: SearchData) -> None:
     config = parse(MODELS[model].config, values)
     fit = Fit(MODELS[model].build(config, data.training, Run(device="cuda")), data)
+    begin = time.monotonic()
     for _ in range(EPOCHS):
         fit.step()
+        if time.monotonic() - begin > ENOUGH_S:
+            break
 
 
 def largest_trials(request: Request) -> list[Trial]:

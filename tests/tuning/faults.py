@@ -56,7 +56,7 @@ class Fault(tune.Callback):
     """Of the class, since Tune pickles its callbacks."""
 
     def __init__(self):
-        self.epochs, self.at, self.starts = Counter(), None, 0
+        self.epochs, self.at, self.starts, self.counted = Counter(), None, 0, 0
 
     def on_trial_start(self, iteration, trials, trial, **info):
         self.starts += 1
@@ -67,6 +67,7 @@ class Fault(tune.Callback):
             os.kill(pid, signal.SIGKILL)
 
     def on_trial_complete(self, iteration, trials, trial, **info):
+        self.counted += trial.num_failures
         if Fault.kind == "reset" and self.at is None:  # another trial is about to get its actor
             self.at = trial.trial_id
             os.kill(trial.last_result["pid"], signal.SIGKILL)
@@ -127,7 +128,8 @@ def main(kind, folder):
         for row in rows
     ]
     again = sum(count - 1 for count in fault.epochs.values())
-    print("FAULT", json.dumps({"rows": told, "struck": struck, "again": again}))
+    said = {"rows": told, "struck": struck, "again": again, "counted": fault.counted}
+    print("FAULT", json.dumps(said))
     ray.shutdown()
     cluster.shutdown()
 

@@ -72,7 +72,7 @@ def test_darecs_largest_trial_stands_on_the_largest_stage_1(tiny_pair, tmp_path)
 
 def test_where_no_gpu_is_free_the_memory_is_unknown(tiny_pair, tmp_path, cluster, monkeypatch):
     monkeypatch.setattr(memory, "WAIT_S", 1.0)
-    with pytest.raises(UnknownError, match="no answer from a whole GPU within 1 s"):
+    with pytest.raises(UnknownError, match="no whole GPU was free, or done, within 1 s"):
         measured(request_for("i_autorec", tiny_pair, tmp_path), cpus=1.0)
 
 
