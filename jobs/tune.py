@@ -87,7 +87,7 @@ def tune(
     from darec.data.store import obtain
     from darec.models import MODELS
     from darec.tuning import mirror
-    from darec.tuning.launch import Wanted, launch, slots
+    from darec.tuning.launch import Wanted, computed_slots, launch
     from darec.tuning.plan import describe
     from darec.tuning.resources import connect
     from darec.tuning.search import Settings, shutdown
@@ -136,7 +136,7 @@ def tune(
             folder=folder,
             storage=f"{out.rstrip('/')}/{study}" if mirror.is_uri(out) else str(folder),
         )
-        share = slots(request, wanted)
+        share = computed_slots(request, wanted)
         settings = Settings(sampler, scheduler, n_epochs, share, seed, ClusterCache(), trial_limit)
         plan = "\n".join(describe(request, settings))
         console.print(f"[bold]Plan[/bold]: {plan}", highlight=False, soft_wrap=True)

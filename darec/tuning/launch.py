@@ -9,7 +9,7 @@ from darec.tuning import memory, mirror, preflight, resources
 from darec.tuning.lock import alone
 from darec.tuning.resources import Slots
 from darec.tuning.search import Settings
-from darec.tuning.stages import Request, run_search
+from darec.tuning.stages import Request, check_study, run_search
 
 GIB = 2**30
 Report = Callable[[str], object]
@@ -28,7 +28,7 @@ class Wanted:
     """Whether the cluster was there before: it may have several nodes, and an autoscaler."""
 
 
-def slots(request: Request, wanted: Wanted) -> Slots:
+def computed_slots(request: Request, wanted: Wanted) -> Slots:
     """Return a trial's share, by computed memory; raises `UserError` where no node can give it."""
     gpus = 0.0 if MODELS[request.model].cpu_only else wanted.gpus
     needs = resources.trial_bytes(_weight_bytes(request), request.data.training)
@@ -57,10 +57,11 @@ def launch(
         if mirror.is_uri(storage):
             mirror.fetch(storage, folder)
         share = settings.slots
+        check_study(request, settings, resume)
         if wanted.joined:
             preflight.check_cluster(storage, share.cpus, share.gpus, report)
         if not mirror.is_uri(storage):
-            need = share.concurrent * resources.checkpoint_bytes(_weight_bytes(request))
+            need = (share.concurrent + 1) * resources.checkpoint_bytes(_weight_bytes(request))
             preflight.check_disk(folder, preflight.LEAST_FREE + need)
         if share.gpus and wanted.gpus is None and not (folder / "best.json").is_file():
             settings = replace(settings, slots=_by_measured_memory(request, wanted, share, report))
@@ -77,9 +78,12 @@ def _by_measured_memory(request: Request, wanted: Wanted, share: Slots, report: 
         return share
     trials = resources.gpu_share(taken.trial, taken.gpu)
     share = _limited(request, wanted, 1 / trials, 0)
+    takes = f"takes {taken.trial / GIB:.2f} of"
+    if taken.trial >= taken.gpu:
+        takes = "does not fit (narrow the space with --fix) into"
     report(
-        f"  memory     the largest trial takes {taken.trial / GIB:.2f} of a GPU's "
-        f"{taken.gpu / GIB:.1f} GiB: {share.gpus:g} GPU each, {share.concurrent} at once"
+        f"  memory     the largest trial {takes} a GPU's {taken.gpu / GIB:.1f} GiB: "
+        f"{share.gpus:g} GPU each, {share.concurrent} at once"
     )
     return share
 

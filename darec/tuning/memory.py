@@ -6,12 +6,12 @@ from typing import Any
 
 import ray
 import torch
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from ray.exceptions import GetTimeoutError, RayError
 
 from darec.core.config import parse
 from darec.core.fit import Fit
-from darec.core.recommender import DivergedError, Run
+from darec.core.recommender import Run
 from darec.core.replay import WARM_UP
 from darec.data.split import SearchData
 from darec.models import MODELS
@@ -23,8 +23,6 @@ EPOCHS = WARM_UP + 1
 """So many that also a model of one batch an epoch has captured its step as a graph."""
 ENOUGH_S = 20.0
 """An epoch that takes so long has many batches."""
-Trial = tuple[str, dict[str, Any]]
-"""A model and its configuration."""
 WAIT_S = 300.0
 """How long a GPU may take to become free, and the measurement."""
 
@@ -43,12 +41,12 @@ class Memory:
 
 
 def measured(request: Request, cpus: float) -> Memory:
-    """Return the most that a trial of a search's studies takes of a GPU, tried on a whole one.
+    """Return the most that a trial of a search takes of a GPU, tried on a whole one.
 
-    Raises `UnknownError` when none is free, or a trial fails.
+    Raises `UnknownError` when none is free, or the trial fails.
     """
     task = ray.remote(num_cpus=cpus, num_gpus=1, max_retries=1)(measure)
-    asked = task.remote(largest_trials(request), request.data)
+    asked = task.remote(request.model, largest_trial(request), request.data)
     try:
         memory: Memory = ray.get(asked, timeout=WAIT_S)
     except GetTimeoutError as error:
@@ -59,53 +57,48 @@ def measured(request: Request, cpus: float) -> Memory:
     return memory
 
 
-def measure(trials: list[Trial], data: SearchData) -> Memory:
-    """Train trials, up to `EPOCHS` each, on this process's GPU: what the largest took of it."""
-    for model, values in trials:
-        try:
-            _train(model, values, data)
-        except DivergedError:
-            pass  # it has taken its memory
-        except torch.OutOfMemoryError:
-            _, total = torch.cuda.mem_get_info()
-            return Memory(total, total)
-        torch.cuda.empty_cache()
+def measure(model: str, values: dict[str, Any], data: SearchData) -> Memory:
+    """Train a trial, up to `EPOCHS`, on this process's GPU, and return what that took of it.
+
+    Raises ``DivergedError``: then it has not taken all that it might.
+    """
+    config = parse(MODELS[model].config, values)
+    try:
+        fit = Fit(MODELS[model].build(config, data.training, Run(device="cuda")), data)
+        begin = time.monotonic()
+        for _ in range(EPOCHS):
+            fit.step()
+            if time.monotonic() - begin > ENOUGH_S:
+                break
+    except torch.OutOfMemoryError:
+        _, total = torch.cuda.mem_get_info()
+        return Memory(total, total)
     free, total = torch.cuda.mem_get_info()
     grown = torch.cuda.max_memory_reserved() - torch.cuda.memory_reserved()
     return Memory(total - free + grown, total)
 
 
-def _train(model: str, values: dict[str, Any], data: SearchData) -> None:
-    config = parse(MODELS[model].config, values)
-    fit = Fit(MODELS[model].build(config, data.training, Run(device="cuda")), data)
-    begin = time.monotonic()
-    for _ in range(EPOCHS):
-        fit.step()
-        if time.monotonic() - begin > ENOUGH_S:
-            break
+def largest_trial(request: Request) -> dict[str, Any]:
+    """Return a search's largest configuration; DARec's trains both domains' largest stage 1 first.
 
-
-def largest_trials(request: Request) -> list[Trial]:
-    """Return each study's model and largest configuration; DARec's is on the largest stage 1."""
+    It then takes more than a trial of a stage-1 study, and as much as the trial that trains a
+    stage 1 for all others.
+    """
     kind, values = MODELS[request.model], largest(request.space)
-    trials = [(request.model, values)]
     if kind.stage1 is not None:
-        autorec = values.get("autorec", {})
-        if request.stage1 is not None:
-            autorec = largest(request.stage1)
-            trials.append((kind.stage1, autorec))
-        values["autorec"] = {**autorec, "axis": kind.axis, "epochs": 0}
-    return trials
+        autorec = values["autorec"] if request.stage1 is None else largest(request.stage1)
+        values["autorec"] = {**autorec, "axis": kind.axis, "epochs": EPOCHS}
+    return values
 
 
 def largest(space: SearchSpace) -> dict[str, Any]:
-    """Return the upper end of every range, and the largest choice of every category."""
-    flat = {name: _highest(distribution) for name, distribution in space.space.items()}
+    """Return the largest of all sizes, and the least of all rates and weights: it trains."""
+    flat = {name: _largest(distribution) for name, distribution in space.space.items()}
     return nest({**flat, **space.fixed})
 
 
-def _highest(distribution: Any) -> Any:
+def _largest(distribution: Any) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         numbers = [each for each in distribution.choices if isinstance(each, int | float)]
         return max(numbers, default=distribution.choices[0])
-    return distribution.high
+    return distribution.low if isinstance(distribution, FloatDistribution) else distribution.high

@@ -41,10 +41,12 @@ class Node:
     """Whether a file that the driver wrote where results go is there, too."""
 
 
-def look(mark: str) -> Node:
+def look(mark: str | None) -> Node:
     """Return this node's answer; ``mark`` is a file of the driver's, where results go."""
-    files, path = FileSystem.from_uri(mark)
-    sees = files.get_file_info(path).type == FileType.File
+    sees = mark is None
+    if mark is not None:
+        files, path = FileSystem.from_uri(mark)
+        sees = files.get_file_info(path).type == FileType.File
     return Node(socket.gethostname(), versions(), code_digest(), sees)
 
 
@@ -65,6 +67,12 @@ def check_cluster(storage: str, cpus: float, gpus: float, report: Callable[[str]
             report(f"waiting for a node with {cpus:g} CPU and {gpus:g} GPU, at most {GROW_S:g} s")
             answer = _ask(mark, cpus=cpus, gpus=gpus)
             _check(_answer("the autoscaler's next node", answer, GROW_S), storage)
+
+
+def check_room(cpus: float, gpus: float) -> None:
+    """Raise `UserError` unless some node gives that, in time, and runs this code."""
+    answer = _ask(None, cpus=cpus, gpus=gpus)
+    _check(_answer(f"a node with {cpus:g} CPU and {gpus:g} GPU", answer, GROW_S), "")
 
 
 def check_disk(folder: Path, need: int) -> None:
@@ -99,7 +107,7 @@ def growth() -> list[tuple[int, dict[str, float]]] | None:
     ]
 
 
-def _ask(mark: str, node_id: str | None = None, cpus: float = 0.0, gpus: float = 0.0) -> Any:
+def _ask(mark: str | None, node_id: str | None = None, cpus: float = 0.0, gpus: float = 0.0) -> Any:
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(look)
     if node_id:
         task = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False))

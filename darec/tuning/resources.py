@@ -24,6 +24,9 @@ ROOM = 1.1
 TRIALS_PER_SLOT = 10
 """Trials for each of those at once where it is not known how far a cluster grows: more at once
 leave a sampler little to learn from."""
+CHECKPOINTS = 3
+"""Kept of a trial. As many since Tune's last snapshot force the next one, which costs as much as
+all trials so far: with two, the one at a trial's end often would."""
 PROCESS_BYTES = 512 * 2**20
 """Python, torch and compiled code."""
 
@@ -61,12 +64,19 @@ def connected(address: str | None) -> Iterator[tuple[str, float]]:
         ray.shutdown()
 
 
-def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, joined: bool) -> Slots:
+def slots(
+    cpus: float,
+    gpus: float | None,
+    trials: int,
+    trial_bytes: int,
+    joined: bool,
+    options: tuple[str, str] = ("--cpus-per-trial", "--gpus-per-trial"),
+) -> Slots:
     """Return a trial's share and the number of concurrent trials; ``gpus=None`` decides itself.
 
     With GPUs in the cluster, a trial then gets the fraction of one that its memory needs. Raises
-    `UserError` when no node can give the share: none of today's, nor, where a cluster was
-    ``joined``, any that its autoscaler may add.
+    `UserError` when no node can give the share, which ``options`` ask for: none of today's, nor,
+    where a cluster was ``joined``, any that its autoscaler may add.
     """
     present = [(1, node["Resources"]) for node in ray.nodes() if node["Alive"]]
     more = growth() if joined else []
@@ -74,11 +84,11 @@ def slots(cpus: float, gpus: float | None, trials: int, trial_bytes: int, joined
     if gpus is None:
         has_gpus = any(node.get("GPU") for _, node in nodes)
         gpus = 1 / gpu_share(trial_bytes, _gpu_bytes()) if has_gpus else 0.0
-    for kind, asked in (("CPU", cpus), ("GPU", gpus)):
+    for kind, asked, option in zip(("CPU", "GPU"), (cpus, gpus), options, strict=True):
         largest = max(node.get(kind, 0.0) for _, node in nodes)
         if asked > largest and more is not None:
             rule = f"must fit on one node (the largest has {largest:g})"
-            raise UserError(f"--{kind.lower()}s-per-trial {rule}, but got {asked:g}")
+            raise UserError(f"{option} {rule}, but got {asked:g}")
     fit = sum(count * _fit(node, cpus, gpus) for count, node in nodes)
     if not fit and more is not None:
         raise UserError(f"no node has both {cpus:g} CPUs and {gpus:g} GPUs for a trial")
@@ -114,8 +124,8 @@ def trial_bytes(weight_bytes: int, training: Training) -> int:
 
 
 def checkpoint_bytes(weight_bytes: int) -> int:
-    """Return what a trial's checkpoints take: two, of weights, two moments and the best epoch's."""
-    return 2 * 4 * weight_bytes
+    """Return what a trial's checkpoints take: weights, two moments and the best epoch's in each."""
+    return CHECKPOINTS * 4 * weight_bytes
 
 
 def weight_bytes(

@@ -20,9 +20,10 @@ from darec.errors import UserError
 from darec.provenance import code_digest, versions
 from darec.seeds import derive
 from darec.tuning.algorithms import SAMPLERS, SCHEDULERS, decided_at
+from darec.tuning.keep import KeepTheBest
 from darec.tuning.loggers import loggers
 from darec.tuning.names import flatten
-from darec.tuning.resources import Slots
+from darec.tuning.resources import CHECKPOINTS, Slots
 from darec.tuning.state import (
     MOST_NODES_LOST,
     SafeOptunaSearch,
@@ -90,9 +91,12 @@ def run_study(
     """
     budget = math.inf if study.time_budget is None else study.time_budget
     while True:
-        rows, ended, spent = _pass(study, settings, resume)
-        over = spent >= budget - max(CLOCKS_S, budget / 100)
-        if ended < study.trials and not over:
+        rows, state = _pass(study, settings, resume)
+        if state.halted:
+            account(rows)
+            raise UserError(f"{study.folder}: {state.halted}; mend that and continue with --resume")
+        over = state.spent_s >= budget - max(CLOCKS_S, budget / 100)
+        if len(state.ended) < study.trials and not over:
             account(rows)
             raise KeyboardInterrupt
         # Tune gives a trial up at once that is about to start on an actor that dies then
@@ -117,11 +121,8 @@ def _counted(row: TrialRow) -> int:
     return len(row.failures) - min(nodes_lost(row.failures), MOST_NODES_LOST)
 
 
-def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], int, float]:
-    """Let Tune run until no trial is left, or it is stopped, by its time budget for one.
-
-    Also return how many trials ended, and the seconds that the search has run, earlier runs' too.
-    """
+def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], StudyState]:
+    """Let Tune run until no trial is left, or it is stopped, by its time budget for one."""
     tuner, known = _tuner(study, settings, resume)
     state = _state(tuner)
     try:
@@ -131,8 +132,6 @@ def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow
         raise UserError(
             f"{study.folder}: {told[-1]}; mend that and continue with --resume"
         ) from error
-    if state.halted:
-        raise UserError(f"{study.folder}: {state.halted}; mend that and continue with --resume")
     rows = trial_rows(grid, state)
     lost = known - {row.trial_id for row in rows}
     if lost:
@@ -140,7 +139,7 @@ def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow
         raise UserError(
             f"{study.storage}: {rule}: {len(lost)} trials are lost; delete it, or --out"
         )
-    return rows, len(state.ended), state.spent_s
+    return rows, state
 
 
 def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str]]:
@@ -170,6 +169,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
             rule = "Tune's snapshot there cannot be read"
             raise UserError(f"{path}: {rule}; delete {study.folder} to start again") from error
         if known:
+            tuner._local_tuner._tune_config.max_concurrent_trials = settings.slots.concurrent
             return tuner, known
     scheduler = SCHEDULERS[settings.scheduler](settings.max_epochs)
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
@@ -208,11 +208,13 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
             name="tune",
             storage_path=study.storage,
             stop={TIME: settings.max_epochs},
-            callbacks=[StudyState(scheduler), *loggers()],
+            callbacks=[StudyState(scheduler), KeepTheBest(), *loggers()],
             progress_reporter=reporter,
             verbose=1,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True, num_to_keep=2),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_at_end=True, num_to_keep=CHECKPOINTS
+            ),
         ),
     )
     return tuner, set()
@@ -244,15 +246,6 @@ def _trial_id(trial: Any) -> str:
 def _state(tuner: Any) -> StudyState:
     callbacks = tuner._local_tuner.get_run_config().callbacks
     return next(callback for callback in callbacks if isinstance(callback, StudyState))
-
-
-def drop_checkpoints(rows: list[TrialRow]) -> None:
-    """Delete the trials' checkpoints: the winner's weights are kept beside ``best.json``."""
-    for checkpoint in (row.checkpoint for row in rows if row.checkpoint is not None):
-        files = checkpoint.filesystem
-        for found in files.get_file_info(FileSelector(str(Path(checkpoint.path).parent))):
-            if found.base_name.startswith("checkpoint_"):
-                files.delete_dir(found.path)
 
 
 def shutdown() -> None:

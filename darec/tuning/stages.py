@@ -15,8 +15,9 @@ from darec.files import write_json
 from darec.models import MODELS
 from darec.models.best import Best, load_best, load_study
 from darec.provenance import code_digest, revision, versions
+from darec.tuning.keep import drop_checkpoints
 from darec.tuning.results import save_trials, save_winner, winner
-from darec.tuning.search import Settings, Study, drop_checkpoints, run_study
+from darec.tuning.search import Settings, Study, run_study
 from darec.tuning.trials import TrialRow, outcome
 
 STAGE1_SHARE = 0.25
@@ -85,7 +86,8 @@ def run_search(
 
     Raises `UserError` when the folder holds a study and not ``resume``, or one of other settings.
     """
-    _record(request, settings, argv, resume, report)
+    check_study(request, settings, resume)
+    _record(request, settings, argv, report)
     publish()
     way = _Way(settings, _template(request), resume, report, publish)
     fixed = dict(request.space.fixed)
@@ -153,7 +155,7 @@ def _finish(way: _Way, study: Study) -> Best:
     study.folder.mkdir(parents=True, exist_ok=True)
 
     def account(rows: list[TrialRow]) -> None:
-        for line in outcome(rows, way.settings.slots.cpus, way.settings.slots.gpus):
+        for line in outcome(rows):
             way.report(line)
 
     rows = run_study(study, way.settings, way.resume, account)
@@ -162,7 +164,8 @@ def _finish(way: _Way, study: Study) -> Best:
     save_trials(study, rows)
     save_winner(study, rows, best, way.settings.cache)
     way.publish()
-    drop_checkpoints(rows)
+    for row in rows:
+        drop_checkpoints(row.checkpoint)  # the winner's weights are beside best.json
     return best
 
 
@@ -190,14 +193,37 @@ def _template(request: Request) -> Best:
     )
 
 
+def check_study(request: Request, settings: Settings, resume: bool) -> None:
+    """Raise `UserError` where the folder holds a study, unless it is resumed, with its settings."""
+    path = request.folder / "study.json"
+    if not path.is_file():
+        return
+    if not resume:
+        ways = "continue it with --resume, delete it, or give another --out"
+        raise UserError(f"{request.folder} holds a study already; {ways}")
+    before = load_study(request.folder)
+    for name, value in _settings_json(request, settings).items():
+        if before.get(name) != value:
+            rule = f"--resume needs the same {name}"
+            raise UserError(f"{path}: {rule}: it was {before.get(name)}, and is now {value}")
+
+
 def _record(
-    request: Request,
-    settings: Settings,
-    argv: list[str],
-    resume: bool,
-    report: Callable[[str], object],
+    request: Request, settings: Settings, argv: list[str], report: Callable[[str], object]
 ) -> None:
-    """Write ``study.json``, or check that the one to resume has the same settings."""
+    """Write ``study.json``, or say that other code wrote the one that is resumed."""
+    path = request.folder / "study.json"
+    if not path.is_file():
+        who = {"argv": argv, "revision": revision(), "versions": versions(), "code": code_digest()}
+        write_json(path, {**who, **_settings_json(request, settings)})
+        return
+    before = load_study(request.folder)
+    if (before.get("code"), before.get("versions")) != (code_digest(), versions()):
+        report(f"warning: {path}: other code or libraries began this search; it has trials of both")
+
+
+def _settings_json(request: Request, settings: Settings) -> dict[str, Any]:
+    """Return what must be the same in all runs of a search, as JSON gives it back."""
     spaces = {"space": request.space, "stage1": request.stage1}
     what = {
         "model": request.model,
@@ -210,22 +236,8 @@ def _record(
         "scheduler": settings.scheduler,
         **{name: _space_json(space) for name, space in spaces.items()},
     }
-    what = json.loads(json.dumps(what))
-    path = request.folder / "study.json"
-    if not path.is_file():
-        who = {"argv": argv, "revision": revision(), "versions": versions(), "code": code_digest()}
-        write_json(path, {**who, **what})
-        return
-    if not resume:
-        ways = "continue it with --resume, delete it, or give another --out"
-        raise UserError(f"{request.folder} holds a study already; {ways}")
-    before = load_study(request.folder)
-    for name, value in what.items():
-        if before.get(name) != value:
-            rule = f"--resume needs the same {name}"
-            raise UserError(f"{path}: {rule}: it was {before.get(name)}, and is now {value}")
-    if (before.get("code"), before.get("versions")) != (code_digest(), versions()):
-        report(f"warning: {path}: other code or libraries began this search; it has trials of both")
+    known: dict[str, Any] = json.loads(json.dumps(what))
+    return known
 
 
 def _space_json(space: SearchSpace | None) -> dict[str, Any] | None:

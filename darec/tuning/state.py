@@ -13,14 +13,18 @@ from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment.trial import Trial
 from ray.tune.progress_reporter import CLIReporter
+from ray.tune.result import TIME_THIS_ITER_S
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-NO_GPU_MEMORY = re.compile("CUDA.*out of memory")
+NO_GPU_MEMORY = re.compile("CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED")
 """Said by torch; Ray has an OutOfMemoryError, too, for a node's own memory."""
-NODE_LOST = "its node has died"
+NODE_LOST = re.compile("its node has died|actor is temporarily unavailable")
+"""Said by Ray, the second where a node is silent and not yet given up."""
 MOST_NODES_LOST = 10
 """Of one trial, beside its other failures: more, and it may be the trial that takes nodes down."""
+KNOWN = ("ended", "failures", "used")
+"""What a `StudyState` knows of trials."""
 IDLE_S = 900.0
 """A search of which no trial has run for so long waits for a node that does not come."""
 
@@ -37,6 +41,8 @@ class StudyState(tune.Callback):
         self.ended: dict[str, str] = {}
         self.failures: dict[str, list[str]] = {}
         """Why each attempt at a trial failed, of those that did."""
+        self.used: dict[str, tuple[float, float]] = {}
+        """CPU and GPU seconds of each trial: its own share, and what it did twice."""
         self.halted = ""
         """Why the search cannot go on as things are; it ends as it does on Ctrl-C."""
         self._before_s, self._begun = 0.0, time.monotonic()
@@ -60,6 +66,15 @@ class StudyState(tune.Callback):
         elif now - self._ran > IDLE_S:
             self._halt(f"no trial could run for {IDLE_S:g} s: the cluster gives no room for one")
 
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Add what a trial used since its last report."""
+        share, used = trial.placement_group_factory.required_resources, self.used
+        seconds, (cpu_s, gpu_s) = result[TIME_THIS_ITER_S], used.get(trial.trial_id, (0.0, 0.0))
+        cpu_s, gpu_s = cpu_s + seconds * share["CPU"], gpu_s + seconds * share.get("GPU", 0)
+        used[trial.trial_id] = cpu_s, gpu_s
+
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Forget that a trial ended that is run again: a failed one, after ``--resume``."""
         self.ended.pop(trial.trial_id, None)
@@ -74,8 +89,9 @@ class StudyState(tune.Callback):
         The loss of its node, a spot instance say, is not counted as a failure of the trial's.
         """
         error = self._failed(trial)
-        if NODE_LOST in error and nodes_lost(self.failures[trial.trial_id]) <= MOST_NODES_LOST:
-            trial.run_metadata.num_failures -= 1
+        if NODE_LOST.search(error) and nodes_lost(self.failures[trial.trial_id]) <= MOST_NODES_LOST:
+            known = trial.run_metadata.num_failures
+            trial.run_metadata.num_failures = max(0, known - 1)  # 0: Tune saw it go, a spot node
         share = dict(trial.placement_group_factory.required_resources)
         if NO_GPU_MEMORY.search(error) and 0 < share.get("GPU", 0) < 1:
             gpu = min(1.0, 2 * share["GPU"])
@@ -101,7 +117,7 @@ class StudyState(tune.Callback):
     def get_state(self) -> dict[str, Any]:
         """Return what a snapshot must hold."""
         scheduler = ray.cloudpickle.dumps(self.scheduler.__dict__)
-        known = {"ended": dict(self.ended), "failures": dict(self.failures)}
+        known = {name: dict(getattr(self, name)) for name in KNOWN}
         return {"scheduler": scheduler, **known, "spent_s": self.spent_s}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -110,13 +126,14 @@ class StudyState(tune.Callback):
         Like Tune's own snapshot beside it, a pickle: resume only what you trust (docs/security.md).
         """
         self.scheduler.__dict__.update(ray.cloudpickle.loads(state["scheduler"]))
-        self.ended, self.failures = dict(state["ended"]), dict(state["failures"])
+        for name in KNOWN:
+            setattr(self, name, dict(state.get(name, {})))
         self._before_s, self._begun = state["spent_s"], time.monotonic()
 
 
 def nodes_lost(failures: Iterable[str]) -> int:
     """Return how many of a trial's failures were the loss of its node."""
-    return sum(NODE_LOST in error for error in failures)
+    return sum(bool(NODE_LOST.search(error)) for error in failures)
 
 
 def _last_error(trial: Any) -> str:

@@ -149,12 +149,17 @@ class RecommenderTrainable(tune.Trainable):
         """Write the model's and the best epoch's state."""
         if self._last_result:
             self._last_result.pop(ROWS, None)  # Tune keeps it with the checkpoint
-        begin = time.monotonic()
         fit = self._fit.state_dict() if self._fit else {}
         state = {"fit": fit, "note": self._note, "trained_s": self._trained_s}
         save_state(state, Path(checkpoint_dir))
+
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """Write a checkpoint and copy it to where results go; note how long both took."""
+        begin = time.monotonic()
+        saved = super().save(checkpoint_dir)
         self._saved_at = time.monotonic()
         self._saving_s = self._saved_at - begin
+        return saved
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Continue from a checkpoint; raises `DamagedError`."""

@@ -29,7 +29,10 @@ class TrialRow:
     config: dict[str, Any]
     """Every hyper-parameter, flat."""
     seconds: float = 0.0
-    """Of epochs and validation, without the trial's start."""
+    """Of its epochs, and of stage 1 where it trained that or waited for it."""
+    cpu_s: float = 0.0
+    gpu_s: float = 0.0
+    """What it used, with what it did twice."""
     note: str = ""
     """What the trial itself wants known: a damaged checkpoint, say."""
     failures: tuple[str, ...] = ()
@@ -47,6 +50,7 @@ def trial_rows(grid: tune.ResultGrid, state: StudyState) -> list[TrialRow]:
 
 def _row(result: tune.Result, config: dict[str, Any], state: StudyState) -> TrialRow:
     trial_id, metrics = Path(result.path).name, result.metrics or {}
+    cpu_s, gpu_s = state.used.get(trial_id, (0.0, 0.0))
     return TrialRow(
         trial_id=trial_id,
         ended=metrics.get("reason") or state.ended.get(trial_id, "unfinished"),
@@ -55,6 +59,8 @@ def _row(result: tune.Result, config: dict[str, Any], state: StudyState) -> Tria
         best_valid_rmse=float(metrics.get(METRIC, math.inf)),
         config=flatten(config),
         seconds=float(metrics.get(TIME_TOTAL_S, 0.0)),
+        cpu_s=cpu_s,
+        gpu_s=gpu_s,
         note=metrics.get("note", ""),
         failures=tuple(state.failures.get(trial_id, ())),
         stage1_valid_rmse=metrics.get("stage1_valid_rmse"),
@@ -62,12 +68,12 @@ def _row(result: tune.Result, config: dict[str, Any], state: StudyState) -> Tria
     )
 
 
-def outcome(rows: list[TrialRow], cpus: float, gpus: float) -> list[str]:
+def outcome(rows: list[TrialRow]) -> list[str]:
     """Return lines that say how trials ended, what they cost, and what failed and why."""
     ends = Counter(row.ended.split(":")[0] for row in rows)
     counts = ", ".join(f"{count} {end}" for end, count in ends.most_common())
-    hours = sum(row.seconds for row in rows) / 3600
-    cost = f"{hours * cpus:.2g} CPU hours, {hours * gpus:.2g} GPU hours"
+    cpu_s, gpu_s = sum(row.cpu_s for row in rows), sum(row.gpu_s for row in rows)
+    cost = f"{cpu_s / 3600:.2g} CPU hours, {gpu_s / 3600:.2g} GPU hours"
     lines = [f"  trials     {counts}; {cost}"]
     for row in rows:
         if row.failures:

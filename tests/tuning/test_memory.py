@@ -13,7 +13,7 @@ from darec.core.fit import Fit
 from darec.core.recommender import Run
 from darec.models import MODELS
 from darec.tuning import memory
-from darec.tuning.memory import Memory, UnknownError, largest_trials, measure, measured
+from darec.tuning.memory import EPOCHS, Memory, UnknownError, largest_trial, measure, measured
 from search_spaces import narrowed
 from tests.tuning.test_search import request_for
 
@@ -26,7 +26,6 @@ TRAINED_ON_GPUS = [name for name, kind in MODELS.items() if not kind.cpu_only]
 def no_gpu(monkeypatch):
     """What is to run on a GPU runs here; its memory is as a GPU of 1000 MiB might tell it."""
     monkeypatch.setattr(memory, "Run", lambda device: Run(device="cpu"))
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     told = {
         "mem_get_info": (300 * MIB, 1000 * MIB),
         "memory_reserved": 250 * MIB,
@@ -39,7 +38,9 @@ def no_gpu(monkeypatch):
 def test_the_peak_counts_and_what_the_process_holds_beside_tensors(tiny_pair, tmp_path, no_gpu):
     request = request_for("i_autorec", tiny_pair, tmp_path)
     # 700 MiB are in use now, 450 of them no tensors; at the peak, 150 MiB more were
-    assert measure(largest_trials(request), request.data) == Memory(850 * MIB, 1000 * MIB)
+    assert measure("i_autorec", largest_trial(request), request.data) == Memory(
+        850 * MIB, 1000 * MIB
+    )
 
 
 def test_a_trial_larger_than_a_gpu_takes_all_of_it(tiny_pair, tmp_path, no_gpu, monkeypatch):
@@ -48,26 +49,29 @@ def test_a_trial_larger_than_a_gpu_takes_all_of_it(tiny_pair, tmp_path, no_gpu, 
 
     monkeypatch.setattr(Fit, "step", step)
     request = request_for("i_autorec", tiny_pair, tmp_path)
-    assert measure(largest_trials(request), request.data) == Memory(1000 * MIB, 1000 * MIB)
+    assert measure("i_autorec", largest_trial(request), request.data) == Memory(
+        1000 * MIB, 1000 * MIB
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "joint"),
     [*((name, False) for name in TRAINED_ON_GPUS), ("u_darec", True), ("i_darec", True)],
 )
-def test_every_models_largest_trials_train(name, joint, tiny_pair, tmp_path, no_gpu):
-    stage1_model = MODELS[name].stage1
-    space, stage1 = narrowed(name, stage1_model, joint, [])
+def test_every_models_largest_trial_trains(name, joint, tiny_pair, tmp_path, no_gpu, monkeypatch):
+    space, stage1 = narrowed(name, MODELS[name].stage1, joint, [])
     asked = replace(request_for("i_autorec", tiny_pair, tmp_path), model=name)
-    trials = largest_trials(replace(asked, space=space, stage1=stage1))
-    assert [model for model, _ in trials] == [name, *([stage1_model] if stage1 else [])]
-    assert measure(trials, asked.data).trial == 850 * MIB
+    ended, step = [], Fit.step
+    monkeypatch.setattr(Fit, "step", lambda fit: ended.append(step(fit)))
+    measure(name, largest_trial(replace(asked, space=space, stage1=stage1)), asked.data)
+    assert len(ended) == EPOCHS
 
 
-def test_darecs_largest_trial_stands_on_the_largest_stage_1(tiny_pair, tmp_path):
-    (_, darec), (_, autorec) = largest_trials(request_for("u_darec", tiny_pair, tmp_path))
-    assert autorec["hidden"] == darec["autorec"]["hidden"] == 24
-    assert (darec["extractor"], darec["pyramid"], darec["autorec"]["epochs"]) == (500, 2.0, 0)
+def test_darecs_largest_trial_trains_the_largest_stage_1(tiny_pair, tmp_path):
+    values = largest_trial(request_for("u_darec", tiny_pair, tmp_path))
+    assert values["autorec"]["hidden"] == 24 and values["autorec"]["epochs"] == EPOCHS
+    assert (values["extractor"], values["pyramid"], values["batch_size"]) == (500, 2.0, 256)
+    assert values["learning_rate"] == values["mu"] == 1e-4
 
 
 def test_where_no_gpu_is_free_the_memory_is_unknown(tiny_pair, tmp_path, cluster, monkeypatch):
@@ -90,8 +94,8 @@ ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_t
 pair = planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))
 request = request_for("u_darec", pair, Path(sys.argv[1]))
 wanted = Wanted(cpus=0.5, gpus=None, at_once=None, joined=False)
-computed = launch.slots(request, wanted)
-for measure in (memory.measure, lambda trials, data: memory.Memory(5 << 30, 16 << 30)):
+computed = launch.computed_slots(request, wanted)
+for measure in (memory.measure, lambda *trial: memory.Memory(5 << 30, 16 << 30)):
     memory.measure = measure
     print(computed, launch._by_measured_memory(request, wanted, computed, print))
 """
@@ -124,7 +128,7 @@ from darec.paper import Counts
 from darec.tuning.memory import measure
 
 data = split(planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))).search
-taken = measure([("i_autorec", {"axis": "item", "hidden": int(sys.argv[1])})], data)
+taken = measure("i_autorec", {"axis": "item", "hidden": int(sys.argv[1])}, data)
 print(taken.trial, taken.gpu)
 """
 

@@ -32,7 +32,7 @@ from darec.tuning.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.resources import Slots, gpu_share, slots
 from darec.tuning.results import at_edge
 from darec.tuning.search import _tuner, run_study
-from darec.tuning.stages import Budget, Request, _record, run_search
+from darec.tuning.stages import Budget, Request, _record, check_study, run_search
 from darec.tuning.state import SafeOptunaSearch
 from darec.tuning.trainable import METRIC
 from search_spaces import SPACES
@@ -276,10 +276,11 @@ def test_a_node_with_other_code_halts_the_search_until_it_is_mended(study, setti
 def test_a_search_that_other_code_began_says_so(settings, tiny_pair, tmp_path, monkeypatch):
     request, told = request_for("i_autorec", tiny_pair, tmp_path), []
     for resume in (False, True):
-        _record(request, settings, ["tune.py"], resume, told.append)
+        check_study(request, settings, resume)
+        _record(request, settings, ["tune.py"], told.append)
     assert not told
     monkeypatch.setattr("darec.tuning.stages.code_digest", lambda: "another")
-    _record(request, settings, ["tune.py"], True, told.append)
+    _record(request, settings, ["tune.py"], told.append)
     (line,) = told
     assert "study.json: other code or libraries began this search" in line
 

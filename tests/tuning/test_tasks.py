@@ -1,3 +1,4 @@
+import os
 import time
 
 import pytest
@@ -56,3 +57,30 @@ def test_a_failed_computation_frees_the_key(cluster):
     with pytest.raises(ValueError, match="no luck"):
         cache.get("k", fail)
     assert cache.get("k", lambda: {"w": torch.ones(2)})["w"].tolist() == [1.0, 1.0]
+
+
+class Hurried(tasks.CacheStore):
+    """Gives a claim to the next trial after a second."""
+
+    def __init__(self):
+        tasks.LEASE_S = 1.0  # of the actor's process
+        super().__init__()
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def die_while_computing(cache, key):
+    """Claim a key and end as the node that runs this would."""
+    cache.get(key, lambda: os._exit(1))
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_while_it_trains_stage_1_leaves_nothing_half_done(cluster):
+    cache = ClusterCache()
+    cache.store = ray.remote(num_cpus=0)(Hurried).remote()
+    dead = die_while_computing.remote(cache, "k")
+    with pytest.raises(ray.exceptions.WorkerCrashedError):
+        ray.get(dead)
+    assert ray.get(cache.store.computed.remote()) == 0  # nothing was kept of it
+    waiting = [ask.remote(cache, "k") for _ in range(3)]
+    assert ray.get(waiting, timeout=60) == [21.0] * 3
+    assert ray.get(cache.store.computed.remote()) == 1

@@ -29,6 +29,8 @@ DAREC = {
 class Local(RecommenderTrainable):
     """The trainable without Tune around it."""
 
+    _storage = None
+
     def __init__(self, config, **parameters):
         self._parameters = parameters
         self.config, self._time_total, self._last_result = config, 0.0, {}
@@ -145,7 +147,7 @@ def test_checkpoints_are_asked_for_by_time_and_by_what_they_cost(data, tmp_path,
     assert trial.step()[SHOULD_CHECKPOINT]
     trial._saving_s = 60.0
     assert not trial.step()[SHOULD_CHECKPOINT]
-    trial.save_checkpoint(str(tmp_path))
+    trial.save(str(tmp_path))
     assert trial._saving_s < 60.0
     large = local(CONFIG, data, n_trials=10_000_000)
     assert not large.step()[SHOULD_CHECKPOINT]
