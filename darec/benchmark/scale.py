@@ -8,6 +8,7 @@ import io
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from optuna.distributions import FloatDistribution
@@ -27,31 +28,53 @@ MOST_SHARE = 5.0
 def scale(data: SearchData, nodes: int, trials: tuple[int, ...]) -> Iterator[Figure]:
     """Run searches of more and more trials, ``nodes`` at a time.
 
-    References: the first search's seconds per trial, 5 % of the wall time, and the first search's
-    state times the ratio of the trials.
+    References: the first search's seconds per trial, its CPU time of the driver per result (a row
+    of ``result.json``), 5 % of the wall time, and its state times the ratio of the trials.
     """
     with simulated_cluster(nodes):
         _ran(data, nodes, nodes)  # the nodes' first processes
-        first: tuple[float, float] | None = None
+        first: _Cost | None = None
         for count in trials:
-            seconds, snapshots, size = _ran(data, nodes, count)
-            first = first or (seconds / count, size / count)
-            each, linear = seconds / count, count * first[1]
-            share = 100 * snapshots / seconds
-            yield Figure(f"{count}_trials_each", each, "s", first[0], first[0] / each)
-            yield Figure(f"{count}_trials_snapshots", share, "%", MOST_SHARE, MOST_SHARE / share)
-            yield Figure(f"{count}_trials_state", size / MIB, "MiB", linear / MIB, linear / size)
+            cost = _ran(data, nodes, count)
+            first = first or cost
+            for name, unit, ours, reference in (
+                ("each", "s", cost.seconds / count, first.seconds / first.trials),
+                ("driver", "ms", cost.cpu_ms, first.cpu_ms),
+                ("snapshots", "%", 100 * cost.snapshots_s / cost.seconds, MOST_SHARE),
+                ("state", "MiB", cost.state / MIB, count * first.state / first.trials / MIB),
+            ):
+                yield Figure(f"{count}_trials_{name}", ours, unit, reference, reference / ours)
 
 
-def _ran(data: SearchData, nodes: int, trials: int) -> tuple[float, float, int]:
-    """Return a search's seconds, those of its snapshots, and the bytes of the state they leave."""
+@dataclass(frozen=True)
+class _Cost:
+    """What a search took."""
+
+    trials: int
+    results: int
+    seconds: float
+    cpu_s: float
+    """CPU seconds of the driver."""
+    snapshots_s: float
+    state: int
+    """Bytes."""
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU milliseconds of the driver for a result."""
+        return 1e3 * self.cpu_s / self.results
+
+
+def _ran(data: SearchData, nodes: int, trials: int) -> _Cost:
     settings = Settings("random", "asha", 9, Slots(1.0, 0.0, nodes), 0, ClusterCache())
     with tempfile.TemporaryDirectory() as name, timed_snapshots() as snapshots:
         space = {"reg_user": FloatDistribution(1.0, 10.0)}
         study = Study("bias", data, space, {}, trials, Path(name), name)
-        begin = time.perf_counter()
+        begin, cpu_begin = time.perf_counter(), time.process_time()
         with contextlib.redirect_stdout(io.StringIO()):
             run_study(study, settings, resume=False)
-        seconds = time.perf_counter() - begin
-        files = [path for path in (Path(name) / "tune").iterdir() if path.is_file()]
-        return seconds, sum(snapshots), sum(path.stat().st_size for path in files)
+        seconds, cpu_s = time.perf_counter() - begin, time.process_time() - cpu_begin
+        folder = Path(name) / "tune"
+        results = sum(len(path.read_text().splitlines()) for path in folder.glob("*/result.json"))
+        state = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        return _Cost(trials, results, seconds, cpu_s, sum(snapshots), state)

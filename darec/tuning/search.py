@@ -24,6 +24,7 @@ from darec.tuning.keep import KeepTheBest
 from darec.tuning.loggers import loggers
 from darec.tuning.names import flatten
 from darec.tuning.resources import CHECKPOINTS, Slots
+from darec.tuning.snapshot import KeepSnapshots, mend
 from darec.tuning.state import (
     MOST_NODES_LOST,
     SafeOptunaSearch,
@@ -162,6 +163,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
     path = f"{study.storage.rstrip('/')}/tune"
     if resume and _has_snapshot(path):
         _drop_errors(path)
+        mend(path)
         tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
         try:
             known = {Path(result.path).name for result in tuner.get_results()}
@@ -208,7 +210,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
             name="tune",
             storage_path=study.storage,
             stop={TIME: settings.max_epochs},
-            callbacks=[StudyState(scheduler), KeepTheBest(), *loggers()],
+            callbacks=[StudyState(scheduler), KeepTheBest(), KeepSnapshots(), *loggers()],
             progress_reporter=reporter,
             verbose=1,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),

@@ -18,6 +18,7 @@ from darec.provenance import code_digest, revision, versions
 from darec.tuning.keep import drop_checkpoints
 from darec.tuning.results import save_trials, save_winner, winner
 from darec.tuning.search import Settings, Study, run_study
+from darec.tuning.snapshot import drop_copy
 from darec.tuning.trials import TrialRow, outcome
 
 STAGE1_SHARE = 0.25
@@ -166,6 +167,7 @@ def _finish(way: _Way, study: Study) -> Best:
     way.publish()
     for row in rows:
         drop_checkpoints(row.checkpoint)  # the winner's weights are beside best.json
+    drop_copy(study.folder)
     return best
 
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -83,7 +82,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_told_and_so_is_whether_the_search_can_go_on_after(small_disk, tmp_path):
+def test_a_full_disk_is_told_and_the_search_goes_on_once_there_is_room(small_disk, tmp_path):
     log = tmp_path / "log"
     options = ["--trials", "2", "--fix", "batch_size=16", "--fix", "learning_rate=1e-4"]
     driver = cycles.start(small_disk, *options, log=log)
@@ -94,11 +93,7 @@ def test_a_full_disk_is_told_and_so_is_whether_the_search_can_go_on_after(small_
     assert said[-1].startswith("error: ") and "No space left on device" in said[-1], said[-20:]
     assert not (small_disk / cycles.STUDY / "best.json").exists()
     (small_disk / "filler").unlink()
-    if cycles.start(small_disk, *options, log=log).wait():  # the disk was full at a snapshot
-        said = log.read_text().splitlines()
-        assert "Tune's snapshot there cannot be read" in said[-1], said[-20:]
-        shutil.rmtree(small_disk / cycles.STUDY)
-        assert cycles.start(small_disk, *options, log=log).wait() == 0
+    assert cycles.start(small_disk, *options, log=log).wait() == 0, log.read_text()[-3000:]
     with (small_disk / cycles.STUDY / "trials.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 2
 

@@ -111,6 +111,23 @@ def test_one_seed_is_one_search(study, settings, tmp_path):
 
 
 @pytest.mark.slow
+def test_checkpoints_are_kept_of_the_best_and_of_those_that_ended_last(study, settings):
+    rows = run_study(replace(study, trials=9), settings, resume=False)
+    kept = {path.parent.name for path in study.folder.glob("tune/*/checkpoint_*")}
+    assert rows[0].trial_id in kept and len(kept) <= 1 + settings.slots.concurrent
+    assert all(row.cpu_s >= row.seconds > 0 and row.gpu_s == 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_a_resumed_search_runs_as_many_at_once_as_there_is_room_for_now(study, settings):
+    run_study(study, settings, resume=False)
+    more = replace(settings, slots=replace(settings.slots, concurrent=7))
+    tuner, known = _tuner(study, more, resume=True)
+    assert len(known) == study.trials
+    assert tuner._local_tuner._tune_config.max_concurrent_trials == 7
+
+
+@pytest.mark.slow
 def test_the_first_trial_is_the_good_guess(study, settings):
     start = SPACES["i_autorec"].fix({"hidden": 20}).start
     (row,) = run_study(replace(study, start=start, trials=1), settings, resume=False)
@@ -183,7 +200,7 @@ def test_edges_are_named():
 def test_a_trial_takes_the_share_of_a_gpu_that_its_memory_needs():
     gib = 2**30
     assert gpu_share(trial_bytes=gib, gpu_bytes=16 * gib) == 8
-    assert gpu_share(trial_bytes=5 * gib, gpu_bytes=16 * gib) == 3
+    assert gpu_share(trial_bytes=5 * gib, gpu_bytes=16 * gib) == 2  # 3 leave too little room
     assert gpu_share(trial_bytes=40 * gib, gpu_bytes=16 * gib) == 1
 
 
