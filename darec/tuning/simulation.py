@@ -2,14 +2,16 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import ray
 from ray.cluster_utils import Cluster
 from ray.tune.execution.tune_controller import TuneController
 
 from darec.tuning.resources import connect
+from darec.tuning.snapshot import KeepSnapshots
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of each node; they share this machine's memory."""
@@ -31,17 +33,22 @@ def simulated_cluster(nodes: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def timed_snapshots() -> Iterator[list[float]]:
-    """Collect the seconds of each of Tune's saves of its whole state, copies and waits included."""
-    plain: Any = TuneController.checkpoint
+    """Collect the seconds that a search waits for each of Tune's snapshots, and for each copy.
+
+    What Tune copies to where results go meanwhile, in another thread, is not in it.
+    """
     seconds: list[float] = []
 
-    def timed(*arguments: Any, **options: Any) -> None:
-        begin = time.perf_counter()
-        plain(*arguments, **options)
-        seconds.append(time.perf_counter() - begin)
+    def timed(plain: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: Any, **options: Any) -> None:
+            begin = time.perf_counter()
+            plain(*arguments, **options)
+            seconds.append(time.perf_counter() - begin)
 
-    TuneController.checkpoint = timed
-    try:
+        return call
+
+    with (
+        patch.object(TuneController, "checkpoint", timed(TuneController.checkpoint)),
+        patch.object(KeepSnapshots, "on_step_begin", timed(KeepSnapshots.on_step_begin)),
+    ):
         yield seconds
-    finally:
-        TuneController.checkpoint = plain
