@@ -31,14 +31,14 @@ def ec2(monkeypatch, tmp_path):
         yield boto3.client("ec2", REGION)
 
 
-def bootstrapped(ec2):
+def bootstrapped(ec2, text=None):
     """Return the shipped file as the launcher completes it, its places marked SET filled in."""
     from ray.autoscaler._private.commands import _bootstrap_config
     from ray.autoscaler._private.util import prepare_config
 
     made_roles()
     image = ec2.describe_images()["Images"][0]["ImageId"]
-    config = yaml.safe_load(CLUSTER.read_text())
+    config = yaml.safe_load(text or CLUSTER.read_text())
     for kind in config["available_node_types"].values():
         kind["node_config"]["ImageId"] = image
     return _bootstrap_config(prepare_config(config), no_config_cache=True)
@@ -70,11 +70,11 @@ def instances(ec2):
     return [instance for reservation in found for instance in reservation["Instances"]]
 
 
-def test_what_the_shipped_file_starts_opens_and_takes_down(ec2):
+def started(ec2, config):
+    """Start a head and a worker; return what starts them, and the instances by their type."""
     from ray.autoscaler._private.providers import _get_node_provider
     from ray.autoscaler.tags import TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
 
-    config = bootstrapped(ec2)
     provider = _get_node_provider(config["provider"], config["cluster_name"], use_cache=False)
     kinds = {"head": config["head_node_type"], "worker": "gpu_spot"}
     for kind, name in kinds.items():
@@ -82,7 +82,11 @@ def test_what_the_shipped_file_starts_opens_and_takes_down(ec2):
         provider.create_node(
             node_config, {TAG_RAY_NODE_KIND: kind, TAG_RAY_USER_NODE_TYPE: name}, 1
         )
-    by_type = {instance["InstanceType"]: instance for instance in instances(ec2)}
+    return provider, {instance["InstanceType"]: instance for instance in instances(ec2)}
+
+
+def test_what_the_shipped_file_starts_opens_and_takes_down(ec2):
+    provider, by_type = started(ec2, bootstrapped(ec2))
     assert set(by_type) == {"m5.large", "g4dn.xlarge"}
     assert by_type["g4dn.xlarge"]["InstanceLifecycle"] == "spot"
     assert "InstanceLifecycle" not in by_type["m5.large"]
@@ -131,5 +135,5 @@ def test_the_shipped_roles_open_one_bucket_and_let_the_head_hand_on_the_workers_
 def test_on_demand_is_one_line_away(ec2):
     text = CLUSTER.read_text()
     (line,) = [row for row in text.splitlines() if "MarketType: spot" in row]
-    config = yaml.safe_load(text.replace(f"{line}\n", ""))
-    assert "InstanceMarketOptions" not in config["available_node_types"]["gpu_spot"]["node_config"]
+    _, by_type = started(ec2, bootstrapped(ec2, text.replace(f"{line}\n", "")))
+    assert "InstanceLifecycle" not in by_type["g4dn.xlarge"]

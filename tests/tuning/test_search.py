@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import os
 import signal
 import subprocess
@@ -152,15 +151,20 @@ def test_a_study_whose_trials_all_diverge_says_why(study, settings):
 
 
 @pytest.mark.slow
-def test_weights_of_ten_thousand_end_trials_and_not_the_search(study, settings):
-    """The corner of the paper's ranges: mu = lambda = 1e4."""
-    space = SPACES["u_darec"].fix({"mu": 1e4, "lambda_": 1e4, "learning_rate": 1e-2})
+def test_trials_that_diverge_end_and_the_search_goes_on(study, settings):
+    """The corner of the paper's ranges, mu = lambda = 1e4, and steps that no model survives."""
+    space = SPACES["u_darec"].fix({"mu": 1e4, "lambda_": 1e4})
+    steps = {"learning_rate": CategoricalDistribution([1e-3, 10.0])}
     stage1 = {"autorec/axis": "user", "autorec/hidden": 16, "autorec/epochs": 2}
     fixed = {**space.fixed, **stage1}
-    corner = replace(study, model="u_darec", space=dict(space.space), fixed=fixed, trials=3)
-    rows = run_study(corner, settings, resume=False)
-    assert len(rows) == 3 and all(math.isfinite(row.best_valid_rmse) for row in rows)
-    assert all(row.ended in ("completed", "stalled") or "diverged" in row.ended for row in rows)
+    corner = replace(study, model="u_darec", space={**space.space, **steps}, fixed=fixed)
+    all_epochs = replace(settings, sampler="random", scheduler="none")
+    rows = run_study(corner, all_epochs, resume=False)
+    diverged = [row for row in rows if row.ended.startswith("diverged: ")]
+    assert diverged and all(row.config["learning_rate"] == 10.0 for row in diverged)
+    others = [row.ended for row in rows if row not in diverged]
+    assert others.count("completed") == len(others) == study.trials - len(diverged)
+    assert rows[0].config["learning_rate"] == 1e-3 and rows[0].best_epoch > 0
 
 
 @pytest.mark.slow
