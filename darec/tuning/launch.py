@@ -60,11 +60,12 @@ def launch(
         check_study(request, settings, resume)
         if wanted.joined:
             preflight.check_cluster(storage, share.cpus, share.gpus, report)
-        if not mirror.is_uri(storage):
-            need = (share.concurrent + 1) * resources.checkpoint_bytes(_weight_bytes(request))
-            preflight.check_disk(folder, preflight.LEAST_FREE + need)
         if share.gpus and wanted.gpus is None and not (folder / "best.json").is_file():
-            settings = replace(settings, slots=_by_measured_memory(request, wanted, share, report))
+            share = _by_measured_memory(request, wanted, share, report)
+            settings = replace(settings, slots=share)
+        if not mirror.is_uri(storage):
+            need = (share.concurrent + 2) * resources.checkpoint_bytes(_weight_bytes(request))
+            preflight.check_disk(folder, preflight.LEAST_FREE + need)
         return run_search(request, settings, argv, resume, report, publish)
 
 
@@ -76,8 +77,7 @@ def _by_measured_memory(request: Request, wanted: Wanted, share: Slots, report: 
     except memory.UnknownError as error:
         report(f"  memory     not measured, {share.gpus:g} GPU each as computed: {error}")
         return share
-    trials = resources.gpu_share(taken.trial, taken.gpu)
-    share = _limited(request, wanted, 1 / trials, 0)
+    share = _limited(request, wanted, resources.gpu_share(taken.trial, taken.gpu), 0)
     takes = f"takes {taken.trial / GIB:.2f} of"
     if taken.trial >= taken.gpu:
         takes = "does not fit (narrow the space with --fix) into"

@@ -70,7 +70,9 @@ def check_cluster(storage: str, cpus: float, gpus: float, report: Callable[[str]
 
 
 def check_room(cpus: float, gpus: float) -> None:
-    """Raise `UserError` unless some node gives that, in time, and runs this code."""
+    """Raise `UserError` unless some node has that, or the autoscaler brings one that runs this."""
+    if any(node["Alive"] and fits(node["Resources"], cpus, gpus) for node in ray.nodes()):
+        return  # it may be busy: calls wait for it
     answer = _ask(None, cpus=cpus, gpus=gpus)
     _check(_answer(f"a node with {cpus:g} CPU and {gpus:g} GPU", answer, GROW_S), "")
 

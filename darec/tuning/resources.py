@@ -1,5 +1,6 @@
 """Cluster preflight: what is there, what a trial needs, how many run side by side, a clear no."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def slots(
     nodes = present + [(_still(kind, count, present), kind) for count, kind in more or []]
     if gpus is None:
         has_gpus = any(node.get("GPU") for _, node in nodes)
-        gpus = 1 / gpu_share(trial_bytes, _gpu_bytes()) if has_gpus else 0.0
+        gpus = gpu_share(trial_bytes, _gpu_bytes()) if has_gpus else 0.0
     for kind, asked, option in zip(("CPU", "GPU"), (cpus, gpus), options, strict=True):
         largest = max(node.get(kind, 0.0) for _, node in nodes)
         if asked > largest and more is not None:
@@ -112,9 +113,13 @@ def _fit(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     return int(min(shares) + 1e-6)
 
 
-def gpu_share(trial_bytes: int, gpu_bytes: int) -> int:
-    """Return how many trials share a GPU so that their memory fits with `ROOM`; at least one."""
-    return max(1, min(MOST_TRIALS_PER_GPU, int(gpu_bytes / (ROOM * max(1, trial_bytes)))))
+def gpu_share(trial_bytes: int, gpu_bytes: int) -> float:
+    """Return a trial's share of a GPU so that the memory of all fits, with `ROOM`.
+
+    In ten-thousandths, which Ray rounds to: six trials of 0.1667 would not fit.
+    """
+    trials = max(1, min(MOST_TRIALS_PER_GPU, int(gpu_bytes / (ROOM * max(1, trial_bytes)))))
+    return math.floor(1e4 / trials) / 1e4
 
 
 def trial_bytes(weight_bytes: int, training: Training) -> int:

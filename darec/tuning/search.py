@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 import ray
@@ -24,17 +24,18 @@ from darec.tuning.keep import KeepTheBest
 from darec.tuning.loggers import loggers
 from darec.tuning.names import flatten
 from darec.tuning.resources import CHECKPOINTS, Slots
-from darec.tuning.snapshot import KeepSnapshots, mend
+from darec.tuning.snapshot import KeepSnapshots, take_copy
 from darec.tuning.state import (
-    MOST_NODES_LOST,
+    Limiter,
     SafeOptunaSearch,
     SafeReporter,
     StudyState,
-    nodes_lost,
+    counted,
 )
 from darec.tuning.trainable import METRIC, TIME, RecommenderTrainable
 from darec.tuning.trials import TrialRow, trial_rows
 
+Kind = TypeVar("Kind", bound=tune.Callback)
 MAX_FAILURES = 3
 STORAGE_FAULTS = ("No space left", "Read-only file system", "Permission denied")
 PROGRESS_S = 10.0
@@ -101,31 +102,26 @@ def run_study(
             account(rows)
             raise KeyboardInterrupt
         # Tune gives a trial up at once that is about to start on an actor that dies then
-        early = [row for row in rows if row.ended == "failed" and _counted(row) <= MAX_FAILURES]
-        if over or not early:
+        failed = [counted(row.failures) for row in rows if row.ended == "failed"]
+        if over or all(failures > MAX_FAILURES for failures in failed):
             break
         resume = True
     account(rows)
-    failed = [row.failures[-1] for row in rows if row.ended == "failed" and row.failures]
-    unwritten = [told for told in failed if any(reason in told for reason in STORAGE_FAULTS)]
+    reasons = [row.failures[-1] for row in rows if row.ended == "failed" and row.failures]
+    unwritten = [told for told in reasons if any(reason in told for reason in STORAGE_FAULTS)]
     if unwritten:
         raise UserError(f"{study.folder}: {unwritten[0]}; mend that and continue with --resume")
     if not rows or rows[0].best_epoch == 0:
-        reasons = Counter(failed or [row.ended for row in rows] or ["no trial was started"])
-        ((reason, _),) = reasons.most_common(1)
+        ends = Counter(reasons or [row.ended for row in rows] or ["no trial was started"])
+        ((reason, _),) = ends.most_common(1)
         raise UserError(f"{study.folder}: no trial has a finite validation RMSE: {reason}")
     return rows
-
-
-def _counted(row: TrialRow) -> int:
-    """Return the failures that count against a trial."""
-    return len(row.failures) - min(nodes_lost(row.failures), MOST_NODES_LOST)
 
 
 def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], StudyState]:
     """Let Tune run until no trial is left, or it is stopped, by its time budget for one."""
     tuner, known = _tuner(study, settings, resume)
-    state = _state(tuner)
+    state = _callback(tuner, StudyState)
     try:
         grid = tuner.fit()
     except (EOFError, pickle.UnpicklingError, OSError) as error:  # Tune's files, cut short
@@ -133,6 +129,7 @@ def _pass(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow
         raise UserError(
             f"{study.folder}: {told[-1]}; mend that and continue with --resume"
         ) from error
+    _callback(tuner, KeepSnapshots).copy()
     rows = trial_rows(grid, state)
     lost = known - {row.trial_id for row in rows}
     if lost:
@@ -161,9 +158,10 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
         {"cpu": settings.slots.cpus, "gpu": settings.slots.gpus},
     )
     path = f"{study.storage.rstrip('/')}/tune"
+    if resume:
+        take_copy(path)
     if resume and _has_snapshot(path):
         _drop_errors(path)
-        mend(path)
         tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
         try:
             known = {Path(result.path).name for result in tuner.get_results()}
@@ -171,7 +169,7 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
             rule = "Tune's snapshot there cannot be read"
             raise UserError(f"{path}: {rule}; delete {study.folder} to start again") from error
         if known:
-            tuner._local_tuner._tune_config.max_concurrent_trials = settings.slots.concurrent
+            tuner._local_tuner._tune_config.search_alg.max_concurrent = settings.slots.concurrent
             return tuner, known
     scheduler = SCHEDULERS[settings.scheduler](settings.max_epochs)
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
@@ -197,10 +195,9 @@ def _tuner(study: Study, settings: Settings, resume: bool) -> tuple[Any, set[str
         tune_config=tune.TuneConfig(
             metric=METRIC,
             mode="min",
-            search_alg=search,
+            search_alg=Limiter(search, settings.slots.concurrent),
             scheduler=scheduler,
             num_samples=study.trials,
-            max_concurrent_trials=settings.slots.concurrent,
             reuse_actors=True,
             time_budget_s=study.time_budget,
             trial_dirname_creator=_trial_id,
@@ -245,9 +242,9 @@ def _trial_id(trial: Any) -> str:
     return str(trial.trial_id)
 
 
-def _state(tuner: Any) -> StudyState:
+def _callback(tuner: Any, kind: type[Kind]) -> Kind:
     callbacks = tuner._local_tuner.get_run_config().callbacks
-    return next(callback for callback in callbacks if isinstance(callback, StudyState))
+    return next(callback for callback in callbacks if isinstance(callback, kind))
 
 
 def shutdown() -> None:

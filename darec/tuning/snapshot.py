@@ -1,98 +1,126 @@
-"""Tune's snapshot of a search, kept once more: Tune overwrites its own in place.
+"""Tune's snapshot of a search once more, in one file that is replaced whole.
 
-Where the driver is killed or the disk is full just then, files are cut short that ``--resume``
-needs. The copy beside ``tune/`` is made of what the driver staged, whole, and renamed into place.
-An object store replaces whole objects, and needs none.
+Tune overwrites the files of its own in place, one after the other: a driver that is killed, or a
+disk that is full just then, leaves some cut short, or of another moment than the rest. The copy is
+what the driver had written on its own disk, and what ``--resume`` goes on from.
 """
 
-import json
-import pickletools
-import shutil
+import io
 import time
+from contextlib import suppress
+from datetime import datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
-from pyarrow.fs import FileSystem, LocalFileSystem
+from pyarrow.fs import FileSelector, FileSystem, LocalFileSystem
 from ray import tune
 
-STATES = ("experiment_state-*", "search_gen_state-*", "searcher-state-*", "callback-states-*")
-"""The files of a snapshot; those of a later run of the search have later names."""
-KEPT = "snapshot"
-PERIOD_S, SHARE = 10.0, 1 / 50
-"""Seconds between copies, or more where they would take a larger share of the time."""
+from darec.files import write
+
+STATES = (
+    "experiment_state-{}.json",
+    "search_gen_state-{}.json",
+    "searcher-state-{}.pkl",
+    "callback-states-{}.pkl",
+)
+"""The files of a snapshot, by when its run of the search began; Tune takes those of the last."""
+DRIVER = "tuner.pkl"
+"""Written when a search begins; Tune copies it, too, over and over."""
+COPY = "snapshot.zip"
+EVERY_S, SHARE = 1.0, 1 / 50
+"""Seconds between two looks for a new snapshot; more where copies would take a larger share."""
 
 
 class KeepSnapshots(tune.Callback):
-    """Copies the latest snapshot to a folder beside Tune's."""
+    """Copies each snapshot to a file beside Tune's folder."""
 
     def __init__(self) -> None:
-        self._due = 0.0
+        self._storage: Any = None
+        self._copied, self._due = 0, 0.0
 
     def setup(self, **info: Any) -> None:
-        """Begin a run of the search: it may have another clock than the last."""
-        self._due = 0.0
+        """Begin a run of the search."""
+        self._storage, self._copied, self._due = None, 0, 0.0
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Copy what is staged, if it is time; what was kept stays where there is no room."""
-        begin = time.monotonic()
-        if begin < self._due or not trials:
+        """Look for a new snapshot, if it is time."""
+        if trials and time.monotonic() >= self._due:
+            self._storage = trials[0].storage
+            self.copy()
+
+    def copy(self) -> None:
+        """Copy the latest snapshot unless it was; the last copy stays where there is no room."""
+        if self._storage is None:
             return
-        storage = trials[0].storage
-        staged = _states(Path(storage.experiment_driver_staging_path))
-        if staged and isinstance(storage.storage_filesystem, LocalFileSystem):
-            _replace(Path(storage.experiment_fs_path).parent / KEPT, staged)
-            now = time.monotonic()
-            self._due = now + max(PERIOD_S, (now - begin) / SHARE)
+        begin = time.monotonic()
+        staged = _latest(Path(self._storage.experiment_driver_staging_path))
+        changed = max(map(_written, staged.values()), default=0)
+        if len(staged) == len(STATES) and changed != self._copied:
+            files, folder = self._storage.storage_filesystem, self._storage.experiment_fs_path
+            with suppress(OSError):
+                _put(files, _beside(folder), _packed(files, f"{folder}/{DRIVER}", staged))
+            self._copied = changed
+        now = time.monotonic()
+        self._due = now + max(EVERY_S, (now - begin) / SHARE)
 
 
-def mend(path: str) -> bool:
-    """Put the copy in the place of a snapshot that was cut short; say whether that was needed."""
-    files, root = FileSystem.from_uri(path)
-    kept = _states(Path(root).parent / KEPT)
-    if not kept or not isinstance(files, LocalFileSystem) or all(map(_whole, _states(Path(root)))):
-        return False
-    for state in _states(Path(root)):
-        state.unlink()
-    for state in kept:
-        shutil.copy2(state, root)
-    return True
+def take_copy(path: str) -> None:
+    """Put the copy in the place of the snapshot, if there is one; again, if that was interrupted.
+
+    Its files are named after now, as those of the last run of the search.
+    """
+    files, folder = FileSystem.from_uri(path)
+    if not files.get_file_info(_beside(folder)).is_file:
+        return
+    with files.open_input_stream(_beside(folder)) as source:
+        content = source.read()
+    now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    with ZipFile(io.BytesIO(content)) as copy:
+        for name in (DRIVER, *STATES):
+            _put(files, f"{folder}/{name.format(now)}", copy.read(name))
+    new = [name.format(now) for name in STATES]
+    for found in files.get_file_info(FileSelector(folder)):
+        state = any(fnmatch(found.base_name, name.format("*")) for name in STATES)
+        if state and found.base_name not in new:
+            files.delete_file(found.path)
 
 
-def drop_copy(folder: Path) -> None:
-    """Delete the copy of a study that is finished."""
-    shutil.rmtree(folder / KEPT, ignore_errors=True)
+def drop_copy(path: str) -> None:
+    """Delete the copy of a search that is finished."""
+    files, folder = FileSystem.from_uri(path)
+    if files.get_file_info(_beside(folder)).is_file:
+        files.delete_file(_beside(folder))
 
 
-def _states(folder: Path) -> list[Path]:
-    return [path for pattern in STATES for path in folder.glob(pattern)]
+def _latest(folder: Path) -> dict[str, Path]:
+    """Return the last written file of each kind."""
+    found = {name: list(folder.glob(name.format("*"))) for name in STATES}
+    return {name: max(paths, key=_written) for name, paths in found.items() if paths}
 
 
-def _whole(state: Path) -> bool:
-    """Whether a file can be read to its end; a pickle is not run for that."""
-    content = state.read_bytes()
-    try:
-        if content.startswith(b"{"):
-            json.loads(content)
-        else:
-            for _ in pickletools.genops(content):
-                pass
-    except ValueError:  # also what JSON raises
-        return False
-    return True
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
-def _replace(folder: Path, files: list[Path]) -> None:
-    new, old = (folder.with_name(f".{folder.name}.{which}") for which in ("new", "old"))
-    try:
-        for stale in (new, old):
-            shutil.rmtree(stale, ignore_errors=True)
-        new.mkdir()
-        for path in files:
-            shutil.copy2(path, new)
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-    except OSError:  # no room: what is kept stays, and the search will hear of it from its trials
-        pass
-    for left in (new, old):
-        shutil.rmtree(left, ignore_errors=True)
+def _packed(files: FileSystem, driver: str, staged: dict[str, Path]) -> bytes:
+    content = io.BytesIO()
+    with ZipFile(content, "w") as copy, files.open_input_stream(driver) as source:
+        copy.writestr(DRIVER, source.read())
+        for name, path in staged.items():
+            copy.write(path, name)
+    return content.getvalue()
+
+
+def _beside(folder: str) -> str:
+    return f"{folder.rstrip('/').rpartition('/')[0]}/{COPY}"
+
+
+def _put(files: FileSystem, path: str, content: bytes) -> None:
+    """Write a file in one go: an object store replaces whole objects, a disk renames."""
+    if isinstance(files, LocalFileSystem):
+        write(Path(path), lambda temporary: temporary.write_bytes(content))
+        return
+    with files.open_output_stream(path) as target:
+        target.write(content)

@@ -167,7 +167,7 @@ def _finish(way: _Way, study: Study) -> Best:
     way.publish()
     for row in rows:
         drop_checkpoints(row.checkpoint)  # the winner's weights are beside best.json
-    drop_copy(study.folder)
+    drop_copy(f"{study.storage.rstrip('/')}/tune")
     return best
 
 

@@ -4,7 +4,7 @@ import math
 import re
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ray.tune.experiment.trial import Trial
 from ray.tune.progress_reporter import CLIReporter
 from ray.tune.result import TIME_THIS_ITER_S
 from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 
 NO_GPU_MEMORY = re.compile("CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED")
@@ -25,6 +26,7 @@ MOST_NODES_LOST = 10
 """Of one trial, beside its other failures: more, and it may be the trial that takes nodes down."""
 KNOWN = ("ended", "failures", "used")
 """What a `StudyState` knows of trials."""
+MOST = "max_concurrent"
 IDLE_S = 900.0
 """A search of which no trial has run for so long waits for a node that does not come."""
 
@@ -89,9 +91,8 @@ class StudyState(tune.Callback):
         The loss of its node, a spot instance say, is not counted as a failure of the trial's.
         """
         error = self._failed(trial)
-        if NODE_LOST.search(error) and nodes_lost(self.failures[trial.trial_id]) <= MOST_NODES_LOST:
-            known = trial.run_metadata.num_failures
-            trial.run_metadata.num_failures = max(0, known - 1)  # 0: Tune saw it go, a spot node
+        known = trial.run_metadata.num_failures
+        trial.run_metadata.num_failures = min(known, counted(self.failures[trial.trial_id]))
         share = dict(trial.placement_group_factory.required_resources)
         if NO_GPU_MEMORY.search(error) and 0 < share.get("GPU", 0) < 1:
             gpu = min(1.0, 2 * share["GPU"])
@@ -136,11 +137,17 @@ def nodes_lost(failures: Iterable[str]) -> int:
     return sum(bool(NODE_LOST.search(error)) for error in failures)
 
 
+def counted(failures: Sequence[str]) -> int:
+    """Return how many failures count against a trial."""
+    return len(failures) - min(nodes_lost(failures), MOST_NODES_LOST)
+
+
 def _last_error(trial: Any) -> str:
     """Return the last line of a trial's error file that says something, its beginning."""
     path = Path(trial.error_file) if trial.error_file else None
     lines = path.read_text().split("\n") if path and path.is_file() else []
     told = [line.strip() for line in lines if line and not line[0].isspace()]
+    told = [line for line in told if not line.startswith("The actor never ran")]
     return told[-1][:160] if told else "no reason was recorded"
 
 
@@ -151,6 +158,14 @@ class SafeReporter(CLIReporter):
         """Print the table of trials that run or have a metric."""
         known = [t for t in trials if t.status != Trial.TERMINATED or self._metric in t.last_result]
         super().report(known, done, *sys_info)
+
+
+class Limiter(ConcurrencyLimiter):
+    """ConcurrencyLimiter whose most trials at once are not those of the run it continues."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take a snapshot's state, but for that."""
+        super().set_state({name: value for name, value in state.items() if name != MOST})
 
 
 class SafeOptunaSearch(OptunaSearch):

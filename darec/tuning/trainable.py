@@ -39,9 +39,8 @@ CHECKPOINT_S, CHECKPOINT_SHARE = 10.0, 1 / 20
 """Seconds between a trial's checkpoints, or more where writing one would take a larger share: what
 a killed worker loses at most, but for the epoch that it was in."""
 SNAPSHOT_S = 0.0004
-"""What a trial adds to each of Tune's snapshots. The second checkpoint of a trial since the last
-one forces the next, so that checkpoints are rarer in large searches: snapshots keep to the share,
-too."""
+"""What a trial adds to each of Tune's snapshots. So many checkpoints of a trial as are kept force
+the next one, so that they are rarer in large searches: snapshots keep to the share, too."""
 HANGS = 1.5
 """A trial that is silent after so many times its limit hangs: its process is ended."""
 

@@ -110,7 +110,11 @@ def test_one_seed_is_one_search(study, settings, tmp_path):
 
 
 @pytest.mark.slow
-def test_checkpoints_are_kept_of_the_best_and_of_those_that_ended_last(study, settings):
+def test_checkpoints_are_kept_of_the_best_and_of_those_that_ended_last(
+    study, settings, monkeypatch
+):
+    monkeypatch.setattr("darec.tuning.keep.KNOWN_S", 0.0)
+    monkeypatch.setattr("darec.tuning.keep.PERIODS", 0)
     rows = run_study(replace(study, trials=9), settings, resume=False)
     kept = {path.parent.name for path in study.folder.glob("tune/*/checkpoint_*")}
     assert rows[0].trial_id in kept and len(kept) <= 1 + settings.slots.concurrent
@@ -121,9 +125,11 @@ def test_checkpoints_are_kept_of_the_best_and_of_those_that_ended_last(study, se
 def test_a_resumed_search_runs_as_many_at_once_as_there_is_room_for_now(study, settings):
     run_study(study, settings, resume=False)
     more = replace(settings, slots=replace(settings.slots, concurrent=7))
-    tuner, known = _tuner(study, more, resume=True)
-    assert len(known) == study.trials
-    assert tuner._local_tuner._tune_config.max_concurrent_trials == 7
+    tuner, known = _tuner(replace(study, trials=7), more, resume=True)
+    limiter = tuner._local_tuner._tune_config.search_alg
+    assert len(known) == study.trials and limiter.max_concurrent == 7
+    limiter.set_state({"max_concurrent": 2, "live_trials": {"a"}})  # as the snapshot has it
+    assert limiter.max_concurrent == 7 and limiter.live_trials == {"a"}
 
 
 @pytest.mark.slow
@@ -203,9 +209,10 @@ def test_edges_are_named():
 
 def test_a_trial_takes_the_share_of_a_gpu_that_its_memory_needs():
     gib = 2**30
-    assert gpu_share(trial_bytes=gib, gpu_bytes=16 * gib) == 8
-    assert gpu_share(trial_bytes=5 * gib, gpu_bytes=16 * gib) == 2  # 3 leave too little room
-    assert gpu_share(trial_bytes=40 * gib, gpu_bytes=16 * gib) == 1
+    assert gpu_share(trial_bytes=gib, gpu_bytes=16 * gib) == 0.125
+    assert gpu_share(trial_bytes=5 * gib, gpu_bytes=16 * gib) == 0.5  # 3 leave too little room
+    assert gpu_share(trial_bytes=40 * gib, gpu_bytes=16 * gib) == 1.0
+    assert gpu_share(trial_bytes=2 * gib, gpu_bytes=16 * gib) == 0.1428  # seven fit as Ray counts
 
 
 def test_a_trial_that_never_fits_is_refused_at_once(cluster):
@@ -328,7 +335,8 @@ from darec.data.split import split
 from darec.data.store import obtain
 from darec.tuning import resources
 from darec.tuning.resources import Slots
-from darec.tuning.search import Settings, Study, _state, _tuner
+from darec.tuning.search import Settings, Study, _callback, _tuner
+from darec.tuning.state import StudyState
 from darec.tuning.tasks import ClusterCache
 from search_spaces import SPACES
 resources.connect(None)
@@ -338,7 +346,7 @@ study = Study("i_autorec", data, dict(space.space), dict(space.fixed), 10, folde
 settings = Settings("tpe", "asha", 9, Slots(1.0, 0.0, 2), 0, ClusterCache())
 tuner, _ = _tuner(study, settings, resume=True)
 grid = tuner.fit()
-state = _state(tuner)
+state = _callback(tuner, StudyState)
 rungs = {at: len(seen) for at, seen in state.scheduler._brackets[0]._rungs}
 search = tuner._local_tuner._tune_config.search_alg
 search = getattr(search, "searcher", search)

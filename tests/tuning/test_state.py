@@ -18,6 +18,7 @@ def failed(error, tmp_path, **share):
     """A trial that Tune is about to start again."""
     told = SimpleNamespace(trial_id="a", error_file=str(tmp_path / "error.txt"), shares=[])
     (tmp_path / "error.txt").write_text(f"Failure # 1\nTraceback:\n  in a line\n{error}\n")
+    told.run_metadata = SimpleNamespace(num_failures=1)
     told.placement_group_factory = SimpleNamespace(required_resources=share)
     told.update_resources = told.shares.append
     return told
@@ -49,12 +50,16 @@ def test_other_failures_and_whole_gpus_change_no_share(tmp_path):
 def test_a_lost_node_is_no_failure_of_the_trials_but_ten_may_be(tmp_path):
     state, counted = StudyState(FIFOScheduler()), []
     died = "The actor died because its node has died. Node Id: 1f2e"
+    known = SimpleNamespace(num_failures=0)
     for error in (died, "ValueError: no", *[died] * 11):
         trial = failed(error, tmp_path, CPU=1.0)
-        trial.run_metadata = SimpleNamespace(num_failures=1)  # counted before the callback
+        trial.run_metadata, known.num_failures = known, known.num_failures + 1  # Tune's own count
         state.on_trial_recover(0, [], trial)
-        counted.append(trial.run_metadata.num_failures)
-    assert counted == [0, 1, *[0] * 9, 1, 1]
+        counted.append(known.num_failures)
+    assert counted == [0, 1, *[1] * 9, 2, 3]
+    known.num_failures = 1  # of a node that was about to go Tune counts no failure
+    state.on_trial_recover(0, [], trial)
+    assert known.num_failures == 1
 
 
 def test_the_time_that_a_search_has_run_goes_on_where_it_was_killed(monkeypatch):
