@@ -56,7 +56,7 @@ class KeepSnapshots(tune.Callback):
             return
         begin = time.monotonic()
         staged = _latest(Path(self._storage.experiment_driver_staging_path))
-        changed = max(map(_written, staged.values()), default=0)
+        changed = max((path.stat().st_mtime_ns for path in staged.values()), default=0)
         if len(staged) == len(STATES) and changed != self._copied:
             files, folder = self._storage.storage_filesystem, self._storage.experiment_fs_path
             with suppress(OSError):
@@ -95,13 +95,9 @@ def drop_copy(path: str) -> None:
 
 
 def _latest(folder: Path) -> dict[str, Path]:
-    """Return the last written file of each kind."""
+    """Return the file of the last run of a search, of each kind."""
     found = {name: list(folder.glob(name.format("*"))) for name in STATES}
-    return {name: max(paths, key=_written) for name, paths in found.items() if paths}
-
-
-def _written(path: Path) -> int:
-    return path.stat().st_mtime_ns
+    return {name: max(paths) for name, paths in found.items() if paths}
 
 
 def _packed(files: FileSystem, driver: str, staged: dict[str, Path]) -> bytes:
