@@ -6,10 +6,10 @@ what the driver had written on its own disk, and what ``--resume`` goes on from.
 """
 
 import io
+import os
 import time
 from contextlib import suppress
 from datetime import datetime
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -29,7 +29,7 @@ STATES = (
 DRIVER = "tuner.pkl"
 """Written when a search begins; Tune copies it, too, over and over."""
 COPY = "snapshot.zip"
-EVERY_S, SHARE = 1.0, 1 / 50
+EVERY_S, SHARE = 0.25, 1 / 50
 """Seconds between two looks for a new snapshot; more where copies would take a larger share."""
 
 
@@ -82,8 +82,7 @@ def take_copy(path: str) -> None:
             _put(files, f"{folder}/{name.format(now)}", copy.read(name))
     new = [name.format(now) for name in STATES]
     for found in files.get_file_info(FileSelector(folder)):
-        state = any(fnmatch(found.base_name, name.format("*")) for name in STATES)
-        if state and found.base_name not in new:
+        if any(_is(state, found.base_name) for state in STATES) and found.base_name not in new:
             files.delete_file(found.path)
 
 
@@ -96,8 +95,13 @@ def drop_copy(path: str) -> None:
 
 def _latest(folder: Path) -> dict[str, Path]:
     """Return the file of the last run of a search, of each kind."""
-    found = {name: list(folder.glob(name.format("*"))) for name in STATES}
-    return {name: max(paths) for name, paths in found.items() if paths}
+    names = os.listdir(folder) if folder.is_dir() else []
+    found = {state: [name for name in names if _is(state, name)] for state in STATES}
+    return {state: folder / max(names) for state, names in found.items() if names}
+
+
+def _is(state: str, name: str) -> bool:
+    return name.startswith(state.partition("{")[0])
 
 
 def _packed(files: FileSystem, driver: str, staged: dict[str, Path]) -> bytes:
