@@ -29,7 +29,7 @@ STATES = (
 DRIVER = "tuner.pkl"
 """Written when a search begins; Tune copies it, too, over and over."""
 COPY = "snapshot.zip"
-EVERY_S, SHARE = 0.25, 1 / 50
+EVERY_S, SHARE = 0.25, 1 / 20
 """Seconds between two looks for a new snapshot; more where copies would take a larger share."""
 
 
