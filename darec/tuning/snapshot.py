@@ -51,7 +51,7 @@ class KeepSnapshots(tune.Callback):
             self.copy()
 
     def copy(self) -> None:
-        """Copy the latest snapshot unless it was; the last copy stays where there is no room."""
+        """Copy the latest snapshot unless it was; one that fails is tried again at the next look."""
         if self._storage is None:
             return
         begin = time.monotonic()
@@ -61,7 +61,7 @@ class KeepSnapshots(tune.Callback):
             files, folder = self._storage.storage_filesystem, self._storage.experiment_fs_path
             with suppress(OSError):
                 _put(files, _beside(folder), _packed(files, f"{folder}/{DRIVER}", staged))
-            self._copied = changed
+                self._copied = changed
         now = time.monotonic()
         self._due = now + max(EVERY_S, (now - begin) / SHARE)
 

@@ -92,6 +92,9 @@ def test_without_room_the_last_copy_stays(search, tmp_path, monkeypatch):
         step(search, tmp_path)
     take_copy(str(tmp_path / "tune"))
     assert states(tmp_path / "tune") == ["one"] * 4
+    search.copy()  # there is room again, and no newer snapshot
+    take_copy(str(tmp_path / "tune"))
+    assert states(tmp_path / "tune") == ["two"] * 4
 
 
 def test_under_a_uri_it_is_one_object(search, tmp_path):
