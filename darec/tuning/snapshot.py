@@ -51,7 +51,7 @@ class KeepSnapshots(tune.Callback):
             self.copy()
 
     def copy(self) -> None:
-        """Copy the latest snapshot unless it was; one that fails is tried again at the next look."""
+        """Copy the latest snapshot unless it was; one that fails is tried again next time."""
         if self._storage is None:
             return
         begin = time.monotonic()
