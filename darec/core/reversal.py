@@ -19,5 +19,6 @@ class _Reversal(torch.autograd.Function):
 def reverse_gradient(features: torch.Tensor, mu: float) -> torch.Tensor:
     """Return the features unchanged; their gradient arrives multiplied by -mu (Eq. 5)."""
     # torch leaves `apply` of a Function without annotations
+    # torch gives Function.apply no types
     reversed_: torch.Tensor = _Reversal.apply(features, mu)  # type: ignore[no-untyped-call]
     return reversed_

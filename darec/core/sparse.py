@@ -24,6 +24,7 @@ PAIRS_AT_ONCE = 16384
 def encode(batch: RowBatch, weight_MK: torch.Tensor, bias_K: torch.Tensor) -> torch.Tensor:
     """Return ``ratings_BM @ weight_MK + bias_K``, reading only the columns that the rows rate."""
     # torch leaves `apply` of a Function without annotations
+    # torch gives Function.apply no types, here and below
     sums_BK: torch.Tensor = _Encode.apply(weight_MK, batch)  # type: ignore[no-untyped-call]
     return sums_BK + bias_K
 
