@@ -135,7 +135,7 @@ class Adam:
 
     ``coupled`` adds R's gradient, ``2 l2 w``, to the loss's. ``decoupled`` shrinks weights by
     ``1 - 2 l2 learning_rate`` each step instead (AdamW; ours). R is added once a step while errors
-    are summed over the batch, so the best ``l2`` depends on the batch size (PAPER reading 1).
+    are summed over the batch, so the best ``l2`` depends on the batch size (docs/paper.md, reading 1).
 
     On a CPU ``weights``, which are rating-sized, have a `Table` each, and ``others`` become views
     of the only row of one more: a call for each of them costs more than its work. Elsewhere torch

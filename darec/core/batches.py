@@ -158,7 +158,7 @@ def paired(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Shuffle each domain's rows and repeat the shorter order to the longer's length.
 
-    Row i of one stands beside row i of the other: source, target, source, target (reading 4).
+    Row i of one stands beside row i of the other: source, target, source, target (docs/paper.md, reading 5).
     """
     length = max(len(source), len(target))
     position = torch.arange(length, device=source.device)

@@ -74,7 +74,7 @@ class Bias:
 def center(kind: Center, ratings: Ratings) -> Bias:
     """Return what is subtracted from observed training ratings and added back to predictions.
 
-    ``none`` is the paper's; ``mean`` and ``bias`` are ours (PAPER section 9).
+    ``none`` is the paper's; ``mean`` and ``bias`` are ours (docs/paper.md).
     """
     if kind == "bias":
         return Bias.fit(ratings)

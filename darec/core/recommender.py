@@ -18,7 +18,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class DivergedError(Exception):
-    """A loss or prediction is not finite: the trial ends with this reason (PAPER reading 6)."""
+    """A loss or prediction is not finite: the trial ends with this reason (docs/paper.md, reading 11)."""
 
 
 class Recommender(Protocol):
@@ -91,7 +91,7 @@ def check_domain(domains: tuple[Domain, ...], domain: Domain) -> None:
 
 
 class ColdRule:
-    """The one place that decides what a cold item or user is predicted (PAPER section 6).
+    """The one place that decides what a cold item or user is predicted (docs/paper.md, the cold policy).
 
     An item without training ratings gets the regularised bias prediction under ``fallback`` and the
     lowest rating under ``floor``; a user without training ratings gets the bias prediction.

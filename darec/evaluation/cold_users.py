@@ -1,4 +1,4 @@
-"""Cold users: what the source tells about users without any target rating (PAPER reading 3).
+"""Cold users: what the source tells about users without any target rating (docs/paper.md, reading 4).
 
 Shapes: N held-out target ratings.
 """
@@ -72,7 +72,7 @@ def evaluate_cold_users(
 
     All target ratings of `SHARE` of the users are withheld from training and validation; the epoch
     is the one with the lowest RMSE on the other users' validation ratings. U-DARec answers from
-    the source embedding (reading 3). Raises `DivergedError`.
+    the source embedding (docs/paper.md, reading 4). Raises `DivergedError`.
     """
     withheld_U = np.zeros(len(pair.user_ids), bool)
     n_cold = max(1, round(SHARE * len(withheld_U)))

@@ -32,7 +32,7 @@ def evaluate(
     """Return a score per cold policy, of a fresh training run on the split of ``split_seed``.
 
     The epoch with the lowest validation RMSE is kept, of at most as many epochs as the search had
-    (reading 5); with ``refit`` a new run on training and validation ratings stops there instead.
+    (docs/paper.md, reading 8); with ``refit`` a new run on training and validation ratings stops there instead.
     Raises `DivergedError` when training does not stay finite.
     """
     parts = split(pair, best.train, split_seed)

@@ -33,7 +33,7 @@ class Best:
     bias_valid_rmse: float
     """The bias baseline on the same validation ratings."""
     stage1_valid_rmse: float | None
-    """Stage 1's own target validation RMSE, for two-stage models (PAPER section 9)."""
+    """Stage 1's own target validation RMSE, for two-stage models."""
     data_digest: str
     """`DomainPair.digest` of the data searched on."""
 

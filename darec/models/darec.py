@@ -216,7 +216,7 @@ class DARec(Trained):
         return embeddings_DK, self._is_rated_R.index_select(0, rows_D), label_D
 
     def _readings(self, *batches: RowBatch) -> list[Reading]:
-        """Return what each predictor reads: its own domain's rows, or those of both (reading 2)."""
+        """Return what each predictor reads: its own domain's rows, or those of both (docs/paper.md, reading 2)."""
         if len(batches) == 1:
             is_target_D = (batches[0].rows < self._n_target).to(self._is_rated_R)
             return [Reading(self._net.target, batches[0], slice(None), is_target_D)]
@@ -254,7 +254,7 @@ class DARec(Trained):
         return norms
 
     def _orders(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return this epoch's row order of each domain (reading 4)."""
+        """Return this epoch's row order of each domain (docs/paper.md, reading 5)."""
         rated = {domain: rows.is_rated for domain, rows in self._rows.items()}
         if self.config.both_heads:
             either = (rated["source"] | rated["target"]).nonzero()[:, 0]
@@ -275,7 +275,7 @@ class DARec(Trained):
         domain: Domain = "target",
         answers_from: Domain | None = None,
     ) -> FloatArray:
-        """Return predictions f32[N]: a row answers from its own domain's embedding (reading 3).
+        """Return predictions f32[N]: a row answers from its own domain's embedding (docs/paper.md, reading 4).
 
         On the user axis it may answer from the other one's: of a user without target ratings, say.
         """

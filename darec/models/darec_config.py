@@ -65,7 +65,7 @@ class DARecConfig:
 
     @property
     def both_heads(self) -> bool:
-        """Whether every embedding reconstructs both domains (reading 2)."""
+        """Whether every embedding reconstructs both domains (docs/paper.md, reading 2)."""
         return self.heads == "both" or (self.heads is None and self.autorec.axis == "user")
 
     @property
