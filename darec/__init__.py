@@ -1,3 +1,56 @@
-"""Distributed hyper-parameter search for cross-domain recommendation (DARec, IJCAI 2019)."""
+"""Distributed hyper-parameter search for cross-domain recommendation (DARec, IJCAI 2019).
+
+Example::
+
+    import darec
+
+    pair = darec.load_pair("toys_auto", synthetic=True)
+    result = darec.search("i_darec", pair, trials=50, out="results")
+    scores = darec.evaluate(result, pair, seeds=5)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from darec.api.evaluate import evaluate, evaluate_cold_users
+    from darec.api.pairs import load_pair, prepare
+    from darec.api.registry import register, search_space
+    from darec.api.search import SearchResult, load_result, search
+    from darec.errors import UserError
+    from darec.models import ModelKind
+    from darec.models import all_models as models
+    from darec.reporter import Reporter
+    from search_spaces import Space
 
 __version__ = "0.1.0"
+_PLACES = {
+    "load_pair": "darec.api.pairs",
+    "prepare": "darec.api.pairs",
+    "search": "darec.api.search",
+    "SearchResult": "darec.api.search",
+    "load_result": "darec.api.search",
+    "evaluate": "darec.api.evaluate",
+    "evaluate_cold_users": "darec.api.evaluate",
+    "register": "darec.api.registry",
+    "search_space": "darec.api.registry",
+    "ModelKind": "darec.models.kind",
+    "Space": "search_spaces",
+    "Reporter": "darec.reporter",
+    "UserError": "darec.errors",
+}
+"""Where each public name is defined; it is imported at its first use."""
+
+__all__ = [*_PLACES, "models"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name == "models":  # a package that can be called (darec.models)
+        return import_module("darec.models")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'darec' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

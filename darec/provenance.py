@@ -6,6 +6,7 @@ import subprocess
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 
 def revision() -> str:
@@ -20,9 +21,9 @@ def revision() -> str:
 
 @cache
 def code_digest() -> str:
-    """Return the SHA-256 of this package's Python files, as they were at this process's first call.
+    """Return the SHA-256 of this package's Python files; nodes that run the same code agree.
 
-    Equal where nodes run the same code.
+    The first call in a process decides: a file that changes later does not change the digest.
     """
     folder, digest = Path(__file__).parent, hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
@@ -36,10 +37,26 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def difference(code: str, libraries: dict[str, str]) -> str:
-    """Return what another process's code and `versions` have that this one's have not, or ""."""
-    for library, here in versions().items():
-        there, same = libraries[library], 2 if library == "python" else None  # 3.11.7 is 3.11.9
-        if there.split(".")[:same] != here.split(".")[:same]:
-            return f"{library} is {there} there and {here} here"
-    return "" if code == code_digest() else "its darec is another"
+class Build(NamedTuple):
+    """The code and libraries that a process runs."""
+
+    code: str
+    """`code_digest`."""
+    versions: dict[str, str]
+
+
+def this_build() -> Build:
+    """Return what this process runs."""
+    return Build(code_digest(), versions())
+
+
+def difference(driver: Build, node: Build) -> str:
+    """Return how a node differs from the driver, to follow the node's name; "" if it does not.
+
+    Releases of libraries must be equal, of Python the first two numbers.
+    """
+    for library, of_driver in driver.versions.items():
+        of_node, parts = node.versions[library], 2 if library == "python" else None
+        if of_node.split(".")[:parts] != of_driver.split(".")[:parts]:
+            return f"has {library} {of_node}, and the driver has {of_driver}"
+    return "" if node.code == driver.code else "runs other darec code than the driver"

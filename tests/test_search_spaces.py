@@ -4,8 +4,8 @@ from optuna.distributions import CategoricalDistribution
 from darec.core.config import field_names, parse
 from darec.models import MODELS
 from darec.paper import RANGES
-from darec.tuning.names import flatten, nest
-from darec.tuning.plan import middle
+from darec.tuning.trial.names import flatten, nest
+from darec.tuning.study.plan import middle
 from search_spaces import JOINT, SPACES, value
 
 PRINTED = [(name, SPACES[name]) for name in ("u_autorec", "i_autorec", "u_darec", "i_darec")]

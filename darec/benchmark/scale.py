@@ -15,10 +15,10 @@ from optuna.distributions import FloatDistribution
 
 from darec.benchmark.core import Figure
 from darec.data.split import SearchData
-from darec.tuning.resources import Slots
-from darec.tuning.search import Settings, Study, run_study
-from darec.tuning.simulation import simulated_cluster, timed_snapshots
-from darec.tuning.tasks import ClusterCache
+from darec.tuning.cluster.shares import Slots
+from darec.tuning.study.study import Settings, Study, run_study
+from darec.benchmark.simulation import simulated_cluster, timed_snapshots
+from darec.tuning.trial.stage1_cache import ClusterCache
 
 MIB = 2**20
 MOST_SHARE = 5.0

@@ -22,11 +22,11 @@ from darec.benchmark.core import Figure, setting
 from darec.core.config import plain
 from darec.core.recommender import Weights
 from darec.data.split import SearchData
-from darec.tuning.names import flatten
-from darec.tuning.resources import Slots
-from darec.tuning.search import Settings, Study, run_study
-from darec.tuning.stages import SearchSpace
-from darec.tuning.tasks import ClusterCache
+from darec.tuning.trial.names import flatten
+from darec.tuning.cluster.shares import Slots
+from darec.tuning.study.study import Settings, Study, run_study
+from darec.tuning.study.protocol import SearchSpace
+from darec.tuning.trial.stage1_cache import ClusterCache
 
 MIB = 2**20
 ONE_AT_A_TIME, TWO_AT_A_TIME = Slots(1.0, 0.0, 1), Slots(1.0, 0.0, 2)

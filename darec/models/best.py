@@ -9,12 +9,12 @@ from darec.core.config import parse
 from darec.data.split import TrainPercent
 from darec.errors import UserError
 from darec.files import write_json
-from darec.models import MODELS
+from darec.models import kind_of
 
 
 @dataclass(frozen=True)
 class Best:
-    """The lowest validation RMSE over every row of every trial, and how to train it again."""
+    """The lowest validation RMSE of every epoch of every trial, and how to train it again."""
 
     model: str
     pair: str
@@ -47,24 +47,35 @@ def load_best(folder: Path) -> Best:
     """Read ``best.json``; raises `UserError` naming the file when it is absent or malformed."""
     path = folder / "best.json"
     if not path.is_file():
-        raise UserError(f"{path}: no finished search here; run jobs/tune.py first")
+        raise UserError(f"{path}: no finished search here; run one first (darec tune)")
     try:
         values = json.loads(path.read_text())
         best = Best(**values)
-        if best.model not in MODELS:
-            raise ValueError(f"unknown model {best.model!r}")
-        parse(MODELS[best.model].config, best.config)
+        parse(kind_of(best.model).config, best.config)
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: not a best.json of this version: {error}") from error
     return best
 
 
 def load_study(folder: Path) -> dict[str, Any]:
-    """Read ``study.json``, what a search was asked for; raises `UserError` when it is damaged."""
+    """Read ``study.json``, which says what a search was asked for.
+
+    Raises `UserError` when it is damaged or of another version.
+    """
     path = folder / "study.json"
     try:
         study: dict[str, Any] = json.loads(path.read_text())
-        known = {"argv", "budget", "seed", "sampler", "scheduler", "space", "stage1"}
+        known = {
+            "argv",
+            "budget",
+            "fix",
+            "seed",
+            "sampler",
+            "scheduler",
+            "space",
+            "stage1",
+            "stages",
+        }
         if lacking := known - study.keys():
             raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
     except (ValueError, AttributeError) as error:

@@ -11,7 +11,7 @@ from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.scores import Score
 from darec.models import MODELS
 from darec.models.best import Best
-from darec.tuning.names import nest
+from darec.tuning.trial.names import nest
 from search_spaces import SPACES
 
 BUDGET = {"trials": 8, "stage1_trials": 2, "max_epochs": 3}

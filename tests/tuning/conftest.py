@@ -1,9 +1,9 @@
 import pytest
 
 from darec.data.split import split
-from darec.tuning.resources import Slots
-from darec.tuning.search import Settings, Study
-from darec.tuning.tasks import ClusterCache
+from darec.tuning.cluster.shares import Slots
+from darec.tuning.study.study import Settings, Study
+from darec.tuning.trial.stage1_cache import ClusterCache
 from search_spaces import SPACES
 
 

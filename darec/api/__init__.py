@@ -1,0 +1,1 @@
+"""One Python function under each command; ``import darec`` offers them all."""

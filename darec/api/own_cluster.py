@@ -1,0 +1,57 @@
+"""``cluster.yaml`` for machines of one's own, made from the shipped file for AWS."""
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+
+from darec.errors import UserError
+
+PLACES = (Path(__file__).parents[2] / "cluster.yaml", Path(sys.prefix, "share/darec/cluster.yaml"))
+"""Where the shipped file is: in a checkout, and in an environment that darec was installed into."""
+IMAGE_HOME = "/home/ray"
+"""The home directory in cluster.yaml's container image."""
+PIN, RESULTS = re.compile(r"(\w+)==\S+"), re.compile(r"DAREC_OUT=[^\s']+")
+CLOUD_ONLY = ("docker", "available_node_types", "head_node_type", "head_setup_commands")
+
+
+def write_cluster_file(
+    hosts: Sequence[str],
+    user: str,
+    out: str,
+    home: str | None = None,
+    key: Path | None = None,
+    to: Path = Path("own-cluster.yaml"),
+) -> None:
+    """Write a file for ``ray up`` for hosts that are reached over ssh; the first is the head.
+
+    Raises `UserError` for repeated hosts, and for results that not every host can see.
+    """
+    if not all(hosts) or len(set(hosts)) != len(hosts):
+        given = ",".join(hosts)
+        raise UserError(f"--hosts must be different host names, comma-separated, but got {given!r}")
+    if not out.startswith("/") and "://" not in out:
+        raise UserError(f"--out must be an absolute path or a URI, but got {out!r}")
+    if shlex.quote(out) != out:
+        raise UserError(f"--out must be without blanks and quotes, but got {out!r}")
+    shipped = next((path for path in PLACES if path.is_file()), None)
+    if shipped is None:
+        raise UserError(f"cluster.yaml is missing; it should be at one of {PLACES}")
+    text, n_places = RESULTS.subn(lambda _: f"DAREC_OUT={out}", shipped.read_text())
+    if n_places != 1:
+        raise UserError(f"{shipped}: DAREC_OUT= must be set in one place, but is in {n_places}")
+    text = text.replace(IMAGE_HOME, home or ("/root" if user == "root" else f"/home/{user}"))
+    local = {name: version(name).partition("+")[0] for name in PIN.findall(text)}
+    config = yaml.safe_load(PIN.sub(lambda pin: f"{pin[1]}=={local[pin[1]]}", text))
+    for part in CLOUD_ONLY:
+        del config[part]
+    config["provider"] = {"type": "local", "head_ip": hosts[0], "worker_ips": list(hosts[1:])}
+    config["auth"] = {"ssh_user": user}
+    if key is not None:
+        config["auth"]["ssh_private_key"] = str(key)
+    config["min_workers"] = config["max_workers"] = len(hosts) - 1
+    to.write_text(f"# Made from cluster.yaml by darec own-cluster.\n{yaml.safe_dump(config)}")

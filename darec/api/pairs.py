@@ -1,0 +1,142 @@
+"""Pairs of rating sets: load one by name, or prepare one from two files."""
+
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from darec.data import store
+from darec.data.pairs import PAIRS, MinIn, Preparation
+from darec.data.ratings import DomainPair
+from darec.data.readers import Layout
+from darec.data.twins import copied_share
+from darec.errors import UserError
+from darec.paper import TABLE_1
+from darec.reporter import LogReporter, Reporter
+
+COPIES_TOLD = 0.02
+"""From this share of copied ratings on, `prepare` warns of them."""
+Year = Literal[2014, 2018, 2023]
+
+
+def load_pair(
+    name: str,
+    data: str | Path = "data",
+    synthetic: bool = False,
+    reporter: Reporter | None = None,
+) -> DomainPair:
+    """Return a pair by name; a pair of Table 1 is downloaded and prepared if it is not there yet.
+
+    Args:
+        name: A pair of Table 1 (``toys_auto``), or the name under which you prepared your own.
+        data: The folder of downloads and prepared pairs.
+        synthetic: Whether to generate a stand-in with the counts of Table 1 instead.
+        reporter: Receives messages; by default they are logged.
+
+    Returns:
+        The ratings of the users that both domains share.
+
+    Raises:
+        UserError: There is no such pair, or its files are damaged.
+
+    Example:
+        >>> import darec
+        >>> pair = darec.load_pair("toys_auto", synthetic=True)
+        >>> len(pair.user_ids)
+        4044
+    """
+    tell = (reporter or LogReporter()).line
+    return store.obtain(name, Path(data), synthetic, tell)
+
+
+def prepare(
+    source: str | Path | None = None,
+    target: str | Path | None = None,
+    *,
+    name: str | None = None,
+    pair: str | None = None,
+    data: str | Path = "data",
+    min_ratings: int = store.MIN_RATINGS,
+    min_ratings_in: MinIn = "each",
+    layout: Layout | None = None,
+    year: Year = 2014,
+    accept_changed: bool = False,
+    synthetic: bool = False,
+    reporter: Reporter | None = None,
+) -> DomainPair:
+    """Read two rating files, keep the users they share, save the pair, and return it.
+
+    Args:
+        source: Your own file of source ratings.
+        target: Your own file of target ratings.
+        name: The name of your own pair.
+        pair: A pair of Table 1, instead of two files and a name.
+        data: The folder of downloads and prepared pairs.
+        min_ratings: Users with fewer ratings are left out.
+        min_ratings_in: Whether these are counted in each domain, or in total.
+        layout: The layout of the files; by default it is recognised.
+        year: The Amazon release that a pair of Table 1 is taken from; the paper's is 2014.
+        accept_changed: Whether to accept a download whose SHA-256 differs from the recorded one.
+        synthetic: Whether to generate a stand-in for the pair instead; it is not saved.
+        reporter: Receives messages and counts; by default they are logged.
+
+    Returns:
+        The prepared pair.
+
+    Raises:
+        UserError: A file cannot be read, or the arguments contradict each other.
+
+    Example:
+        ``darec.prepare("books.csv", "music.csv", name="books_music")``
+    """
+    reporter, data = reporter or LogReporter(), Path(data)
+    own = (source, target, name)
+    if (pair is None) == (own == (None, None, None)) or (pair is None and None in own):
+        raise UserError("give either --pair, or all of --source, --target and --name")
+    if pair is not None and pair not in PAIRS:
+        raise UserError(f"--pair must be one of {', '.join(PAIRS)}, but got {pair!r}")
+    if synthetic:
+        if pair is None:
+            raise UserError("--synthetic needs --pair: it stands in for a pair of Table 1")
+        prepared = store.obtain(pair, data, True, reporter.line)
+    else:
+        if pair is not None:
+            reporter.line(f"Fetching {pair}'s two category files ({year}) unless they are there")
+            source, target = store.amazon_files(pair, data, year, accept_changed)
+        name = name or pair
+        assert name is not None and source is not None and target is not None
+        reporter.line(
+            f"Preparing {name}: {source} -> {target}, users with >= {min_ratings} ratings "
+            f"({min_ratings_in})"
+        )
+        prepared, removed = store.prepare(
+            name, data, Path(source), Path(target), min_ratings, min_ratings_in, layout
+        )
+        reporter.line(_removed_line(removed))
+    reporter.table("Counts", _counts(prepared, pair))
+    for domain, ratings in (("source", prepared.source), ("target", prepared.target)):
+        if (share := copied_share(ratings)) >= COPIES_TOLD:
+            reporter.line(
+                f"note: {share:.0%} of the {domain}'s ratings repeat their user's rating of an "
+                f"item with nearly the same raters (editions of one product?), which models of "
+                f"item rows can copy"
+            )
+    kept = f"saved: {data / 'pairs' / prepared.name}"
+    reporter.line("a stand-in is generated anew by every command" if synthetic else kept)
+    return prepared
+
+
+def _removed_line(removed: Preparation) -> str:
+    return (
+        f"Repeated (user, item) rows, of which the latest is kept: source "
+        f"{removed.repeated_source}, target {removed.repeated_target}; items in both domains, "
+        f"dropped: {removed.shared_items}; shared users before the filter: {removed.shared_users}"
+    )
+
+
+def _counts(prepared: DomainPair, pair: str | None) -> pd.DataFrame:
+    counts = store.counts(prepared)
+    columns = {prepared.name: [str(count) for count in counts.values()]}
+    if pair in TABLE_1:
+        columns["Table 1"] = [str(getattr(TABLE_1[pair], kind)) for kind in counts]
+    return pd.DataFrame(columns, index=[kind.replace("_", " ") for kind in counts])

@@ -1,0 +1,159 @@
+"""Models and search spaces by name: darec's own, and those of the user."""
+
+import runpy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from darec.errors import UserError
+from darec.models import MODELS, all_models, kind_of, plugins
+from darec.models.kind import ModelKind
+from darec.tuning.study.request import Stages
+from search_spaces import SPACES, Space, hold_fixed
+
+
+def register(name: str, kind: ModelKind, space: Space) -> None:
+    """Add a model of your own, so that it can be searched, evaluated and resumed by its name.
+
+    Args:
+        name: A new name; a name that you registered before is replaced.
+        kind: The model's config class and constructor.
+        space: What a search of it draws.
+
+    Raises:
+        UserError: The name belongs to a model of darec, or cannot be a folder.
+
+    Example:
+        >>> import darec
+        >>> from darec.models.bias import BiasConfig, build_bias
+        >>> darec.register("my_bias", darec.ModelKind(BiasConfig, build_bias), darec.Space({}))
+        >>> "my_bias" in darec.models()
+        True
+    """
+    if name in MODELS:
+        raise UserError(f"{name!r} is a model of darec; choose another name")
+    plugins.add(name, kind, space)
+
+
+def search_space(model: str) -> Space:
+    """Return what a search of a model draws and what it holds fixed.
+
+    Args:
+        model: A model's name.
+
+    Raises:
+        UserError: There is no such model.
+
+    Example:
+        >>> import darec
+        >>> sorted(darec.search_space("bias").space)
+        ['reg_item', 'reg_user']
+    """
+    kind_of(model)  # an unknown name is an error that names the known ones
+    space: Space = {**SPACES, **plugins.SPACES}[model]
+    return space
+
+
+def chosen_models(model: str, known: list[str] | None = None) -> list[str]:
+    """Return the models that ``--model`` names: one of the known ones, or all of them.
+
+    Raises `UserError` for an unknown name.
+    """
+    names = list(all_models()) if known is None else known
+    if model not in [*names, "all"]:
+        raise UserError(f"--model must be one of {', '.join(names)} or all, but got {model!r}")
+    return names if model == "all" else [model]
+
+
+def spaces_for(
+    model: str,
+    stages: Stages = "paper",
+    fix: Mapping[str, Any] | None = None,
+    space: Space | str | Path | None = None,
+) -> tuple[Space, Space | None]:
+    """Return the search space of a model, and of its first stage if that is searched by itself.
+
+    ``space`` replaces the model's own (`with_space`); ``fix`` holds hyper-parameters fixed. Raises
+    `UserError` for a one-stage model whose stages are to be searched jointly, and for a key of
+    ``fix`` that does not exist.
+    """
+    first, own = kind_of(model).stage1, search_space(model)
+    stage1 = None if first is None else search_space(first.model)
+    prefix = "" if first is None else first.field
+    if space is not None:
+        given = space if isinstance(space, Space) else load_space(space)
+        own, stage1 = with_space(own, stage1, prefix, given)
+    if stages == "joint":
+        if stage1 is None:
+            raise UserError(f"--stages joint needs a two-stage model, but {model} has one stage")
+        own, stage1 = own.joined(stage1, prefix), None
+    try:
+        return hold_fixed(own, stage1, prefix, fix or {})
+    except ValueError as error:
+        raise UserError(f"--fix: {model}: {error}") from error
+
+
+def with_space(
+    own: Space, stage1: Space | None, prefix: str, given: Space
+) -> tuple[Space, Space | None]:
+    """Return a model's spaces with what is drawn replaced by a given space.
+
+    What the model holds fixed stays fixed unless the given space names it. If the given space names
+    hyper-parameters of the first stage (``autorec/hidden``), they replace what that draws.
+    """
+    inner, outer = _split(given, f"{prefix}/")
+    if stage1 is not None and inner.space:
+        stage1 = _replaced(stage1, inner)
+    elif inner.space or inner.fixed:
+        raise UserError(f"--space: {next(iter([*inner.space, *inner.fixed]))}: no first stage here")
+    return _replaced(own, outer), stage1
+
+
+def _split(space: Space, prefix: str) -> tuple[Space, Space]:
+    """Return what has a prefix, without it, and the rest."""
+
+    def part(values: Mapping[str, Any], inner: bool) -> dict[str, Any]:
+        return {
+            name.removeprefix(prefix) if inner else name: value
+            for name, value in values.items()
+            if (prefix != "/" and name.startswith(prefix)) == inner
+        }
+
+    inner, outer = (
+        Space(part(space.space, side), part(space.fixed, side), part(space.first, side))
+        for side in (True, False)
+    )
+    return inner, outer
+
+
+def _replaced(own: Space, given: Space) -> Space:
+    kept = {name: value for name, value in own.fixed.items() if name not in given.space}
+    return Space(
+        given.space,
+        {**kept, **given.fixed},
+        given.first,
+        own.joint,
+        own.joint_first,
+        own.decided,
+    )
+
+
+def load_space(path: str | Path) -> Space:
+    """Read a search space from a Python file that defines ``SPACE``, as in ``search_spaces/``.
+
+    ``FIXED`` and ``START`` are optional. Raises `UserError` naming the file and what is wrong.
+    """
+    from optuna.distributions import BaseDistribution
+
+    try:
+        found = runpy.run_path(str(path))
+    except Exception as error:  # whatever the user's file raises
+        raise UserError(f"--space {path}: {type(error).__name__}: {error}") from error
+    space = found.get("SPACE")
+    if not isinstance(space, Mapping) or not space:
+        raise UserError(f"--space {path}: SPACE must be a dictionary of Optuna distributions")
+    for name, distribution in space.items():
+        if not isinstance(distribution, BaseDistribution):
+            rule = "must be an Optuna distribution"
+            raise UserError(f"--space {path}: SPACE[{name!r}] {rule}, but got {distribution!r}")
+    return Space(space, found.get("FIXED", {}), found.get("START", {}))

@@ -1,0 +1,6 @@
+"""The names of the benchmark's sections, in the order in which ``all`` measures them."""
+
+SECTIONS = (
+    *("core", "growth", "memory", "fits", "transfer", "data"),
+    *("search", "scale", "quality", "gpu"),
+)

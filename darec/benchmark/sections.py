@@ -1,0 +1,199 @@
+"""The sections of the benchmark: each yields figures beside a reference, a ratio within one run."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+import torch
+
+from darec.benchmark.core import Figure
+from darec.benchmark.names import SECTIONS
+from darec.errors import UserError
+from darec.files import write_json
+from darec.reporter import Reporter
+
+
+def measure(
+    section: str, *, quick: bool, pair: str | None, data: Path, out: Path, reporter: Reporter
+) -> list[Figure]:
+    """Measure one section or ``all``; write and return the figures.
+
+    ``benchmark.json`` in ``out`` is written anew after every figure. ``gpu`` is part of all where
+    there is a CUDA device. Raises `UserError` if it is asked for and there is none.
+    """
+    torch.set_num_threads(1)
+    has_gpu = torch.cuda.is_available()
+    if section == "gpu" and not has_gpu:
+        raise UserError("--section gpu: no CUDA device is available here")
+    chosen = [section] if section != "all" else [n for n in SECTIONS if n != "gpu" or has_gpu]
+    reporter.line(f"Plan: {', '.join(chosen)}; 1-5 minutes a section")
+    figures: list[Figure] = []
+    for name in chosen:
+        begin = len(figures)
+        for figure in _quality(quick, pair, data) if name == "quality" else MEASURES[name](quick):
+            reporter.line(f"  {figure.name}: {figure.ratio:.1f}x")
+            figures.append(figure)
+            write_json(out / "benchmark.json", [asdict(each) for each in figures])
+        reporter.table(name, _table(figures[begin:]))
+    reporter.line(f"written: {out / 'benchmark.json'}")
+    return figures
+
+
+def _table(figures: list[Figure]) -> pd.DataFrame:
+    rows = {
+        each.name: {
+            "ours": f"{each.value:.3g} {each.unit}",
+            "reference": f"{each.reference:.3g} {each.unit}",
+            "times better": f"{each.ratio:.2f}x",
+        }
+        for each in figures
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("figure")
+
+
+def _core(quick: bool) -> Iterator[Figure]:
+    """An epoch of each model: toys_auto's source for AutoRec, both domains for DARec."""
+    from darec.benchmark.core import autorec_epoch, darec_epoch, training_of
+    from darec.core.adam import Decay
+    from darec.data.ratings import Axis
+
+    training, repeats = training_of("toys_auto"), 1 if quick else 5
+    for axis in get_args(Axis):
+        for decay in get_args(Decay):
+            yield autorec_epoch(training.source, axis, decay, repeats)
+        yield darec_epoch(training, axis, repeats)
+
+
+def _gpu(quick: bool) -> Iterator[Figure]:
+    """The core on a GPU, and trials that share it, on the stand-in of toys_auto."""
+    from darec.benchmark import core
+    from darec.benchmark.search import shared_gpu
+    from darec.data.ratings import Axis
+    from darec.data.split import split
+    from darec.data.synthetic import synthetic_pair
+    from darec.tuning.cluster.connection import connected
+
+    training, repeats = core.training_of("toys_auto"), 1 if quick else 5
+    for axis in get_args(Axis):
+        epoch = core.autorec_epoch(training.source, axis, "coupled", repeats, "cuda")
+        yield epoch
+        yield core.bandwidth_floor(epoch, training.source, axis, "cuda")
+        yield core.darec_epoch(training, axis, repeats, "cuda")
+    with connected(None):
+        data = split(synthetic_pair("toys_auto")).search
+        yield from shared_gpu(data, (1, 2, 4, 8), 4 if quick else 32, 30)
+
+
+def _growth(quick: bool) -> Iterator[Figure]:
+    """An epoch of AutoRec on 1, 4 and 16 times as many ratings, alone or with users and items."""
+    from darec.benchmark.core import Grows, growth
+    from darec.core.adam import Decay
+    from darec.data.ratings import Axis
+
+    for grows in get_args(Grows):
+        for decay in get_args(Decay):
+            for axis in get_args(Axis):
+                yield from growth(axis, decay, grows, (1, 4) if quick else (1, 4, 16))
+
+
+def _fits(quick: bool) -> Iterator[Figure]:
+    """A fit of every model, the middle of its search space, on office_movies' stand-in."""
+    from darec.benchmark.models import fits
+    from darec.models import MODELS
+    from darec.models.libraries import library
+    from darec.tuning.study.request import middle
+    from search_spaces import SPACES
+
+    names = ["i_autorec", *(name for name in MODELS if name != "i_autorec")]
+    configs = {name: middle(SPACES[name]) for name in names}
+    for name, config in configs.items():
+        first = MODELS[name].stage1
+        if first:
+            config[first.field] = {**configs[first.model], first.epochs: 30}
+    library("surprise", "scikit-surprise")
+    library("myfm", "myfm")
+    yield from fits(configs, "toys_auto" if quick else "office_movies")
+
+
+def _transfer(quick: bool) -> Iterator[Figure]:
+    """Cross-domain models with the source as it is, and with its users shuffled."""
+    from darec.benchmark.transfer import CONFIGS, informative, transfers
+    from darec.models.libraries import library
+
+    library("myfm", "myfm")
+    yield from transfers(CONFIGS, 10 if quick else 60, informative())
+
+
+def _memory(quick: bool) -> Iterator[Figure]:
+    """Peak memory of AutoRec on office_movies' target, hidden 1500."""
+    from darec.benchmark.memory import peak_memory
+    from darec.data.ratings import Axis
+
+    for axis in get_args(Axis):
+        yield peak_memory(axis, "office_movies", 200 if quick else 1500)
+
+
+def _data(quick: bool) -> Iterator[Figure]:
+    """Preparing a file of 20 million lines."""
+    from darec.benchmark.data import preparation
+
+    yield from preparation(1_000_000 if quick else 20_000_000)
+
+
+def _search(quick: bool) -> Iterator[Figure]:
+    """Trials on the stand-ins of toys_auto and, for memory, of office_movies."""
+    from darec.benchmark import search
+    from darec.data.split import split
+    from darec.data.synthetic import synthetic_pair
+    from darec.tuning.cluster.connection import connected
+
+    toys, movies = (split(synthetic_pair(name)).search for name in ("toys_auto", "office_movies"))
+    with connected(None):
+        yield from search.trial_overhead(toys, 10, 20 if quick else 60)
+        yield search.side_by_side(toys, 2, 6 if quick else 18, 40)
+        yield search.stage1_reuse(toys, 4 if quick else 12, 5)
+        yield search.shared_data(movies, 10)
+
+
+def _quality(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
+    """Searches of I-DARec, three seeds."""
+    from darec.benchmark.search import time_to_quality
+    from darec.data.split import split
+    from darec.data.store import obtain
+    from darec.tuning.cluster.connection import connected
+    from search_spaces import SPACES
+
+    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
+    space = SPACES["i_darec"].fix({"pyramid": 1.0, "predictors": "own"})
+    with connected(None):
+        for seed in range(1 if quick else 3):
+            searched = split(prepared, seed=seed).search
+            sizes = (4, 5) if quick else (24, 30)
+            yield from time_to_quality(searched, space, *sizes, seed)
+
+
+def _scale(quick: bool) -> Iterator[Figure]:
+    """Searches of up to 1000 trials of the bias baseline on 16 nodes, which are processes here."""
+    from darec.benchmark.scale import scale
+    from darec.data.split import split
+    from darec.data.synthetic import planted_pair
+    from darec.paper import Counts
+
+    data = split(planted_pair("small", Counts(100, 50, 50, 1000, 1000))).search
+    yield from scale(data, *((4, (8, 16)) if quick else (16, (100, 300, 1000))))
+
+
+MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
+    "core": _core,
+    "growth": _growth,
+    "fits": _fits,
+    "transfer": _transfer,
+    "memory": _memory,
+    "data": _data,
+    "search": _search,
+    "scale": _scale,
+    "gpu": _gpu,
+}
+"""How each section is measured, except for ``quality``, which needs a pair."""

@@ -1,0 +1,54 @@
+"""A cluster whose nodes are processes of this machine, and how long Tune's snapshots take."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+import ray
+from ray.cluster_utils import Cluster
+from ray.tune.execution.tune_controller import TuneController
+
+from darec.tuning.cluster.shares import connect
+from darec.tuning.durability.snapshot import KeepSnapshots
+
+OBJECT_STORE_BYTES = 100 * 2**20
+"""Of each node; they share this machine's memory."""
+
+
+@contextlib.contextmanager
+def simulated_cluster(nodes: int) -> Iterator[None]:
+    """Join a cluster of a head that runs no trials and ``nodes`` with one CPU to give each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        for _ in range(nodes):
+            cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE_BYTES)
+        connect(cluster.address)
+        yield
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@contextlib.contextmanager
+def timed_snapshots() -> Iterator[list[float]]:
+    """Collect the seconds that a search waits for each of Tune's snapshots, and for each copy.
+
+    What Tune copies to where results go meanwhile, in another thread, is not in it.
+    """
+    seconds: list[float] = []
+
+    def timed(plain: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: Any, **options: Any) -> None:
+            begin = time.perf_counter()
+            plain(*arguments, **options)
+            seconds.append(time.perf_counter() - begin)
+
+        return call
+
+    with (
+        patch.object(TuneController, "checkpoint", timed(TuneController.checkpoint)),
+        patch.object(KeepSnapshots, "on_step_begin", timed(KeepSnapshots.on_step_begin)),
+    ):
+        yield seconds

@@ -1,0 +1,51 @@
+"""``darec cold-users``: score winners on users of whom they see source ratings only."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from darec.cli.command import command
+from darec.cli.options import Address, Data, Model, Out, Pair, Synthetic, Train
+from darec.reporter import Reporter
+
+
+@command
+def cold_users(
+    reporter: Reporter,
+    pair: Pair,
+    model: Model = "all",
+    train: Train = "90",
+    seeds: Annotated[int, typer.Option(min=1, help="Splits, withheld users and runs.")] = 5,
+    at_once: Annotated[
+        int | None, typer.Option(min=1, help="Runs side by side; by default as many as CPUs.")
+    ] = None,
+    address: Address = None,
+    data: Data = Path("data"),
+    out: Out = "results",
+    synthetic: Synthetic = False,
+) -> None:
+    """Withhold all target ratings of a tenth of the users, and predict them from the source.
+
+    Example: darec cold-users --pair toys_auto --synthetic --model u_darec --seeds 5
+
+    Only u_darec, shared_bias, cmf and fm_cdcf can do so; by default all of them that were searched.
+    The bias baseline knows the items alone, a shuffled source nothing about these users.
+    """
+    from darec.api.evaluate import evaluate_cold_users
+    from darec.api.pairs import load_pair
+    from darec.api.registry import chosen_models
+    from darec.api.search import finished_searches
+    from darec.evaluation.cold_users import ANSWERING
+
+    names = chosen_models(model, list(ANSWERING))
+    prepared = load_pair(pair, data, synthetic, reporter)
+    percent: Literal[90, 80] = 90 if train == "90" else 80
+    evaluate_cold_users(
+        finished_searches(names, prepared, percent, out, required=model != "all"),
+        prepared,
+        seeds=seeds,
+        at_once=at_once,
+        address=address,
+        reporter=reporter,
+    )

@@ -1,0 +1,87 @@
+"""What every command does besides its own work: -v and -q, one-line errors, exit codes."""
+
+import inspect
+import re
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from darec.errors import UserError
+from darec.processes import end_with_parent
+
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show diagnostic messages.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
+EXAMPLE = re.compile(
+    r"\bdarec (prepare|tune|evaluate|cold-users|reproduce|benchmark|own-cluster)\b"
+)
+"""A command in a help text."""
+INTERRUPTED = 130
+"""The exit code of a command that was interrupted, as of any program that SIGINT ended."""
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a typer command from a function whose first parameter is the reporter.
+
+    Adds ``-v`` and ``-q``. A `UserError` or a fault of the disk becomes one line on stderr and exit
+    code 1, an interruption exit code 130.
+    """
+
+    @wraps(function)
+    def run(*, verbose: bool = False, quiet: bool = False, **options: Any) -> None:
+        from darec.cli.console import set_up
+
+        end_with_parent()
+        reporter = set_up(verbose, quiet)
+        try:
+            function(reporter, **options)
+        except (UserError, OSError) as error:  # OSError: a full disk, a folder without permission
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt as error:
+            print("interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from error
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = list(inspect.signature(function).parameters.values())[1:]
+    extra = [
+        inspect.Parameter(name, keyword, default=False, annotation=kind)
+        for name, kind in (("verbose", Verbose), ("quiet", Quiet))
+    ]
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads it
+        [*(parameter.replace(kind=keyword) for parameter in own), *extra]
+    )
+    hints = {parameter.name: parameter.annotation for parameter in (*own, *extra)}
+    run.__annotations__ = {**hints, "return": None}
+    run.__doc__ = EXAMPLE.sub(lambda found: called(found[1]), function.__doc__ or "")
+    return run
+
+
+def called(name: str) -> str:
+    """Return how the user calls a command: ``darec tune``, or ``python jobs/tune.py``."""
+    path = Path(sys.argv[0])
+    if path.suffix == ".py" and path.parent.name == "jobs":
+        return f"python {path.with_name(name.replace('-', '_') + '.py')}"
+    return f"darec {name}"
+
+
+def stop_on_sigterm() -> None:
+    """Treat SIGTERM, and the end of the terminal, as Ctrl-C.
+
+    Also where a shell has made its background commands ignore Ctrl-C. The end of the terminal
+    (SIGHUP) stays ignored under nohup. While Tune runs, its own handler of Ctrl-C writes a last
+    snapshot.
+    """
+
+    def stop(*_: object) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, stop)

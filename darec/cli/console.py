@@ -1,0 +1,52 @@
+"""Draws the library's messages on a terminal: results on stdout, progress and logs on stderr."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from darec.reporter import SILENT, Advance, Reporter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ConsoleReporter:
+    """A `darec.reporter.Reporter` that prints with rich."""
+
+    def __init__(self) -> None:
+        self._out, self._error = Console(), Console(stderr=True)
+
+    def line(self, text: str) -> None:
+        """Print one message as it is, without wrapping, so that paths can be copied."""
+        self._out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def table(self, title: str, table: "pd.DataFrame") -> None:
+        """Print a table; the index is its first column."""
+        from rich.table import Table
+
+        drawn = Table(str(table.index.name or ""), *map(str, table.columns), title=title)
+        for label, row in zip(table.index, table.to_numpy(), strict=True):
+            drawn.add_row(str(label), *map(str, row))
+        self._out.print(drawn)
+
+    @contextmanager
+    def progress(self, label: str, total: int) -> Iterator[Advance]:
+        """Show a progress bar, which vanishes at the end."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self._error, transient=True) as shown:
+            task = shown.add_task(label, total=total)
+            yield lambda: shown.advance(task)
+
+
+def set_up(verbose: bool, quiet: bool) -> Reporter:
+    """Set up logging to stderr for ``-v`` and ``-q``, and return where messages go."""
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s")
+    logging.getLogger("darec").setLevel(level)
+    return SILENT if quiet else ConsoleReporter()

@@ -1,0 +1,63 @@
+"""``darec evaluate``: score winners on test ratings."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from darec.cli.command import command
+from darec.cli.options import Address, Data, Model, Out, Pair, Synthetic, Train
+from darec.reporter import Reporter
+
+
+@command
+def evaluate(
+    reporter: Reporter,
+    pair: Pair,
+    model: Model = "i_darec",
+    train: Train = "90",
+    seeds: Annotated[int, typer.Option(min=1, help="Fresh splits and runs.")] = 5,
+    same_split: Annotated[
+        bool, typer.Option("--same-split", help="Vary the run only, on the searched split.")
+    ] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Train on training + validation ratings at the end.")
+    ] = False,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
+    at_once: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs side by side; as many as CPUs by default, one on a GPU."),
+    ] = None,
+    address: Address = None,
+    data: Data = Path("data"),
+    out: Out = "results",
+    synthetic: Synthetic = False,
+) -> None:
+    """Train the winner for each seed, predict its test part once, and print mean and spread.
+
+    Example: darec evaluate --pair toys_auto --synthetic --model i_darec --seeds 5
+
+    With --model all, scores every model that was searched and prints one table of them all.
+    """
+    from darec.api import evaluate as api
+    from darec.api.pairs import load_pair
+    from darec.api.registry import chosen_models
+    from darec.api.search import finished_searches
+
+    names = chosen_models(model)
+    prepared = load_pair(pair, data, synthetic, reporter)
+    percent: Literal[90, 80] = 90 if train == "90" else 80
+    api.evaluate(
+        finished_searches(names, prepared, percent, out, required=model != "all"),
+        prepared,
+        seeds=seeds,
+        same_split=same_split,
+        refit=refit,
+        device=device,
+        threads=threads,
+        at_once=at_once,
+        address=address,
+        reporter=reporter,
+    )
+    reporter.line(f"next:   tensorboard --logdir {out}")

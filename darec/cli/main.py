@@ -1,0 +1,51 @@
+"""``darec COMMAND``: all commands in one program."""
+
+from collections.abc import Callable
+
+import typer
+
+from darec.cli.benchmark import benchmark
+from darec.cli.cold_users import cold_users
+from darec.cli.evaluate import evaluate
+from darec.cli.own_cluster import own_cluster
+from darec.cli.prepare import prepare
+from darec.cli.reproduce import joined, reproduce
+from darec.cli.step import step
+from darec.cli.tune import tune
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "prepare": prepare,
+    "tune": tune,
+    "evaluate": evaluate,
+    "cold-users": cold_users,
+    "reproduce": reproduce,
+    "benchmark": benchmark,
+    "own-cluster": own_cluster,
+}
+
+
+def main() -> None:
+    """Run ``darec COMMAND``."""
+    joined()
+    app = _app()
+    for name, function in COMMANDS.items():
+        app.command(name)(function)
+    app.command("step", hidden=True)(step)
+    app(prog_name="darec")
+
+
+def run_command(name: str) -> None:
+    """Run one command by itself, as the launchers in ``jobs/`` do."""
+    joined()
+    app = _app()
+    app.command()(COMMANDS[name])
+    app()
+
+
+def _app() -> typer.Typer:
+    return typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        no_args_is_help=False,
+        help="Distributed hyper-parameter search for cross-domain recommendation.",
+    )

@@ -1,0 +1,27 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Pair = Annotated[
+    str, typer.Option(help="A pair of Table 1, or the --name that you gave to darec prepare.")
+]
+Model = Annotated[str, typer.Option(help="A model's name, or all.")]
+Data = Annotated[Path, typer.Option(help="Folder of downloads and prepared pairs.")]
+Train = Annotated[Literal["90", "80"], typer.Option(help="Percent of ratings not held out.")]
+Address = Annotated[
+    str | None, typer.Option(help="Ray cluster to join, e.g. auto; by default this machine.")
+]
+Out = Annotated[
+    str, typer.Option(envvar="DAREC_OUT", help="Folder or URI (s3://...) of all results.")
+]
+Synthetic = Annotated[
+    bool,
+    typer.Option(
+        "--synthetic",
+        help="Use the stand-in with Table 1's counts; results are labelled <pair>-synthetic.",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Root seed of splits, searches and runs.")]

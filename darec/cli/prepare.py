@@ -1,0 +1,62 @@
+"""``darec prepare``: prepare a pair once, for every other command."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from darec.cli.command import called, command
+from darec.cli.options import Data, Synthetic
+from darec.reporter import Reporter
+
+
+@command
+def prepare(
+    reporter: Reporter,
+    pair: Annotated[str | None, typer.Option(help="A pair of Table 1, e.g. toys_auto.")] = None,
+    source: Annotated[Path | None, typer.Option(help="Your own source ratings.")] = None,
+    target: Annotated[Path | None, typer.Option(help="Your own target ratings.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of your own pair.")] = None,
+    data: Data = Path("data"),
+    min_ratings: Annotated[int, typer.Option(min=1, help="Least ratings of a user kept.")] = 5,
+    min_ratings_in: Annotated[
+        Literal["each", "total"], typer.Option(help="Counted in each domain, or in total.")
+    ] = "each",
+    layout: Annotated[
+        Literal["amazon2014", "amazon2018", "header"] | None,
+        typer.Option(help="Force the files' layout; recognised from the file by default."),
+    ] = None,
+    year: Annotated[
+        Literal["2014", "2018", "2023"], typer.Option(help="Amazon release; the paper's is 2014.")
+    ] = "2014",
+    accept_changed: Annotated[
+        bool, typer.Option("--accept-changed", help="Accept a file whose SHA-256 differs.")
+    ] = False,
+    synthetic: Synthetic = False,
+) -> None:
+    """Prepare a pair for every other command.
+
+    Example: darec prepare --pair toys_auto
+
+    Your own files: darec prepare --source books.csv --target music.csv --name books_music
+    """
+    from darec.api import pairs
+
+    years: dict[str, pairs.Year] = {"2014": 2014, "2018": 2018, "2023": 2023}
+    prepared = pairs.prepare(
+        source,
+        target,
+        name=name,
+        pair=pair,
+        data=data,
+        min_ratings=min_ratings,
+        min_ratings_in=min_ratings_in,
+        layout=layout,
+        year=years[year],
+        accept_changed=accept_changed,
+        synthetic=synthetic,
+        reporter=reporter,
+    )
+    flags = f"{pair} --synthetic" if synthetic else prepared.name
+    where = "" if data == Path("data") else f" --data {data}"
+    reporter.line(f"next: {called('tune')} --pair {flags}{where}")

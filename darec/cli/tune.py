@@ -1,0 +1,171 @@
+"""``darec tune``: search a model's hyper-parameters."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import click
+import typer
+
+from darec.cli.command import INTERRUPTED, called, command, stop_on_sigterm
+from darec.cli.options import Address, Data, Model, Out, Pair, Seed, Synthetic, Train
+from darec.errors import UserError
+from darec.reporter import Reporter
+from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
+
+
+@command
+def tune(
+    reporter: Reporter,
+    pair: Pair,
+    model: Model = "i_darec",
+    train: Train = "90",
+    trials: Annotated[int, typer.Option(min=1, help="Trials of the model's study.")] = 50,
+    stage1_trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials of each stage-1 study; a third of --trials by default."),
+    ] = None,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Most epochs of a trial.")] = 100,
+    sampler: Annotated[
+        str, typer.Option(click_type=click.Choice(list(SAMPLERS)), help="How trials are drawn.")
+    ] = "tpe",
+    scheduler: Annotated[
+        str,
+        typer.Option(click_type=click.Choice(list(SCHEDULERS)), help="How trials are stopped."),
+    ] = "asha",
+    stages: Annotated[
+        Literal["paper", "joint"],
+        typer.Option(help="Tune stage 1 first and freeze it, or search both together."),
+    ] = "paper",
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(help="Hold a hyper-parameter fixed, KEY=VALUE; stage 1's as autorec/KEY."),
+    ] = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(help="Python file whose SPACE replaces the model's search space."),
+    ] = None,
+    time_budget: Annotated[
+        float | None, typer.Option(min=1, help="Seconds for all studies of a model together.")
+    ] = None,
+    cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="CPUs, and threads.")] = 1.0,
+    gpus_per_trial: Annotated[
+        str, typer.Option(help="GPUs (may be a fraction), or auto: by memory, where there are any.")
+    ] = "auto",
+    at_once: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most trials at once; as many as there is room for by default."),
+    ] = None,
+    trial_limit: Annotated[
+        float,
+        typer.Option(min=1, help="Seconds of training after which a trial ends; inf: no limit."),
+    ] = float("inf"),
+    address: Address = None,
+    seed: Seed = 0,
+    data: Data = Path("data"),
+    out: Out = "results",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an unfinished search.")
+    ] = False,
+    synthetic: Synthetic = False,
+    smoke_test: Annotated[
+        bool, typer.Option("--smoke-test", help="Two trials of two epochs, on the stand-in.")
+    ] = False,
+) -> None:
+    """Search hyper-parameters; the lowest validation RMSE wins, test ratings are never read.
+
+    Example: darec tune --pair toys_auto --synthetic --trials 16 --max-epochs 30
+
+    All models with the same budget: darec tune --pair toys_auto --synthetic --model all
+    """
+    held = parse_fix(fix or [])
+    gpus = None if gpus_per_trial == "auto" else _number("--gpus-per-trial", gpus_per_trial)
+    if smoke_test:
+        synthetic, trials, stage1_trials, max_epochs = True, 2, 2, 2
+
+    from darec.api.pairs import load_pair
+    from darec.api.registry import chosen_models, spaces_for
+    from darec.api.search import search
+    from darec.tuning.cluster.connection import connected
+
+    names = chosen_models(model)
+    for name in names:
+        spaces_for(name, stages, held, space)  # a wrong option is told before data are fetched
+    prepared = load_pair(pair, data, synthetic, reporter)
+    failed = []
+    finished = True
+    with connected(address):
+        stop_on_sigterm()  # after Ray's own handler
+        for name in names:
+            try:
+                result = search(
+                    name,
+                    prepared,
+                    train=90 if train == "90" else 80,
+                    trials=trials,
+                    stage1_trials=stage1_trials,
+                    max_epochs=max_epochs,
+                    sampler=sampler,
+                    scheduler=scheduler,
+                    stages=stages,
+                    fix=held,
+                    space=space,
+                    time_budget=time_budget,
+                    cpus_per_trial=cpus_per_trial,
+                    gpus_per_trial=gpus,
+                    at_once=at_once,
+                    trial_limit=trial_limit,
+                    address=address,
+                    seed=seed,
+                    out=out,
+                    resume=resume,
+                    reporter=reporter,
+                )
+                finished = result.finished
+            except KeyboardInterrupt:
+                finished = False
+            except UserError as error:
+                if len(names) == 1:
+                    raise
+                failed.append(name)
+                reporter.line(f"{name}: {error}")
+            if not finished:
+                break
+    if not finished:
+        options = shlex.join(word for word in sys.argv[1:] if word not in ("--resume", "tune"))
+        reporter.line(f"interrupted; continue with: {called('tune')} {options} --resume")
+        raise typer.Exit(INTERRUPTED)
+    same = f"--pair {pair} --train {train}{' --synthetic' if synthetic else ''}"
+    where = "" if data == Path("data") else f" --data {data}"
+    reporter.line(
+        f"next:  {called('evaluate')} --model {model} {same}{where} --out {out}\n"
+        f"       tensorboard --logdir {out}"
+    )
+    if failed:
+        raise UserError(f"{len(failed)} of {len(names)} models have no winner: {', '.join(failed)}")
+
+
+def parse_fix(words: list[str]) -> dict[str, Any]:
+    """Return ``--fix KEY=VALUE`` options as a mapping; a value is a JSON literal or a word.
+
+    Raises `UserError` for an option without ``=``.
+    """
+    held: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise UserError(f"--fix: must be KEY=VALUE, but got {word!r}")
+        try:
+            held[key] = json.loads(text)
+        except json.JSONDecodeError:
+            held[key] = text
+    return held
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UserError(f"{option} must be a number or auto, but got {text!r}") from error

@@ -1,0 +1,59 @@
+"""What the rest of darec knows of a model: its config, its constructor and how it is trained."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from darec.core.recommender import Recommender, Run
+from darec.data.ratings import Axis
+from darec.data.split import Training
+
+
+def no_weights(config: Any, training: Training) -> int:
+    """Return 0: the weights of a small model do not matter for memory or disk."""
+    return 0
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """The first stage of a two-stage model: it is searched by itself, then frozen (section 4.1).
+
+    It is searched on the target first. The source's search then keeps the ``shared``
+    hyper-parameters of the target's winner.
+    """
+
+    model: str
+    """The name of the first stage's model."""
+    field: str = "autorec"
+    """The field of the second stage's config that holds the target's first-stage config."""
+    source_field: str = "autorec_source"
+    """The field that holds the source's."""
+    shared: tuple[str, ...] = ("hidden", "center")
+    """Hyper-parameters that must be equal in both domains."""
+    epochs: str = "epochs"
+    """The hyper-parameter that says how long a first stage is trained: its best epoch."""
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """A model: the dataclass of its hyper-parameters and its only constructor.
+
+    Example::
+
+        ModelKind(config=MyConfig, build=build_my_model)
+    """
+
+    config: type[Any]
+    """The frozen dataclass of its hyper-parameters."""
+    build: Callable[[Any, Training, Run], Recommender]
+    """Builds a complete model from a config, the training ratings and how to run."""
+    axis: Axis | None = None
+    """The axis of an autoencoder's rating rows; None for models without one."""
+    stage1: FirstStage | None = None
+    """The first stage of a two-stage model; None for all others."""
+    whole_fit: bool = False
+    """Whether one epoch is a whole fit, as in libraries that do not report epochs."""
+    cpu_only: bool = False
+    """Whether the model never uses a GPU."""
+    n_weights: Callable[[Any, Training], int] = no_weights
+    """Returns an upper bound of the number of weights, from a config: for memory and disk."""

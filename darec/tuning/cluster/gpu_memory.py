@@ -1,0 +1,77 @@
+"""Measures what the largest trial takes of a GPU, by training it on a whole one before a search."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import GetTimeoutError, RayError
+
+from darec.core.config import parse
+from darec.core.fit import Fit
+from darec.core.recommender import Run
+from darec.core.replay import WARM_UP
+from darec.data.split import SearchData
+from darec.models import ModelKind
+from darec.tuning.cluster.preflight import last_line
+
+EPOCHS = WARM_UP + 1
+"""After so many epochs even a model of one mini-batch an epoch has captured its step as a graph."""
+LONG_EPOCH_S = 20.0
+"""An epoch that takes so long has many mini-batches: one is enough."""
+WAIT_S = 300.0
+"""How long to wait for a free GPU and for the measurement."""
+
+
+class UnknownMemoryError(Exception):
+    """The memory could not be measured; the message says why."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """GPU memory in bytes."""
+
+    trial: int
+    """The peak of one trial's process, its CUDA context and kernels included. If the trial did not
+    fit, all of the GPU's memory."""
+    gpu: int
+    """All of the GPU's memory."""
+
+
+def measured(kind: ModelKind, config: dict[str, Any], data: SearchData, cpus: float) -> Memory:
+    """Return the peak memory of a trial, measured by a task on a whole GPU of the cluster.
+
+    Raises `UnknownMemoryError` when no GPU is free, or the trial fails.
+    """
+    task = ray.remote(num_cpus=cpus, num_gpus=1, max_retries=1)(measure)
+    answer = task.remote(kind, config, data)
+    try:
+        memory: Memory = ray.get(answer, timeout=WAIT_S)
+    except GetTimeoutError as error:
+        ray.cancel(answer, force=True)
+        reason = f"no whole GPU was free, or done, within {WAIT_S:g} s"
+        raise UnknownMemoryError(reason) from error
+    except RayError as error:
+        raise UnknownMemoryError(last_line(error)) from error
+    return memory
+
+
+def measure(kind: ModelKind, config: dict[str, Any], data: SearchData) -> Memory:
+    """Train a trial for up to `EPOCHS` epochs on this process's GPU and return its peak memory.
+
+    Raises ``DivergedError``: a trial that diverged may not have reached its peak.
+    """
+    try:
+        model = kind.build(parse(kind.config, config), data.training, Run(device="cuda"))
+        fit, begin = Fit(model, data), time.monotonic()
+        for _ in range(EPOCHS):
+            fit.step()
+            if time.monotonic() - begin > LONG_EPOCH_S:
+                break
+    except torch.OutOfMemoryError:
+        _, total = torch.cuda.mem_get_info()
+        return Memory(total, total)
+    free, total = torch.cuda.mem_get_info()
+    grown = torch.cuda.max_memory_reserved() - torch.cuda.memory_reserved()
+    return Memory(total - free + grown, total)

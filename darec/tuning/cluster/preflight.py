@@ -1,0 +1,149 @@
+"""Checks before a search starts: every node runs this code, sees the results and has room."""
+
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from darec.errors import UserError
+from darec.provenance import Build, difference, this_build
+from darec.tuning import storage
+
+ANSWER_S = 60.0
+"""A node that does not run an empty task within so many seconds cannot run trials."""
+GROW_S = 900.0
+"""How long an autoscaler is given to bring up the first node that a trial fits on."""
+BOOTSTRAP = Path.home() / "ray_bootstrap_config.yaml"
+"""Where `ray up` leaves a cluster's configuration on its head."""
+LEAST_FREE = 64 * 2**20
+"""Bytes that must be free where results go, in addition to those for checkpoints."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node answers."""
+
+    host: str
+    build: Build
+    """Its code and libraries."""
+    sees_results: bool
+    """Whether it sees a file that the driver wrote where results go."""
+
+
+def look(mark: str | None) -> Node:
+    """Return this node's answer; ``mark`` is a file that the driver wrote where results go."""
+    sees = mark is None or storage.exists(*storage.open_place(mark))
+    return Node(socket.gethostname(), this_build(), sees)
+
+
+def check_cluster(place: str, cpus: float, gpus: float, report: Callable[[str], object]) -> None:
+    """Raise `UserError` unless every node runs this code and sees the results, and a trial fits.
+
+    If no node is large enough yet, waits for one that the autoscaler brings, and checks it too.
+    """
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    with _marked(place) as mark:
+        asked = [
+            (node["NodeManagerHostname"], _ask(mark, node_id=node["NodeID"])) for node in alive
+        ]
+        for name, answer in asked:
+            _check(_answer(f"node {name}", answer, ANSWER_S), place)
+        if not any(fits(node["Resources"], cpus, gpus) for node in alive):
+            report(f"waiting for a node with {cpus:g} CPU and {gpus:g} GPU, at most {GROW_S:g} s")
+            answer = _ask(mark, cpus=cpus, gpus=gpus)
+            _check(_answer("the autoscaler's next node", answer, GROW_S), place)
+
+
+def check_room(cpus: float, gpus: float) -> None:
+    """Raise `UserError` unless a node is large enough, or the autoscaler brings one that is."""
+    if any(node["Alive"] and fits(node["Resources"], cpus, gpus) for node in ray.nodes()):
+        return  # it may be busy: then calls wait for it
+    answer = _ask(None, cpus=cpus, gpus=gpus)
+    _check(_answer(f"a node with {cpus:g} CPU and {gpus:g} GPU", answer, GROW_S), "")
+
+
+def check_disk(folder: Path, need: int) -> None:
+    """Raise `UserError` when less than ``need`` bytes are free where results go."""
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise UserError(
+            f"{folder}: {free / 2**30:.1f} GiB are free, but the trials that run at once may "
+            f"need {need / 2**30:.1f} GiB for their checkpoints"
+        )
+
+
+def fits(resources: dict[str, float], cpus: float, gpus: float) -> bool:
+    """Whether a node of these resources can ever run a trial."""
+    return resources.get("CPU", 0.0) >= cpus and resources.get("GPU", 0.0) >= gpus
+
+
+def growth() -> list[tuple[int, dict[str, float]]] | None:
+    """Return how many nodes of which resources the autoscaler may add; None if unknown.
+
+    `ray up` leaves its configuration on the head, where the driver runs. Without that file there is
+    no autoscaler, except on Kubernetes, whose operator keeps the configuration to itself.
+    """
+    if not BOOTSTRAP.is_file():
+        return None if "KUBERNETES_SERVICE_HOST" in os.environ else []
+    config = yaml.safe_load(BOOTSTRAP.read_text())
+    kinds = config["available_node_types"].items()
+    return [
+        (kind.get("max_workers", config["max_workers"]), kind["resources"])
+        for name, kind in kinds
+        if name != config["head_node_type"]
+    ]
+
+
+def _ask(mark: str | None, node_id: str | None = None, cpus: float = 0.0, gpus: float = 0.0) -> Any:
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(look)
+    if node_id:
+        task = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False))
+    return task.remote(mark)
+
+
+def _answer(name: str, answer: Any, seconds: float) -> Node:
+    try:
+        node: Node = ray.get(answer, timeout=seconds)
+    except GetTimeoutError as error:
+        ray.cancel(answer, force=True)
+        raise UserError(f"{name} gave no answer within {seconds:g} s") from error
+    except RayError as error:
+        raise UserError(f"{name} cannot run darec, or read --out: {last_line(error)}") from error
+    return node
+
+
+def last_line(error: RayError) -> str:
+    """Return the last line of a failed task's error, without the stack before it."""
+    told = [line for line in str(error).splitlines() if line and not line[0].isspace()]
+    return told[-1] if told else type(error).__name__
+
+
+def _check(node: Node, place: str) -> None:
+    if other := difference(this_build(), node.build):
+        remedy = "send the code again (ray rsync-up, or ray up)"
+        raise UserError(f"node {node.host} {other}; {remedy}")
+    if not node.sees_results:
+        rule = "does not see --out; with several nodes it must be a shared folder or a URI (s3://)"
+        raise UserError(f"node {node.host} {rule}: {place}")
+
+
+@contextmanager
+def _marked(place: str) -> Iterator[str]:
+    """Write a file where results go, for all nodes to see, and delete it in the end."""
+    name = storage.join(place, f".seen-{uuid.uuid4().hex}")
+    files, path = storage.open_place(name)
+    storage.replace(files, path, b"")
+    try:
+        yield name
+    finally:
+        storage.delete(files, path)

@@ -1,0 +1,128 @@
+"""What one trial gets of the machines, and how many trials run at once."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ray
+import torch
+
+from darec.data.split import Training
+from darec.errors import UserError
+from darec.tuning.cluster.preflight import growth
+
+MOST_TRIALS_PER_GPU = 8
+ASSUMED_GPU_BYTES = 16 * 2**30
+"""A GPU's memory, where this process cannot see one."""
+COPIES = 6
+"""Weights, gradient, two Adam moments, the best epoch's weights and one temporary."""
+MARGIN = 1.1
+"""Memory that is kept for a trial, as a multiple of what it is expected to take."""
+TRIALS_PER_PLACE = 10
+"""Where nobody knows how far a cluster grows, one trial in so many runs at once: with more at once
+a sampler would learn little."""
+CHECKPOINTS = 3
+"""Checkpoints kept of a trial. As many new ones since Tune's last snapshot force the next snapshot,
+whose cost grows with all trials. With two, the checkpoint at a trial's end would often do so."""
+PROCESS_BYTES = 512 * 2**20
+"""Memory of Python, torch and compiled code in one process."""
+WEIGHT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What each trial is to get, as asked for."""
+
+    cpus: float = 1.0
+    gpus: float | None = None
+    """None: as much as its memory needs, if there are GPUs."""
+    at_once: int | None = None
+    """Most trials at once; None: as many as there is room for."""
+    joined: bool = False
+    """Whether the cluster existed before: it may have several nodes, and an autoscaler."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What one trial gets, and how many trials run at once."""
+
+    cpus: float
+    gpus: float
+    concurrent: int
+
+
+def slots(
+    wanted: Wanted,
+    trials: int,
+    trial_bytes: int,
+    options: tuple[str, str] = ("--cpus-per-trial", "--gpus-per-trial"),
+) -> Slots:
+    """Return a trial's share and the number of trials at once.
+
+    If there are GPUs and no share of them is asked for, a trial gets the fraction that its memory
+    needs. Raises `UserError`, naming one of the ``options``, when no node can give the share:
+    neither a present node nor one that the autoscaler of a joined cluster may add.
+    """
+    present = [(1, node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    more = growth() if wanted.joined else []
+    nodes = present + [(_missing(kind, most, present), kind) for most, kind in more or []]
+    cpus, gpus = wanted.cpus, wanted.gpus
+    if gpus is None:
+        has_gpus = any(node.get("GPU") for _, node in nodes)
+        gpus = gpu_share(trial_bytes, _gpu_bytes()) if has_gpus else 0.0
+    for kind, asked, option in zip(("CPU", "GPU"), (cpus, gpus), options, strict=True):
+        largest = max(node.get(kind, 0.0) for _, node in nodes)
+        if asked > largest and more is not None:
+            rule = f"must fit on one node (the largest has {largest:g})"
+            raise UserError(f"{option} {rule}, but got {asked:g}")
+    room = sum(count * _trials_on(node, cpus, gpus) for count, node in nodes)
+    if not room and more is not None:
+        raise UserError(f"no node has both {cpus:g} CPUs and {gpus:g} GPUs for a trial")
+    concurrent = max(1, min(trials, room or trials // TRIALS_PER_PLACE))
+    return Slots(cpus, gpus, min(concurrent, wanted.at_once or concurrent))
+
+
+def _missing(
+    kind: Mapping[str, float], most: int, present: list[tuple[int, Mapping[str, float]]]
+) -> int:
+    """Return how many nodes of a kind may still come besides those that are up."""
+    names = ("CPU", "GPU")
+    up = sum(all(node.get(n, 0) == kind.get(n, 0) for n in names) for _, node in present)
+    return max(0, most - up)
+
+
+def _trials_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
+    """Return how many trials of this share a node holds."""
+    shares = [
+        node.get(kind, 0.0) / asked for kind, asked in (("CPU", cpus), ("GPU", gpus)) if asked
+    ]
+    return int(min(shares) + 1e-6)
+
+
+def gpu_share(trial_bytes: int, gpu_bytes: int) -> float:
+    """Return a trial's share of a GPU so that the memory of all trials on it fits.
+
+    Shares are rounded down to ten-thousandths as in Ray: six trials of 0.1667 would not fit.
+    """
+    trials = int(gpu_bytes / (MARGIN * max(1, trial_bytes)))
+    return math.floor(1e4 / max(1, min(MOST_TRIALS_PER_GPU, trials))) / 1e4
+
+
+def trial_bytes(n_weights: int, training: Training) -> int:
+    """Return an upper bound of a trial's memory."""
+    ratings = 16 * (len(training.source) + len(training.target))
+    return COPIES * WEIGHT_BYTES * n_weights + ratings + PROCESS_BYTES
+
+
+def checkpoint_bytes(n_weights: int) -> int:
+    """Return what a trial's checkpoints take on disk.
+
+    Each holds the weights, two Adam moments and the best epoch's weights.
+    """
+    return CHECKPOINTS * 4 * WEIGHT_BYTES * n_weights
+
+
+def _gpu_bytes() -> int:
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return ASSUMED_GPU_BYTES

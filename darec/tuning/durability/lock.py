@@ -1,0 +1,61 @@
+"""One search at a time in one place: two would mix their trials in one folder."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from darec.errors import UserError
+from darec.tuning.storage import is_uri
+
+NAMESPACE = "darec"
+REMEDY = "wait for it, or give another --out"
+
+
+class _Holder:
+    """An actor that holds a name in the cluster for as long as its driver lives."""
+
+
+def alone(folder: Path, place: str) -> AbstractContextManager[None]:
+    """Hold a study's place; raises `UserError` when another search holds it.
+
+    A folder is locked for all processes on all machines that share it. A URI is locked for all
+    searches of the cluster. A search that is killed leaves no lock behind.
+    """
+    return _name_taken(place) if is_uri(place) else _folder_locked(folder)
+
+
+@contextmanager
+def _name_taken(uri: str) -> Iterator[None]:
+    here = ray.get_runtime_context().get_node_id()  # the actor must not outlive the driver's node
+    affinity = NodeAffinitySchedulingStrategy(here, soft=False)
+    holder = ray.remote(num_cpus=0, scheduling_strategy=affinity)(_Holder)
+    try:
+        actor = holder.options(name=f"search of {uri}", namespace=NAMESPACE).remote()
+    except ValueError as error:
+        raise UserError(f"{uri}: another search of this cluster writes here; {REMEDY}") from error
+    try:
+        yield
+    finally:
+        ray.kill(actor)
+
+
+@contextmanager
+def _folder_locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = f"another search writes here ({lock.read()})"
+            raise UserError(f"{folder}: {holder}; {REMEDY}") from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+        yield

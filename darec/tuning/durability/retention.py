@@ -1,0 +1,66 @@
+"""Decides which checkpoints stay on disk while a search runs.
+
+Those of trials that run or failed stay, and those of the best trial that has ended.
+"""
+
+import math
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment.trial import Trial
+
+from darec.tuning.storage import listed
+from darec.tuning.trial.names import METRIC
+from darec.tuning.trial.trainable import SNAPSHOT_S
+
+SNAPSHOT_AGE_S, SNAPSHOT_PERIODS = 120.0, 40
+"""Seconds after a trial's end until every snapshot knows of it, or so many times the cost of a
+snapshot where that is longer. A search resumed from an older snapshot needs the checkpoint."""
+AT_ONCE = 20
+"""Trials whose checkpoints are deleted in one go: the driver does nothing else meanwhile."""
+
+
+class KeepTheBest(tune.Callback):
+    """Deletes an ended trial's checkpoints after a while, unless it is the best one by then."""
+
+    def __init__(self) -> None:
+        self._ended_at: dict[str, float] = {}
+        self._deleted: set[str] = set()
+
+    def setup(self, **info: Any) -> None:
+        """Begin a run: trials that ended in an earlier run count as ended now."""
+        self._ended_at = {}
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Look at the trials that ended long enough ago."""
+        now = time.monotonic()
+        age = max(SNAPSHOT_AGE_S, SNAPSHOT_PERIODS * SNAPSHOT_S * len(trials))
+        old = [
+            each
+            for each in trials
+            if each.status == Trial.TERMINATED
+            and each.checkpoint is not None
+            and each.trial_id not in self._deleted
+            and now - self._ended_at.setdefault(each.trial_id, now) >= age
+        ]
+        best = min(map(_best_rmse, old), default=math.inf)
+        for each in [each for each in old if _best_rmse(each) > best][:AT_ONCE]:
+            self._deleted.add(each.trial_id)
+            delete_checkpoints(each.checkpoint)
+
+
+def _best_rmse(trial: Any) -> float:
+    return float(trial.last_result.get(METRIC, math.inf))
+
+
+def delete_checkpoints(checkpoint: tune.Checkpoint | None) -> None:
+    """Delete all checkpoints of the trial that this one belongs to, as far as that is possible."""
+    if checkpoint is None:
+        return
+    with suppress(OSError):
+        for found in listed(checkpoint.filesystem, str(Path(checkpoint.path).parent)):
+            if found.base_name.startswith("checkpoint_"):
+                checkpoint.filesystem.delete_dir(found.path)

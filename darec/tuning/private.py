@@ -1,0 +1,188 @@
+"""The only place that uses what Ray Tune and Optuna keep private.
+
+Ray Tune's public interface does not say which callbacks a restored search has, where its snapshots
+are written, or why a trial failed. Everything of that kind stands here, as small functions with
+plain names. Each was seen in Ray 2.52.0 to 2.60.0 and Optuna 4.5.0 to 5.0.0, unless its docstring
+says otherwise. `tests/tuning/test_private.py` checks every assumption against the installed
+releases. When a new release breaks one, that test names the function to mend, and a running search
+raises `PrivateInterfaceError`.
+"""
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import ray
+from optuna.trial import TrialState
+from pyarrow.fs import FileSystem
+from ray import tune
+from ray.tune.logger import TBXLoggerCallback
+from ray.tune.search.optuna import OptunaSearch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SNAPSHOT_FILES = (
+    "experiment_state-{}.json",
+    "search_gen_state-{}.json",
+    "searcher-state-{}.pkl",
+    "callback-states-{}.pkl",
+)
+"""The files of one snapshot of a search; ``{}`` is the time at which that run of it began."""
+TUNER_FILE = "tuner.pkl"
+"""Tune pickles the whole search into this file when it begins."""
+ERROR_PICKLE = "error.pkl"
+"""Tune pickles a failed trial's exception into this file of the trial's folder."""
+GPU_OUT_OF_MEMORY = re.compile("CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED")
+"""Texts of torch. Ray has an ``OutOfMemoryError`` too, for a node's main memory."""
+NODE_LOST = re.compile("its node has died|actor is temporarily unavailable")
+"""Texts of Ray. The second one appears while a node is silent but not yet given up."""
+NEVER_RAN = "The actor never ran"
+"""Ray ends the error of a lost actor with a line that begins so and explains nothing."""
+
+
+class PrivateInterfaceError(RuntimeError):
+    """A release of Ray or Optuna no longer has something that this file relies on."""
+
+
+def _private(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn a missing private attribute into an error that names this file and the releases."""
+
+    @wraps(function)
+    def checked(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return function(*arguments, **options)
+        except AttributeError as error:
+            releases = f"Ray {version('ray')} and Optuna {version('optuna')}"
+            place = f"darec/tuning/private.py, {function.__name__}"
+            raise PrivateInterfaceError(
+                f"{place}: not as expected in {releases}: {error}"
+            ) from error
+
+    return checked
+
+
+@_private
+def callbacks_of(tuner: tune.Tuner) -> list[tune.Callback]:
+    """Return a search's callbacks; after ``Tuner.restore`` these are the unpickled ones."""
+    found: list[tune.Callback] = tuner._local_tuner.get_run_config().callbacks
+    return found
+
+
+@_private
+def search_algorithm_of(tuner: tune.Tuner) -> Any:
+    """Return a search's search algorithm; after ``Tuner.restore`` it is the unpickled one."""
+    return tuner._local_tuner._tune_config.search_alg
+
+
+@_private
+def configs_of(grid: tune.ResultGrid) -> list[dict[str, Any]]:
+    """Return every trial's nested config, in the order of the grid.
+
+    A ``Result`` has a config only once its trial has reported a metric.
+    """
+    return [trial.config for trial in grid._experiment_analysis.trials]
+
+
+@_private
+def snapshot_place(trial: Any) -> tuple[Path, FileSystem, str]:
+    """Return where the driver writes snapshots, and the storage that Tune copies them to."""
+    storage = trial.storage
+    staging = Path(storage.experiment_driver_staging_path)
+    return staging, storage.storage_filesystem, storage.experiment_fs_path
+
+
+@_private
+def share_of(trial: Any) -> dict[str, float]:
+    """Return the CPUs and GPUs that each process of a trial is given."""
+    return dict(trial.placement_group_factory.required_resources)
+
+
+@_private
+def give_share(trial: Any, cpus: float, gpus: float) -> None:
+    """Change what a trial is given; it holds from the trial's next start."""
+    trial.update_resources({"cpu": cpus, "gpu": gpus})
+
+
+@_private
+def failures_counted(trial: Any) -> int:
+    """Return how many failures Tune holds against a trial."""
+    count: int = trial.run_metadata.num_failures
+    return count
+
+
+@_private
+def count_failures(trial: Any, count: int) -> None:
+    """Set how many failures Tune holds against a trial; it gives up after ``max_failures``."""
+    trial.run_metadata.num_failures = count
+
+
+@_private
+def last_error_of(trial: Any) -> str:
+    """Return the last line of a trial's error file that says what happened, at most 160 signs."""
+    path = Path(trial.error_file) if trial.error_file else None
+    lines = path.read_text().split("\n") if path and path.is_file() else []
+    said = [line.strip() for line in lines if line and not line[0].isspace()]
+    said = [line for line in said if not line.startswith(NEVER_RAN)]
+    return said[-1][:160] if said else "no reason was recorded"
+
+
+@_private
+def scheduler_state(scheduler: Any) -> bytes:
+    """Return a scheduler's whole state; Tune itself saves none of it (ray-project/ray#30838)."""
+    state: bytes = ray.cloudpickle.dumps(scheduler.__dict__)
+    return state
+
+
+@_private
+def restore_scheduler(scheduler: Any, state: bytes) -> None:
+    """Put a state of `scheduler_state` back; it is a pickle, as Tune's own files are."""
+    scheduler.__dict__.update(ray.cloudpickle.loads(state))
+
+
+@_private
+def forget_results(trainable: tune.Trainable, *names: str) -> None:
+    """Remove entries from the last result, which Tune would write beside each checkpoint."""
+    for name in names:
+        (trainable._last_result or {}).pop(name, None)
+
+
+@_private
+def restart_clock(trainable: tune.Trainable) -> None:
+    """Set a trial's training time back to zero: it has lost all of its epochs."""
+    if not hasattr(trainable, "_time_total"):
+        raise AttributeError("Trainable has no _time_total")
+    trainable._time_total = 0.0
+
+
+@_private
+def is_open(search: OptunaSearch, trial_id: str) -> bool:
+    """Return whether Optuna knows a trial and still waits for its outcome."""
+    return trial_id in search._ot_trials and trial_id not in search._completed_trials
+
+
+@_private
+def tell_failed(search: OptunaSearch, trial_id: str) -> None:
+    """Tell Optuna that a trial failed, so that the sampler does not wait for its value."""
+    search._ot_study.tell(search._ot_trials[trial_id], state=TrialState.FAIL)
+    search._completed_trials.add(trial_id)
+
+
+@_private
+def optuna_study_of(search: OptunaSearch) -> Any:
+    """Return the Optuna study behind a search algorithm."""
+    return search._ot_study
+
+
+class OneHParamsMetric(TBXLoggerCallback):
+    """Tune's TensorBoard logger, whose HParams tab shows one metric instead of every number."""
+
+    hparams_metric = ""
+    """The name of that metric in a trial's results."""
+
+    def _try_log_hparams(self, trial: Any, result: dict[str, Any]) -> None:
+        name = f"ray/tune/{self.hparams_metric}"
+        super()._try_log_hparams(trial, {name: result[name]} if name in result else {})

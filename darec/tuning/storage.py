@@ -1,0 +1,120 @@
+"""The one place that reads and writes under a URI (``s3://...``) as well as in a folder.
+
+Tune writes its own files to a URI by itself. The plain result files of a study are written to a
+local folder first and copied to the URI. Paths are handled by ``pyarrow.fs``, as in Tune.
+"""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from pyarrow.fs import (
+    FileInfo,
+    FileSelector,
+    FileSystem,
+    FileType,
+    LocalFileSystem,
+    copy_files,
+)
+
+from darec.files import write
+
+PLAIN = (".json", ".jsonl", ".csv", ".safetensors")
+"""Suffixes of the plain result files of a study."""
+
+
+def is_uri(place: str) -> bool:
+    """Return whether ``--out`` or a study's storage is a URI rather than a folder."""
+    return "://" in place
+
+
+def join(place: str, *names: str) -> str:
+    """Return a path below a folder or URI."""
+    return "/".join([place.rstrip("/"), *names])
+
+
+def open_place(place: str) -> tuple[FileSystem, str]:
+    """Return the file system of an absolute path or URI, and the path within it."""
+    files, path = FileSystem.from_uri(place)
+    return files, path
+
+
+def listed(files: FileSystem, folder: str, recursive: bool = False) -> list[FileInfo]:
+    """Return what is in a folder; nothing if it does not exist."""
+    selector = FileSelector(folder, allow_not_found=True, recursive=recursive)
+    found: list[FileInfo] = files.get_file_info(selector)
+    return found
+
+
+def exists(files: FileSystem, path: str) -> bool:
+    """Return whether there is a file."""
+    return bool(files.get_file_info(path).type == FileType.File)
+
+
+def read(files: FileSystem, path: str) -> bytes:
+    """Return a file's content."""
+    with files.open_input_stream(path) as source:
+        content: bytes = source.read()
+    return content
+
+
+def replace(files: FileSystem, path: str, content: bytes) -> None:
+    """Write a file at once: a disk renames a complete one, an object store swaps whole objects."""
+    if isinstance(files, LocalFileSystem):
+        write(Path(path), lambda temporary: temporary.write_bytes(content))
+        return
+    files.create_dir(path.rpartition("/")[0], recursive=True)
+    with files.open_output_stream(path) as target:
+        target.write(content)
+
+
+def delete(files: FileSystem, path: str) -> None:
+    """Delete a file if it is there."""
+    if exists(files, path):
+        files.delete_file(path)
+
+
+def working_folder(out: str) -> Path:
+    """Return where plain files are written: ``out`` itself, or a scratch folder for a URI."""
+    if not is_uri(out):
+        return Path(out).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="darec-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def fetch(uri: str, folder: Path) -> None:
+    """Copy the plain files below a URI to a folder, without Tune's own."""
+    files, root = open_place(uri)
+    for info in listed(files, root, recursive=True):
+        name = Path(info.path[len(root) :].lstrip("/"))
+        wanted = info.is_file and name.suffix in PLAIN and not {"..", "tune"} & set(name.parts)
+        if wanted:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            copy_files(info.path, str(folder / name), files, LocalFileSystem())
+
+
+def publish(folder: Path, uri: str) -> None:
+    """Copy a folder's plain files to a URI; ``best.json``, which marks the end, comes last."""
+    files, root = open_place(uri)
+    found = [path for path in folder.glob("**/*") if path.suffix in PLAIN]
+    for path in sorted(found, key=lambda path: (path.name == "best.json", path)):
+        to = join(root, path.relative_to(folder).as_posix())
+        files.create_dir(to.rpartition("/")[0], recursive=True)
+        copy_files(str(path), to, LocalFileSystem(), files)
+
+
+def publisher(folder: Path, place: str) -> Callable[[], None]:
+    """Return what copies a folder to its storage: nothing is to be done if it is the storage."""
+    return (lambda: publish(folder, place)) if is_uri(place) else (lambda: None)
+
+
+def publish_lines(path: Path, uri: str) -> None:
+    """Add an append-only file's new lines to its copy at a URI; lines of others there stay."""
+    files, root = open_place(uri)
+    to = join(root, path.name)
+    kept = read(files, to).decode().splitlines() if exists(files, to) else []
+    lines = dict.fromkeys([*kept, *path.read_text().splitlines()])
+    replace(files, to, "".join(f"{line}\n" for line in lines).encode())

@@ -1,0 +1,138 @@
+"""Samplers, which draw trials, and schedulers, which stop them early: one entry each, by name.
+
+To add one, add an entry here, or to the dictionary from your own program. Ray and Optuna are
+imported when an entry is used, so that the commands can list the names at once.
+"""
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from darec.tuning.trial.names import TIME
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+    from ray.tune.schedulers import TrialScheduler
+
+REDUCTION = 3
+"""ASHA keeps the best of so many trials at each rung, and sets the next rung so many times later."""
+FIRST_RUNG = 3
+"""ASHA's first rung is no earlier: a first epoch ranks learning rates, not configurations."""
+
+
+def _tpe(seed: int) -> "BaseSampler":
+    """Return TPE; running trials count as bad ones, so that it does not draw them again."""
+    from optuna.samplers import TPESampler
+
+    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def _random(seed: int) -> "BaseSampler":
+    from optuna.samplers import RandomSampler
+
+    return RandomSampler(seed=seed)
+
+
+def _qmc(seed: int) -> "BaseSampler":
+    """Return a scrambled QMC sampler: without scrambling, trial 2 is every lower bound."""
+    import warnings
+
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.QMCSampler(seed=seed, scramble=True)
+
+
+def _gp(seed: int) -> "BaseSampler":
+    from optuna.samplers import GPSampler
+
+    return GPSampler(seed=seed)
+
+
+def _nsga2(seed: int) -> "BaseSampler":
+    from optuna.samplers import NSGAIISampler
+
+    return NSGAIISampler(seed=seed)
+
+
+SAMPLERS: dict[str, Callable[[int], "BaseSampler"]] = {
+    "tpe": _tpe,
+    "random": _random,
+    "qmc": _qmc,
+    "gp": _gp,
+    "nsga2": _nsga2,
+}
+"""Makes an Optuna sampler from a seed."""
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """A scheduler of Tune's, and what the search must know of it."""
+
+    make: Callable[[int], "TrialScheduler"]
+    """Makes it from the most epochs of a trial."""
+    decides_at: Callable[[int], Container[int]]
+    """From the most epochs, the epochs at which it decides: trials report these at once."""
+    epoch_share: float
+    """Share of the most epochs that trials train on average; observed, for the time estimate."""
+
+
+def _first_rung(epochs: int) -> int:
+    return min(epochs, max(FIRST_RUNG, epochs // REDUCTION**3))
+
+
+def _rungs(epochs: int) -> Container[int]:
+    """Return ASHA's rungs and the last epoch: of 100 epochs 3, 9, 27, 81 and 100."""
+    rungs, rung = {epochs}, _first_rung(epochs)
+    while rung < epochs:
+        rungs.add(rung)
+        rung *= REDUCTION
+    return frozenset(rungs)
+
+
+def _every_epoch(epochs: int) -> Container[int]:
+    return range(1, epochs + 1)
+
+
+def _last_epoch(epochs: int) -> Container[int]:
+    return frozenset({epochs})
+
+
+def _asha(epochs: int) -> "TrialScheduler":
+    """Return ASHA that stops trials at its rungs; it needs no full bracket."""
+    from ray.tune.schedulers import ASHAScheduler
+
+    return ASHAScheduler(
+        time_attr=TIME,
+        max_t=epochs,
+        grace_period=_first_rung(epochs),
+        reduction_factor=REDUCTION,
+    )
+
+
+def _hyperband(epochs: int) -> "TrialScheduler":
+    """Return HyperBand; it stops trials only if enough run at once to fill a bracket."""
+    from ray.tune.schedulers import HyperBandScheduler
+
+    return HyperBandScheduler(time_attr=TIME, max_t=epochs)
+
+
+def _median(epochs: int) -> "TrialScheduler":
+    from ray.tune.schedulers import MedianStoppingRule
+
+    return MedianStoppingRule(time_attr=TIME, grace_period=max(1, epochs // 10))
+
+
+def _none(epochs: int) -> "TrialScheduler":
+    from ray.tune.schedulers import FIFOScheduler
+
+    return FIFOScheduler()
+
+
+SCHEDULERS: dict[str, Scheduler] = {
+    "asha": Scheduler(_asha, _rungs, epoch_share=1 / 4),
+    "hyperband": Scheduler(_hyperband, _every_epoch, epoch_share=1.0),
+    "median": Scheduler(_median, _every_epoch, epoch_share=1 / 2),
+    "none": Scheduler(_none, _last_epoch, epoch_share=1.0),
+}

@@ -1,0 +1,76 @@
+"""Halts a study that cannot go on as things are; it can be resumed once the cause is mended."""
+
+import signal
+import time
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment.trial import Trial
+
+from darec.tuning.private import last_error_of
+from darec.tuning.trial.trainable import OtherCodeError
+
+IDLE_S = 900.0
+"""A study whose trials all wait for so long is waiting for a node that does not come."""
+
+
+class Halt(tune.Callback):
+    """Ends Tune's run early and remembers the reason.
+
+    Tune writes its last snapshot and returns when it receives SIGINT, so that is what it is sent.
+    """
+
+    def __init__(self) -> None:
+        self.reason = ""
+        """Why the study was halted; empty while it may go on."""
+
+    def setup(self, **info: Any) -> None:
+        """Begin a run: the cause of an earlier halt may have been mended."""
+        self.reason = ""
+
+    def because(self, reason: str) -> None:
+        """End the run; a second reason changes nothing."""
+        if not self.reason:
+            self.reason = reason
+            signal.raise_signal(signal.SIGINT)
+
+
+class IdleWatch(tune.Callback):
+    """Halts a study of which no trial has been able to run for `IDLE_S`."""
+
+    def __init__(self, halt: Halt) -> None:
+        self._halt, self._busy_at = halt, time.monotonic()
+
+    def setup(self, **info: Any) -> None:
+        """Begin a run."""
+        self._busy_at = time.monotonic()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Look whether trials wait while none runs."""
+        waiting = any(trial.status == Trial.PENDING for trial in trials)
+        running = any(trial.status == Trial.RUNNING for trial in trials)
+        if running or not waiting:
+            self._busy_at = time.monotonic()
+        elif time.monotonic() - self._busy_at > IDLE_S:
+            reason = f"no trial could run for {IDLE_S:g} s: the cluster gives no room for one"
+            self._halt.because(reason)
+
+
+class CodeWatch(tune.Callback):
+    """Halts a study when a node runs other code or libraries than the driver."""
+
+    def __init__(self, halt: Halt) -> None:
+        self._halt = halt
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Look at an error after which Tune would start the trial again."""
+        self._look(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Look at an error after which Tune gives the trial up."""
+        self._look(trial)
+
+    def _look(self, trial: Any) -> None:
+        _, named, reason = last_error_of(trial).partition(f"{OtherCodeError.__name__}: ")
+        if named:
+            self._halt.because(reason)

@@ -1,0 +1,56 @@
+"""Checks the machines before a search starts, and settles what each trial gets of them."""
+
+from dataclasses import replace
+
+from darec.reporter import Reporter
+from darec.tuning import storage
+from darec.tuning.cluster import gpu_memory, preflight, shares
+from darec.tuning.cluster.shares import Slots, Wanted
+from darec.tuning.study.request import Request, largest_trial, n_weights
+from darec.tuning.trial.travel import send_by_value
+
+GIB = 2**30
+
+
+def computed_share(request: Request, wanted: Wanted) -> Slots:
+    """Return a trial's share, by computed memory; raises `UserError` if no node can give it."""
+    if request.kind.cpu_only:
+        wanted = replace(wanted, gpus=0.0)
+    need = shares.trial_bytes(n_weights(request), request.data.training)
+    return shares.slots(wanted, request.budget.trials, need)
+
+
+def checked_share(request: Request, wanted: Wanted, share: Slots, reporter: Reporter) -> Slots:
+    """Check every node and the disk, and return a trial's share, on GPUs by measured memory.
+
+    Raises `UserError` when something does not hold.
+    """
+    if wanted.joined:
+        preflight.check_cluster(request.storage, share.cpus, share.gpus, reporter.line)
+    if share.gpus and wanted.gpus is None and not (request.folder / "best.json").is_file():
+        share = _measured_share(request, wanted, share, reporter)
+    if not storage.is_uri(request.storage):
+        checkpoints = (share.concurrent + 2) * shares.checkpoint_bytes(n_weights(request))
+        preflight.check_disk(request.folder, preflight.LEAST_FREE + checkpoints)
+    return share
+
+
+def _measured_share(request: Request, wanted: Wanted, share: Slots, reporter: Reporter) -> Slots:
+    """Return a trial's share by its measured memory; the computed share if it is unknown."""
+    reporter.line("  memory     trying what the largest trial takes of a GPU")
+    config, kind = largest_trial(request, gpu_memory.EPOCHS), send_by_value(request.kind)
+    try:
+        memory = gpu_memory.measured(kind, config, request.data, share.cpus)
+    except gpu_memory.UnknownMemoryError as error:
+        reporter.line(f"  memory     not measured, {share.gpus:g} GPU each as computed: {error}")
+        return share
+    gpus = shares.gpu_share(memory.trial, memory.gpu)
+    share = shares.slots(replace(wanted, gpus=gpus), request.budget.trials, 0)
+    takes = f"takes {memory.trial / GIB:.2f} of"
+    if memory.trial >= memory.gpu:
+        takes = "does not fit (narrow the space with --fix) into"
+    reporter.line(
+        f"  memory     the largest trial {takes} a GPU's {memory.gpu / GIB:.1f} GiB: "
+        f"{share.gpus:g} GPU each, {share.concurrent} at once"
+    )
+    return share

@@ -1,0 +1,106 @@
+"""What a search will cost, told before it starts: one epoch of a middling trial is timed."""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from darec.core.fit import Fit
+from darec.core.recommender import MemoryCache, Run, TwoStage
+from darec.data.split import SearchData
+from darec.models import ModelKind, kind_of
+from darec.tuning.study.algorithms import SCHEDULERS
+from darec.tuning.study.request import Budget, Request, checked_config, middle, middle_trial
+from darec.tuning.study.results import bias_rmse
+from darec.tuning.study.study import Settings
+
+PER_STUDY_S = 6.0
+"""Start and end of a study: processes and snapshots."""
+WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and stop none early"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected and greatest wall time of all studies, in seconds."""
+
+    expected: float
+    greatest: float
+
+
+def describe(request: Request, settings: Settings) -> list[str]:
+    """Return the plan as lines: data, what is to be beaten, budget, resources, time, files."""
+    data, budget, slots = request.data, request.budget, settings.slots
+    source, target = data.training.source, data.training.target
+    cost = estimate(request, settings)
+    stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
+    lines = [
+        f"Plan: {request.model} on {request.pair}, {request.train} % training, seed {request.seed}",
+        f"  data       {source.n_users} users; training ratings: source {len(source)} on "
+        f"{source.n_items} items, target {len(target)} on {target.n_items}; "
+        f"validation {len(data.valid)}",
+        f"  bias       validation RMSE {bias_rmse(data):.4f} (cold=fallback), to be beaten",
+        f"  search     {budget.trials} trials{stage1}, <= {budget.max_epochs} epochs each; "
+        f"{settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
+        f"{', first a good guess' if request.space.start else ''}",
+        *([WHOLE_FIT] if request.kind.whole_fit else []),
+        f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
+        f"{slots.gpus:g} GPU",
+        f"  time       about {_duration(cost.expected)}, at most {_duration(cost.greatest)}"
+        f"{' on CPUs' if slots.gpus else ''}",
+        f"  files      {request.storage}",
+    ]
+    if settings.sampler == "tpe" and slots.concurrent > max(2, budget.trials // 4):
+        lines.append("  note       so many trials at once leave TPE little to learn from")
+    return lines
+
+
+def estimate(request: Request, settings: Settings) -> Estimate:
+    """Time an epoch of each study's middling trial.
+
+    Raises `UserError` when a hyper-parameter that is held fixed breaks a rule of the model.
+    """
+    budget, first, data = request.budget, request.kind.stage1, request.data
+    torch.set_num_threads(max(1, int(settings.slots.cpus)))
+    seconds = _trial_seconds(request.kind, data, middle_trial(request), budget)
+    if first is not None and request.stage1 is None:
+        epochs = middle(request.space)[first.field][first.epochs]
+        seconds += epochs * _first_stage_seconds(request)
+    studies = [(budget.trials, seconds)]
+    if first is not None and request.stage1 is not None:
+        seconds = _trial_seconds(kind_of(first.model), data, middle(request.stage1), budget)
+        studies += [(budget.stage1_trials, seconds)] * 2
+    greatest = sum(trials * seconds / settings.slots.concurrent for trials, seconds in studies)
+    start = PER_STUDY_S * len(studies)
+    limit = budget.time_budget or math.inf
+    share = SCHEDULERS[settings.scheduler].epoch_share if budget.max_epochs > 1 else 1.0
+    return Estimate(min(limit, start + greatest * share), min(limit, start + greatest))
+
+
+def _trial_seconds(
+    kind: ModelKind, data: SearchData, values: dict[str, Any], budget: Budget
+) -> float:
+    """Return the seconds of a trial of all epochs on this CPU, its first stage left out."""
+    config = checked_config(kind, values)
+    fit = Fit(kind.build(config, data.training, Run(cache=MemoryCache())), data)
+    if not kind.whole_fit:
+        fit.step()  # loads compiled code
+    begin = time.perf_counter()
+    fit.step()
+    return budget.max_epochs * (time.perf_counter() - begin)
+
+
+def _first_stage_seconds(request: Request) -> float:
+    """Return the seconds of one epoch of both domains' first stages."""
+    config = checked_config(request.kind, middle_trial(request))
+    model = request.kind.build(config, request.data.training, Run(cache=MemoryCache()))
+    assert isinstance(model, TwoStage)
+    begin = time.perf_counter()
+    for autorec in model.stage1.values():
+        autorec.train_epoch()
+    return time.perf_counter() - begin
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

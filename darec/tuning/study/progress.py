@@ -1,0 +1,60 @@
+"""Shows a running study through a `Reporter`: how many trials are where, and the best of them."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from ray.tune import ProgressReporter
+
+from darec.reporter import Reporter
+from darec.tuning.trial.names import METRIC, TIME, flatten
+
+EVERY_S = 10.0
+"""Seconds between two tables."""
+MOST_ROWS = 8
+"""The best trials are shown."""
+
+
+class StudyProgress(ProgressReporter):
+    """Tune's progress reporter that draws nothing itself."""
+
+    def __init__(self, reporter: Reporter, hyper_parameters: Sequence[str], n_trials: int) -> None:
+        self._reporter, self._names, self._n_trials = reporter, list(hyper_parameters), n_trials
+        self._shown_at = -EVERY_S
+        self._begin = time.monotonic()
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        """Return whether it is time for a table."""
+        return done or time.monotonic() - self._shown_at >= EVERY_S
+
+    def report(self, trials: list[Any], done: bool, *sys_info: Any) -> None:
+        """Show the best trials; those without a finished epoch are only counted."""
+        self._shown_at = time.monotonic()
+        states = Counter(trial.status.lower() for trial in trials)
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        seconds = time.monotonic() - self._begin
+        title = f"{len(trials)} of {self._n_trials} trials ({counts}) after {seconds:.0f} s"
+        known = [trial for trial in trials if METRIC in (trial.last_result or {})]
+        known.sort(key=lambda trial: float(trial.last_result[METRIC]))
+        if not known:
+            self._reporter.line(title)
+            return
+        rows = {trial.trial_id: self._row(trial) for trial in known[:MOST_ROWS]}
+        table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
+        self._reporter.table(title, table)
+
+    def _row(self, trial: Any) -> dict[str, str]:
+        result, config = trial.last_result, flatten(trial.config)
+        drawn = {name: _short(config.get(name, "")) for name in self._names}
+        numbers = {
+            "epoch": f"{result[TIME]:.0f}",
+            "valid RMSE": f"{result['valid_rmse']:.4f}",
+            "best": f"{result[METRIC]:.4f}",
+        }
+        return {"state": trial.status.lower(), **numbers, **drawn}
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

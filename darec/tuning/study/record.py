@@ -1,0 +1,75 @@
+"""``study.json``: what a search was asked for, so that it is only resumed as it was begun."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from optuna.distributions import distribution_to_json
+
+from darec.errors import UserError
+from darec.files import write_json
+from darec.models.best import load_study
+from darec.provenance import code_digest, revision, versions
+from darec.reporter import Reporter
+from darec.tuning.study.request import Request, SearchSpace
+
+
+def check_record(request: Request, resume: bool) -> None:
+    """Raise `UserError` if the folder holds a search that this request may not continue."""
+    path = request.folder / "study.json"
+    if not path.is_file():
+        return
+    if not resume:
+        ways = "continue it with --resume, delete it, or give another --out"
+        raise UserError(f"{request.folder} holds a search already; {ways}")
+    before = load_study(request.folder)
+    for name, value in record_of(request).items():
+        if before.get(name) != value:
+            told = f"the search there used {name} {before.get(name)}; you asked for {value}"
+            raise UserError(f"{path}: --resume needs the same {name}: {told}")
+
+
+def write_record(request: Request, command: list[str], reporter: Reporter) -> None:
+    """Write ``study.json``; of a resumed search, warn if other code or libraries began it."""
+    path = request.folder / "study.json"
+    if not path.is_file():
+        who = {
+            "argv": command,
+            "revision": revision(),
+            "versions": versions(),
+            "code": code_digest(),
+        }
+        write_json(path, {**who, **record_of(request)})
+        return
+    before = load_study(request.folder)
+    if (before.get("code"), before.get("versions")) != (code_digest(), versions()):
+        reporter.line(
+            f"warning: {path}: other code or libraries began this search; it has trials of both"
+        )
+
+
+def record_of(request: Request) -> dict[str, Any]:
+    """Return what must be equal in all runs of a search, as JSON gives it back."""
+    content = {
+        "model": request.model,
+        "pair": request.pair,
+        "train": request.train,
+        "seed": request.seed,
+        "data_digest": request.data_digest,
+        "budget": asdict(request.budget),
+        "sampler": request.sampler,
+        "scheduler": request.scheduler,
+        "stages": request.stages,
+        "fix": dict(request.fix),
+        "space": _space_json(request.space),
+        "stage1": _space_json(request.stage1),
+    }
+    read_back: dict[str, Any] = json.loads(json.dumps(content))
+    return read_back
+
+
+def _space_json(space: SearchSpace | None) -> dict[str, Any] | None:
+    if space is None:
+        return None
+    drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
+    return {"drawn": drawn, "fixed": dict(space.fixed), "start": dict(space.start)}

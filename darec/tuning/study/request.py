@@ -1,0 +1,143 @@
+"""What a search is asked for: a model, data, search spaces and a budget."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+
+from optuna.distributions import BaseDistribution
+
+from darec.core.config import parse
+from darec.data.split import SearchData, TrainPercent
+from darec.errors import UserError
+from darec.models import ModelKind
+from darec.tuning.trial.names import nest
+
+Stages = Literal["paper", "joint"]
+"""``paper``: a two-stage model's first stage is searched by itself and frozen. ``joint``: both
+stages are searched together."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much each study of a search may spend."""
+
+    trials: int
+    stage1_trials: int
+    max_epochs: int
+    time_budget: float | None
+    """Seconds for all studies together; None: no limit."""
+
+
+class SearchSpace(Protocol):
+    """What is drawn and what is held fixed, under flat names (`search_spaces.Space`)."""
+
+    @property
+    def space(self) -> Mapping[str, BaseDistribution]:
+        """The distributions that are drawn from."""
+
+    @property
+    def fixed(self) -> Mapping[str, Any]:
+        """The values that are held fixed."""
+
+    @property
+    def start(self) -> Mapping[str, Any]:
+        """The first trial's value of everything that is drawn; empty: the first is drawn too."""
+
+    def fix(self, values: Mapping[str, Any]) -> Self:
+        """Return the space with these hyper-parameters held fixed."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole search: one model on one split of one pair."""
+
+    model: str
+    kind: ModelKind
+    pair: str
+    train: TrainPercent
+    seed: int
+    data: SearchData
+    data_digest: str
+    space: SearchSpace
+    stage1: SearchSpace | None
+    """The space of the first-stage studies; None for one-stage models and joint searches."""
+    budget: Budget
+    sampler: str
+    """A name in `darec.tuning.study.algorithms.SAMPLERS`."""
+    scheduler: str
+    """A name in `darec.tuning.study.algorithms.SCHEDULERS`."""
+    folder: Path
+    """Where the plain result files are written."""
+    storage: str
+    """The same folder, or the URI that the files are copied to."""
+    stages: Stages = "paper"
+    fix: Mapping[str, Any] = field(default_factory=dict)
+    """The hyper-parameters that the user held fixed."""
+
+
+def middle_trial(request: Request) -> dict[str, Any]:
+    """Return a middling configuration, nested, whose first stage is not trained."""
+    return _with_first_stage(request, middle, epochs=0)
+
+
+def largest_trial(request: Request, epochs: int) -> dict[str, Any]:
+    """Return the largest configuration, nested, whose first stage is trained for some epochs.
+
+    It takes more memory than any trial of a first-stage study, and as much as the trial that trains
+    the first stage for all others.
+    """
+    return _with_first_stage(request, largest, epochs)
+
+
+def n_weights(request: Request) -> int:
+    """Return an upper bound of a trial's number of weights.
+
+    Raises `UserError` when a hyper-parameter that is held fixed breaks a rule of the model.
+    """
+    values = largest_trial(request, epochs=0)
+    return request.kind.n_weights(checked_config(request.kind, values), request.data.training)
+
+
+def checked_config(kind: ModelKind, values: dict[str, Any]) -> Any:
+    """Return a config from nested values; raises `UserError` for one that breaks a rule."""
+    try:
+        return parse(kind.config, values)
+    except ValueError as error:
+        raise UserError(f"--fix: {error}") from error
+
+
+def _with_first_stage(request: Request, pick: Any, epochs: int) -> dict[str, Any]:
+    values: dict[str, Any] = pick(request.space)
+    first = request.kind.stage1
+    if first is not None:
+        config = values.get(first.field, {}) if request.stage1 is None else pick(request.stage1)
+        values[first.field] = {**config, first.epochs: epochs}
+    return values
+
+
+def middle(space: SearchSpace) -> dict[str, Any]:
+    """Return the (geometric) middle of every range and the middle choice of every category."""
+    drawn = {name: _middle(distribution) for name, distribution in space.space.items()}
+    return nest({**drawn, **space.fixed})
+
+
+def largest(space: SearchSpace) -> dict[str, Any]:
+    """Return the largest sizes, and the least rates and penalties, with which training is safe."""
+    drawn = {name: _largest(distribution) for name, distribution in space.space.items()}
+    return nest({**drawn, **space.fixed})
+
+
+def _middle(distribution: Any) -> Any:
+    if hasattr(distribution, "choices"):
+        return distribution.choices[len(distribution.choices) // 2]
+    low, high = distribution.low, distribution.high
+    center = (low * high) ** 0.5 if distribution.log else (low + high) / 2
+    return type(low)(center)
+
+
+def _largest(distribution: Any) -> Any:
+    if hasattr(distribution, "choices"):
+        numbers = [choice for choice in distribution.choices if isinstance(choice, int | float)]
+        return max(numbers, default=distribution.choices[0])
+    return distribution.low if isinstance(distribution.high, float) else distribution.high

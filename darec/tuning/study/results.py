@@ -1,0 +1,120 @@
+"""A finished study's plain files: ``trials.csv``, ``best.safetensors`` and ``best.json``."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from safetensors.torch import save_file
+
+from darec.core.config import parse, plain
+from darec.core.fit import Fit
+from darec.core.recommender import Cache, ColdRule, Run, Weights
+from darec.data.split import SearchData
+from darec.files import write
+from darec.models.best import Best
+from darec.seeds import derive
+from darec.tuning.study.request import Request
+from darec.tuning.study.rows import TrialRow
+from darec.tuning.study.study import Study
+from darec.tuning.trial.checkpoint import DamagedError, load_state
+from darec.tuning.trial.names import nest
+
+EDGE = 0.01
+"""Share of a range (of its logarithm if it is searched so) that counts as its edge."""
+COLUMNS = (
+    *("trial_id", "ended", "failures", "seconds", "epochs", "best_epoch", "best_valid_rmse"),
+    "at_edge",
+)
+"""The first columns of ``trials.csv``; one per hyper-parameter follows."""
+
+
+def at_edge(space: Mapping[str, BaseDistribution], config: dict[str, Any]) -> list[str]:
+    """Return the hyper-parameters at an edge of their range: a wider range may be better."""
+    names = []
+    for name, distribution in space.items():
+        if isinstance(distribution, CategoricalDistribution):
+            continue
+        low, high, log = (getattr(distribution, part) for part in ("low", "high", "log"))
+        scale = math.log if log else float
+        share = (scale(config[name]) - scale(low)) / (scale(high) - scale(low))
+        if not EDGE <= share <= 1 - EDGE:
+            names.append(name)
+    return names
+
+
+def save_trials(study: Study, rows: list[TrialRow]) -> None:
+    """Write one line per trial to ``trials.csv``, best first."""
+    lines = [
+        {
+            **{name: getattr(row, name) for name in COLUMNS if hasattr(row, name)},
+            "failures": "; ".join(row.failures),
+            "at_edge": " ".join(at_edge(study.space, row.config)),
+            **row.config,
+        }
+        for row in rows
+    ]
+    names = sorted({name for row in rows for name in row.config})
+    table = pd.DataFrame(lines, columns=[*COLUMNS, *names], dtype=object)
+    write(study.folder / "trials.csv", lambda path: table.to_csv(path, index=False))
+
+
+def save_winner(study: Study, rows: list[TrialRow], best: Best, cache: Cache) -> None:
+    """Write the weights of the best epoch to ``best.safetensors``, then ``best.json``."""
+    weights = _from_checkpoint(rows[0]) or _trained_again(study, best, cache)
+    weights = {name: tensor.contiguous() for name, tensor in weights.items()}
+    write(study.folder / "best.safetensors", lambda path: save_file(weights, path))
+    best.save(study.folder)
+
+
+def _from_checkpoint(row: TrialRow) -> Weights | None:
+    """Return the best epoch's weights from a trial's last checkpoint, if they are in it."""
+    if row.checkpoint is None:
+        return None
+    try:
+        with row.checkpoint.as_directory() as folder:
+            state = load_state(Path(folder))["fit"]
+    except (FileNotFoundError, DamagedError):  # its driver was killed while deleting it
+        return None
+    if not state or state["best"]["epoch"] != row.best_epoch:
+        return None
+    weights: Weights = state["best"]["weights"]
+    return weights
+
+
+def _trained_again(study: Study, best: Best, cache: Cache) -> Weights:
+    """Train the winner up to its best epoch again: its last checkpoint is lost or older."""
+    run = Run(derive(best.seed, "run"), cache=cache)
+    config = parse(study.kind.config, best.config)
+    fit = Fit(study.kind.build(config, study.data.training, run), study.data)
+    for _ in range(best.epoch):
+        fit.step()
+    return fit.best_weights
+
+
+def winner(request: Request, study: Study, rows: list[TrialRow]) -> Best:
+    """Return the best trial of a study, one of the studies of a request."""
+    row = rows[0]
+    return Best(
+        model=study.model,
+        pair=request.pair,
+        train=request.train,
+        config=plain(parse(study.kind.config, nest(row.config))),
+        epoch=row.best_epoch,
+        max_epochs=request.budget.max_epochs,
+        valid_rmse=row.best_valid_rmse,
+        seed=request.seed,
+        trials=len(rows),
+        trial_id=row.trial_id,
+        bias_valid_rmse=bias_rmse(study.data),
+        stage1_valid_rmse=row.stage1_valid_rmse,
+        data_digest=request.data_digest,
+    )
+
+
+def bias_rmse(data: SearchData) -> float:
+    """Return the bias baseline's validation RMSE on the target."""
+    rule = ColdRule(data.training.target)
+    return rule.rmse(rule.bias.predict(data.valid.users, data.valid.items), data.valid)

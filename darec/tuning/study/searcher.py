@@ -1,0 +1,58 @@
+"""Optuna as Tune's search algorithm, made safe against bad metrics and against resuming."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import optuna
+import ray
+from ray.tune.search import ConcurrencyLimiter
+from ray.tune.search.optuna import OptunaSearch
+
+from darec.tuning.private import is_open, tell_failed
+
+
+def empty_space(trial: optuna.Trial) -> None:
+    """Stand for the search space of a model without hyper-parameters."""
+
+
+class SafeOptunaSearch(OptunaSearch):
+    """OptunaSearch that accepts only finite metrics, and each trial's outcome once."""
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Report an epoch's metric to Optuna."""
+        if is_open(self, trial_id) and self._is_finite(result):
+            super().on_trial_result(trial_id, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell Optuna a trial's outcome; a trial without a finite metric has failed."""
+        if not is_open(self, trial_id):
+            return
+        if error or self._is_finite(result or {}):
+            super().on_trial_complete(trial_id, result, error)
+        else:
+            tell_failed(self, trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write the study and the sampler's state."""
+        Path(checkpoint_path).write_bytes(ray.cloudpickle.dumps(self.__dict__.copy()))
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read them back: a pickle, as Tune's own files are (docs/security.md)."""
+        self.__dict__.update(ray.cloudpickle.loads(Path(checkpoint_path).read_bytes()))
+
+    def _is_finite(self, result: dict[str, Any]) -> bool:
+        value = result.get(self.metric)
+        return value is not None and math.isfinite(value)
+
+
+class Limiter(ConcurrencyLimiter):
+    """ConcurrencyLimiter that on resume uses the new concurrency limit."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore a snapshot's state, except for its limit."""
+        super().set_state(
+            {name: value for name, value in state.items() if name != "max_concurrent"}
+        )

@@ -1,0 +1,266 @@
+"""One study: Optuna proposes trials, Tune runs and stops them, and every epoch counts."""
+
+import math
+import pickle
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from optuna.distributions import BaseDistribution
+from ray import tune
+
+from darec.core.recommender import Cache
+from darec.data.split import SearchData
+from darec.errors import UserError
+from darec.models import ModelKind
+from darec.provenance import this_build
+from darec.reporter import SILENT, Reporter
+from darec.seeds import derive
+from darec.tuning import storage
+from darec.tuning.cluster.gpu_retry import MoreGPUMemory
+from darec.tuning.cluster.shares import CHECKPOINTS, Slots
+from darec.tuning.durability import snapshot
+from darec.tuning.durability.retention import KeepTheBest
+from darec.tuning.durability.scheduler_state import SchedulerState
+from darec.tuning.private import callbacks_of, search_algorithm_of
+from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
+from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
+from darec.tuning.study.halt import CodeWatch, Halt, IdleWatch
+from darec.tuning.study.progress import StudyProgress
+from darec.tuning.study.rows import TrialRow, summary_lines, trial_rows
+from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
+from darec.tuning.trial.loggers import loggers
+from darec.tuning.trial.names import METRIC, TIME, flatten
+from darec.tuning.trial.trainable import RecommenderTrainable, TrialTask
+from darec.tuning.trial.travel import send_by_value
+
+Kind = TypeVar("Kind", bound=tune.Callback)
+MAX_FAILURES = 3
+"""Tune gives a trial up after so many failures of its own."""
+STORAGE_FAULTS = ("No space left", "Read-only file system", "Permission denied")
+CLOCKS_DIFFER_S = 2.0
+"""Tune's clock of a time budget and ours may differ by so much."""
+REMEDY = "mend that and continue with --resume"
+
+
+class StudyInterrupted(Exception):  # noqa: N818  an interruption is not an error
+    """A study was told to stop before its end; its files allow it to be resumed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How studies are run; the same for all studies of a search."""
+
+    sampler: str
+    """A name in `darec.tuning.study.algorithms.SAMPLERS`."""
+    scheduler: str
+    """A name in `darec.tuning.study.algorithms.SCHEDULERS`."""
+    max_epochs: int
+    """Epochs after which a trial ends at the latest."""
+    slots: Slots
+    seed: int
+    """The root seed of samplers and runs."""
+    cache: Cache
+    """Where trials share trained first stages."""
+    trial_limit: float = math.inf
+    """Seconds of training after which a trial ends; `RecommenderTrainable` ends one that hangs."""
+    reporter: Reporter = SILENT
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one study searches: a model on data, a space, and where its files go."""
+
+    model: str
+    """The model's name; it also selects the sampler's random stream."""
+    kind: ModelKind
+    data: SearchData
+    space: Mapping[str, BaseDistribution]
+    fixed: dict[str, Any]
+    trials: int
+    folder: Path
+    storage: str
+    """The same folder, or the URI that Tune writes to."""
+    time_budget: float | None = None
+    start: Mapping[str, Any] = field(default_factory=dict)
+    """The first trial's value of everything that is drawn; empty: the first is drawn too."""
+
+    @property
+    def tune_folder(self) -> str:
+        """Where Tune keeps its own files."""
+        return storage.join(self.storage, "tune")
+
+
+def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
+    """Run or resume a study to its end and return its trials, best first.
+
+    Raises `StudyInterrupted` when it was told to stop, and `UserError` when it cannot go on as
+    things are or no trial reached a finite validation RMSE.
+    """
+    budget = math.inf if study.time_budget is None else study.time_budget
+    while True:
+        rows, watched = _run_once(study, settings, resume)
+        if watched.halt.reason:
+            _report(rows, settings)
+            raise UserError(f"{study.folder}: {watched.halt.reason}; {REMEDY}")
+        over = watched.clock.spent_s >= budget - max(CLOCKS_DIFFER_S, budget / 100)
+        if len(watched.outcomes.ended) < study.trials and not over:
+            _report(rows, settings)
+            raise StudyInterrupted(study.folder)
+        # Tune gives a trial up at once when the process that it is about to reuse has died.
+        # Such a trial has failures left and is run again.
+        failed = [own_failures(row.failures) for row in rows if row.ended == "failed"]
+        if over or all(failures > MAX_FAILURES for failures in failed):
+            break
+        resume = True
+    _report(rows, settings)
+    reasons = [row.failures[-1] for row in rows if row.ended == "failed" and row.failures]
+    unwritten = [told for told in reasons if any(fault in told for fault in STORAGE_FAULTS)]
+    if unwritten:
+        raise UserError(f"{study.folder}: {unwritten[0]}; {REMEDY}")
+    if not rows or rows[0].best_epoch == 0:
+        ends = Counter(reasons or [row.ended for row in rows] or ["no trial was started"])
+        ((reason, _),) = ends.most_common(1)
+        raise UserError(f"{study.folder}: no trial has a finite validation RMSE: {reason}")
+    return rows
+
+
+def _report(rows: list[TrialRow], settings: Settings) -> None:
+    for line in summary_lines(rows):
+        settings.reporter.line(line)
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """The callbacks that a study reads after a run."""
+
+    halt: Halt
+    clock: Clock
+    outcomes: Outcomes
+    usage: Usage
+    snapshots: snapshot.CopySnapshots
+
+    @staticmethod
+    def of(tuner: tune.Tuner) -> "_Watched":
+        """Return a search's callbacks; of a resumed search the unpickled ones."""
+        callbacks = callbacks_of(tuner)
+
+        def one(kind: type[Kind]) -> Kind:
+            return next(each for each in callbacks if isinstance(each, kind))
+
+        return _Watched(
+            one(Halt), one(Clock), one(Outcomes), one(Usage), one(snapshot.CopySnapshots)
+        )
+
+
+def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], _Watched]:
+    """Let Tune run until no trial is left or it is stopped, by its time budget for example."""
+    tuner, known = make_tuner(study, settings, resume)
+    watched = _Watched.of(tuner)
+    try:
+        grid = tuner.fit()
+    except (EOFError, pickle.UnpicklingError, OSError) as error:  # Tune's files, cut short
+        told = [each[-1] for each in watched.outcomes.failures.values()] or [str(error)]
+        raise UserError(f"{study.folder}: {told[-1]}; {REMEDY}") from error
+    watched.snapshots.copy()
+    rows = trial_rows(grid, watched.outcomes, watched.usage)
+    lost = known - {row.trial_id for row in rows}
+    if lost:
+        told = f"Tune's state of the search is damaged: {len(lost)} trials are lost"
+        raise UserError(f"{study.storage}: {told}; delete it, or give another --out")
+    return rows, watched
+
+
+def make_tuner(study: Study, settings: Settings, resume: bool) -> tuple[tune.Tuner, set[str]]:
+    """Return Tune's driver of a study, and the ids of the trials that a resumed one has."""
+    task = TrialTask(
+        kind=send_by_value(study.kind),
+        data=study.data,
+        seed=derive(settings.seed, "run"),
+        cache=settings.cache,
+        report_at=SCHEDULERS[settings.scheduler].decides_at(settings.max_epochs),
+        limit=settings.trial_limit,
+        n_trials=study.trials,
+        driver=this_build(),
+    )
+    trainable = tune.with_resources(
+        tune.with_parameters(RecommenderTrainable, task=task),
+        {"cpu": settings.slots.cpus, "gpu": settings.slots.gpus},
+    )
+    if resume:
+        restored = _restored(study, settings, trainable)
+        if restored is not None:
+            return restored
+    return _new(study, settings, trainable), set()
+
+
+def _restored(
+    study: Study, settings: Settings, trainable: Any
+) -> tuple[tune.Tuner, set[str]] | None:
+    """Return a search that goes on from its snapshot; None if it has no snapshot of a trial."""
+    path = study.tune_folder
+    snapshot.restore_copy(path)
+    if not snapshot.has_snapshot(path):
+        return None
+    snapshot.delete_pickled_errors(path)
+    tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
+    try:
+        known = {Path(result.path).name for result in tuner.get_results()}
+    except RuntimeError as error:
+        told = "Tune's snapshot there cannot be read"
+        raise UserError(f"{path}: {told}; delete {study.folder} to start again") from error
+    if not known:
+        return None
+    search_algorithm_of(tuner).max_concurrent = settings.slots.concurrent
+    return tuner, known
+
+
+def _new(study: Study, settings: Settings, trainable: Any) -> tune.Tuner:
+    scheduler = SCHEDULERS[settings.scheduler].make(settings.max_epochs)
+    sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
+    search = SafeOptunaSearch(
+        space=dict(study.space) or empty_space,
+        metric=METRIC,
+        mode="min",
+        sampler=SAMPLERS[settings.sampler](sampler_seed),
+        points_to_evaluate=[dict(study.start)] if study.start else None,
+    )
+    halt = Halt()
+    callbacks = [
+        *(SchedulerState(scheduler), Clock(), Usage(), Outcomes(), MoreGPUMemory()),
+        *(halt, IdleWatch(halt), CodeWatch(halt), KeepTheBest(), snapshot.CopySnapshots()),
+        *loggers(),
+    ]
+    return tune.Tuner(
+        trainable,
+        param_space=flatten(study.fixed),
+        tune_config=tune.TuneConfig(
+            metric=METRIC,
+            mode="min",
+            search_alg=Limiter(search, settings.slots.concurrent),
+            scheduler=scheduler,
+            num_samples=study.trials,
+            reuse_actors=True,
+            time_budget_s=study.time_budget,
+            trial_dirname_creator=_trial_id,
+            trial_name_creator=_trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=study.storage,
+            stop={TIME: settings.max_epochs},
+            callbacks=callbacks,
+            progress_reporter=StudyProgress(settings.reporter, list(study.space), study.trials),
+            verbose=1,
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_at_end=True, num_to_keep=CHECKPOINTS
+            ),
+        ),
+    )
+
+
+def _trial_id(trial: Any) -> str:
+    return str(trial.trial_id)

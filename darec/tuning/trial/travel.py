@@ -1,0 +1,21 @@
+"""Sends a model to other processes by value, so that they need not be able to import it."""
+
+import inspect
+
+import ray
+
+from darec.models import ModelKind
+
+
+def send_by_value(kind: ModelKind) -> ModelKind:
+    """Return a model, prepared to be pickled by value unless it belongs to darec.
+
+    A model that is defined in a script or notebook always travels by value. A model from another
+    module does so after this call; what that module imports must be installed on every node.
+    """
+    for part in (kind.config, kind.build):
+        module = inspect.getmodule(part)
+        package = module.__name__.partition(".")[0] if module else "__main__"
+        if module is not None and package not in ("__main__", "builtins", "darec"):
+            ray.cloudpickle.register_pickle_by_value(module)
+    return kind

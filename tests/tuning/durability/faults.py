@@ -1,0 +1,140 @@
+"""A small search that a fault strikes: ``python -m tests.tuning.durability.faults KIND DIR``.
+
+Prints a line of JSON: each trial's configuration, best validation RMSE, end and failures, and how
+many epochs were trained more than once.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import ray
+from ray import tune
+from ray.cluster_utils import Cluster
+from ray.util.state import list_actors
+
+from darec.core.fit import Fit
+from darec.data.split import split
+from darec.data.store import obtain
+from darec.tuning import search, trainable
+from darec.tuning.cluster.shares import Slots
+from darec.tuning.study.study import Settings, Study, run_study
+from darec.tuning.trial.stage1_cache import ClusterCache
+from search_spaces import SPACES
+
+EPOCHS, TRIALS = 40, 4
+QUICK = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+"""How soon a dead node is noticed."""
+
+
+HANG = "DAREC_TEST_HANG"
+"""Names the file that the one trial to hang makes."""
+
+
+def hurry():
+    """Report and checkpoint often, in each worker; hang once where that is asked for."""
+    trainable.REPORT_S, trainable.CHECKPOINT_S, trainable.HANGS = 0.1, 0.2, 0.1
+    step, mark = Fit.step, Path(os.environ.get(HANG, "/"))
+
+    def hangs(fit):
+        if fit.epoch == EPOCHS // 2 and not mark.exists():
+            mark.touch()
+            time.sleep(600)
+        return step(fit)
+
+    Fit.step = hangs
+
+
+class Fault(tune.Callback):
+    """Strikes once, at a trial that has a checkpoint and epochs after it; counts epochs."""
+
+    kind, strike = "", None
+    """Of the class, since Tune pickles its callbacks."""
+
+    def __init__(self):
+        self.epochs, self.at, self.starts, self.counted = Counter(), None, 0, 0
+
+    def on_trial_start(self, iteration, trials, trial, **info):
+        self.starts += 1
+        if Fault.kind == "start" and self.starts == TRIALS - 1:  # an actor that another trial had
+            self.at = trial.trial_id
+            actor_id = trial.temporary_state.ray_actor._actor_id.hex()
+            (pid,) = (actor.pid for actor in list_actors() if actor.actor_id == actor_id)
+            os.kill(pid, signal.SIGKILL)
+
+    def on_trial_complete(self, iteration, trials, trial, **info):
+        self.counted += trial.num_failures
+        if Fault.kind == "reset" and self.at is None:  # another trial is about to get its actor
+            self.at = trial.trial_id
+            os.kill(trial.last_result["pid"], signal.SIGKILL)
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):
+        for row in result[trainable.ROWS]:
+            self.epochs[trial.trial_id, row["epoch"]] += 1
+        unstruck = self.at is None and Fault.kind in ("worker-hang", "node")
+        if unstruck and trial.checkpoint and 10 <= result["epoch"] < EPOCHS - 10:
+            self.at = trial.trial_id
+            Fault.strike(result)
+
+
+def node_of(pid):
+    """Return the node on which an actor's process runs."""
+    return next(actor.node_id for actor in list_actors() if actor.pid == pid)
+
+
+def main(kind, folder):
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": QUICK})
+    mark = folder.with_suffix(".hung")
+    hang = {HANG: str(mark)} if "hang" in kind else {}
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    ray.init(
+        address=cluster.address,
+        log_to_driver=False,
+        runtime_env={"worker_process_setup_hook": hurry, "env_vars": hang},
+    )
+
+    def strike(result):
+        if kind == "worker-hang":
+            os.kill(result["pid"], signal.SIGKILL)
+        if kind == "node":
+            (node,) = (node for node in nodes if node.node_id == node_of(result["pid"]))
+            cluster.remove_node(node, allow_graceful=False)
+            cluster.add_node(num_cpus=1)
+
+    fault, Fault.kind, Fault.strike = Fault(), kind, staticmethod(strike)
+    loggers = search.loggers
+    search.loggers = lambda: [fault, *loggers()]
+    data = split(obtain("toys_auto", Path("data"), True)).search
+    space = SPACES["i_autorec"].fix({"hidden": 300, "batch_size": 256})
+    study = Study(
+        "i_autorec", data, dict(space.space), dict(space.fixed), TRIALS, folder, str(folder)
+    )
+    slots = Slots(1.0, 0.0, 2)
+    settings = Settings("random", "none", EPOCHS, slots, 0, ClusterCache(), trial_limit=150.0)
+    rows = run_study(study, settings, resume=False)
+    struck = fault.at is not None and mark.exists() == ("hang" in kind)
+    told = [
+        {
+            "config": row.config,
+            "best_valid_rmse": row.best_valid_rmse,
+            "best_epoch": row.best_epoch,
+            "ended": row.ended,
+            "failures": row.failures,
+        }
+        for row in rows
+    ]
+    again = sum(count - 1 for count in fault.epochs.values())
+    said = {"rows": told, "struck": struck, "again": again, "counted": fault.counted}
+    print("FAULT", json.dumps(said))
+    ray.shutdown()
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    from tests.tuning import faults  # by its name, so that what Tune pickles can be found
+
+    faults.main(sys.argv[1], Path(sys.argv[2]).resolve())

@@ -1,0 +1,47 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from darec.errors import UserError
+from darec.tuning.durability.lock import alone
+
+HOLD = """
+import sys
+from pathlib import Path
+from darec.tuning.durability.lock import alone
+with alone(Path(sys.argv[1]), sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_search_in_a_folder_is_refused_and_told_by_whom(tmp_path):
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(UserError, match=f"another search writes here .process {other.pid} on"):
+            with alone(tmp_path, str(tmp_path)):
+                pass
+    finally:
+        os.kill(other.pid, signal.SIGKILL)
+        other.communicate()
+    with alone(tmp_path, str(tmp_path)):  # a killed search leaves no lock behind
+        pass
+
+
+@pytest.mark.slow
+def test_a_second_search_under_a_uri_is_refused(cluster, tmp_path):
+    uri = f"s3://bucket/{tmp_path.name}"
+    with alone(tmp_path, uri):
+        with pytest.raises(UserError, match="another search of this cluster writes here"):
+            with alone(tmp_path, uri):
+                pass
+        with alone(tmp_path, f"{uri}/other"):
+            pass
+    with alone(tmp_path, uri):
+        pass
