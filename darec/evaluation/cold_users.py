@@ -1,52 +1,69 @@
-"""Cold users: what the source tells about users without any target rating (docs/paper.md, reading 4).
+"""Cold users: what a model knows from the source about users without any target rating.
 
-Shapes: N held-out target ratings.
+Shapes: U users, N held-out target ratings.
 """
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from inspect import signature
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
 from darec.core.bias import Bias
-from darec.core.config import parse
-from darec.core.fit import Fit
 from darec.core.metrics import clip, rmse
 from darec.core.recommender import BoolArray, Recommender, Run
-from darec.data.ratings import DomainPair, FloatArray, Ratings
+from darec.data.ratings import Domain, DomainPair, FloatArray, IntArray, Ratings
 from darec.data.shuffled import shuffle_source
 from darec.data.split import SearchData, Training, TrainPercent, split
-from darec.models import MODELS
+from darec.evaluation.training import train_again
+from darec.models import ModelKind
 from darec.models.best import Best
-from darec.models.darec import DARec
 from darec.provenance import revision, versions
 from darec.seeds import derive, generator
 
 SHARE = 0.1
-"""Of the users, whose target ratings are all withheld."""
+"""Share of the users whose target ratings are all withheld."""
 ANSWERING = ("u_darec", "shared_bias", "cmf", "fm_cdcf")
-"""Models that know a user from source ratings alone."""
+"""Built-in models that learn something about a user from source ratings alone."""
+
+
+class ChoosesDomain(Protocol):
+    """A model that keeps what it knows about a user per domain, as U-DARec its embeddings.
+
+    For a cold user it is asked to answer from the source. Every other model is asked to
+    ``predict`` as usual.
+    """
+
+    def predict(
+        self,
+        users: IntArray,
+        items: IntArray,
+        domain: Domain = "target",
+        answers_from: Domain | None = None,
+    ) -> FloatArray:
+        """Return raw predictions f32[N] from what is known of the users in ``answers_from``."""
 
 
 @dataclass(frozen=True)
 class ColdUserScore:
-    """Errors on all target ratings of users of whom a model saw source ratings only, in stars."""
+    """Errors in stars on the target ratings of users whose source ratings alone were trained on."""
 
     model: str
     pair: str
     train: TrainPercent
     seed: int
-    """Of the split, the withheld users and the run."""
+    """Decides the split, the withheld users and the training run."""
     n_users: int
     n_ratings: int
-    """Withheld, of items that have training ratings."""
+    """Number of withheld ratings of items that have training ratings; all errors are on these."""
     rmse: float
     shuffled_rmse: float
-    """Of the same model beside a source whose users are exchanged: it can know nothing."""
+    """RMSE of the same model beside a useless source, whose users are shuffled."""
     bias_rmse: float
-    """mu + b_i: all that is known without a source."""
+    """RMSE of mu + b_i: all that is known without a source."""
     mean_rmse: float
+    """RMSE of the mean of the training ratings."""
     max_epochs: int
     config: dict[str, Any]
     data_digest: str
@@ -55,7 +72,7 @@ class ColdUserScore:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What makes a score the same measurement."""
+        """Identifies the measurement: two scores with equal keys measure the same."""
         return cold_key(self, self.seed)
 
 
@@ -66,13 +83,14 @@ def cold_key(run: Best | ColdUserScore, seed: int) -> tuple[Any, ...]:
 
 
 def evaluate_cold_users(
-    best: Best, pair: DomainPair, seed: int, device: str = "cpu"
+    kind: ModelKind, best: Best, pair: DomainPair, seed: int, device: str = "cpu"
 ) -> ColdUserScore:
-    """Return what a winner's configuration, trained anew, predicts for users it knows by source.
+    """Train a winner's configuration without some users' target ratings, and predict those.
 
-    All target ratings of `SHARE` of the users are withheld from training and validation; the epoch
-    is the one with the lowest RMSE on the other users' validation ratings. U-DARec answers from
-    the source embedding (docs/paper.md, reading 4). Raises `DivergedError`.
+    All target ratings of `SHARE` of the users are withheld from training and validation. The model
+    keeps the epoch with the lowest RMSE on the other users' validation ratings. U-DARec answers
+    from the source embedding instead of the target embedding (docs/paper.md, reading 4).
+    Raises `DivergedError` when a loss or a prediction is not finite.
     """
     withheld_U = np.zeros(len(pair.user_ids), bool)
     n_cold = max(1, round(SHARE * len(withheld_U)))
@@ -82,7 +100,8 @@ def evaluate_cold_users(
         data = without_target(split(each, best.train, seed).search, withheld_U)
         warm = data.training.target.item_counts > 0
         held = pair.target.take(withheld_U[pair.target.users] & warm[pair.target.items])
-        errors.append(_error(best, data, held, seed, device))
+        fit = train_again(kind, best, data, Run(derive(seed, "run"), device))
+        errors.append(_rmse(_predict(fit.model, held), held))
     bias = Bias.fit(data.training.target)
     mean = np.full(len(held), data.training.target.values.mean(), np.float32)
     return ColdUserScore(
@@ -105,7 +124,7 @@ def evaluate_cold_users(
 
 
 def without_target(data: SearchData, withheld_U: BoolArray) -> SearchData:
-    """Return the search data without any target rating of these users."""
+    """Return the search data without any target rating of the withheld users, bool[U]."""
 
     def kept(ratings: Ratings) -> Ratings:
         return ratings.take(~withheld_U[ratings.users])
@@ -114,22 +133,14 @@ def without_target(data: SearchData, withheld_U: BoolArray) -> SearchData:
     return replace(data, training=training, valid=kept(data.valid))
 
 
-def _error(best: Best, data: SearchData, held: Ratings, seed: int, device: str) -> float:
-    kind = MODELS[best.model]
-    run = Run(derive(seed, "run"), device)
-    fit = Fit(kind.build(parse(kind.config, best.config), data.training, run), data)
-    for _ in range(best.max_epochs):
-        fit.step()
-        if fit.stalled:
-            break
-    fit.model.load_weights(fit.best_weights)
-    return _rmse(_raw(fit.model, held), held)
-
-
-def _raw(model: Recommender, held: Ratings) -> FloatArray:
-    if isinstance(model, DARec):
+def _predict(model: Recommender, held: Ratings) -> FloatArray:
+    if _chooses_domain(model):
         return model.predict(held.users, held.items, "target", answers_from="source")
     return model.predict(held.users, held.items)
+
+
+def _chooses_domain(model: Recommender) -> TypeGuard[ChoosesDomain]:
+    return "answers_from" in signature(model.predict).parameters
 
 
 def _rmse(raw: FloatArray, held: Ratings) -> float:

@@ -1,27 +1,44 @@
-"""Train a search's winner on a split and predict its test part once: the only reader of the test.
+"""Train a search's winner on a split and predict the split's test ratings once.
 
-Shapes: N test ratings.
+No other file reads the test ratings of a split. Shapes: N test ratings.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import get_args
 
 from darec.core.bias import Bias
 from darec.core.config import parse
-from darec.core.fit import Fit
 from darec.core.metrics import mae, rmse
 from darec.core.recommender import ColdPolicy, ColdRule, Recommender, Run, TwoStage
 from darec.data.ratings import DomainPair, FloatArray
 from darec.data.split import Split, Training, split
 from darec.evaluation.scores import Score
-from darec.models import MODELS
+from darec.evaluation.training import train_again
+from darec.models import ModelKind
 from darec.models.best import Best
 from darec.provenance import revision, versions
 from darec.seeds import derive
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A winner trained again on one split: all that its scores are computed from."""
+
+    model: Recommender
+    training: Training
+    """The ratings that the model was trained on; with ``refit`` the validation ratings, too."""
+    parts: Split
+    run_seed: int
+    refit: bool
+    valid_rmse: float
+    """The lowest validation RMSE of the training run."""
+    epoch: int
+    """The epoch that had it."""
+
+
 def evaluate(
+    kind: ModelKind,
     best: Best,
     pair: DomainPair,
     split_seed: int,
@@ -29,48 +46,31 @@ def evaluate(
     device: str = "cpu",
     refit: bool = False,
 ) -> list[Score]:
-    """Return a score per cold policy, of a fresh training run on the split of ``split_seed``.
+    """Return one score per cold policy of a fresh training run on the split of ``split_seed``.
 
-    The epoch with the lowest validation RMSE is kept, of at most as many epochs as the search had
-    (docs/paper.md, reading 8); with ``refit`` a new run on training and validation ratings stops there instead.
-    Raises `DivergedError` when training does not stay finite.
+    The model keeps the epoch with the lowest validation RMSE (docs/paper.md, reading 8). With
+    ``refit`` a second model is trained on training and validation ratings up to that epoch, and
+    scored instead.
+    Raises `DivergedError` when a loss or a prediction is not finite.
     """
     parts = split(pair, best.train, split_seed)
-    kind = MODELS[best.model]
-    config = parse(kind.config, best.config)
     run = Run(derive(run_seed, "run"), device)
-    training = parts.search.training
-    fit = Fit(kind.build(config, training, run), parts.search)
-    for _ in range(best.max_epochs):
-        fit.step()
-        if fit.stalled:
-            break
+    fit = train_again(kind, best, parts.search, run)
     model: Recommender = fit.model
+    training = parts.search.training
     if refit:
         training = parts.final()
-        model = kind.build(config, training, run)
+        model = kind.build(parse(kind.config, best.config), training, run)
         for _ in range(fit.best_epoch):
             model.train_epoch()
-    else:
-        model.load_weights(fit.best_weights)
-    return [
-        replace(
-            score(model, training, parts, policy, best),
-            run_seed=run_seed,
-            searched_split=split_seed == best.seed,
-            refit=refit,
-            valid_rmse=fit.best_rmse,
-            epoch=fit.best_epoch,
-        )
-        for policy in get_args(ColdPolicy)
-    ]
+    trained = Trained(model, training, parts, run_seed, refit, fit.best_rmse, fit.best_epoch)
+    return [score(trained, best, policy) for policy in get_args(ColdPolicy)]
 
 
-def score(
-    model: Recommender, training: Training, parts: Split, policy: ColdPolicy, best: Best
-) -> Score:
-    """Return a trained model's test errors under a cold policy, beside both trivial baselines."""
-    test, rule = parts.test, ColdRule(training.target)
+def score(trained: Trained, best: Best, policy: ColdPolicy) -> Score:
+    """Return a trained model's test errors under a cold policy, with those of both baselines."""
+    model, parts = trained.model, trained.parts
+    test, rule = parts.test, ColdRule(trained.training.target)
     users, items, truth = test.users, test.items, test.values
 
     def error(raw: FloatArray) -> float:
@@ -78,11 +78,11 @@ def score(
 
     final = rule.apply(model.predict(users, items), users, items, policy)
     warm = ~rule.is_cold(users, items)
-    source = _source_rmse(model, training, parts, policy)
+    source = _source_rmse(trained, policy)
     target = rmse(final, truth)
     bias = error(rule.bias.predict(users, items))
-    mean = float(training.target.values.mean())
-    constant = Bias.zero(training.target, mean).predict(users, items)
+    mean = float(trained.training.target.values.mean())
+    constant = Bias.zero(trained.training.target, mean).predict(users, items)
     stage1 = model.stage1["target"].predict(users, items) if isinstance(model, TwoStage) else None
     return Score(
         model=best.model,
@@ -90,10 +90,10 @@ def score(
         train=parts.train,
         cold=policy,
         split_seed=parts.seed,
-        run_seed=parts.seed,
-        searched_split=False,
-        refit=False,
-        valid_rmse=math.nan,
+        run_seed=trained.run_seed,
+        searched_split=parts.seed == best.seed,
+        refit=trained.refit,
+        valid_rmse=trained.valid_rmse,
         test_rmse=target,
         test_mae=mae(final, truth),
         warm_rmse=rmse(final[warm], truth[warm]) if warm.any() else None,
@@ -105,7 +105,7 @@ def score(
         bias_rmse=bias,
         mean_rmse=error(constant),
         beats_bias=target < bias,
-        epoch=0,
+        epoch=trained.epoch,
         max_epochs=best.max_epochs,
         trials=best.trials,
         config=best.config,
@@ -115,11 +115,10 @@ def score(
     )
 
 
-def _source_rmse(
-    model: Recommender, training: Training, parts: Split, policy: ColdPolicy
-) -> float | None:
-    if "source" not in model.domains:
+def _source_rmse(trained: Trained, policy: ColdPolicy) -> float | None:
+    """Return the RMSE of the source's test ratings; None if the model predicts the target only."""
+    if "source" not in trained.model.domains:
         return None
-    test, rule = parts.test_source, ColdRule(training.source)
-    raw = model.predict(test.users, test.items, "source")
+    test, rule = trained.parts.test_source, ColdRule(trained.training.source)
+    raw = trained.model.predict(test.users, test.items, "source")
     return rule.rmse(raw, test, policy)

@@ -1,4 +1,4 @@
-"""Scores: one line of JSON per seed and cold policy, append-only, resumed by key."""
+"""Scores on disk: one line of JSON per seed and cold policy, added to and never rewritten."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Score:
-    """One trained model's errors on one split's test ratings, in rating points."""
+    """One trained model's errors in stars on one split's test ratings, under one cold policy."""
 
     model: str
     pair: str
@@ -26,33 +26,34 @@ class Score:
     split_seed: int
     run_seed: int
     searched_split: bool
-    """The split whose validation ratings chose the configuration."""
+    """Whether the search used this split, whose validation ratings then chose the configuration."""
     refit: bool
-    """Trained again on training + validation ratings, for ``epoch`` epochs."""
+    """Whether the model was trained on training and validation ratings, for ``epoch`` epochs."""
     valid_rmse: float
-    """On this split's own validation ratings, ``cold=fallback``; it chose ``epoch``."""
+    """Lowest RMSE on the split's validation ratings, ``cold=fallback``; it chose ``epoch``."""
     test_rmse: float
     test_mae: float
     warm_rmse: float | None
-    """Over test ratings whose user and item both have training ratings; None without any."""
+    """RMSE on test ratings whose user and item have training ratings; None if there are none."""
     cold_share: float
-    """Share of test ratings whose item or user has no training rating."""
+    """Share of test ratings whose user or item has no training rating."""
     n_test: int
     rmse_source: float | None
-    """The source's own test ratings; None for single-domain models."""
+    """RMSE on the source's own test ratings; None for models that predict the target only."""
     rmse_both: float | None
-    """sqrt(target^2 + source^2), as the authors' released code combines them."""
+    """sqrt(test_rmse^2 + rmse_source^2), which the authors' released code prints."""
     stage1_rmse: float | None
-    """A two-stage model's own stage 1 on the same test ratings."""
+    """RMSE of a two-stage model's own stage 1 on the same test ratings."""
     bias_rmse: float
-    """The regularised bias baseline on the same test ratings, same cold policy."""
+    """RMSE of the regularised bias baseline on the same test ratings, under the same policy."""
     mean_rmse: float
-    """The training mean on the same test ratings, same cold policy."""
+    """RMSE of the training mean on the same test ratings, under the same policy."""
     beats_bias: bool
     epoch: int
     max_epochs: int
-    """The search's epoch budget, evaluation's, too."""
+    """Epoch budget of a trial in the search, and of this run."""
     trials: int
+    """Number of trials of the search."""
     config: dict[str, Any]
     data_digest: str
     revision: str
@@ -60,7 +61,7 @@ class Score:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What makes a score the same measurement: repeated keys are not measured again."""
+        """Identifies the measurement: a score whose key is on disk is not computed again."""
         return (*run_key(self.data_digest, self.model, self.config, asdict(self)), self.cold)
 
 
@@ -75,21 +76,25 @@ def run_key(
 
 
 def append(path: Path, scores: Sequence[Any]) -> None:
-    """Append a run's scores, of one dataclass, in one write, flushed to disk."""
+    """Append the scores of one run, all of one dataclass, in one write, and flush it to disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(asdict(score), allow_nan=False) + "\n" for score in scores)
-    with path.open("a") as file:
-        if file.tell() and path.read_bytes()[-1:] != b"\n":
-            text = "\n" + text  # a torn last line stays alone
-        file.write(text)
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                text = "\n" + text  # an interrupted write left half a line: start a new one
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
 
 
 def read(path: Path, kind: type[T]) -> list[T]:
-    """Read all scores of a kind; a torn line (an interrupted write) is skipped, it comes again.
+    """Return all scores in a file, all of one dataclass; none if the file is absent.
 
-    Raises `UserError` naming the line for JSON that is no score of this version.
+    Half a line that an interrupted write left is skipped: its scores are missing, so that they are
+    computed again.
+    Raises `UserError` with the line number for JSON that is not a score of this version.
     """
     if not path.is_file():
         return []
@@ -102,6 +107,8 @@ def read(path: Path, kind: type[T]) -> list[T]:
             continue
         if not isinstance(values, dict) or set(values) != known:
             differs = sorted(known.symmetric_difference(values))[:3]
-            raise UserError(f"{path}, line {number}: not a score of this version: {differs}")
+            raise UserError(
+                f"{path}, line {number}: not a score of this version; fields that differ: {differs}"
+            )
         scores.append(kind(**values))
     return scores

@@ -1,12 +1,14 @@
-"""Mean, spread and interval over seeds, as a table."""
+"""Scores over several seeds as tables: mean, standard deviation and interval of every figure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
-from rich.table import Table
+import pandas as pd
 from scipy import stats
 
+from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.scores import Score
 
 
@@ -14,25 +16,32 @@ from darec.evaluation.scores import Score
 class Summary:
     """Mean and standard deviation (n - 1) over seeds, and a 95 % Student-t interval of the mean.
 
-    Seeds share most of their ratings, so that the interval is too narrow, by a fifth at five splits
-    of 90 % (`darec.report.statistics.widening`); and a fresh split's test ratings are mostly ones
-    that the search of the configuration saw.
+    The interval is too narrow, because the splits of different seeds share most of their ratings:
+    by a fifth at five splits of 90 % (`darec.report.statistics.widening`). Most test ratings of a
+    fresh split were training or validation ratings of the search.
     """
 
     n: int
     mean: float
     sd: float | None
+    """None for a single seed."""
     half_width: float | None
+    """Half the width of the interval; None for a single seed."""
 
     def __str__(self) -> str:
-        if self.sd is None or self.half_width is None:
-            return f"{self.mean:.4f}"
+        if self.half_width is None:
+            return self.short
         low, high = self.mean - self.half_width, self.mean + self.half_width
-        return f"{self.mean:.4f} ± {self.sd:.4f} [{low:.4f}, {high:.4f}]"
+        return f"{self.short} [{low:.4f}, {high:.4f}]"
+
+    @property
+    def short(self) -> str:
+        """Mean and standard deviation as text, without the interval."""
+        return f"{self.mean:.4f}" + ("" if self.sd is None else f" ± {self.sd:.4f}")
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Summarise one figure over seeds; raises ``ValueError`` when there is none."""
+    """Summarise one figure over seeds; raises ``ValueError`` when there is no value."""
     if not values:
         raise ValueError("a summary needs at least one value, but got none")
     n, mean = len(values), float(np.mean(values))
@@ -40,6 +49,18 @@ def summarise(values: Sequence[float]) -> Summary:
         return Summary(n, mean, None, None)
     sd = float(np.std(values, ddof=1))
     return Summary(n, mean, sd, float(stats.t.ppf(0.975, n - 1)) * sd / n**0.5)
+
+
+def frame(scores: Sequence[Any], kind: type[Any] = Score) -> pd.DataFrame:
+    """Return one row per score and one column per field of its dataclass, unknown figures as NaN.
+
+    ``kind`` is the dataclass, `Score` or `ColdUserScore`; it names the columns of an empty table.
+    """
+    numbers = [field.name for field in fields(kind) if field.type == float | None]
+    rows = pd.DataFrame(
+        [asdict(score) for score in scores], columns=[field.name for field in fields(kind)]
+    )
+    return rows.astype(dict.fromkeys(numbers, float))
 
 
 FIGURES = {
@@ -54,29 +75,33 @@ FIGURES = {
     "mean baseline": "mean_rmse",
     "validation RMSE": "valid_rmse",
 }
+"""The rows of `table`: label and field of `Score`."""
 
 
-def table(scores: list[Score]) -> Table:
-    """Return a row per figure and a column per cold policy: mean ± sd [95 % interval]."""
-    policies = list(dict.fromkeys(score.cold for score in scores))
+def title(scores: Sequence[Score]) -> str:
+    """Return the heading of a table of one model's scores: model, pair, split and seeds."""
     first = scores[0]
     n = len({(score.split_seed, score.run_seed) for score in scores})
-    title = f"{first.model} on {first.pair}, {first.train} % training, {n} seeds"
-    out = Table(
-        "mean ± sd [95 % interval]", *(f"cold={policy}" for policy in policies), title=title
-    )
-    for label, name in FIGURES.items():
-        cells = []
-        for policy in policies:
-            values = [getattr(score, name) for score in scores if score.cold == policy]
-            known = [value for value in values if value is not None]
-            cells.append(str(summarise(known)) if known else "-")
-        if set(cells) != {"-"}:
-            out.add_row(label, *cells)
-    return out
+    return f"{first.model} on {first.pair}, {first.train} % training, {n} seeds"
 
 
-def verdict(scores: list[Score]) -> str:
+def table(scores: Sequence[Score]) -> pd.DataFrame:
+    """Return one model's figures: a row per figure, a column per cold policy.
+
+    A cell is ``mean ± sd [low, high]`` over the seeds, or ``-`` where a policy lacks the figure.
+    Figures that the model does not have at all are left out.
+    """
+    policies = dict.fromkeys(score.cold for score in scores)
+    cells = {
+        f"cold={policy}": [_over_seeds(scores, name, policy) for name in FIGURES.values()]
+        for policy in policies
+    }
+    rows = pd.DataFrame(cells, pd.Index(FIGURES, name="mean ± sd [95 % interval]"))
+    texts = rows.map(lambda summary: "-" if summary is None else str(summary))
+    return texts[(texts != "-").any(axis=1)]
+
+
+def verdict(scores: Sequence[Score]) -> str:
     """Say in one line whether the model beats the bias baseline, and on how many seeds."""
     own = [score for score in scores if score.cold == "fallback"]
     gaps = [score.bias_rmse - score.test_rmse for score in own]
@@ -94,45 +119,81 @@ COMPARED = {
     "cold=floor": ("floor", "test_rmse"),
     "validation": ("fallback", "valid_rmse"),
 }
-SEARCHED = "searched split"
+"""Columns of `comparison`: label, cold policy and field of `Score`."""
+BASELINES = {"bias, untuned": "bias_rmse", "mean of training": "mean_rmse"}
+"""The last rows of `comparison`: label and field of `Score`."""
 
 
-def comparison(scores: list[Score]) -> Table:
-    """Return a row per model, best first: mean test RMSE ± sd, and on how many seeds it beats bias.
+def comparison(scores: Sequence[Score]) -> pd.DataFrame:
+    """Return a row per model, best first: mean RMSE ± sd, and on how many seeds it beats the bias.
 
-    A configuration was chosen on the first seed's split, so that other seeds' test ratings may have
-    been training or validation ratings of its search; ``searched split`` is free of that. The last
-    rows are the mean and the untuned bias baseline on the same test ratings.
+    Most test ratings of a fresh split were training or validation ratings of the search; the
+    column ``searched split`` has the score of the one split whose test ratings were not. The last
+    rows are the baselines on the same test ratings.
     """
-    columns = [*COMPARED, SEARCHED, "beats bias", "trials"]
-    out = Table("RMSE, mean ± sd", *columns, title=scores[0].pair)
-    rows = []
-    for model in dict.fromkeys(score.model for score in scores):
-        own = [score for score in scores if score.model == model]
-        cells = [
-            _cell([getattr(s, name) for s in own if s.cold == p]) for p, name in COMPARED.values()
-        ]
+    rows = {}
+    by_model = {model: [s for s in scores if s.model == model] for model in _models(scores)}
+    for model, own in sorted(by_model.items(), key=lambda entry: (_mean_error(entry[1]), entry[0])):
+        cells = {
+            label: _short(_over_seeds(own, name, policy))
+            for label, (policy, name) in COMPARED.items()
+        }
+        searched = [score for score in own if score.searched_split]
         wins = [score.beats_bias for score in own if score.cold == "fallback"]
-        key = float(np.mean([score.test_rmse for score in own if score.cold == "fallback"]))
-        searched = [s.test_rmse for s in own if s.cold == "fallback" and s.searched_split]
-        cells = [model, *cells, _cell(list(searched))]
-        rows.append((key, [*cells, f"{sum(wins)}/{len(wins)}", str(own[0].trials)]))
-    for _, cells in sorted(rows):
-        out.add_row(*cells)
-    first = [score for score in scores if score.model == scores[0].model]
-    for label, name in (("bias, untuned", "bias_rmse"), ("mean of training", "mean_rmse")):
-        by_policy = [
-            _cell([getattr(score, name) for score in first if score.cold == policy])
+        rows[model] = {
+            **cells,
+            "searched split": _short(_over_seeds(searched, "test_rmse", "fallback")),
+            "beats bias": f"{sum(wins)}/{len(wins)}",
+            "trials": str(own[0].trials),
+        }
+    first = by_model[scores[0].model]
+    for label, name in BASELINES.items():
+        rows[label] = {
+            f"cold={policy}": _short(_over_seeds(first, name, policy))
             for policy in ("fallback", "floor")
-        ]
-        empty = ["-"] * 4
-        out.add_row(label, by_policy[0], "-", by_policy[1], *empty, style="dim")
-    return out
+        }
+    out = pd.DataFrame.from_dict(rows, orient="index").fillna("-")
+    return out.rename_axis("RMSE, mean ± sd")
 
 
-def _cell(values: list[float | None]) -> str:
+COLD_FIGURES = {
+    "RMSE": "rmse",
+    "source shuffled": "shuffled_rmse",
+    "bias": "bias_rmse",
+    "mean of training": "mean_rmse",
+}
+"""Columns of `cold_table`: label and field of `ColdUserScore`."""
+
+
+def cold_table(scores: Sequence[ColdUserScore]) -> pd.DataFrame:
+    """Return the errors on cold users: a row per model, mean ± sd over seeds, number of seeds."""
+    rows = {}
+    for model in _models(scores):
+        own = [score for score in scores if score.model == model]
+        cells = {
+            label: summarise([getattr(score, name) for score in own]).short
+            for label, name in COLD_FIGURES.items()
+        }
+        rows[model] = {**cells, "seeds": str(len(own))}
+    columns = [*COLD_FIGURES, "seeds"]
+    out = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return out.rename_axis("cold users")
+
+
+def _models(scores: Sequence[Score] | Sequence[ColdUserScore]) -> list[str]:
+    return list(dict.fromkeys(score.model for score in scores))
+
+
+def _over_seeds(scores: Sequence[Score], name: str, policy: str) -> Summary | None:
+    """Summarise a figure over the scores of a cold policy; None where no score has it."""
+    values = [getattr(score, name) for score in scores if score.cold == policy]
     known = [value for value in values if value is not None]
-    if not known:
-        return "-"
-    summary = summarise(known)
-    return f"{summary.mean:.4f}" + (f" ± {summary.sd:.4f}" if summary.sd is not None else "")
+    return summarise(known) if known else None
+
+
+def _short(summary: Summary | None) -> str:
+    return "-" if summary is None else summary.short
+
+
+def _mean_error(scores: Sequence[Score]) -> float:
+    return float(np.mean([score.test_rmse for score in scores if score.cold == "fallback"]))

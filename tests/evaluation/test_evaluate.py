@@ -13,7 +13,8 @@ from darec.data.split import split
 from darec.errors import UserError
 from darec.evaluation import scores as files
 from darec.evaluation.evaluate import evaluate
-from darec.evaluation.summary import summarise, table, verdict
+from darec.evaluation.summary import comparison, frame, summarise, table, title, verdict
+from darec.models import MODELS
 from darec.models.best import Best
 from tests.models.common import config, fitted
 from tests.models.test_leakage import rewritten
@@ -37,10 +38,14 @@ def best_of(name, pair):
     )
 
 
+def evaluated(best, pair, split_seed=0, run_seed=0, **options):
+    return evaluate(MODELS[best.model], best, pair, split_seed, run_seed, **options)
+
+
 @pytest.mark.parametrize("name", ["bias", "i_autorec", "u_darec"])
 def test_scores_stand_beside_the_baselines_on_the_same_ratings(name, tiny_pair):
     best = best_of(name, tiny_pair)
-    fallback, floor = evaluate(best, tiny_pair, split_seed=0, run_seed=0)
+    fallback, floor = evaluated(best, tiny_pair)
     parts = split(tiny_pair)
     rule, test = ColdRule(parts.search.training.target), parts.test
     raw = Bias.fit(parts.search.training.target).predict(test.users, test.items)
@@ -77,7 +82,7 @@ def test_rewriting_test_ratings_changes_no_fit_and_no_epoch(tiny_pair):
     ids = (tiny_pair.user_ids, tiny_pair.source_item_ids, tiny_pair.target_item_ids)
     other = DomainPair(tiny_pair.name, source, target, *ids)
     best = best_of("i_autorec", tiny_pair)
-    ours, theirs = (evaluate(best, pair, 0, 0)[0] for pair in (tiny_pair, other))
+    ours, theirs = (evaluated(best, pair)[0] for pair in (tiny_pair, other))
     assert (ours.valid_rmse, ours.epoch) == (theirs.valid_rmse, theirs.epoch)
     assert ours.test_rmse != theirs.test_rmse
 
@@ -86,13 +91,13 @@ def test_the_searched_seed_repeats_the_searched_run(tiny_pair):
     from darec.seeds import derive
 
     fit = fitted("i_autorec", split(tiny_pair).search, steps=3, seed=derive(0, "run"))
-    score = evaluate(best_of("i_autorec", tiny_pair), tiny_pair, 0, 0)[0]
+    score = evaluated(best_of("i_autorec", tiny_pair), tiny_pair)[0]
     assert (score.valid_rmse, score.epoch) == (fit.best_rmse, fit.best_epoch)
 
 
 def test_refit_trains_on_validation_ratings_too(tiny_pair):
     best = best_of("i_autorec", tiny_pair)
-    plain_, refitted = (evaluate(best, tiny_pair, 0, 0, refit=refit)[0] for refit in (False, True))
+    plain_, refitted = (evaluated(best, tiny_pair, refit=refit)[0] for refit in (False, True))
     assert refitted.refit and refitted.epoch == plain_.epoch
     assert refitted.test_rmse != plain_.test_rmse
 
@@ -100,7 +105,7 @@ def test_refit_trains_on_validation_ratings_too(tiny_pair):
 def test_scores_are_appended_read_back_and_found_by_key(tmp_path, tiny_pair):
     path = tmp_path / "scores.jsonl"
     best = best_of("bias", tiny_pair)
-    first, second = evaluate(best, tiny_pair, 0, 0), evaluate(best, tiny_pair, 1, 1)
+    first, second = evaluated(best, tiny_pair), evaluated(best, tiny_pair, 1, 1)
     files.append(path, first)
     with path.open("a") as file:
         file.write('{"model": "bias", "pa')  # a crash
@@ -123,6 +128,46 @@ def test_the_interval_is_students(tiny_pair):
     assert (summary.mean, summary.sd) == (2.0, 1.0)
     assert summary.half_width == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
     assert str(summarise([2.0])) == "2.0000"
-    scores = evaluate(best_of("bias", tiny_pair), tiny_pair, 0, 0)
-    assert table(scores).row_count >= 7
-    assert verdict(scores).startswith(("bias beats", "bias loses to"))
+
+
+def test_the_verdict_follows_the_mean_gap_to_the_bias_baseline(tiny_pair):
+    first, second = evaluated(best_of("bias", tiny_pair), tiny_pair)[:1] * 2
+    first = dataclasses.replace(first, test_rmse=1.0, bias_rmse=1.3, beats_bias=True)
+    second = dataclasses.replace(second, test_rmse=1.2, bias_rmse=1.1, beats_bias=False)
+    words = "the bias baseline by 0.1000 on average, and on 1 of 2 seeds (cold=fallback)"
+    assert verdict([first, second]) == f"bias beats {words}"
+    second = dataclasses.replace(second, bias_rmse=0.7)
+    assert verdict([first, second]) == f"bias loses to {words}"
+
+
+def test_tables_have_the_scores_figures(tiny_pair):
+    scores = evaluated(best_of("bias", tiny_pair), tiny_pair)
+    scores += evaluated(best_of("bias", tiny_pair), tiny_pair, 1, 1)
+    floors = [score for score in scores if score.cold == "floor"]
+    assert title(scores) == "bias on tiny, 90 % training, 2 seeds"
+    shown = table(scores)
+    assert shown.columns.tolist() == ["cold=fallback", "cold=floor"]
+    assert shown.index.name == "mean ± sd [95 % interval]"
+    expected = str(summarise([score.test_rmse for score in floors]))
+    assert shown.loc["test RMSE", "cold=floor"] == expected
+    assert "own stage 1" not in shown.index and "source RMSE" in shown.index
+    rows = frame(scores)
+    assert rows["test_rmse"].tolist() == [score.test_rmse for score in scores]
+    assert rows["stage1_rmse"].isna().all() and rows["stage1_rmse"].dtype == float
+    assert rows.columns.tolist() == [field.name for field in dataclasses.fields(files.Score)]
+    assert frame([]).columns.tolist() == rows.columns.tolist() and not len(frame([]))
+
+
+def test_the_comparison_puts_the_best_model_first(tiny_pair):
+    scores = evaluated(best_of("bias", tiny_pair), tiny_pair)
+    better = [
+        dataclasses.replace(score, model="other", test_rmse=0.5, searched_split=False)
+        for score in scores
+    ]
+    shown = comparison([*scores, *better])
+    assert shown.index.tolist() == ["other", "bias", "bias, untuned", "mean of training"]
+    assert shown.loc["other", "cold=fallback"] == "0.5000"
+    assert shown.loc["other", "searched split"] == "-"
+    assert shown.loc["bias", "searched split"] == shown.loc["bias", "cold=fallback"]
+    assert shown.loc["bias, untuned", "cold=floor"] == f"{scores[1].bias_rmse:.4f}"
+    assert shown.loc["bias, untuned", "trials"] == "-"
