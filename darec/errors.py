@@ -1,5 +1,8 @@
-"""The one exception a user can cause: a single line that names what is wrong."""
+"""The exception for what a user did wrong, or can put right."""
 
 
 class UserError(Exception):
-    """Bad input: one line naming the file, line, argument, rule and value; commands exit with 1."""
+    """One line that names what is wrong: the file and line or the argument, the rule, the value.
+
+    The commands print the line and exit with code 1.
+    """

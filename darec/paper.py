@@ -1,4 +1,4 @@
-"""Numbers printed in the paper (DARec, IJCAI 2019): Tables 1 and 2, section 4.1; constants only."""
+"""The numbers that the paper (DARec, IJCAI 2019) prints in Tables 1 and 2 and section 4.1."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ TABLE_1 = {
     "apps_games": Counts(2034, 9185, 10062, 34217, 21312),
     "toys_auto": Counts(2885, 10597, 7375, 25103, 16448),
 }
-"""Users, items and ratings of the four pairs."""
+"""Table 1: the numbers of users, items and ratings of the four pairs."""
 
 TABLE_2: dict[str, dict[str, tuple[float, float]]] = {
     "office_movies": {
@@ -55,7 +55,7 @@ TABLE_2: dict[str, dict[str, tuple[float, float]]] = {
         "i_darec": (2.1152, 2.0723),
     },
 }
-"""Test RMSE by pair and system, at (80 %, 90 %) training."""
+"""Table 2: test RMSE by pair and model, at 80 % and at 90 % training."""
 
 RANGES: dict[str, tuple[float, float]] = {
     "hidden": (100, 1500),
@@ -65,7 +65,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "mu": (1e-4, 1e4),
     "lambda_": (1e-4, 1e4),
 }
-"""Searched ranges, both ends included (section 4.1)."""
+"""The ranges that the paper searched, ends included (section 4.1)."""
 
 FIGURE_2_SIZES = (200, 400, 600, 800, 1000, 1200)
-"""Embedding sizes of Fig. 2; the extractor is fixed at 100 there."""
+"""The embedding sizes of Fig. 2, where the extractor has 100 units."""

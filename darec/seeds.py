@@ -1,4 +1,4 @@
-"""Named random streams derived from one root seed, so that order and parallelism never matter."""
+"""Named random streams from one root seed, so that neither order nor parallelism matters."""
 
 import hashlib
 
@@ -12,5 +12,5 @@ def derive(root: int, *names: str | int) -> int:
 
 
 def generator(root: int, *names: str | int) -> np.random.Generator:
-    """Return a fresh NumPy generator of a named stream."""
+    """Return a new NumPy generator at the start of a named stream."""
     return np.random.default_rng(derive(root, *names))

@@ -1,4 +1,4 @@
-"""AutoRec's search space (section 4.1): U-/I-AutoRec, and stage 1 of DARec."""
+"""The search space of U-AutoRec, I-AutoRec and stage 1 of DARec (section 4.1)."""
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -19,9 +19,9 @@ START = {
     "learning_rate": 1e-3,
     "batch_size": 128,
 }
-"""The first trial: what one would try by hand."""
+"""The first trial: values that one would try by hand."""
 
-EPOCHS = IntDistribution(10, 100, step=10)  # ours; searched under --stages joint only
+EPOCHS = IntDistribution(10, 100, step=10)  # ours; searched with --stages joint only
 
-FIXED = {"decay": "coupled"}  # as in Eq. 2; ["coupled", "decoupled"] can be searched, too
-"""The axis follows from the model's name, the number of epochs from early stopping."""
+FIXED = {"decay": "coupled"}  # as in Eq. 2; "decoupled" is ours and can be searched, too
+"""The axis follows from the model's name, and the number of epochs from early stopping."""

@@ -3,7 +3,7 @@
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 SPACE = {
-    # scientific: 0 is PMF on the target
+    # scientific: at 0 it would be PMF on the target
     "source_share": FloatDistribution(0.05, 0.95),  # ours
     # nuisance
     "factors": IntDistribution(5, 100, log=True),  # ours
@@ -24,4 +24,4 @@ START = {
 FIXED = {"bias": True, "center": "mean"}
 
 FIXED_UNBIASED = {**FIXED, "bias": False}
-"""The paper's CMF has no biases."""
+"""The CMF of the paper has no biases."""

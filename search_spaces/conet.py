@@ -23,6 +23,6 @@ START = {
     "batch_size": 256,
     "center": "bias",
 }
-"""The first trial: the authors' sizes and rates."""
+"""The first trial: sizes and rates of the authors' code."""
 
 FIXED: dict[str, str] = {}

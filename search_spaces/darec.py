@@ -1,4 +1,4 @@
-"""DARec's stage-2 search space (section 4.1)."""
+"""The search space of DARec's stage 2 (section 4.1)."""
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -9,7 +9,7 @@ SPACE = {
     "mu": FloatDistribution(1e-4, 1e4, log=True),  # paper
     # nuisance: tuned so that the comparison is fair
     "lambda_": FloatDistribution(1e-4, 1e4, log=True),  # paper
-    "pyramid": CategoricalDistribution([0.5, 1.0, 2.0]),  # ours; the paper says only "pyramid"
+    "pyramid": CategoricalDistribution([0.5, 1.0, 2.0]),  # ours; the paper says "pyramid" alone
     "init": CategoricalDistribution(["paper", "xavier"]),  # ours; "paper" is N(0, 0.01^2)
     "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),  # ours
     "batch_size": CategoricalDistribution([64, 128, 256]),  # ours
@@ -22,7 +22,7 @@ ITEM_SPACE = {
 
 USER_SPACE = {
     **SPACE,
-    "heads": CategoricalDistribution(["both", "own"]),  # ours; "both" is Eq. 3's reading
+    "heads": CategoricalDistribution(["both", "own"]),  # ours; "both" is our reading of Eq. 3
 }
 
 START = {
@@ -37,11 +37,11 @@ START = {
     "predictors": "own",
     "heads": "both",
 }
-"""The first trial: what one would try by hand; names of either axis."""
+"""The first trial of both axes: values that one would try by hand."""
 
-FIXED = {"decay": "coupled"}  # as in Eq. 3 and 7; ["coupled", "decoupled"] can be searched, too
+FIXED = {"decay": "coupled"}  # as in Eq. 3 and 7; "decoupled" is ours and can be searched, too
 
 FIXED_USER = {**FIXED, "reversal": True}
 
 FIXED_ITEM = {**FIXED, "reversal": False, "heads": "own"}
-"""Items have no counterpart in the other domain, so each predicts its own domain (Eq. 7)."""
+"""An item exists in one domain only, so its embedding predicts that domain alone (Eq. 7)."""

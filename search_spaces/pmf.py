@@ -1,4 +1,4 @@
-"""PMF's search space: Surprise's own hyper-parameters; the paper gives none."""
+"""PMF's search space, over Surprise's hyper-parameters; the paper gives none."""
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
@@ -13,4 +13,4 @@ SPACE = {
 START = {"factors": 50, "reg": 0.05, "learning_rate": 5e-3, "epochs": 30}
 """The first trial."""
 
-FIXED = {"center": "none"}  # the library's; "mean" and "bias" can be searched, too
+FIXED = {"center": "none"}  # as in Surprise; "mean" and "bias" are ours and can be searched, too

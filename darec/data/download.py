@@ -1,15 +1,16 @@
-"""Fetch an Amazon category's rating file once: sha256 checked, nothing broken kept."""
+"""Download an Amazon category's rating file once, and check its SHA-256 each time it is used."""
 
-import hashlib
 import json
+import logging
 import sys
 from pathlib import Path
 
 import pooch
-import requests
 
 from darec.errors import UserError
 from darec.files import write_json
+
+LOGGER = logging.getLogger(__name__)
 
 BASE_URLS = {
     2014: "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/",
@@ -28,44 +29,63 @@ SHA256_2014 = {
     "Toys_and_Games": "e28a342ca89a79036a9a840c0385a3a3342a08d3d3450ea3eaf3d544cd65d3af",
     "Automotive": "d77d59c094d86b7c987edcbc8d99ae78c9061e6f89ba819e1a77a1951fe977cc",
 }
-"""As pinned by public loader libraries for the 2014 files; later years record their first."""
+"""From public libraries that load the 2014 files. Files of later years are held against the
+SHA-256 of their first download."""
 
 
 def fetch(
     category: str,
     year: int,
     folder: Path,
-    stand_in: str,
+    pair: str,
     base_url: str | None = None,
     accept_changed: bool = False,
+    show_progress: bool = False,
 ) -> Path:
-    """Return the category's file in ``folder``, downloading it unless it is there already.
+    """Return the path of a category's file in ``folder``, and download it first if it is absent.
 
-    A sha256 other than the pinned one (2014) or the one recorded at the first download is refused
-    unless ``accept_changed``. Raises `UserError` when it differs or cannot be fetched.
+    ``pair`` is the pair of Table 1 that needs the file; error messages name it. With
+    ``show_progress`` a terminal shows a progress bar on stderr.
+    Raises `UserError` when the file cannot be downloaded, or when its SHA-256 is neither the known
+    one nor accepted with ``accept_changed``.
     """
     url = (base_url or BASE_URLS[year]) + FILE_NAMES[year].format(category)
     path = folder / str(year) / url.rsplit("/", 1)[1]
     record = path.parent / "sha256.json"
     recorded: dict[str, str] = json.loads(record.read_text()) if record.is_file() else {}
-    pinned = recorded.get(path.name) or (SHA256_2014.get(category) if year == 2014 else None)
+    known = recorded.get(path.name) or (SHA256_2014.get(category) if year == 2014 else None)
+    how = f"accept it with darec prepare --pair {pair} --accept-changed"
     if not path.is_file():
-        _download(url, path, None if accept_changed else pinned, stand_in)
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if pinned not in (None, found) and not accept_changed:
-        raise UserError(f"{path}: sha256 must be {pinned}, but got {found}; {ACCEPT}")
+        try:
+            _download(url, path, None if accept_changed else known, show_progress)
+        except OSError as error:
+            stand_in = f"darec tune --pair {pair} --synthetic"
+            raise UserError(
+                f"{url}: cannot be downloaded ({type(error).__name__}); put the file at {path}, "
+                f"or try the synthetic stand-in: {stand_in}"
+            ) from error
+        except ValueError as error:
+            rule = f"sha256 must be {known}, but the server has another file"
+            raise UserError(f"{url}: {rule}; nothing was kept; {how}") from error
+    found = pooch.file_hash(str(path))
+    if known not in (None, found) and not accept_changed:
+        rule = f"sha256 must be {known}, but got {found}"
+        raise UserError(f"{path}: {rule}; delete it to download it again, or {how}")
     if recorded.get(path.name) != found:
         write_json(record, {**recorded, path.name: found})
     return path
 
 
-ACCEPT = "delete it to fetch it again, or accept it with jobs/prepare.py --accept-changed"
+def _download(url: str, path: Path, sha256: str | None, show_progress: bool) -> None:
+    """Download a file, and keep nothing of it on failure.
 
-
-def _download(url: str, path: Path, sha256: str | None, stand_in: str) -> None:
+    Raises ``OSError`` when it cannot be downloaded or written, and ``ValueError`` when its SHA-256
+    differs.
+    """
+    LOGGER.info("downloading %s", url)
+    pooch.get_logger().setLevel("WARNING")  # it would print to stderr
     path.parent.mkdir(parents=True, exist_ok=True)
-    bar = sys.stderr.isatty()
+    bar = show_progress and sys.stderr.isatty()
     try:
         pooch.retrieve(
             url,
@@ -74,15 +94,6 @@ def _download(url: str, path: Path, sha256: str | None, stand_in: str) -> None:
             fname=path.name,
             downloader=pooch.HTTPDownloader(progressbar=bar, timeout=60),
         )
-    except ValueError as error:
+    except (ValueError, OSError):
         path.unlink(missing_ok=True)
-        raise UserError(
-            f"{url}: refused, sha256 must be {sha256}: nothing kept; {ACCEPT}"
-        ) from error
-    except (requests.exceptions.RequestException, OSError) as error:
-        path.unlink(missing_ok=True)
-        stand = f"python jobs/tune.py --pair {stand_in} --synthetic"
-        raise UserError(
-            f"{url}: cannot be fetched ({type(error).__name__}); put the file at {path}, "
-            f"or try the synthetic stand-in: {stand}"
-        ) from error
+        raise

@@ -1,4 +1,7 @@
-"""Two rating files to one `DomainPair`: keep shared users, drop shared items, index once."""
+"""Build a `DomainPair` of two rating files: shared users are kept, shared items are dropped.
+
+Shapes: N ratings, U users.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,11 +15,12 @@ from darec.data.readers import RawRatings
 from darec.errors import UserError
 
 MinIn = Literal["each", "total"]
+"""Where a user needs the minimum number of ratings: in each domain, or in both together."""
 
 
 @dataclass(frozen=True)
 class PairFiles:
-    """The two Amazon categories of a pair of Table 1, as their files are named."""
+    """The two Amazon categories of a pair, as their files are named."""
 
     source: str
     target: str
@@ -28,23 +32,26 @@ PAIRS = {
     "apps_games": PairFiles("Apps_for_Android", "Video_Games"),
     "toys_auto": PairFiles("Toys_and_Games", "Automotive"),
 }
+"""The pairs of Table 1."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What was removed on the way from two files to a pair."""
+    """What was removed from two rating files to make a pair, and how many users they shared."""
 
     repeated_source: int
     repeated_target: int
-    """Rows whose (user, item) came again with a later timestamp, or later in the file."""
+    """Rows that were dropped because the same user rated the same item later."""
     shared_items: int
-    """Items of both files, dropped from both (U-NI, section 1)."""
+    """Items in both files; they were dropped from both domains (section 1)."""
     shared_users: int
-    """Users in both files before the filter."""
+    """Users in both files, before users with too few ratings were dropped."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Columns:
+    """Ratings as columns of length N."""
+
     users: IntArray
     items: IntArray
     values: npt.NDArray[np.float32]
@@ -60,9 +67,11 @@ def build_pair(
     min_ratings: int = 5,
     min_in: MinIn = "each",
 ) -> tuple[DomainPair, Preparation]:
-    """Keep users with ``min_ratings`` ratings in each domain, or in total and one in each.
+    """Return the pair of two rating files, and what was removed to make it.
 
-    Raises `UserError` when the files share no user or none is left after the filter.
+    Users need ``min_ratings`` ratings in each domain; with ``min_in="total"`` they need that many
+    in both together and at least one in each.
+    Raises `UserError` when the files share no user, or no shared user has enough ratings.
     """
     files = f"{source.path} and {target.path}"
     user_ids = pd.Index(source.user_ids).intersection(pd.Index(target.user_ids)).sort_values()
@@ -82,7 +91,7 @@ def build_pair(
         kept = (count_S + count_T >= min_ratings) & (np.minimum(count_S, count_T) >= 1)
     if not kept.any():
         rule = f"must leave a user with >= {min_ratings} ratings in {min_in}"
-        raise UserError(f"{files}: {rule}, but none of {len(user_ids)} shared users has them")
+        raise UserError(f"{files}: {rule}, but none of {len(user_ids)} shared users has so many")
     (ratings_S, items_S), (ratings_T, items_T) = (
         _index(columns.where(kept[columns.users]), kept, raw.item_ids)
         for columns, raw in ((columns_S, source), (columns_T, target))
@@ -95,14 +104,15 @@ def build_pair(
 def _shared(
     raw: RawRatings, user_ids: "pd.Index[str]", dropped_items: "pd.Index[str]"
 ) -> tuple[_Columns, int]:
-    """Return the shared users' ratings of unshared items, the latest of each cell, and repeats.
+    """Return the shared users' ratings of the other items, and how many repeated rows there were.
 
+    Of the rows of one (user, item) the latest counts; without timestamps, the last in the file.
     Repeats are counted over the whole file.
     """
     cell = raw.users.astype(np.int64) * len(raw.item_ids) + raw.items
-    order = np.lexsort((raw.times, cell)) if raw.times.any() else np.argsort(cell, kind="stable")
-    ends = np.append(cell[order[1:]] != cell[order[:-1]], True)
-    latest = np.sort(order[ends])
+    by_time = np.argsort(raw.times, kind="stable")
+    is_repeated = pd.Series(cell[by_time]).duplicated(keep="last").to_numpy()
+    latest = np.sort(by_time[~is_repeated])
     new_user = user_ids.get_indexer(pd.Index(raw.user_ids)).astype(np.int32)
     keep_item = ~pd.Index(raw.item_ids).isin(dropped_items)
     columns = _Columns(new_user[raw.users[latest]], raw.items[latest], raw.values[latest])
@@ -113,7 +123,10 @@ def _shared(
 def _index(
     columns: _Columns, kept_users: npt.NDArray[np.bool_], item_ids: npt.NDArray[np.object_]
 ) -> tuple[Ratings, npt.NDArray[np.object_]]:
-    """Number the kept users, and the items that still have a rating in the order of their ids."""
+    """Return the kept users' ratings with users and items renumbered from 0, and the items' ids.
+
+    Items without a rating are dropped; the others are sorted by id.
+    """
     new_user = np.cumsum(kept_users, dtype=np.int32) - np.int32(1)
     present = np.unique(columns.items)
     present = present[np.argsort(item_ids[present].astype(str), kind="stable")]

@@ -1,4 +1,4 @@
-"""Ratings as index arrays: what every model, split and score is made of.
+"""Ratings as arrays of indices and stars, which all other parts of the package use.
 
 Shapes: N ratings, U users, I items.
 """
@@ -18,19 +18,20 @@ Domain = Literal["source", "target"]
 
 
 def along(axis: Axis, users: IntArray, items: IntArray) -> tuple[IntArray, IntArray]:
-    """Return (rows, columns) of the rating matrix read along an axis."""
+    """Return each rating's row and column in a matrix whose rows are the users, or the items."""
     return (users, items) if axis == "user" else (items, users)
 
 
 LOWEST, HIGHEST = 1.0, 5.0
-"""The star scale of section 4.1: predictions are clipped to it."""
+"""The star scale (section 4.1); predictions are clipped to it."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Ratings grouped by row (CSR): row r holds ``columns[starts[r]:starts[r + 1]]``.
+    """Ratings grouped by row, as in a CSR matrix of R rows.
 
-    ``starts i64[R + 1]``, ``columns i32[N]``, ``order i64[N]`` (position in the `Ratings`).
+    Row r has ratings in the columns ``columns[starts[r]:starts[r + 1]]``. ``starts`` is i64[R + 1],
+    ``columns`` i32[N]; ``order i64[N]`` has each rating's position in the `Ratings`.
     """
 
     starts: npt.NDArray[np.int64]
@@ -40,7 +41,7 @@ class Rows:
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
-        """Ratings per row, i64[R]."""
+        """Number of ratings in each row, i64[R]."""
         return np.diff(self.starts)
 
 
@@ -48,8 +49,8 @@ class Rows:
 class Ratings:
     """One domain's ratings: ``users i32[N]``, ``items i32[N]``, ``values f32[N]`` in stars.
 
-    Raises ``ValueError`` at birth for indices outside ``n_users`` x ``n_items``, values outside
-    [1, 5], unequal lengths, or a (user, item) pair that occurs twice.
+    The constructor raises ``ValueError`` for arrays of unequal length, an index outside
+    ``n_users`` x ``n_items``, a value outside [1, 5], or a (user, item) that occurs twice.
     """
 
     users: IntArray
@@ -61,7 +62,7 @@ class Ratings:
     def __post_init__(self) -> None:
         if not len(self.users) == len(self.items) == len(self.values):
             lengths = (len(self.users), len(self.items), len(self.values))
-            raise ValueError(f"users, items and values must have one length, but got {lengths}")
+            raise ValueError(f"users, items and values must be equally long, but got {lengths}")
         for name, index, size in (
             ("users", self.users, self.n_users),
             ("items", self.items, self.n_items),
@@ -74,18 +75,18 @@ class Ratings:
             raise ValueError(f"ratings must lie in [{LOWEST}, {HIGHEST}], but got {span}")
         cells = self.users.astype(np.int64) * self.n_items + self.items
         if len(np.unique(cells)) != len(cells):
-            raise ValueError("a (user, item) pair occurs twice")
+            raise ValueError("a user must rate an item once, but a (user, item) occurs twice")
 
     def __len__(self) -> int:
         return len(self.values)
 
     def take(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Ratings":
-        """Return the ratings at these positions (or under this mask), same users and items."""
+        """Return the ratings at these positions, or where this mask is true."""
         users, items, values = self.users[index], self.items[index], self.values[index]
         return Ratings(users, items, values, self.n_users, self.n_items)
 
     def join(self, other: "Ratings") -> "Ratings":
-        """Return both sets of ratings in one; raises ``ValueError`` when they share a cell."""
+        """Return both sets of ratings as one; raises ``ValueError`` when they share a cell."""
         return Ratings(
             np.concatenate([self.users, other.users]),
             np.concatenate([self.items, other.items]),
@@ -95,7 +96,7 @@ class Ratings:
         )
 
     def rows(self, axis: Axis) -> Rows:
-        """Group the ratings into one row per user (columns: items) or per item (columns: users)."""
+        """Return the ratings grouped by user (``axis="user"``) or by item, columns ascending."""
         keys, columns = along(axis, self.users, self.items)
         n_rows, n_columns = self.shape(axis)
         order = np.lexsort((columns, keys))
@@ -104,22 +105,22 @@ class Ratings:
         return Rows(starts, columns[order], order, n_columns)
 
     def shape(self, axis: Axis) -> tuple[int, int]:
-        """Return (rows, columns) of the rating matrix read along an axis."""
+        """Return the numbers of rows and columns of the matrix whose rows are users, or items."""
         return (self.n_users, self.n_items) if axis == "user" else (self.n_items, self.n_users)
 
     @cached_property
     def user_counts(self) -> npt.NDArray[np.int64]:
-        """Ratings per user, i64[U]."""
+        """Number of ratings of each user, i64[U]."""
         return np.bincount(self.users, minlength=self.n_users)
 
     @cached_property
     def item_counts(self) -> npt.NDArray[np.int64]:
-        """Ratings per item, i64[I]."""
+        """Number of ratings of each item, i64[I]."""
         return np.bincount(self.items, minlength=self.n_items)
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of users, items, values and sizes: the identity of the data."""
+        """SHA-256 of users, items, values and sizes; equal data has equal digests."""
         sha = hashlib.sha256(f"{self.n_users},{self.n_items}".encode())
         for array in (self.users, self.items, self.values):
             sha.update(np.ascontiguousarray(array).tobytes())
@@ -128,7 +129,10 @@ class Ratings:
 
 @dataclass(frozen=True, eq=False)
 class DomainPair:
-    """Two domains rated by the same users: row u is one person; no item is shared (U-NI)."""
+    """The ratings of the same users in two domains that share no item (section 1).
+
+    User u is the same person in both.
+    """
 
     name: str
     source: Ratings
@@ -151,5 +155,5 @@ class DomainPair:
 
     @property
     def digest(self) -> str:
-        """The sha256 over both domains' ratings: names the data in every result file."""
+        """SHA-256 over the ratings of both domains; every result file names its data by it."""
         return hashlib.sha256((self.source.digest + self.target.digest).encode()).hexdigest()

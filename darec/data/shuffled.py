@@ -1,4 +1,4 @@
-"""The control of every claim of transfer: the same source ratings, of other users."""
+"""The control of every claim of transfer: the same source ratings, given to other users."""
 
 import json
 from dataclasses import replace
@@ -11,12 +11,13 @@ from darec.data.ratings import DomainPair
 from darec.seeds import generator
 
 SUFFIX = "-shuffled"
+"""Ends the name of a pair whose source is shuffled."""
 
 
 def shuffle_source(pair: DomainPair, seed: int = 0) -> DomainPair:
-    """Return the pair with its source's users permuted, under its name with `SUFFIX`.
+    """Return the pair with the users of its source permuted; `SUFFIX` is added to its name.
 
-    Ratings keep their positions, so that a split holds out the same ones.
+    The ratings stay in their order, so that a split holds out the same ones.
     """
     order = generator(seed, "shuffled source").permutation(pair.source.n_users)
     users = order[pair.source.users].astype(np.int32)
@@ -25,7 +26,7 @@ def shuffle_source(pair: DomainPair, seed: int = 0) -> DomainPair:
 
 
 def prepare_shuffled(pair: DomainPair, data: Path) -> None:
-    """Save a pair's control where every job finds it by name, unless it is there."""
+    """Save the shuffled pair among the prepared ones, unless it is there already."""
     shuffled = shuffle_source(pair)
     folder = store.pair_folder(data, shuffled.name)
     if folder.is_dir():

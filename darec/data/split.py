@@ -1,4 +1,7 @@
-"""Train, validation and test parts; test ratings cannot reach a search by type (section 4.1)."""
+"""Divide a pair into training, validation and test ratings (section 4.1).
+
+A search receives `SearchData`, which has no test ratings.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,11 +10,12 @@ from darec.data.ratings import DomainPair, Ratings
 from darec.seeds import generator
 
 TrainPercent = Literal[90, 80]
+"""Percent of the ratings that are not held out as test ratings."""
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """All that a model may see: the training ratings of both domains."""
+    """What a model may see: the training ratings of both domains."""
 
     source: Ratings
     target: Ratings
@@ -19,21 +23,22 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class SearchData:
-    """All that a search may see: training ratings and both domains' validation ratings."""
+    """What a search may see: the training and validation ratings of both domains."""
 
     training: Training
     valid: Ratings
+    """The target's validation ratings, by which a search is judged."""
     valid_source: Ratings
 
     def swapped(self) -> "SearchData":
-        """Return the same data with source and target exchanged: the source's own stage-1 study."""
+        """Return the data with source and target exchanged, for the stage-1 study of the source."""
         training = Training(source=self.training.target, target=self.training.source)
         return SearchData(training, valid=self.valid_source, valid_source=self.valid)
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One seeded division of a pair; only `darec.evaluation` reads ``test`` and ``test_source``."""
+    """A pair divided by a seed; only `darec.evaluation` reads ``test`` and ``test_source``."""
 
     search: SearchData
     test: Ratings
@@ -42,7 +47,7 @@ class Split:
     seed: int
 
     def final(self) -> Training:
-        """Return training and validation ratings joined, for a refit (PAPER reading: --refit)."""
+        """Return training and validation ratings as one, for a refit (docs/paper.md, reading 8)."""
         return Training(
             source=self.search.training.source.join(self.search.valid_source),
             target=self.search.training.target.join(self.search.valid),
@@ -50,10 +55,11 @@ class Split:
 
 
 def split(pair: DomainPair, train: TrainPercent = 90, seed: int = 0) -> Split:
-    """Hold out a random 10 % (``train=90``) or 20 % (``train=80``) of each domain as test.
+    """Hold out a random 10 % (``train=90``) or 20 % (``train=80``) of each domain as test ratings.
 
-    A tenth of the rest is validation (section 4.1). Each domain has a random stream of its own.
-    Raises ``ValueError`` for another ``train`` or when a part would be empty.
+    A tenth of the rest becomes validation ratings (section 4.1). Each domain has a random stream
+    of its own.
+    Raises ``ValueError`` for another ``train``, or when a part would be empty.
     """
     if train not in (90, 80):
         raise ValueError(f"train must be 90 or 80 (section 4.1), but got {train}")

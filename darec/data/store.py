@@ -1,7 +1,7 @@
-"""Prepared pairs on disk, and one way to obtain a pair by name in every job."""
+"""Prepared pairs on disk, and the one way to get a pair by its name."""
 
-import hashlib
 import json
+import logging
 import re
 import shutil
 import tempfile
@@ -9,41 +9,56 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pooch
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from darec.data.download import fetch
+from darec.data.layouts import Layout
 from darec.data.pairs import PAIRS, MinIn, Preparation, build_pair
 from darec.data.ratings import DomainPair, Ratings
-from darec.data.readers import Layout, read_ratings
+from darec.data.readers import read_ratings
 from darec.data.synthetic import synthetic_pair
 from darec.errors import UserError
 from darec.files import write_json
 
-Report = Callable[[str], object]
+LOGGER = logging.getLogger(__name__)
+Tell = Callable[[str], object]
+"""Receives one message for the user, as `darec.reporter.Reporter.line` does."""
 MIN_RATINGS = 5
 """The paper's filter (section 4.1); it does not say whether in each domain or in total."""
 
 
-def obtain(name: str, data: Path, synthetic: bool = False, report: Report = print) -> DomainPair:
-    """Return a pair by name: prepared already, prepared now (Table 1's four), or synthetic.
+def obtain(
+    name: str,
+    data: Path,
+    synthetic: bool = False,
+    tell: Tell = LOGGER.info,
+    show_progress: bool = False,
+) -> DomainPair:
+    """Return a pair by its name: read from ``data``, generated, or prepared now.
 
-    Raises `UserError` for an unknown name, naming the known ones.
+    The synthetic stand-ins of Table 1's pairs are generated anew each time. One of Table 1's pairs
+    that is not prepared yet is downloaded and prepared with the default filter; ``show_progress``
+    then shows a progress bar on a terminal.
+    Raises `UserError` for an unknown name; the message lists the known ones.
     """
     if synthetic:
         if name not in PAIRS:
-            known = ", ".join(PAIRS)
-            raise UserError(f"--synthetic stands in for a pair of Table 1 ({known}), not {name!r}")
+            rule = f"only the pairs of Table 1 ({', '.join(PAIRS)}) have a synthetic stand-in"
+            raise UserError(f"--synthetic: {rule}, but got {name!r}")
         return synthetic_pair(name)
     folder = pair_folder(data, name)
     if folder.is_dir():
         return load(folder)
     if name not in PAIRS:
         known = ", ".join(sorted({*PAIRS, *_prepared(data)}))
-        how = f"python jobs/prepare.py --source FILE --target FILE --name {name}"
-        raise UserError(f"no pair {name!r} under {data}; known: {known}; prepare your own: {how}")
-    report(f"{name} is not prepared yet: preparing it first")
-    return prepare(name, data, *amazon_files(name, data))[0]
+        how = f"darec prepare --source FILE --target FILE --name {name}"
+        raise UserError(
+            f"no pair {name!r} under {data}; known: {known}; prepare your own with {how}"
+        )
+    tell(f"{name} is not prepared yet, so it is downloaded and prepared first")
+    return prepare(name, data, *amazon_files(name, data, show_progress=show_progress))[0]
 
 
 def prepare(
@@ -55,14 +70,17 @@ def prepare(
     min_in: MinIn = "each",
     layout: Layout | None = None,
 ) -> tuple[DomainPair, Preparation]:
-    """Read two files, build the pair and save it under its name, replacing an older one."""
+    """Read two rating files, build the pair and save it; an older pair of that name is replaced.
+
+    Raises `UserError` for a bad name, a bad file, or files that share too few users.
+    """
     folder = pair_folder(data, name)
     pair, preparation = build_pair(
         name, read_ratings(source, layout), read_ratings(target, layout), min_ratings, min_in
     )
     provenance = {
-        "source": {"file": str(source), "sha256": _sha256(source)},
-        "target": {"file": str(target), "sha256": _sha256(target)},
+        "source": {"file": str(source), "sha256": pooch.file_hash(str(source))},
+        "target": {"file": str(target), "sha256": pooch.file_hash(str(target))},
         "min_ratings": min_ratings,
         "min_ratings_in": min_in,
         "removed": vars(preparation),
@@ -72,12 +90,26 @@ def prepare(
 
 
 def amazon_files(
-    name: str, data: Path, year: int = 2014, accept: bool = False
+    name: str,
+    data: Path,
+    year: int = 2014,
+    accept_changed: bool = False,
+    show_progress: bool = False,
 ) -> tuple[Path, Path]:
-    """Return the two category files of a pair of Table 1, fetched once."""
+    """Return the source's and the target's category file of a pair of Table 1.
+
+    Files that are not under ``data`` yet are downloaded; see `fetch`.
+    """
     files = PAIRS[name]
     source, target = (
-        fetch(category, year, data / "raw", stand_in=name, accept_changed=accept)
+        fetch(
+            category,
+            year,
+            data / "raw",
+            name,
+            accept_changed=accept_changed,
+            show_progress=show_progress,
+        )
         for category in (files.source, files.target)
     )
     return source, target
@@ -86,13 +118,18 @@ def amazon_files(
 def pair_folder(data: Path, name: str) -> Path:
     """Return ``<data>/pairs/<name>``; raises `UserError` for a name that cannot be a folder."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or name.endswith("-synthetic"):
-        rule = "letters, digits, '_', '.' and '-', not ending in -synthetic"
-        raise UserError(f"a pair's name must be {rule}, but got {name!r}")
+        rule = "only letters, digits, '_', '.' and '-', begin with a letter or digit"
+        raise UserError(
+            f"a pair's name must have {rule}, and not end in -synthetic, but got {name!r}"
+        )
     return data / "pairs" / name
 
 
 def save(pair: DomainPair, folder: Path, provenance: dict[str, Any]) -> None:
-    """Write a pair's folder in one rename: parquet columns, ids, ``pair.json``."""
+    """Write a pair's folder: the ratings and ids as Parquet files, and ``pair.json``.
+
+    The folder appears under its name only once it is complete.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
@@ -111,7 +148,7 @@ def save(pair: DomainPair, folder: Path, provenance: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> DomainPair:
-    """Read a saved pair; raises `UserError` naming the file that is missing or damaged."""
+    """Read a saved pair; raises `UserError` with the file that is missing or damaged."""
     path = folder
     try:
         ids = {}
@@ -128,7 +165,7 @@ def load(folder: Path) -> DomainPair:
         digest = json.loads(path.read_text())["digest"]
         pair = DomainPair(folder.name, ratings["source"], ratings["target"], **ids)
         if digest != pair.digest:
-            raise ValueError("the ratings are not those it was saved with (digest differs)")
+            raise ValueError("the ratings differ from those that were saved (another digest)")
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         how = f"delete {folder} and prepare it again"
         raise UserError(f"{path}: not a prepared pair: {error}; {how}") from error
@@ -141,13 +178,8 @@ def _prepared(data: Path) -> list[str]:
     return [name for name in names if not name.startswith(".")]
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def counts(pair: DomainPair) -> dict[str, int]:
-    """Return users, items and ratings under the names of `darec.paper.Counts`."""
+    """Return the numbers of users, items and ratings, named as in `darec.paper.Counts`."""
     return {
         "users": len(pair.user_ids),
         "source_items": pair.source.n_items,

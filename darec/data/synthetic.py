@@ -1,4 +1,4 @@
-"""A stand-in pair with Table 1's exact counts and planted structure shared across the domains.
+"""Synthetic pairs: the counts of Table 1, and planted structure that both domains share.
 
 Shapes: U users, I items, N ratings, F planted factors.
 """
@@ -13,35 +13,37 @@ from darec.paper import TABLE_1, Counts
 from darec.seeds import generator
 
 STAR_SHARES = (0.05, 0.05, 0.10, 0.20, 0.60)
-"""Amazon's histogram of one to five stars."""
+"""Share of ratings with one to five stars, as on Amazon."""
 EXPONENT, OFFSET = 0.8, 10.0
-"""Activity of the k-th user or item falls as (k + OFFSET) ** -EXPONENT."""
+"""The k-th most active user or item has a share of ratings ~ (k + OFFSET) ** -EXPONENT."""
 
 
 @dataclass(frozen=True)
 class Planted:
-    """How a score before its cut into stars is made up; standard deviations of its parts."""
+    """The standard deviations of the parts that add up to a score, which is then cut into stars."""
 
     user: float = 0.6
-    """A user's taste for high stars, the same in both domains."""
+    """The user's bias, the same in both domains."""
     item: float = 0.6
+    """The item's bias."""
     factors: float = 0.8
-    """The part u . v of ``rank`` user factors, shared by both domains."""
+    """The product of user factors, the same in both domains, and item factors."""
     noise: float = 1.0
     rank: int = 4
+    """Number of factors."""
     shared: bool = True
-    """False draws the source's user parts anew, so that the source says nothing."""
+    """If False, the source has user biases and factors of its own: it tells nothing."""
 
 
 def synthetic_pair(name: str, seed: int = 0) -> DomainPair:
-    """Return the stand-in of a pair of Table 1, labelled ``<name>-synthetic``."""
+    """Return the stand-in for a pair of Table 1; it is called ``<name>-synthetic``."""
     return planted_pair(f"{name}-synthetic", TABLE_1[name], seed=seed)
 
 
 def planted_pair(
     name: str, counts: Counts, planted: Planted | None = None, seed: int = 0
 ) -> DomainPair:
-    """Draw a pair with exactly these users, items and ratings; every user and item has a rating.
+    """Draw a pair with exactly these counts, in which every user and every item has a rating.
 
     Raises ``ValueError`` when a domain has too few or too many ratings for its users and items.
     """
@@ -64,6 +66,8 @@ def planted_pair(
 
 @dataclass(frozen=True, eq=False)
 class _People:
+    """What a score takes from the users."""
+
     bias_U: npt.NDArray[np.float64]
     factors_UF: npt.NDArray[np.float64]
 
@@ -91,11 +95,11 @@ def _domain(
 def _cells(
     rng: np.random.Generator, n_users: int, n_items: int, n: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Draw n distinct cells, power-law on both sides, with every user and item at least once."""
+    """Draw n distinct (user, item) cells: each user and item once, the rest by power laws."""
     if not max(n_users, n_items) <= n <= n_users * n_items:
         sizes = f"{n} ratings for {n_users} users and {n_items} items"
         raise ValueError(
-            f"every user and item must have a rating in distinct cells, but got {sizes}"
+            f"every user and item must have a rating, and no user two of one item, but got {sizes}"
         )
     share_U, share_I = _shares(rng, n_users), _shares(rng, n_items)
     longer = max(n_users, n_items)

@@ -1,7 +1,7 @@
-"""Editions of one product: items that nearly the same users rate, often with copied reviews.
+"""Twins: items that nearly the same users rated, such as editions of one product.
 
-A held-out rating whose user rates a twin of the item can be copied, not predicted: item-axis models
-gain from it. Shapes: I items, U users, N ratings.
+Their reviews are often copies. A model of item rows can then copy a held-out rating from the
+item's twin instead of predicting it. Shapes: I items, U users, N ratings.
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ from scipy import sparse
 from darec.data.ratings import Ratings
 
 SIMILAR = 0.6
-"""Least Jaccard index of two items' raters for a twin."""
+"""Lowest Jaccard index of the users of two items that count as twins."""
 COMMON = 2
-"""Least number of common raters for a twin."""
+"""Lowest number of users that twins have in common."""
 
 
 def copied_share(ratings: Ratings) -> float:
-    """Return the share of ratings that are equal to their user's rating of a twin of the item."""
+    """Return the share of ratings that equal the same user's rating of a twin of the item."""
     shape = (ratings.n_items, ratings.n_users)
     cells = (ratings.items, ratings.users)
     rated_IU = sparse.csr_matrix((np.ones(len(ratings), np.int32), cells), shape)

@@ -48,12 +48,13 @@ def toys(server, folder, year=2014, **options):
     return fetch("Toys_and_Games", year, folder, "toys_auto", base_url=server.url, **options)
 
 
-def test_a_file_is_fetched_once_and_checked(server, tmp_path, monkeypatch):
+def test_a_file_is_downloaded_once_checked_and_in_silence(server, tmp_path, monkeypatch, capfd):
     good = hashlib.sha256(CONTENT).hexdigest()
     monkeypatch.setitem(download.SHA256_2014, "Toys_and_Games", good)
     path = toys(server, tmp_path)
     assert path.read_bytes() == CONTENT
     assert toys(server, tmp_path) == path and server.handler.requests == 1
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_wrong_sha256_is_refused_and_nothing_kept(server, tmp_path):

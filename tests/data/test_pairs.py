@@ -75,7 +75,7 @@ def test_unknown_and_bad_names(tmp_path):
     with pytest.raises(UserError, match=r"no pair 'mine'.*toys_auto.*--name mine"):
         store.obtain("mine", tmp_path)
     for name in ("../x", "toys_auto-synthetic"):
-        with pytest.raises(UserError, match="name must be"):
+        with pytest.raises(UserError, match="name must have only letters"):
             store.obtain(name, tmp_path)
     with pytest.raises(UserError, match="Table 1"):
         store.obtain("mine", tmp_path, synthetic=True)
