@@ -15,4 +15,4 @@ START = {"norm": "sqrt_n", "rank": 8, "init_stdev": 0.1, "iterations": 200}
 """The first trial: the rank is libFM's default, the standard deviation myfm's."""
 
 FIXED = {"max_aux": 0, "center": "none"}
-"""All source ratings of a user count, as the paper says; the authors' code takes those of five items."""
+"""All source ratings of a user count, as the paper says; the authors' code takes five items'."""
