@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,11 +50,12 @@ def summarise(values: Sequence[float]) -> Summary:
     return Summary(n, mean, sd, float(stats.t.ppf(0.975, n - 1)) * sd / n**0.5)
 
 
-def frame(scores: Sequence[Any], kind: type[Any] = Score) -> pd.DataFrame:
-    """Return one row per score and one column per field of its dataclass, unknown figures as NaN.
+def frame(scores: Sequence[Score] | Sequence[ColdUserScore]) -> pd.DataFrame:
+    """Return one row per score and one column per field of it; a figure that is None is NaN.
 
-    ``kind`` is the dataclass, `Score` or `ColdUserScore`; it names the columns of an empty table.
+    Without any score the table has the columns of `Score`.
     """
+    kind = type(scores[0]) if scores else Score
     numbers = [field.name for field in fields(kind) if field.type == float | None]
     rows = pd.DataFrame(
         [asdict(score) for score in scores], columns=[field.name for field in fields(kind)]
