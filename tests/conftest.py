@@ -1,5 +1,6 @@
-"""Fixtures shared by all tests: a small planted pair, and real pairs where they are at hand."""
+"""Fixtures shared by all tests, and the tiers: which marks a test gets and how long it may take."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,34 @@ from darec.data.synthetic import planted_pair
 from darec.paper import Counts
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+LONG_TIER = {"slow", "ray", "cluster", "browser"}
+LONG_LIMIT_S = 900
+"""How long a test of the long tier may take; one of the quick tier, see pyproject.toml."""
 
 
-torch.set_num_threads(1)  # tiny models: threads cost more than they save
+torch.set_num_threads(1)  # the models of the tests are too small to gain from threads
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests that use Ray, and give the long tier its time limit."""
+    for item in items:
+        if "cluster" in item.fixturenames:
+            item.add_marker("ray")
+        own_limit = item.get_closest_marker("timeout")
+        if not own_limit and LONG_TIER & {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.timeout(LONG_LIMIT_S))
+
+
+@pytest.fixture(autouse=True)
+def only_marked_tests_start_ray(request):
+    """Fail a test that starts Ray in this process and is not marked `ray`."""
+    before = ray_is_running()
+    yield
+    assert request.node.get_closest_marker("ray") or ray_is_running() == before, "mark it `ray`"
+
+
+def ray_is_running():
+    return "ray" in sys.modules and sys.modules["ray"].is_initialized()
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +48,7 @@ def tiny_pair():
 
 @pytest.fixture(scope="session")
 def real_data():
-    """The folder of real rating pairs; skips where it is absent."""
+    """The folder of real rating pairs; skips the test if the folder is absent."""
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real rating pairs at {REAL_DATA}")
     return REAL_DATA
@@ -30,7 +56,7 @@ def real_data():
 
 @pytest.fixture(scope="session")
 def cluster():
-    """A Ray of our own on this machine, two CPUs."""
+    """Ray with two CPUs, started on this machine for the tests alone."""
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)

@@ -1,7 +1,7 @@
-"""Machines to log in to, made of namespaces.
+"""Machines that answer ssh, made of Linux namespaces on this one machine.
 
-Each has a network, processes, /root and /tmp of its own. They share this machine's Python packages,
-but for darec itself, which a cluster's set-up installs.
+Each has its own network, processes, /root and /tmp. All share this machine's Python packages,
+except darec, which the set-up commands of the cluster install.
 """
 
 import os
@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TOOLS = ("ip", "unshare", "sshd", "ssh", "ssh-keygen", "rsync")
-NET = "10.77.0"
+NET = f"10.77.{os.getpid() % 256}"  # two runs of the tests at once do not meet
 OPTIONS = ["-q", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+OPTIONS += ["-o", "ConnectTimeout=5"]
+COMMAND_LIMIT_S = 60
 SSHD = """
 Port 22
 ListenAddress {ip}
@@ -47,44 +49,47 @@ exec {sshd} -D -e -f {folder}/sshd_config
 
 @dataclass
 class Host:
-    """A machine that answers ssh as root."""
+    """One machine; root may log in with the lab's key."""
 
     name: str
     ip: str
     process: subprocess.Popen
+    """The machine's first process; all others end with it."""
 
     def kill(self):
-        """Pull the plug: all its processes end at once."""
+        """End all processes of the machine at once, as a power cut does."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self.process.wait(COMMAND_LIMIT_S)
 
 
 @dataclass
 class Lab:
-    """The machines, and what they share."""
+    """Machines on one network, and what is needed to use them."""
 
     hosts: list[Host]
     key: Path
+    """The private key that opens every machine."""
     shared: Path
-    """A folder that all of them see."""
+    """A folder that every machine sees."""
     home: Path
-    """A home for who logs in to them."""
+    """A home folder for the person who starts the cluster."""
 
 
 def missing() -> str | None:
-    """Return why machines cannot be made here, or None."""
+    """Return why machines cannot be made here, or None if they can."""
     lacking = [tool for tool in TOOLS if not _which(tool)]
     if lacking:
-        return f"no {', '.join(lacking)} here"
+        return f"{', '.join(lacking)} not installed"
     if os.geteuid():
-        return "making network namespaces needs root"
-    probe = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], check=False)
-    return "namespaces are not permitted here" if probe.returncode else None
+        return "network namespaces need root"
+    probe = ["unshare", "--net", "--mount", "--pid", "--fork", "true"]
+    refused = subprocess.run(probe, check=False, timeout=COMMAND_LIMIT_S).returncode
+    return "this system does not permit namespaces" if refused else None
 
 
 @contextmanager
 def lab(count: int) -> Iterator[Lab]:
-    """Make so many machines at 10.77.0.10, .11 and so on, and take them away again."""
+    """Start ``count`` machines, wait until ssh works on each, and remove them at the end."""
     folder = Path(tempfile.mkdtemp(prefix="darec-lab-", dir="/var/tmp"))
     tag = f"d{os.getpid() % 10000}"
     bridge, made = f"{tag}b", Lab([], folder / "key", folder / "shared", folder / "home")
@@ -124,7 +129,11 @@ def _host(folder: Path, name: str, ip: str, bridge: str) -> Host:
     _do("ip", "netns", "add", name)
     _do("ip", "link", "add", f"{name}v", "type", "veth", "peer", "name", "eth0", "netns", name)
     _do("ip", "link", "set", f"{name}v", "master", bridge, "up")
-    up = "link set eth0 up", "link set lo up", f"route add default via {NET}.1"  # Ray asks for it
+    up = (
+        "link set eth0 up",
+        "link set lo up",
+        f"route add default via {NET}.1",
+    )  # Ray wants a default route
     for command in (f"addr add {ip}/24 dev eth0", *up):
         _do("ip", "-n", name, *command.split())
     apart = ["--pid", "--fork", "--kill-child", "--mount-proc", "--uts", "--mount", "--ipc"]
@@ -139,7 +148,7 @@ def _host(folder: Path, name: str, ip: str, bridge: str) -> Host:
 
 
 def _environment(venv: Path) -> None:
-    """Make a virtual environment, at /root/venv on the machine, that sees our packages."""
+    """Make the machine's virtual environment; it sees the packages of the one that runs this."""
     _do(sys.executable, "-m", "venv", "--without-pip", str(venv))
     packages = next(path for path in sys.path if path.endswith("site-packages"))
     (inside,) = venv.glob("lib/*/site-packages")
@@ -152,7 +161,7 @@ def _environment(venv: Path) -> None:
 
 
 def _binds(own: Path) -> Iterator[str]:
-    """Keep our Python visible where the machine's own /root and /tmp would hide it."""
+    """Return commands that keep this Python visible although /root and /tmp are replaced."""
     for path in (Path(sys.base_prefix), Path(sys.prefix)):
         for hidden in ("root", "tmp"):
             if path.is_relative_to(f"/{hidden}"):
@@ -163,7 +172,7 @@ def _binds(own: Path) -> Iterator[str]:
 def _wait_for_ssh(host: Host, key: Path) -> None:
     command = ["ssh", *OPTIONS, "-i", str(key), f"root@{host.ip}", "true"]
     deadline = time.monotonic() + 30
-    while subprocess.run(command, check=False).returncode:
+    while subprocess.run(command, check=False, timeout=COMMAND_LIMIT_S).returncode:
         assert host.process.poll() is None and time.monotonic() < deadline, f"no ssh on {host.name}"
         time.sleep(0.2)
 
@@ -173,6 +182,5 @@ def _which(tool: str) -> str | None:
 
 
 def _do(tool: str, *arguments: str, check: bool = True) -> None:
-    subprocess.run(
-        [_which(tool) or tool, *arguments], check=check, capture_output=not check, text=True
-    )
+    command = [_which(tool) or tool, *arguments]
+    subprocess.run(command, check=check, capture_output=not check, timeout=COMMAND_LIMIT_S)

@@ -1,4 +1,4 @@
-"""The shipped cluster.yaml against a mock of EC2: what it would start, open and take down."""
+"""The shipped cluster.yaml on a mock of EC2: its machines, their open ports and their roles."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ SSH = 22
 
 @pytest.fixture
 def ec2(monkeypatch, tmp_path):
-    """An empty account, with credentials that open nothing elsewhere."""
+    """An empty mock account, whose credentials are worth nothing elsewhere."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "mock")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -32,7 +32,7 @@ def ec2(monkeypatch, tmp_path):
 
 
 def bootstrapped(ec2, text=None):
-    """Return the shipped file as the launcher completes it, its places marked SET filled in."""
+    """Return the shipped file as `ray up` completes it, with the lines marked SET filled in."""
     from ray.autoscaler._private.commands import _bootstrap_config
     from ray.autoscaler._private.util import prepare_config
 
@@ -45,7 +45,7 @@ def bootstrapped(ec2, text=None):
 
 
 def made_roles():
-    """Make the shipped roles and profiles, as `aws cloudformation deploy` does."""
+    """Create the shipped roles and profiles, as `aws cloudformation deploy` does."""
     boto3.client("cloudformation", REGION).create_stack(
         StackName="darec-roles",
         TemplateBody=ROLES.read_text(),
@@ -55,7 +55,7 @@ def made_roles():
 
 
 def allowed(iam, role):
-    """Return what a role may do, by resource."""
+    """Return the actions that a role allows, by resource."""
     found = {}
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
@@ -71,7 +71,7 @@ def instances(ec2):
 
 
 def started(ec2, config):
-    """Start a head and a worker; return what starts them, and the instances by their type."""
+    """Start a head and a worker; return Ray's node provider, and the instances by their type."""
     from ray.autoscaler._private.providers import _get_node_provider
     from ray.autoscaler.tags import TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
 
@@ -85,7 +85,7 @@ def started(ec2, config):
     return provider, {instance["InstanceType"]: instance for instance in instances(ec2)}
 
 
-def test_what_the_shipped_file_starts_opens_and_takes_down(ec2):
+def test_the_shipped_file_starts_two_machines_opens_only_ssh_and_stops_both(ec2):
     provider, by_type = started(ec2, bootstrapped(ec2))
     assert set(by_type) == {"m5.large", "g4dn.xlarge"}
     assert by_type["g4dn.xlarge"]["InstanceLifecycle"] == "spot"
@@ -105,14 +105,14 @@ def test_what_the_shipped_file_starts_opens_and_takes_down(ec2):
     assert {instance["State"]["Name"] for instance in instances(ec2)} == {"terminated"}
 
 
-def test_the_roles_are_a_template_as_cloudformation_takes_it():
+def test_cloudformation_accepts_the_template_of_the_roles():
     lint = pytest.importorskip(
         "cfnlint.api", reason="needs cfn-lint, which comes with moto's server"
     )
     assert lint.lint_file(ROLES) == []
 
 
-def test_the_shipped_roles_open_one_bucket_and_let_the_head_hand_on_the_workers_role(ec2):
+def test_the_shipped_roles_allow_one_bucket_and_the_head_may_pass_the_workers_role(ec2):
     config, iam = bootstrapped(ec2), boto3.client("iam", REGION)
     roles = {}
     for kind, node_type in config["available_node_types"].items():
@@ -127,7 +127,7 @@ def test_the_shipped_roles_open_one_bucket_and_let_the_head_hand_on_the_workers_
     policy = iam.get_role_policy(RoleName=head["RoleName"], PolicyName="start-workers")
     (passing,) = policy["PolicyDocument"]["Statement"]
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
-    # the mock drops managed policies of a stack's roles
+    # The mock forgets the managed policies of a stack's roles, so the template itself is read.
     managed = yaml.safe_load(ROLES.read_text())["Resources"]["HeadRole"]["Properties"]
     assert "AmazonEC2FullAccess" in str(managed["ManagedPolicyArns"])
 

@@ -10,14 +10,14 @@ from jobs.own_cluster import own_cluster
 CLUSTER = Path(__file__).parents[2] / "cluster.yaml"
 
 
-def test_cluster_yaml_passes_rays_own_schema():
+def test_ray_accepts_cluster_yaml():
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     config = yaml.safe_load(CLUSTER.read_text())
     validate_config(prepare_config(config))
 
 
-def test_nothing_listens_to_the_world_and_nodes_ask_for_a_token():
+def test_pages_listen_on_the_head_alone_and_nodes_ask_for_a_token():
     config = yaml.safe_load(CLUSTER.read_text())
     starts = {role: config[f"{role}_start_ray_commands"] for role in ("head", "worker")}
     rays = [line for lines in starts.values() for line in lines if "ray start" in line]
@@ -27,7 +27,7 @@ def test_nothing_listens_to_the_world_and_nodes_ask_for_a_token():
     assert "--host 127.0.0.1" in board
 
 
-def test_three_lines_are_the_users_and_the_pins_are_allowed():
+def test_three_lines_are_marked_set_and_pyproject_allows_the_pinned_releases():
     text = CLUSTER.read_text()
     assert sum(line.split("#")[-1].strip().startswith("SET") for line in text.splitlines()) == 3
     pins = [Requirement(word) for word in text.split() if "==" in word]
@@ -38,15 +38,15 @@ def test_three_lines_are_the_users_and_the_pins_are_allowed():
         assert allowed[pin.name].specifier.contains(release.version), pin
 
 
-def test_all_code_is_sent_to_the_nodes():
-    """An rsync pattern without a leading slash leaves out folders at any depth: darec/data, say."""
+def test_ray_up_sends_all_code_to_the_nodes():
+    """Without a leading slash, rsync would exclude a folder at any depth, such as darec/data."""
     excluded = yaml.safe_load(CLUSTER.read_text())["rsync_exclude"]
     assert all(pattern.startswith("/") and "*" not in pattern for pattern in excluded)
     code = {"darec", "search_spaces", "jobs", "pyproject.toml", "README.md"}
     assert not code & {pattern.strip("/").split("/")[0] for pattern in excluded}
 
 
-def test_own_machines_get_their_place_for_results_whatever_cluster_yaml_says(tmp_path, monkeypatch):
+def test_own_cluster_writes_its_out_also_if_cluster_yaml_was_edited(tmp_path, monkeypatch):
     edited = tmp_path / "cluster.yaml"
     edited.write_text(CLUSTER.read_text().replace("s3://YOUR-BUCKET/results", "s3://mine/r"))
     monkeypatch.setattr("jobs.own_cluster.SHIPPED", edited)

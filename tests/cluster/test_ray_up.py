@@ -1,4 +1,4 @@
-"""A cluster of own machines really comes up, searches, loses a worker and goes down."""
+"""`ray up` on own machines: the cluster starts, searches, loses a worker, and stops."""
 
 import csv
 import json
@@ -33,12 +33,11 @@ SMOKE = "python jobs/tune.py --pair toys_auto --smoke-test --address auto".split
 def lab():
     reason = hosts.missing()
     if reason:
-        pytest.skip(f"no machines to log in to: {reason}")
+        pytest.skip(f"cannot make machines that answer ssh: {reason}")
     with hosts.lab(3) as made:
         yield made
 
 
-@pytest.mark.slow
 @pytest.mark.cluster
 def test_up_search_kill_a_worker_and_down(lab, tmp_path):
     file = tmp_path / "own-cluster.yaml"
@@ -89,30 +88,24 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
         assert ended.returncode and "auth" in ended.stdout.lower(), ended.stdout[-2000:]
         environment["RAY_AUTH_MODE"] = "token"
 
-        with _tunnel(file, environment, 8265) as url:
+        with _tunnel(file, environment, 8265, tmp_path / "tunnel") as url:
             with pytest.raises(HTTPError, match="401"):
-                urlopen(f"{url}/api/jobs/")
+                urlopen(f"{url}/api/jobs/", timeout=60)
             submit = ["ray", "job", "submit", "--address", url, "--working-dir", "."]
             said = run(*submit, "--", *SMOKE).stdout
             assert "succeeded" in said and f"files: {out}" in said, said[-4000:]
         reports = [path.read_text().splitlines() for path in out.rglob("result.json")]
         places = {json.loads(line)["node_ip"] for lines in reports for line in lines}
         assert places == {host.ip for host in lab.hosts[1:]}
-        with _tunnel(file, environment, 6006) as url:
-            runs = urlopen(f"{url}/data/runs").read().decode()
+        with _tunnel(file, environment, 6006, tmp_path / "tunnel") as url:
+            runs = urlopen(f"{url}/data/runs", timeout=60).read().decode()
             assert "i_darec/tune" in runs, runs
 
-        search = subprocess.Popen(
-            ["ray", "exec", str(file), TUNE],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=(tmp_path / "log").open("w"),
-            stderr=subprocess.STDOUT,
-        )
-        _wait_for_checkpoints(search, out / STUDY, tmp_path / "log")
-        lab.hosts[2].kill()
-        assert search.wait(timeout=300) == 0, (tmp_path / "log").read_text()[-4000:]
+        log = tmp_path / "log"
+        with _started(["ray", "exec", str(file), TUNE], environment, log) as search:
+            _wait_for_checkpoints(search, out / STUDY, log)
+            lab.hosts[2].kill()
+            assert search.wait(timeout=300) == 0, log.read_text()[-4000:]
         with (out / STUDY / "trials.csv").open() as table:
             rows = list(csv.DictReader(table))
         assert len(rows) == 6 and all(row["ended"] in ("completed", "stalled") for row in rows)
@@ -136,30 +129,45 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
 
 
 @contextmanager
-def _tunnel(file, environment, port):
-    """Give the address here at which a page of the head answers."""
+def _started(command, environment, log):
+    """Run a command beside the test, and end it and all that it started with the test."""
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(60)
+
+
+@contextmanager
+def _tunnel(file, environment, port, log):
+    """Forward a port of this machine to a port of the head; return the local address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         here = str(probe.getsockname()[1])
     command = ["ray", "dashboard", str(file), "--port", here, "--remote-port", str(port)]
-    tunnel = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-    )
     deadline = time.monotonic() + 60
-    try:
+    with _started(command, environment, log) as tunnel:
         while True:
             try:
-                urlopen(f"http://127.0.0.1:{here}/")
+                urlopen(f"http://127.0.0.1:{here}/", timeout=10)
                 break
             except HTTPError:
                 break
             except OSError:
-                assert tunnel.poll() is None and time.monotonic() < deadline
+                assert tunnel.poll() is None and time.monotonic() < deadline, log.read_text()
                 time.sleep(0.5)
         yield f"http://127.0.0.1:{here}"
-    finally:
-        os.killpg(tunnel.pid, signal.SIGTERM)
-        tunnel.wait()
 
 
 def _wait_for_nodes(status, workers):

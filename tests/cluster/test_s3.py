@@ -1,13 +1,13 @@
-"""A search under a URI, its driver killed, resumed and evaluated, against a mock of S3."""
+"""A search with --out s3://...: its driver is killed, it resumes, and its winner is scored."""
 
 import csv
 import io
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ TRIALS = 6
 
 @pytest.fixture
 def s3(monkeypatch):
-    """A server with one bucket, which this process and those that it starts take for S3."""
+    """A mock of S3 with one bucket; this process and its children take it for the real one."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -47,34 +47,42 @@ def s3(monkeypatch):
         client.create_bucket(Bucket="ours")
         yield client
     finally:
-        server.terminate()
+        server.kill()
         server.wait()
 
 
+@contextmanager
 def started(tmp_path, job, *options):
+    """Run a job beside the test; it ends with the test at the latest."""
     command = [sys.executable, JOBS / f"{job}.py", "--pair", "toys_auto", "--synthetic"]
     command += ["--model", "i_autorec", "--out", OUT, "--data", tmp_path, *options]
+    environment = {**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "1"}
     with (tmp_path / "log").open("a") as log:
-        environment = {**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "1"}
-        return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        job = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    try:
+        yield job
+    finally:
+        job.kill()
+        job.wait()
 
 
 def keys(s3):
     return [found["Key"] for found in s3.list_objects_v2(Bucket="ours").get("Contents", [])]
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 def test_a_search_under_a_uri_is_killed_resumed_and_evaluated(s3, tmp_path):
     search = ["--fix", "hidden=50", "--trials", str(TRIALS), "--max-epochs", "30", "--resume"]
-    driver, deadline = started(tmp_path, "tune", *search), time.monotonic() + 120
-    while not any(name.endswith("result.json") for name in keys(s3)):
-        assert driver.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-        time.sleep(0.2)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
+    deadline, log = time.monotonic() + 120, tmp_path / "log"
+    with started(tmp_path, "tune", *search) as driver:
+        while not any(name.endswith("result.json") for name in keys(s3)):
+            assert driver.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        driver.kill()
     assert f"{STUDY}/study.json" in keys(s3) and f"{STUDY}/best.json" not in keys(s3)
     for job, options in (("tune", search), ("evaluate", ["--seeds", "1"])):
-        assert started(tmp_path, job, *options).wait() == 0, (tmp_path / "log").read_text()[-3000:]
+        with started(tmp_path, job, *options) as ended:
+            assert ended.wait(timeout=300) == 0, log.read_text()[-3000:]
     assert {f"{STUDY}/best.json", f"{STUDY}/best.safetensors", "results/scores.jsonl"} < {*keys(s3)}
     table = s3.get_object(Bucket="ours", Key=f"{STUDY}/trials.csv")["Body"].read().decode()
     rows = list(csv.DictReader(io.StringIO(table)))
