@@ -222,7 +222,7 @@ def test_exchanging_the_sources_users_leaves_i_darec_as_it_is():
 
 @pytest.mark.parametrize("pyramid", [0.5, 1.0, 2.0])
 def test_layers_are_as_wide_as_they_are_read(pyramid):
-    """H, H r, H r^2 in the predictors and H, H / 2, 1 in the classifier (docs/paper.md, reading 10)."""
+    """Predictors: H, H r, H r^2 units; classifier: H, H / 2, 1 (docs/paper.md, reading 10)."""
     net = DANN(embedding=6, width=20, pyramid=pyramid, n_source=7, n_target=9)
     shapes = {name: tuple(w.shape) for name, w in net.named_parameters() if w.dim() == 2}
     middle, last = int(20 * pyramid), int(20 * pyramid**2)
