@@ -18,7 +18,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class DivergedError(Exception):
-    """A loss or prediction is not finite: the trial ends with this reason (docs/paper.md, reading 11)."""
+    """A loss or a prediction is not finite: training ends (docs/paper.md, reading 11)."""
 
 
 class Recommender(Protocol):
@@ -91,10 +91,11 @@ def check_domain(domains: tuple[Domain, ...], domain: Domain) -> None:
 
 
 class ColdRule:
-    """The one place that decides what a cold item or user is predicted (docs/paper.md, the cold policy).
+    """The only place that decides the prediction of a cold item or a cold user.
 
-    An item without training ratings gets the regularised bias prediction under ``fallback`` and the
-    lowest rating under ``floor``; a user without training ratings gets the bias prediction.
+    A cold item has no training ratings. It gets the regularised bias prediction under ``fallback``
+    and the lowest rating under ``floor``. A cold user has no training ratings and gets the bias
+    prediction (docs/paper.md, the cold policy).
     """
 
     def __init__(self, training: Ratings) -> None:

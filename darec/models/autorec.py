@@ -3,17 +3,18 @@
 Shapes: R rows and M columns of the rating matrix along the axis, B rows of a batch, K hidden units.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import nn
 
 from darec.core import kernels
 from darec.core.adam import Adam, Decay
 from darec.core.batches import RatingRows, RowBatch, shuffled
 from darec.core.bias import Center, center
-from darec.core.config import check_range
+from darec.core.config import STRICT, BatchSize, LearningRate, Size
 from darec.core.losses import squared_error, squared_norm
 from darec.core.recommender import Run, check_domain
 from darec.core.replay import Replayed
@@ -27,30 +28,26 @@ INIT_STD = 0.01
 """Standard deviation of initial weights (section 4.1)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class AutoRecConfig:
     """Hyper-parameters of AutoRec (Eq. 1-2, section 4.1)."""
 
     axis: Axis
     """``user``: a row per user over items (U-AutoRec); ``item``: a row per item over users."""
-    hidden: int = 500
+    hidden: Size = 500
     """Embedding width K; the paper searches 100-1500."""
-    alpha: float = 0.01
+    alpha: Annotated[float, Field(ge=0, le=1e6)] = 0.01
     """Weight of the squared L2 norms of all weights and biases, added once a step; 1e-5 to 0.1."""
     center: Center = "bias"
     """Subtracted from observed ratings before the encoder, added to predictions; ours."""
-    learning_rate: float = 1e-3
+    learning_rate: LearningRate = 1e-3
     """Adam's step size; ours."""
-    batch_size: int = 128
+    batch_size: BatchSize = 128
     """Rating rows a step; ours."""
     decay: Decay = "coupled"
     """``coupled``: Eq. 2's gradient through Adam; ``decoupled``: AdamW's; ours."""
-    epochs: int = 50
+    epochs: Annotated[int, Field(ge=0, le=10**6)] = 50
     """Epochs trained when stage 1 of DARec: the best epoch of its own study; ours."""
-
-    def __post_init__(self) -> None:
-        check_range(self, hidden=(1, 10**5), alpha=(0.0, 1e6), learning_rate=(1e-12, 10.0))
-        check_range(self, batch_size=(1, 10**7), epochs=(0, 10**6))
 
 
 class AutoRecNet(nn.Module):

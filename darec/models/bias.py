@@ -1,28 +1,29 @@
 """The regularised bias baseline as a `Recommender`: one alternation of the ridge means an epoch."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from darec.core.bias import REG_ITEM, REG_USER, Bias
-from darec.core.config import check_range
+from darec.core.config import STRICT
 from darec.core.recommender import Run, Weights
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training
 
+Shrinkage = Annotated[float, Field(ge=1e-9, le=1e6)]
+"""Strength of a ridge, as a number of ratings."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=STRICT)
 class BiasConfig:
     """Hyper-parameters of mu + b_u + b_i; ours, the paper has no such baseline."""
 
-    reg_user: float = REG_USER
+    reg_user: Shrinkage = REG_USER
     """Ratings' worth of shrinkage of each user's bias towards 0, > 0."""
-    reg_item: float = REG_ITEM
+    reg_item: Shrinkage = REG_ITEM
     """Ratings' worth of shrinkage of each item's bias towards 0, > 0."""
-
-    def __post_init__(self) -> None:
-        check_range(self, reg_user=(1e-9, 1e6), reg_item=(1e-9, 1e6))
 
 
 class BiasRecommender:

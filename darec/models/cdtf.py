@@ -5,15 +5,16 @@ Missing cells are the last model's (EM), so that ``X_d = S_d + L_d R_d'`` with s
 dense. Shapes: U users, I items of a domain, F factors.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from scipy import sparse
 
 from darec.core.bias import Center
-from darec.core.config import check_range
+from darec.core.config import STRICT
 from darec.core.recommender import DivergedError, Run
 from darec.data.ratings import Domain
 from darec.data.split import Training
@@ -25,21 +26,18 @@ INNER = 5
 """Sweeps of ALS between two EM steps."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class CDTFConfig:
     """Hyper-parameters of CDTF."""
 
-    factors: int = 10
+    factors: Annotated[int, Field(ge=1, le=1000)] = 10
     """Width F of all factors."""
-    reg: float = 5.0
+    reg: Annotated[float, Field(ge=0, le=1e9)] = 5.0
     """Ridge on A, H and c alike: one on A alone does nothing, since H and c can grow instead."""
-    source_weight: float = 0.1
+    source_weight: Annotated[float, Field(ge=0, le=1e6)] = 0.1
     """Weight of the source's squared errors against the target's 1; the authors tune it, too."""
     center: Center = "none"
     """Subtracted from ratings first, per domain; ours, ``none`` starts from each domain's mean."""
-
-    def __post_init__(self) -> None:
-        check_range(self, factors=(1, 1000), reg=(0.0, 1e9), source_weight=(0.0, 1e6))
 
 
 class CDTF(Factors):

@@ -6,14 +6,16 @@ Shapes: B rows of a batch, M columns of the rating matrix, L levels, H hidden un
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import nn
 
 from darec.core.adam import Adam
 from darec.core.batches import RowBatch, shuffled
-from darec.core.config import check_range
+from darec.core.config import STRICT, BatchSize, LearningRate, Size
 from darec.core.recommender import Run, check_domain
 from darec.core.sparse import lookup, score_in_chunks
 from darec.core.trained import Trained
@@ -31,26 +33,22 @@ from darec.models.levels import (
 from darec.seeds import derive
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class NADEConfig:
     """Hyper-parameters of CF-NADE-S."""
 
     axis: Axis
     """``item``: a row per item over users (I-CF-NADE); ``user``: a row per user over items."""
-    hidden: int = 200
+    hidden: Size = 200
     """Hidden units H."""
-    ordinal: float = 1.0
+    ordinal: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Share of the ordinal cost, the rest is the negative log-likelihood; 0 to 1."""
-    decay: float = 0.01
+    decay: Annotated[float, Field(ge=0, le=100)] = 0.01
     """Weight of all squared weights and biases, beside the cost's mean over rows."""
-    learning_rate: float = 1e-3
+    learning_rate: LearningRate = 1e-3
     """Adam's step size."""
-    batch_size: int = 128
+    batch_size: BatchSize = 128
     """Rows a step."""
-
-    def __post_init__(self) -> None:
-        check_range(self, hidden=(1, 10**5), ordinal=(0.0, 1.0), decay=(0.0, 100.0))
-        check_range(self, learning_rate=(1e-12, 10.0), batch_size=(1, 10**7))
 
 
 class NADENet(nn.Module):

@@ -4,13 +4,15 @@ Identity link and squared loss on observed ratings. Shapes: B ratings of each do
 U users, I items, K factors, N ratings asked for.
 """
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import nn
 
 from darec.core.bias import Center, center
-from darec.core.config import check_range
+from darec.core.config import STRICT, BatchSize, LearningRate
 from darec.core.recommender import Run
 from darec.core.trained import Trained
 from darec.core.triples import batches, predict, triples
@@ -21,28 +23,24 @@ from darec.seeds import derive
 INIT_STD = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class CMFConfig:
     """Hyper-parameters of CMF; the paper gives none."""
 
-    factors: int = 20
+    factors: Annotated[int, Field(ge=1, le=10**4)] = 20
     """Width K of user and item factors."""
-    source_share: float = 0.5
+    source_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight a of the source's loss, the target's is 1 - a; 0 is PMF on the target."""
-    reg: float = 0.05
+    reg: Annotated[float, Field(ge=0, le=1e3)] = 0.05
     """Ridge per rating on the factors (and biases) that it reads."""
     bias: bool = True
     """Add a user's bias per domain and an item's; without, as in the paper's CMF."""
     center: Center = "mean"
     """Subtracted from ratings first, per domain."""
-    learning_rate: float = 5e-3
+    learning_rate: LearningRate = 5e-3
     """Adam's step size."""
-    batch_size: int = 1024
+    batch_size: BatchSize = 1024
     """Ratings of each domain a step."""
-
-    def __post_init__(self) -> None:
-        check_range(self, factors=(1, 10**4), source_share=(0.0, 1.0), reg=(0.0, 1e3))
-        check_range(self, learning_rate=(1e-12, 10.0), batch_size=(1, 10**7))
 
 
 class CMFNet(nn.Module):

@@ -6,15 +6,17 @@ zero). Linear outputs and squared errors.
 Shapes: B pairs of a step, U users, I items of a domain, E embedding, N ratings asked for.
 """
 
-from dataclasses import dataclass
+import dataclasses
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import nn
 
 from darec.core.bias import Center, center
-from darec.core.config import check_range
+from darec.core.config import STRICT, BatchSize, LearningRate
 from darec.core.recommender import Run
 from darec.core.trained import Trained
 from darec.core.triples import Triples, batches, predict, triples
@@ -28,29 +30,25 @@ N_CROSSED = 2
 OTHER: dict[Domain, Domain] = {"target": "source", "source": "target"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class CoNetConfig:
     """Hyper-parameters of CoNet."""
 
-    embedding: int = 32
+    embedding: Annotated[int, Field(ge=4, le=10**4)] = 32
     """Width E of user and item embeddings; towers are 2E, E, E / 2, E / 4 wide."""
-    lasso: float = 1e-3
+    lasso: Annotated[float, Field(ge=0, le=1e6)] = 1e-3
     """Weight of |H|_1, added once a step."""
-    reg: float = 1e-3
+    reg: Annotated[float, Field(ge=0, le=1e6)] = 1e-3
     """Ridge per rating on the embeddings that it reads; ours."""
     crossing: Literal["mean", "none"] = "mean"
     """In prediction the other tower reads the mean of the user's items there (ours), or nothing
     crosses, as in the authors' code."""
     center: Center = "mean"
     """Subtracted from ratings first, per domain; ours."""
-    learning_rate: float = 1e-3
+    learning_rate: LearningRate = 1e-3
     """Adam's step size."""
-    batch_size: int = 256
+    batch_size: BatchSize = 256
     """Ratings of each domain a step."""
-
-    def __post_init__(self) -> None:
-        check_range(self, embedding=(4, 10**4), lasso=(0.0, 1e6), reg=(0.0, 1e6))
-        check_range(self, learning_rate=(1e-12, 10.0), batch_size=(1, 10**7))
 
 
 class CoNetNet(nn.Module):
@@ -99,7 +97,7 @@ def _of_domains(modules: Any) -> list[tuple[Domain, nn.Linear]]:
     return list(modules.items())
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Partners:
     """The training ratings of a domain by user: a random one for each user asked for."""
 

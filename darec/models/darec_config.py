@@ -1,17 +1,21 @@
 """DARec's hyper-parameters: stage 1's configs, and those of the domain-adversarial network."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from darec.core.adam import Decay
-from darec.core.config import check_range
+from darec.core.config import STRICT, BatchSize, LearningRate
 from darec.models.autorec import AutoRecConfig
 from darec.models.dann import Init
 
 Heads = Literal["both", "own"]
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+"""Weight of a part of the objective."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class DARecConfig:
     """Hyper-parameters of DARec (Fig. 1, Eq. 3-7, section 4.1)."""
 
@@ -26,16 +30,16 @@ class DARecConfig:
     """``shared``: one rating predictor for both domains' items, with an output per shared user
     (item axis only; ours). With its own one per domain, I-DARec cannot tell who rated what in the
     source: exchanging the source's users changes nothing (docs/paper.md)."""
-    extractor: int = 100
+    extractor: Annotated[int, Field(ge=2, le=10**5)] = 100
     """Units of the shared extractor H; the paper searches 50-500."""
-    beta: float = 0.1
+    beta: Weight = 0.1
     """Weight of the target's squared error against the source's (Eq. 3); 1e-4 to 1."""
-    mu: float = 1.0
+    mu: Weight = 1.0
     """Strength of the gradient reversal (user axis) or of the BCE (item axis); 1e-4 to 1e4."""
     reversal: bool | None = None
     """Whether the classifier's gradient reaches the extractor times -mu (Eq. 4-6), or the BCE
     counts mu for both alike (Eq. 7). None: as the paper's axis has it."""
-    lambda_: float = 1e-3
+    lambda_: Weight = 1e-3
     """Weight of the squared L2 norms of all stage-2 weights and biases; 1e-4 to 1e4."""
     pyramid: float = 1.0
     """Predictor widths are H r and H r^2; r in {0.5, 1, 2}; ours, the paper says "pyramid"."""
@@ -43,9 +47,9 @@ class DARecConfig:
     """``coupled``: the gradient of lambda R through Adam; ``decoupled``: AdamW's; ours."""
     init: Init = "paper"
     """``paper``: N(0, 0.01^2) weights, zero biases; ``xavier``: Glorot uniform; ours."""
-    learning_rate: float = 1e-3
+    learning_rate: LearningRate = 1e-3
     """Adam's step size; ours."""
-    batch_size: int = 128
+    batch_size: BatchSize = 128
     """Rating rows of each domain a step; ours."""
 
     def __post_init__(self) -> None:
@@ -60,8 +64,6 @@ class DARecConfig:
             raise ValueError("predictors='shared' needs the item axis: domains share users only")
         if self.pyramid not in (0.5, 1.0, 2.0):
             raise ValueError(f"pyramid must be 0.5, 1 or 2, but got {self.pyramid}")
-        check_range(self, extractor=(2, 10**5), beta=(0.0, 1e9), mu=(0.0, 1e9), lambda_=(0.0, 1e9))
-        check_range(self, learning_rate=(1e-12, 10.0), batch_size=(1, 10**7))
 
     @property
     def both_heads(self) -> bool:

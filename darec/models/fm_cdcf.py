@@ -8,14 +8,15 @@ K factors, S samples.
 
 import contextlib
 import io
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from scipy import sparse
 
 from darec.core.bias import Center
-from darec.core.config import check_range
+from darec.core.config import STRICT
 from darec.core.recommender import Run
 from darec.data.ratings import HIGHEST, Ratings
 from darec.data.split import Training
@@ -28,27 +29,23 @@ SAMPLES = 50
 """Samples kept at most, evenly spaced over the chain but for its first quarter."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class FMCDCFConfig:
     """Hyper-parameters of FM-CDCF; Gibbs sampling has neither a learning rate nor a ridge."""
 
-    rank: int = 8
+    rank: Annotated[int, Field(ge=1, le=1000)] = 8
     """Width K of each feature's factors."""
-    init_stdev: float = 0.1
+    init_stdev: Annotated[float, Field(ge=1e-9, le=10)] = 0.1
     """Standard deviation of initial factors."""
-    iterations: int = 100
+    iterations: Annotated[int, Field(ge=2, le=10**5)] = 100
     """Gibbs sweeps within one fit."""
     norm: Norm = "sqrt_n"
     """A source rating becomes r / 5 over the user's count, over its root or as it is; ``centred``:
     (r - the user's source mean) / 4 + 1, over the count."""
-    max_aux: int = 0
+    max_aux: Annotated[int, Field(ge=0, le=10**9)] = 0
     """Source items that count, the most rated first; 0: all (5 in the authors' code)."""
     center: Center = "none"
     """Subtracted from target ratings first; ours, ``none`` is the authors'."""
-
-    def __post_init__(self) -> None:
-        check_range(self, rank=(1, 1000), init_stdev=(1e-9, 10.0), iterations=(2, 10**5))
-        check_range(self, max_aux=(0, 10**9))
 
 
 class FMCDCF(Factors):

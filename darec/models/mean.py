@@ -1,13 +1,14 @@
 """The training mean of each domain: the least that every model must beat."""
 
-from dataclasses import dataclass
+from pydantic.dataclasses import dataclass
 
+from darec.core.config import STRICT
 from darec.core.recommender import Run
 from darec.data.split import Training
 from darec.models.bias import BiasConfig, BiasRecommender
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class MeanConfig:
     """The mean has no hyper-parameters."""
 

@@ -4,12 +4,14 @@ Minimises the sum over training ratings of ``(r - p_u . q_i)^2 + reg (|p_u|^2 + 
 so that a user's ridge grows with the number of its ratings. Shapes: U users, I items, K factors.
 """
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import pandas as pd
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from darec.core.bias import Center
-from darec.core.config import check_range
+from darec.core.config import STRICT, LearningRate
 from darec.core.recommender import Run
 from darec.data.ratings import HIGHEST, LOWEST, Ratings
 from darec.data.split import Training
@@ -18,24 +20,20 @@ from darec.models.libraries import library
 from darec.seeds import derive
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class PMFConfig:
     """Hyper-parameters of ``surprise.SVD(biased=False)``."""
 
-    factors: int = 50
+    factors: Annotated[int, Field(ge=1, le=10**4)] = 50
     """Width K of user and item factors."""
-    reg: float = 0.05
+    reg: Annotated[float, Field(ge=0, le=1e3)] = 0.05
     """Ridge per rating."""
-    learning_rate: float = 5e-3
+    learning_rate: LearningRate = 5e-3
     """SGD's step size."""
-    epochs: int = 30
+    epochs: Annotated[int, Field(ge=1, le=10**5)] = 30
     """Passes over the ratings within one fit; the library reports none of them."""
     center: Center = "none"
     """Subtracted from ratings first; ours, ``none`` is the library's."""
-
-    def __post_init__(self) -> None:
-        check_range(self, factors=(1, 10**4), reg=(0.0, 1e3), learning_rate=(1e-12, 10.0))
-        check_range(self, epochs=(1, 10**5))
 
 
 class PMF(Factors):

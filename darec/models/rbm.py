@@ -5,15 +5,16 @@ Visible units are softmax over the five stars at a row's observed columns, hidde
 Shapes: B rows of a batch, M columns of the rating matrix, L levels, F hidden units, n ratings.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import nn
 
 from darec.core.batches import RatingRows, RowBatch, shuffled
-from darec.core.config import check_range
+from darec.core.config import STRICT, BatchSize, Size
 from darec.core.recommender import Run, check_domain
 from darec.core.sparse import score_in_chunks
 from darec.core.trained import Trained
@@ -37,28 +38,24 @@ MOMENTUM = (0.6, 0.9)
 """In the first phase, and after it (AutoRec's authors' RBM)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class RBMConfig:
     """Hyper-parameters of CF-RBM."""
 
     axis: Axis
     """``user``: a row per user over items (U-RBM); ``item``: a row per item over users."""
-    hidden: int = 100
+    hidden: Size = 100
     """Binary hidden units F."""
-    learning_rate: float = 0.05
+    learning_rate: Annotated[float, Field(ge=1e-12, le=100)] = 0.05
     """SGD's step size on the mean over the rows of a mini-batch."""
-    decay: float = 1e-3
+    decay: Annotated[float, Field(ge=0, le=100)] = 1e-3
     """Weight decay of W and D."""
     cd_steps: Literal["1", "1-3", "1-3-5"] = "1-3"
     """Gibbs steps of contrastive divergence, raised every `PHASE` epochs."""
     conditional: bool = False
     """Hidden units also see which columns the row rates (D), from training ratings only."""
-    batch_size: int = 128
+    batch_size: BatchSize = 128
     """Rows a step."""
-
-    def __post_init__(self) -> None:
-        check_range(self, hidden=(1, 10**5), learning_rate=(1e-12, 100.0), decay=(0.0, 100.0))
-        check_range(self, batch_size=(1, 10**7))
 
 
 class RBMNet(nn.Module):

@@ -3,31 +3,31 @@
 Shapes: U users.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from darec.core.bias import REG_ITEM, REG_USER
-from darec.core.config import check_range
+from darec.core.config import STRICT
 from darec.core.recommender import Run
 from darec.data.ratings import Domain
 from darec.data.split import Training
-from darec.models.bias import BiasConfig, BiasRecommender
+from darec.models.bias import BiasConfig, BiasRecommender, Shrinkage
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class SharedBiasConfig:
     """Hyper-parameters of the shared bias; ours, the paper has no such baseline."""
 
-    reg_user: float = REG_USER
+    reg_user: Shrinkage = REG_USER
     """Ratings' worth of shrinkage of each user's bias towards 0, > 0."""
-    reg_item: float = REG_ITEM
+    reg_item: Shrinkage = REG_ITEM
     """Ratings' worth of shrinkage of each item's bias towards 0, > 0."""
-    source_weight: float = 0.5
+    source_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     """What a source rating counts for in a user's bias, in target ratings, 0 to 1."""
-
-    def __post_init__(self) -> None:
-        check_range(self, reg_user=(1e-9, 1e6), reg_item=(1e-9, 1e6), source_weight=(0.0, 1.0))
 
 
 class SharedBias(BiasRecommender):

@@ -258,7 +258,7 @@ def test_paper_initialisation():
         ({"pyramid": 0.7}, "pyramid must be 0.5, 1 or 2, but got 0.7"),
         ({"autorec_source": {"axis": "item", "hidden": 7}}, "hidden must be the same in both"),
         ({"gamma": 1.0}, "DARecConfig has no field 'gamma'"),
-        ({"init": "zeros"}, "init must be one of"),
+        ({"init": "zeros"}, "DARecConfig.init must be .paper. or .xavier., but got .zeros."),
     ],
 )
 def test_bad_configs_name_the_rule(changes, rule):
