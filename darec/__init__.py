@@ -41,7 +41,22 @@ _PLACES = {
 }
 """Where each public name is defined; it is imported at its first use."""
 
-__all__ = [*_PLACES, "models"]  # noqa: PLE0604
+__all__ = [
+    "ModelKind",
+    "Reporter",
+    "SearchResult",
+    "Space",
+    "UserError",
+    "evaluate",
+    "evaluate_cold_users",
+    "load_pair",
+    "load_result",
+    "models",
+    "prepare",
+    "register",
+    "search",
+    "search_space",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-
 from pathlib import Path
 from typing import Any, Literal, get_args
 

@@ -3,8 +3,6 @@
 The nodes are processes of this machine (`ray.cluster_utils`), each with one CPU to give.
 """
 
-import contextlib
-import io
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,10 +12,11 @@ from pathlib import Path
 from optuna.distributions import FloatDistribution
 
 from darec.benchmark.core import Figure
+from darec.benchmark.simulation import simulated_cluster, timed_snapshots
 from darec.data.split import SearchData
+from darec.models import MODELS
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study.study import Settings, Study, run_study
-from darec.benchmark.simulation import simulated_cluster, timed_snapshots
 from darec.tuning.trial.stage1_cache import ClusterCache
 
 MIB = 2**20
@@ -69,10 +68,9 @@ def _ran(data: SearchData, nodes: int, trials: int) -> _Cost:
     settings = Settings("random", "asha", 9, Slots(1.0, 0.0, nodes), 0, ClusterCache())
     with tempfile.TemporaryDirectory() as name, timed_snapshots() as snapshots:
         space = {"reg_user": FloatDistribution(1.0, 10.0)}
-        study = Study("bias", data, space, {}, trials, Path(name), name)
+        study = Study("bias", MODELS["bias"], data, space, {}, trials, Path(name), name)
         begin, cpu_begin = time.perf_counter(), time.process_time()
-        with contextlib.redirect_stdout(io.StringIO()):
-            run_study(study, settings, resume=False)
+        run_study(study, settings, resume=False)
         seconds, cpu_s = time.perf_counter() - begin, time.process_time() - cpu_begin
         folder = Path(name) / "tune"
         results = sum(len(path.read_text().splitlines()) for path in folder.glob("*/result.json"))

@@ -4,7 +4,6 @@ Every figure runs whole studies on this machine's Ray, with its files in a tempo
 """
 
 import contextlib
-import io
 import json
 import math
 import os
@@ -22,10 +21,11 @@ from darec.benchmark.core import Figure, setting
 from darec.core.config import plain
 from darec.core.recommender import Weights
 from darec.data.split import SearchData
-from darec.tuning.trial.names import flatten
+from darec.models import MODELS
 from darec.tuning.cluster.shares import Slots
+from darec.tuning.study.request import SearchSpace
 from darec.tuning.study.study import Settings, Study, run_study
-from darec.tuning.study.protocol import SearchSpace
+from darec.tuning.trial.names import flatten
 from darec.tuning.trial.stage1_cache import ClusterCache
 
 MIB = 2**20
@@ -60,7 +60,16 @@ def trial_overhead(data: SearchData, few: int, many: int) -> list[Figure]:
 
     And the share that this and 30 reports take of a trial of 30 s. References: 0.2 s and 3 %.
     """
-    study = Study("bias", data, {"reg_user": FloatDistribution(1.0, 10.0)}, {}, few, Path(), "")
+    study = Study(
+        "bias",
+        MODELS["bias"],
+        data,
+        {"reg_user": FloatDistribution(1.0, 10.0)},
+        {},
+        few,
+        Path(),
+        "",
+    )
     hears_every_epoch = "hyperband"
     once, often = (
         _seconds_per_trial(study, _settings(ONE_AT_A_TIME, epochs, hears_every_epoch), few, many)
@@ -76,7 +85,7 @@ def trial_overhead(data: SearchData, few: int, many: int) -> list[Figure]:
 def side_by_side(data: SearchData, few: int, many: int, epochs: int) -> Figure:
     """Compare the wall time per trial, one after another and two at once."""
     fixed = _fixed(plain(setting("item")), RATE)
-    study = Study("i_autorec", data, RATE, fixed, few, Path(), "")
+    study = Study("i_autorec", MODELS["i_autorec"], data, RATE, fixed, few, Path(), "")
     one, two = (
         _seconds_per_trial(study, _settings(slots, epochs), few, many)
         for slots in (ONE_AT_A_TIME, TWO_AT_A_TIME)
@@ -87,7 +96,7 @@ def side_by_side(data: SearchData, few: int, many: int, epochs: int) -> Figure:
 def stage1_reuse(data: SearchData, trials: int, epochs: int) -> Figure:
     """Compare DARec trials per hour with stage 1 trained once and in every trial."""
     fixed = {"autorec": {**plain(setting("item")), "epochs": 30}, "pyramid": 1.0}
-    study = Study("i_darec", data, RATE, fixed, trials, Path(), "")
+    study = Study("i_darec", MODELS["i_darec"], data, RATE, fixed, trials, Path(), "")
     rates = []
     for cache in (ClusterCache(), NoCache()):
         settings = replace(_settings(TWO_AT_A_TIME, epochs), cache=cache)
@@ -103,7 +112,7 @@ def shared_gpu(
     ``gpus`` is what all trials at once get together.
     """
     fixed = _fixed(plain(setting("item")), RATE)
-    study = Study("i_autorec", data, RATE, fixed, trials, Path(), "")
+    study = Study("i_autorec", MODELS["i_autorec"], data, RATE, fixed, trials, Path(), "")
     first = None
     for concurrent in at_once:
         settings = _settings(Slots(1.0, gpus / concurrent, concurrent), epochs)
@@ -119,7 +128,7 @@ def shared_data(data: SearchData, epochs: int) -> Figure:
     quarter in each.
     """
     fixed = _fixed({**plain(setting("item")), "hidden": 100}, RATE)
-    study = Study("i_autorec", data, RATE, fixed, 4, Path(), "")
+    study = Study("i_autorec", MODELS["i_autorec"], data, RATE, fixed, 4, Path(), "")
     sizes = []
     for concurrent in (1, 4):
         settings = _settings(Slots(0.25, 0.0, concurrent), epochs)
@@ -141,7 +150,7 @@ def time_to_quality(
     """
     autorec = {**plain(setting("item")), "hidden": 100, "epochs": 20}
     flat = {**space.fixed, **flatten({"autorec": autorec})}
-    study = Study("i_darec", data, dict(space.space), flat, trials, Path(), "")
+    study = Study("i_darec", MODELS["i_darec"], data, dict(space.space), flat, trials, Path(), "")
     ours = replace(_settings(TWO_AT_A_TIME, epochs), sampler="tpe", scheduler="asha", seed=seed)
     simple = replace(ours, sampler="random", scheduler="none", cache=NoCache())
     reference, run = _run(study, simple), _run(replace(study, start=space.start), ours)
@@ -169,12 +178,11 @@ def _seconds_per_trial(study: Study, settings: Settings, few: int, many: int) ->
 
 
 def _run(study: Study, settings: Settings) -> Ran:
-    """Run a study with its files in a temporary folder and its reports unseen."""
+    """Run a study with its files in a temporary folder ."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         begin, begun = time.perf_counter(), time.time()
-        with contextlib.redirect_stdout(io.StringIO()):
-            run_study(replace(study, folder=folder, storage=name), settings, resume=False)
+        run_study(replace(study, folder=folder, storage=name), settings, resume=False)
         seconds = time.perf_counter() - begin
         rows = [
             (row["timestamp"] - begun, row["valid_rmse"])

@@ -10,8 +10,8 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.tune.execution.tune_controller import TuneController
 
-from darec.tuning.cluster.shares import connect
-from darec.tuning.durability.snapshot import KeepSnapshots
+from darec.tuning.cluster.connection import connect
+from darec.tuning.durability.snapshot import CopySnapshots
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of each node; they share this machine's memory."""
@@ -49,6 +49,6 @@ def timed_snapshots() -> Iterator[list[float]]:
 
     with (
         patch.object(TuneController, "checkpoint", timed(TuneController.checkpoint)),
-        patch.object(KeepSnapshots, "on_step_begin", timed(KeepSnapshots.on_step_begin)),
+        patch.object(CopySnapshots, "on_step_begin", timed(CopySnapshots.on_step_begin)),
     ):
         yield seconds

@@ -3,21 +3,17 @@
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
-from darec.benchmark.names import SECTIONS
 from darec.cli.command import command
-from darec.cli.options import Data
+from darec.cli.options import Data, SectionName
 from darec.reporter import Reporter
 
 
 @command
 def benchmark(
     reporter: Reporter,
-    section: Annotated[
-        str, typer.Option(click_type=click.Choice(["all", *SECTIONS]), help="What to measure.")
-    ] = "all",
+    section: Annotated[SectionName, typer.Option(help="What to measure.")] = "all",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats, smaller sizes.")] = False,
     pair: Annotated[
         str | None, typer.Option(help="Prepared pair for quality; by default a stand-in.")

@@ -1,5 +1,6 @@
 """``darec COMMAND``: all commands in one program."""
 
+import sys
 from collections.abc import Callable
 
 import typer
@@ -9,7 +10,7 @@ from darec.cli.cold_users import cold_users
 from darec.cli.evaluate import evaluate
 from darec.cli.own_cluster import own_cluster
 from darec.cli.prepare import prepare
-from darec.cli.reproduce import joined, reproduce
+from darec.cli.reproduce import join_lists, reproduce
 from darec.cli.step import step
 from darec.cli.tune import tune
 
@@ -26,7 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 def main() -> None:
     """Run ``darec COMMAND``."""
-    joined()
+    sys.argv[:] = join_lists(sys.argv)
     app = _app()
     for name, function in COMMANDS.items():
         app.command(name)(function)
@@ -36,7 +37,7 @@ def main() -> None:
 
 def run_command(name: str) -> None:
     """Run one command by itself, as the launchers in ``jobs/`` do."""
-    joined()
+    sys.argv[:] = join_lists(sys.argv)
     app = _app()
     app.command()(COMMANDS[name])
     app()

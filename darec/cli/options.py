@@ -1,9 +1,20 @@
 """The options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
+
+from darec.benchmark.names import SECTIONS
+from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
+
+if TYPE_CHECKING:
+    SamplerName: TypeAlias = str
+    SchedulerName: TypeAlias = str
+    SectionName: TypeAlias = str
+else:  # the registries decide what the commands accept
+    SamplerName, SchedulerName = Literal[tuple(SAMPLERS)], Literal[tuple(SCHEDULERS)]
+    SectionName = Literal[("all", *SECTIONS)]
 
 Pair = Annotated[
     str, typer.Option(help="A pair of Table 1, or the --name that you gave to darec prepare.")

@@ -6,14 +6,23 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import click
 import typer
 
 from darec.cli.command import INTERRUPTED, called, command, stop_on_sigterm
-from darec.cli.options import Address, Data, Model, Out, Pair, Seed, Synthetic, Train
+from darec.cli.options import (
+    Address,
+    Data,
+    Model,
+    Out,
+    Pair,
+    SamplerName,
+    SchedulerName,
+    Seed,
+    Synthetic,
+    Train,
+)
 from darec.errors import UserError
 from darec.reporter import Reporter
-from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 
 
 @command
@@ -28,13 +37,8 @@ def tune(
         typer.Option(min=1, help="Trials of each stage-1 study; a third of --trials by default."),
     ] = None,
     max_epochs: Annotated[int, typer.Option(min=1, help="Most epochs of a trial.")] = 100,
-    sampler: Annotated[
-        str, typer.Option(click_type=click.Choice(list(SAMPLERS)), help="How trials are drawn.")
-    ] = "tpe",
-    scheduler: Annotated[
-        str,
-        typer.Option(click_type=click.Choice(list(SCHEDULERS)), help="How trials are stopped."),
-    ] = "asha",
+    sampler: Annotated[SamplerName, typer.Option(help="How trials are drawn.")] = "tpe",
+    scheduler: Annotated[SchedulerName, typer.Option(help="How trials are stopped.")] = "asha",
     stages: Annotated[
         Literal["paper", "joint"],
         typer.Option(help="Tune stage 1 first and freeze it, or search both together."),

@@ -23,6 +23,7 @@ from darec.models.pmf import PMFConfig, build_pmf
 from darec.models.rbm import RBMConfig, build_rbm
 from darec.models.shared_bias import SharedBiasConfig, build_shared_bias
 
+__all__ = ["MODELS", "FirstStage", "ModelKind", "all_models", "kind_of"]
 
 MODELS: dict[str, ModelKind] = {
     "mean": ModelKind(MeanConfig, build_mean, whole_fit=True, cpu_only=True),

@@ -79,6 +79,12 @@ def search_algorithm_of(tuner: tune.Tuner) -> Any:
 
 
 @_private
+def progress_reporter_of(tuner: tune.Tuner) -> Any:
+    """Return what shows a search's progress; after ``Tuner.restore`` it is the unpickled one."""
+    return tuner._local_tuner.get_run_config().progress_reporter
+
+
+@_private
 def configs_of(grid: tune.ResultGrid) -> list[dict[str, Any]]:
     """Return every trial's nested config, in the order of the grid.
 

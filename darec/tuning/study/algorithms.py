@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
 
 REDUCTION = 3
-"""ASHA keeps the best of so many trials at each rung, and sets the next rung so many times later."""
+"""At each rung ASHA keeps the best of so many trials; the next rung is so many times later."""
 FIRST_RUNG = 3
 """ASHA's first rung is no earlier: a first epoch ranks learning rates, not configurations."""
 

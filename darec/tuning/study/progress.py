@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from ray.tune import ProgressReporter
 
-from darec.reporter import Reporter
+from darec.reporter import SILENT, Reporter
 from darec.tuning.trial.names import METRIC, TIME, flatten
 
 EVERY_S = 10.0
@@ -21,7 +21,16 @@ class StudyProgress(ProgressReporter):
     """Tune's progress reporter that draws nothing itself."""
 
     def __init__(self, reporter: Reporter, hyper_parameters: Sequence[str], n_trials: int) -> None:
-        self._reporter, self._names, self._n_trials = reporter, list(hyper_parameters), n_trials
+        self._names, self._n_trials = list(hyper_parameters), n_trials
+        self.show_through(reporter)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the `Reporter` out of Tune's pickles; `show_through` gives a resumed study one."""
+        return {**self.__dict__, "_reporter": SILENT}
+
+    def show_through(self, reporter: Reporter) -> None:
+        """Use this reporter from now on."""
+        self._reporter = reporter
         self._shown_at = -EVERY_S
         self._begin = time.monotonic()
 

@@ -24,7 +24,7 @@ from darec.tuning.cluster.shares import CHECKPOINTS, Slots
 from darec.tuning.durability import snapshot
 from darec.tuning.durability.retention import KeepTheBest
 from darec.tuning.durability.scheduler_state import SchedulerState
-from darec.tuning.private import callbacks_of, search_algorithm_of
+from darec.tuning.private import callbacks_of, progress_reporter_of, search_algorithm_of
 from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.halt import CodeWatch, Halt, IdleWatch
@@ -45,7 +45,7 @@ CLOCKS_DIFFER_S = 2.0
 REMEDY = "mend that and continue with --resume"
 
 
-class StudyInterrupted(Exception):  # noqa: N818  an interruption is not an error
+class StudyInterrupted(Exception):
     """A study was told to stop before its end; its files allow it to be resumed."""
 
 
@@ -168,8 +168,8 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
     rows = trial_rows(grid, watched.outcomes, watched.usage)
     lost = known - {row.trial_id for row in rows}
     if lost:
-        told = f"Tune's state of the search is damaged: {len(lost)} trials are lost"
-        raise UserError(f"{study.storage}: {told}; delete it, or give another --out")
+        damage = f"Tune's state of the search is damaged: {len(lost)} trials are lost"
+        raise UserError(f"{study.storage}: {damage}; delete it, or give another --out")
     return rows, watched
 
 
@@ -214,6 +214,7 @@ def _restored(
     if not known:
         return None
     search_algorithm_of(tuner).max_concurrent = settings.slots.concurrent
+    progress_reporter_of(tuner).show_through(settings.reporter)
     return tuner, known
 
 

@@ -22,8 +22,8 @@ from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import SearchData
 from darec.models import ModelKind
 from darec.provenance import Build, difference, this_build
-from darec.tuning.storage import listed
 from darec.tuning.private import forget_results, restart_clock
+from darec.tuning.storage import listed
 from darec.tuning.trial.checkpoint import DamagedError, load_state, save_state
 from darec.tuning.trial.names import METRIC, ROWS, TIME, nest
 

@@ -13,7 +13,14 @@ from darec.core.fit import Fit
 from darec.core.recommender import Run
 from darec.models import MODELS
 from darec.tuning import memory
-from darec.tuning.cluster.gpu_memory import EPOCHS, Memory, UnknownError, largest_trial, measure, measured
+from darec.tuning.cluster.gpu_memory import (
+    EPOCHS,
+    Memory,
+    UnknownError,
+    largest_trial,
+    measure,
+    measured,
+)
 from search_spaces import narrowed
 from tests.tuning.study.test_study import request_for
 

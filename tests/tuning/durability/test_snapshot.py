@@ -7,7 +7,14 @@ import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from darec.tuning import snapshot
-from darec.tuning.durability.snapshot import COPY, DRIVER, STATES, KeepSnapshots, drop_copy, take_copy
+from darec.tuning.durability.snapshot import (
+    COPY,
+    DRIVER,
+    STATES,
+    KeepSnapshots,
+    drop_copy,
+    take_copy,
+)
 
 
 def staged(tmp_path, text, when="2026-01-01_00-00-00"):

@@ -1,0 +1,17 @@
+"""``python -m darec step``: one step of a reproduction, in a process of its own."""
+
+import sys
+
+from darec.cli.command import command
+from darec.reporter import Reporter
+
+
+@command
+def step(reporter: Reporter) -> None:
+    """Run one search or evaluation, which is described as JSON on standard input.
+
+    `darec reproduce` starts this command for each of the searches that it runs side by side.
+    """
+    from darec.report.running.step import read_request, run_step
+
+    run_step(read_request(sys.stdin.read()), reporter)
