@@ -1,1 +1,1 @@
-"""The paper's tables and figures from plain result files: what they need, numbers, page."""
+"""The paper's tables and figures: which searches they need, their analysis and one page."""

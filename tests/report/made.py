@@ -42,9 +42,9 @@ def searched(cell, out, trials=8, **changed):
     best.save(folder)
     drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
     budget = {**BUDGET, "max_epochs": best.max_epochs, "time_budget": None}
-    fixed = [word for each in cell.fix for word in ("--fix", each)]
-    study = {"argv": ["tune.py", *fixed], "seed": 0, "sampler": "tpe", "scheduler": "asha"}
+    study = {"argv": ["tune"], "seed": 0, "sampler": "tpe", "scheduler": "asha"}
     study |= {"budget": budget, "space": {"drawn": drawn}, "stage1": None}
+    study |= {"stages": "paper", "fix": dict(cell.fix)}
     if kind.stage1:
         inner = SPACES[kind.stage1].space.items()
         told = {name: json.loads(distribution_to_json(d)) for name, d in inner}

@@ -1,14 +1,16 @@
 import re
+from pathlib import Path
 
 import pytest
 
 from darec.models import MODELS
 from darec.paper import FIGURE_2_SIZES, TABLE_2
-from darec.report import cells
-from darec.report.cells import Budget, Cell, Results, distinct
-from darec.report.sections import Request
-from jobs.reproduce import _drawn
-from search_spaces import SPACES, narrowed
+from darec.report.matrix import cells
+from darec.report.matrix.cells import Budget, Cell, distinct, fix_text
+from darec.report.matrix.request import Request
+from darec.report.matrix.results import Results
+from darec.report.spaces import present_spaces
+from search_spaces import SPACES, narrowed, value
 from tests.report.made import scored, searched
 
 BUDGET = Budget(8, 2, 3, seeds=2)
@@ -32,17 +34,36 @@ def test_what_each_table_and_figure_needs_is_the_papers():
 
 def test_every_fixed_hyper_parameter_is_one_of_its_model():
     for cell in distinct(request().cells()):
-        space, stage1 = narrowed(cell.model, MODELS[cell.model].stage1, False, list(cell.fix))
-        fixed = {fixed.partition("=")[0] for fixed in cell.fix}
+        texts = [fix_text(fixed) for fixed in cell.fix]
+        space, stage1 = narrowed(cell.model, MODELS[cell.model].stage1, False, texts)
+        fixed = {name for name, _ in cell.fix}
+        held = {**(stage1.fixed if stage1 else {}), **space.fixed}
+        assert {name: held[name] for name in fixed} == dict(cell.fix)
         assert all(space.has(name) or (stage1 and name in stage1.fixed) for name in fixed)
         # what is not searched either way, but for stage 1's
         assert fixed - set(SPACES[cell.model].space) <= {"hidden", "center", "reversal"}
 
 
+@pytest.mark.parametrize(
+    ("fixed", "text"),
+    [
+        (("mu", 0), "mu=0"),
+        (("beta", 0.5), "beta=0.5"),
+        (("reversal", False), "reversal=false"),
+        (("heads", "own"), "heads=own"),
+    ],
+)
+def test_a_fixed_hyper_parameter_reads_as_on_the_command_line_and_names_the_folder(fixed, text):
+    cell = Cell("toys_auto", 90, "u_darec", fix=(fixed, ("hidden", 200)))
+    assert fix_text(fixed) == text and type(value(text.partition("=")[2])) is type(fixed[1])
+    assert cell.out(Path("out")) == Path(f"out/variants/{text}-hidden=200")
+    assert cell.name == f"toys_auto-90-u_darec-{text}-hidden=200"
+
+
 def test_a_search_that_two_sections_show_runs_once_and_stage_1_comes_before_what_shares_it():
     found = distinct(request().cells())
     assert len({cell.name for cell in found}) == len(found)
-    assert len({cell.folder(cells.Path("out")) for cell in found}) == len(found)
+    assert len({cell.folder(Path("out")) for cell in found}) == len(found)
     names = [cell.name for cell in found]
     shared = [cell for cell in found if cell.base is not None]
     assert len(shared) == 11  # neither center, hidden nor the shuffled source share it
@@ -54,18 +75,18 @@ def test_a_search_of_an_older_space_is_told(tmp_path):
     cell = Cell("toys_auto", 90, "u_darec", synthetic=True)
     searched(cell, tmp_path)
     assert results_of(tmp_path).missing(cell) == ["evaluate"]
-    spaces = _drawn(cell)
+    spaces = present_spaces(cell)
     assert set(spaces) == {"space", "stage1"} and "mu" in spaces["space"]
-    for stage in spaces:
+    for stage, words in (("space", "another space"), ("stage1", "another stage-1 space")):
         changed = {**spaces, stage: {**spaces[stage], "more": {}}}
         results = Results(tmp_path, BUDGET, {}, lambda _, changed=changed: changed)
-        assert f"it searched another {stage} than" in refused(cell, results)
-    assert Results(tmp_path, BUDGET, {}, _drawn).missing(cell) == ["evaluate"]
+        assert f"used {words} than search_spaces/ has now" in refused(cell, results)
+    assert Results(tmp_path, BUDGET, {}, present_spaces).missing(cell) == ["evaluate"]
 
 
 def refused(cell, results):
     """Return why a search that is there is not the cell's: it counts as missing."""
-    assert results.missing(cell) == ("search", "evaluate") and not results.scores(cell)
+    assert results.missing(cell) == ["search", "evaluate"] and not results.scores(cell)
     return results.refused[cell]
 
 
@@ -75,7 +96,7 @@ def test_only_models_asked_for_and_the_trivial_ones():
 
 def test_what_is_missing_is_known_from_files(tmp_path):
     cell = Cell("toys_auto", 90, "u_darec", synthetic=True, cold_users=True)
-    assert results_of(tmp_path).missing(cell) == ("search", "evaluate", "cold_users")
+    assert results_of(tmp_path).missing(cell) == ["search", "evaluate", "cold_users"]
     searched(cell, tmp_path)
     assert results_of(tmp_path).missing(cell) == ["evaluate", "cold_users"]
     scored(cell, tmp_path, [1.0, 1.1])
@@ -83,7 +104,7 @@ def test_what_is_missing_is_known_from_files(tmp_path):
     assert results.missing(cell) == []
     assert [score.test_rmse for score in results.scores(cell)] == [1.0, 1.1]
     assert [score.test_rmse for score in results.scores(cell, "floor")] == [2.0, 2.1]
-    assert [score.rmse for score in results.cold(cell)] == [1.0, 1.1]
+    assert [score.rmse for score in results.cold_user_scores(cell)] == [1.0, 1.1]
     more = Budget(8, 2, 3, seeds=3)
     assert results_of(tmp_path, more).missing(cell) == ["evaluate", "cold_users"]
 
@@ -91,14 +112,14 @@ def test_what_is_missing_is_known_from_files(tmp_path):
 @pytest.mark.parametrize(
     ("budget", "changed", "words"),
     [
-        (Budget(9, 2, 3, 2), {}, "has trials 8, and 9 is asked for; give another --out"),
-        (Budget(8, 2, 4, 2), {}, "has max_epochs 3, and 4"),
-        (Budget(8, 5, 3, 2), {}, "has stage1_trials 2, and 5"),
-        (BUDGET, {"seed": 7}, "has seed 7, and 0"),
-        (BUDGET, {"sampler": "random"}, "has sampler random, and tpe"),
-        (BUDGET, {"stage1": None}, "has stages joint, and paper"),
-        (BUDGET, {"argv": ["tune.py", "--fix=mu=0"]}, "has fixed .'mu=0'., and"),
-        (BUDGET, {"argv": ["tune.py", "--fix", "mu=0"]}, r"has fixed \['mu=0'\], and \[\]"),
+        (Budget(9, 2, 3, 2), {}, "used --trials 8; you asked for 9; choose another --out"),
+        (Budget(8, 2, 4, 2), {}, "used --max-epochs 3; you asked for 4"),
+        (Budget(8, 5, 3, 2), {}, "used --stage1-trials 2; you asked for 5"),
+        (BUDGET, {"seed": 7}, "used --seed 7; you asked for 0"),
+        (BUDGET, {"sampler": "random"}, "used --sampler random; you asked for tpe"),
+        (BUDGET, {"stages": "joint"}, "used --stages joint; you asked for paper"),
+        (BUDGET, {"fix": {"mu": 0}}, "used --fix mu=0; you asked for none"),
+        (BUDGET, {"fix": {"mu": 0, "heads": "own"}}, "used --fix mu=0 heads=own; you asked"),
     ],
 )
 def test_a_search_of_another_kind_is_told_at_once(tmp_path, budget, changed, words):
@@ -126,4 +147,4 @@ def test_scores_of_other_ratings_under_the_same_name_are_told(tmp_path):
     cell = Cell("toys_auto", 90, "cmf", synthetic=True)
     scored(cell, tmp_path, [1.0, 1.1])
     told = refused(cell, results_of(tmp_path, digest="another"))
-    assert "its ratings are not those of toys_auto-synthetic now" in told
+    assert "used other ratings than toys_auto-synthetic has now" in told

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from darec.report.cells import Budget, Cell, Results
-from darec.report.claims import FAILS, HOLDS, OPEN, judge
-from darec.report.sections import Request
+from darec.report.analysis.claims import FAILS, HOLDS, OPEN, judge
+from darec.report.matrix.cells import Budget, Cell
+from darec.report.matrix.request import Request
+from darec.report.matrix.results import Results
 from tests.report.made import scored
 
 BUDGET = Budget(8, 2, 3, seeds=5)

@@ -8,9 +8,10 @@ from html.parser import HTMLParser
 import pytest
 
 from darec.data.shuffled import SUFFIX
-from darec.report.cells import Budget, Results, distinct
-from darec.report.page import write_report
-from darec.report.sections import Request
+from darec.report.matrix.cells import Budget, distinct
+from darec.report.matrix.request import Request
+from darec.report.matrix.results import Results
+from darec.report.rendering.page import write_report
 from tests.report.made import scored
 
 BUDGET = Budget(8, 2, 3, seeds=5)

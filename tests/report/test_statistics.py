@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from darec.report.statistics import holm, paired_p, surely_best
+from darec.report.analysis.statistics import holm, paired_p, surely_best
 
 
 def test_holm_by_hand():

@@ -1,4 +1,4 @@
-"""Paired comparisons over seeds: what may be called better."""
+"""Paired comparisons over splits: which of two errors is surely lower."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,12 @@ from scipy import stats
 from darec.data.split import TrainPercent
 
 LEAST_SPLITS = 5
-"""Below, nothing is called better; 10 are recommended."""
+"""With fewer splits nothing is called better; 10 are recommended."""
 LEVEL = 0.05
 SAME = 5e-5
-"""Errors whose means differ by less, half of the last digit printed, are the same."""
+"""Two mean errors are the same if they differ by less: half of the last digit printed."""
 LEAST_P = 0.001
-"""Smaller p-values are only said to be smaller."""
+"""The smallest p-value that is printed."""
 
 
 def p_shown(p: float) -> str:
@@ -23,18 +23,19 @@ def p_shown(p: float) -> str:
 
 
 def widening(n: int, train: TrainPercent) -> float:
-    """Return by how much ``n`` random splits understate a standard error: they share ratings.
+    """Return the factor by which the usual standard error over ``n`` random splits is too small.
 
-    The variance of a mean over them is 1/n + test/training of one split's, not 1/n (Nadeau and
-    Bengio, Inference for the generalization error, Machine Learning 52, 2003).
+    Random splits share ratings, so that the variance of their mean is (1/n + test/training) times
+    that of one split, and not 1/n times (Nadeau and Bengio, Inference for the generalization error,
+    Machine Learning 52, 2003).
     """
     return math.sqrt(1 + n * (100 - train) / (0.9 * train))
 
 
 def paired_p(first: Sequence[float], second: Sequence[float], train: TrainPercent = 90) -> float:
-    """Return the two-sided p of a paired t-test over splits; 1 where nothing differs.
+    """Return the two-sided p-value of a paired t-test over splits; 1 if the means are the same.
 
-    scipy's paired t-test, its statistic divided by `widening`.
+    It is scipy's paired t-test with the statistic divided by `widening`.
     """
     gaps = np.subtract(first, second)
     if len(gaps) < 2 or abs(gaps.mean()) < SAME:
@@ -46,7 +47,7 @@ def paired_p(first: Sequence[float], second: Sequence[float], train: TrainPercen
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number (Holm 1979), in the order given."""
+    """Return the p-values corrected for how many they are (Holm 1979), in the order given."""
     order = np.argsort(p_values, kind="stable")
     corrected, running = [0.0] * len(p_values), 0.0
     for rank, k in enumerate(order):
@@ -56,10 +57,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def surely_best(errors: Mapping[str, Sequence[float]], train: TrainPercent = 90) -> str | None:
-    """Return the model whose error over splits is lower than every other's, if that is sure.
+    """Return the model whose error is significantly lower than every other's, or None.
 
-    `paired_p` against each of the others, Holm-corrected, at `LEVEL`; None below `LEAST_SPLITS`
-    splits.
+    The tests are `paired_p` against each other model, Holm-corrected, at `LEVEL`. With fewer than
+    `LEAST_SPLITS` splits no model is.
     """
     if len(errors) < 2 or min(map(len, errors.values())) < LEAST_SPLITS:
         return None

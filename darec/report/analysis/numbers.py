@@ -1,4 +1,4 @@
-"""Scores to the numbers of a column: mean and spread, the paper's beside them, what is best."""
+"""The numbers of a table's column: mean and spread of each model, and what they are compared to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,41 +6,37 @@ from dataclasses import dataclass
 from darec.data.split import TrainPercent
 from darec.evaluation.summary import summarise
 from darec.paper import TABLE_2 as PAPER
-from darec.report.cells import Cell, Results
-from darec.report.statistics import SAME, surely_best
+from darec.report.analysis.statistics import SAME, surely_best
+from darec.report.matrix.cells import Cell
+from darec.report.matrix.results import Results
 
 VIEWS = {
     "fallback": ("fallback", "test_rmse"),
     "floor": ("floor", "test_rmse"),
     "warm": ("fallback", "warm_rmse"),
 }
-"""What a table can show: a cold policy and a figure of the score."""
-VIEW_TITLES = {
-    "fallback": "cold items and users at the bias prediction (cold=fallback)",
-    "floor": "cold items at the lowest rating (cold=floor), comparable with Table 2's level",
-    "warm": "warm test ratings alone",
-}
+"""What a table can show: a cold policy, and a field of `darec.evaluation.scores.Score`."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model's RMSE over seeds in one column, in stars."""
+    """A model's RMSE over seeds in one column, in rating points."""
 
     mean: float
     sd: float | None
     n: int
     paper: float | None
-    """The paper's number, on its own four pairs."""
+    """The number that the paper prints, on its own four pairs."""
     cold_share: float | None
     """Share of the column's test ratings that are cold."""
     best: bool = False
-    """Whether it is surely lower than every other entry of the column."""
+    """Whether it is significantly lower than every other entry of the column."""
     loses: bool = False
-    """Whether its mean is above the bias baseline's row."""
+    """Whether its mean is above the mean of the searched bias baseline."""
 
 
 def errors(results: Results, cell: Cell, view: str = "fallback") -> list[float]:
-    """Return a cell's RMSE by seed; [] unless all seeds have it."""
+    """Return a cell's RMSE by seed; empty unless all seeds have it."""
     policy, figure = VIEWS[view]
     values = [getattr(score, figure) for score in results.scores(cell, policy)]
     return [] if None in values else values
@@ -70,7 +66,7 @@ def column(results: Results, cells: Sequence[Cell], view: str = "fallback") -> d
 
 
 def cold_share(results: Results, cells: Sequence[Cell]) -> float | None:
-    """Return the mean share of cold test ratings, from any scored cell of a column."""
+    """Return the mean share of cold test ratings, from the first scored cell of a column."""
     for cell in cells:
         if scores := results.scores(cell):
             return summarise([score.cold_share for score in scores]).mean
@@ -78,12 +74,12 @@ def cold_share(results: Results, cells: Sequence[Cell]) -> float | None:
 
 
 def _paper(pair: str, train: TrainPercent, model: str) -> float | None:
-    row = {"cmf_unbiased": "cmf", "cmf": ""}.get(model, model)  # the paper's has no biases
+    row = {"cmf_unbiased": "cmf", "cmf": ""}.get(model, model)  # the paper's CMF has no biases
     return PAPER[pair][row][train == 90] if row in PAPER.get(pair, {}) else None
 
 
 def stage1_entries(results: Results, cells: Sequence[Cell], view: str) -> dict[str, Entry]:
-    """Return what the two-stage models' own stage 1 scores in a column, by `stage1_row`."""
+    """Return the entries of the two-stage models' first stages alone, by `stage1_row`."""
     policy, entries = VIEWS[view][0], {}
     for cell in cells:
         found = [score.stage1_rmse for score in results.scores(cell, policy)]
@@ -95,5 +91,5 @@ def stage1_entries(results: Results, cells: Sequence[Cell], view: str) -> dict[s
 
 
 def stage1_row(model: str) -> str:
-    """Return the name of the row of a two-stage model's own stage 1."""
+    """Return the row label of a two-stage model's first stage."""
     return f"{model}: its stage 1"

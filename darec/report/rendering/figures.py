@@ -1,9 +1,9 @@
-"""The page's figures: matplotlib to SVG and PNG, the same bytes from the same numbers."""
+"""The page's figures as SVG and PNG; the same numbers give the same bytes."""
 
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from darec.files import write
-from darec.report.numbers import Entry
+from darec.report.analysis.effects import ColdItemLevels
+from darec.report.analysis.numbers import Entry
 
 Draw = Callable[[Axes], None]
-"""Draws a panel."""
+"""Draws one panel of a figure."""
 INK = "#010203"
-"""Text and axes; on the page it follows the reader's light or dark scheme."""
+"""Colour of text and axes; the page replaces it by its own, which may be light or dark."""
 USER, ITEM, OTHER, FLOOR = "#2f74d0", "#d9730d", "#7d8590", "#b0457b"
 STYLE: Any = {
     "svg.hashsalt": "darec",
@@ -43,9 +44,9 @@ class Picture:
     name: str
     caption: str
     alt: str
-    """What it shows, in words with its numbers."""
+    """What the figure shows, in words and numbers."""
     svg: str
-    """To stand within the page."""
+    """The SVG element, as the page embeds it."""
 
 
 def picture(
@@ -53,10 +54,10 @@ def picture(
     name: str,
     caption: str,
     alt: str,
-    panels: "Mapping[str, Draw]",
+    panels: Mapping[str, Draw],
     inches: float = 3.6,
 ) -> Picture:
-    """Draw titled panels side by side, of so many inches each, and write ``name``.svg and .png."""
+    """Draw panels side by side, by title, each ``inches`` wide; write ``name``.svg and .png."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(inches * len(panels) + 1.0, 3.2))
         for k, (title, draw) in enumerate(panels.items()):
@@ -73,7 +74,7 @@ def picture(
 
 
 def _inline(svg: str, name: str) -> str:
-    """Return the SVG element alone, its ids its own, its ink the page's."""
+    """Return the SVG element, its ids made unique by ``name`` and its ink that of the page."""
     element = svg[svg.index("<svg") :].replace(INK, "currentColor")
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
     element = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", element)
@@ -81,12 +82,12 @@ def _inline(svg: str, name: str) -> str:
 
 
 def colour(model: str) -> str:
-    """Return a model's colour: by its axis."""
+    """Return a model's colour, which shows its axis."""
     return {"u": USER, "i": ITEM}.get(model.split("_")[0], OTHER)
 
 
 def models(entries: Mapping[str, Entry]) -> Draw:
-    """Draw a column: a dot and its spread per model, the bias baseline as a line."""
+    """Draw a dot and its spread for each model, and the bias baseline as a line."""
 
     def draw(axes: Axes) -> None:
         names = list(entries)[::-1]
@@ -103,7 +104,7 @@ def models(entries: Mapping[str, Entry]) -> Draw:
 
 
 def sizes(errors: Mapping[tuple[str, int], Sequence[float]]) -> Draw:
-    """Draw Fig. 2's panel: error against embedding size, a line per model."""
+    """Draw the error against the embedding size (Fig. 2), with a line for each model."""
 
     def draw(axes: Axes) -> None:
         for model in dict.fromkeys(model for model, _ in errors):
@@ -121,17 +122,17 @@ def sizes(errors: Mapping[tuple[str, int], Sequence[float]]) -> Draw:
     return draw
 
 
-def cold_shares(points: Mapping[str, tuple[float, float, float]]) -> Draw:
-    """Draw the error under both policies against the cold share: pair to (share, both errors)."""
+def cold_shares(levels: Mapping[str, ColdItemLevels]) -> Draw:
+    """Draw the error under both cold policies against the cold share; ``levels`` are by pair."""
 
     def draw(axes: Axes) -> None:
-        ordered = sorted(points.items(), key=lambda item: item[1])
-        shares = [100 * share for _, (share, _, _) in ordered]
-        for k, (label, shade) in enumerate((("fallback", USER), ("floor", FLOOR))):
-            values = [found[1 + k] for _, found in ordered]
-            axes.plot(shares, values, "o-", color=shade, label=f"cold={label}")
-        for name, (share, _, floor) in ordered:
-            axes.annotate(name, (100 * share, floor), fontsize=7, rotation=20, va="bottom")
+        ordered = sorted(levels.items(), key=lambda item: astuple(item[1]))
+        shares = [100 * each.cold_share for _, each in ordered]
+        for policy, shade in (("fallback", USER), ("floor", FLOOR)):
+            values = [getattr(each, policy) for _, each in ordered]
+            axes.plot(shares, values, "o-", color=shade, label=f"cold={policy}")
+        for share, (pair, each) in zip(shares, ordered, strict=True):
+            axes.annotate(pair, (share, each.floor), fontsize=7, rotation=20, va="bottom")
         axes.set_xlabel("cold share of the test ratings, %")
         axes.set_ylabel("test RMSE")
         axes.margins(x=0.15, y=0.2)
@@ -141,7 +142,7 @@ def cold_shares(points: Mapping[str, tuple[float, float, float]]) -> Draw:
 
 
 def gaps(found: Mapping[str, Sequence[float]], axis_label: str, shade: str) -> Draw:
-    """Draw differences over seeds: a dot and its spread per name, zero as a line."""
+    """Draw differences over seeds as a dot and its spread, and zero as a line."""
 
     def draw(axes: Axes) -> None:
         names = list(found)[::-1]
@@ -159,7 +160,7 @@ def gaps(found: Mapping[str, Sequence[float]], axis_label: str, shade: str) -> D
 
 
 def bars(shares: Mapping[str, float]) -> Draw:
-    """Draw importances, the greatest on top."""
+    """Draw importances, the greatest at the top."""
 
     def draw(axes: Axes) -> None:
         names = list(shares)[::-1]
@@ -170,7 +171,7 @@ def bars(shares: Mapping[str, float]) -> Draw:
 
 
 def ranges(places: Mapping[str, Sequence[float]]) -> Draw:
-    """Draw where good trials lie in each range, the best one filled."""
+    """Draw where the good trials lie in each range; the best trial is filled."""
 
     def draw(axes: Axes) -> None:
         names = list(places)[::-1]

@@ -1,29 +1,38 @@
-"""Which sections a page has, and the cells of each."""
+"""What a report shows, and which cells each of its sections needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from darec.data.split import TrainPercent
 from darec.errors import UserError
 from darec.models import MODELS
-from darec.report import cells
-from darec.report.cells import BASELINES, Budget, Cell
+from darec.report.matrix import cells
+from darec.report.matrix.cells import BASELINES, Budget, Cell
+
+What = Literal["table2", "fig2", "fig3", "all"]
+"""One of the paper's tables and figures, or all of them and the sections beyond the paper."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for. Raises `UserError` for an unknown model."""
+    """What was asked for. Raises `UserError` for an unknown name, or if there is nothing to do."""
 
-    what: str
-    """``table2``, ``fig2``, ``fig3`` or ``all``."""
+    what: What
     pairs: tuple[str, ...]
     models: tuple[str, ...]
-    """Only these beside the trivial baselines; () means all."""
+    """Only these models and the trivial baselines; empty means all models."""
     train: tuple[TrainPercent, ...]
     synthetic: bool
     budget: Budget
 
     def __post_init__(self) -> None:
+        if self.what not in get_args(What):
+            known = ", ".join(get_args(What))
+            raise UserError(f"a report shows one of {known}, but got {self.what!r}")
+        for percent in self.train:
+            if percent not in get_args(TrainPercent):
+                raise UserError(f"--train must be 90, 80 or both, but got {percent!r}")
         for name in self.models:
             if name not in MODELS:
                 known = ", ".join(MODELS)
@@ -39,43 +48,43 @@ class Request:
         """Return a pair's name in results."""
         return Cell(pair, 90, "", self.synthetic).label
 
-    def has(self, section: str) -> bool:
-        """Whether the page shows a section; the ones that are not the paper's come with all."""
+    def shows(self, section: What) -> bool:
+        """Whether the report has a section of the paper."""
         return self.what in (section, "all")
 
     def cells(self) -> list[Cell]:
-        """Return all cells of all sections; one that is in two sections comes twice."""
-        both = [(pair, train) for pair in self.pairs for train in self.train]
+        """Return the cells of all sections; a cell of two sections is in the list twice."""
+        columns = [(pair, train) for pair in self.pairs for train in self.train]
         found: list[Cell] = []
-        if self.has("table2"):
-            found += [cell for column in both for cell in self.table2(*column)]
-        if self.has("fig3"):
-            found += [cell for column in both for cell in self.figure3(*column)]
+        if self.shows("table2"):
+            found += [cell for column in columns for cell in self.table2(*column)]
+        if self.shows("fig3"):
+            found += [cell for column in columns for cell in self.figure3(*column)]
         for pair in self.pairs:
-            if self.has("fig2"):
+            if self.shows("fig2"):
                 found += self.figure2(pair).values()
             if self.what == "all":
                 found += self.cold_users(pair)
-                whole = ("bias", *cells.DAREC)  # of the sections beyond the paper
+                whole = ("bias", *cells.DAREC)  # the sections beyond the paper need them at 90 %
                 found += self._kept([Cell(pair, 90, name, self.synthetic) for name in whole])
                 found += self.parts(pair).values()  # after the searches whose stage 1 they share
         return found
 
     def table2(self, pair: str, train: TrainPercent) -> list[Cell]:
-        """Return the cells of a column of Table 2."""
+        """Return the cells of one column of Table 2."""
         return self._kept(cells.table2(pair, train, self.synthetic))
 
     def figure3(self, pair: str, train: TrainPercent) -> list[Cell]:
-        """Return the cells of a panel of Fig. 3."""
+        """Return the cells of one panel of Fig. 3."""
         return self._kept(cells.figure3(pair, train, self.synthetic))
 
     def figure2(self, pair: str) -> dict[tuple[str, int], Cell]:
-        """Return the cells of a panel of Fig. 2, by model and embedding size."""
+        """Return the cells of one panel of Fig. 2, by model and embedding size."""
         found = cells.figure2(pair, self.synthetic)
         return {key: cell for key, cell in found.items() if self._keeps(cell)}
 
     def parts(self, pair: str) -> dict[tuple[str, str], Cell]:
-        """Return the cells of DARec without each of its parts, by model and part."""
+        """Return DARec with each part changed, by model and the change's label."""
         found = cells.parts(pair, self.synthetic)
         return {key: cell for key, cell in found.items() if self._keeps(cell)}
 
@@ -83,10 +92,10 @@ class Request:
         """Return the cells that are scored on cold users."""
         return self._kept(cells.cold_users(pair, self.synthetic))
 
-    def whole(self, pair: str, train: TrainPercent) -> list[Cell]:
-        """Return a column's cells of all sections, of models in which nothing is held fixed."""
-        cells_ = [c for c in self.cells() if c.pair == pair and c.train == train and not c.fix]
-        return list(dict.fromkeys(cells_))
+    def whole_models(self, pair: str, train: TrainPercent) -> list[Cell]:
+        """Return a column's cells that hold no hyper-parameter fixed, of all sections, once."""
+        own = [c for c in self.cells() if c.pair == pair and c.train == train and not c.fix]
+        return list(dict.fromkeys(own))
 
     def _kept(self, found: Sequence[Cell]) -> list[Cell]:
         return [cell for cell in found if self._keeps(cell)]

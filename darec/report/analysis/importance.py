@@ -20,25 +20,26 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from darec.models.best import load_study
 
 LEAST_TRIALS = 8
-"""With fewer, importances would be noise; below 50 they are still rough."""
+"""With fewer trials no importances are given; with fewer than 50 they are rough."""
 GOOD = 0.25
 """Share of the trials that counts as good."""
 
 
 @dataclass(frozen=True)
-class Searched:
-    """A finished study: its trials' values and errors, best first."""
+class FinishedStudy:
+    """The trials of a finished study, the best first."""
 
     distributions: dict[str, BaseDistribution]
+    """What the trials drew from; hyper-parameters that never varied are left out."""
     trials: list[dict[str, Any]]
     errors: list[float]
     """Best validation RMSE of each trial."""
     at_edge: list[str]
-    """Hyper-parameters of the winner within a hundredth of an end of their range."""
+    """The winner's hyper-parameters that lie within a hundredth of an end of their range."""
 
 
-def searched(folder: Path) -> Searched:
-    """Read a finished study's folder: ``study.json`` and ``trials.csv``."""
+def read_study(folder: Path) -> FinishedStudy:
+    """Read ``study.json`` and ``trials.csv`` of a finished study."""
     top = folder.parent if folder.name.startswith("stage1_") else folder
     study = load_study(top)
     space = study["stage1" if top != folder else "space"]["drawn"]
@@ -48,33 +49,34 @@ def searched(folder: Path) -> Searched:
     distributions = {n: d for n, d in distributions.items() if len({row[n] for row in rows}) > 1}
     trials = [{n: _value(d, row[n]) for n, d in distributions.items()} for row in rows]
     errors = [float(row["best_valid_rmse"]) for row in rows]
-    return Searched(distributions, trials, errors, rows[0]["at_edge"].split() if rows else [])
+    return FinishedStudy(distributions, trials, errors, rows[0]["at_edge"].split() if rows else [])
 
 
-def importances(study: Searched) -> dict[str, float]:
+def importances(study: FinishedStudy) -> dict[str, float]:
     """Return each hyper-parameter's share of importance by PED-ANOVA, the greatest first.
 
-    {} with fewer than `LEAST_TRIALS` trials.
+    Equal shares are in the order of names. It is empty for fewer than `LEAST_TRIALS` trials.
     """
     if len(study.trials) < LEAST_TRIALS or not study.distributions:
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    told = optuna.create_study()
+    copy = optuna.create_study()
     for params, error in zip(study.trials, study.errors, strict=True):
         trial = optuna.trial.create_trial(
             params=params, distributions=study.distributions, value=error
         )
-        told.add_trial(trial)
+        copy.add_trial(trial)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         evaluator = PedAnovaImportanceEvaluator(target_quantile=GOOD, region_quantile=1.0)
-    return optuna.importance.get_param_importances(told, evaluator=evaluator)
+    shares = optuna.importance.get_param_importances(copy, evaluator=evaluator)
+    return dict(sorted(shares.items(), key=lambda item: (-round(item[1], 9), item[0])))
 
 
-def places(study: Searched) -> dict[str, list[float]]:
-    """Return where the good trials lie in each numeric range, 0 to 1, the best trial first.
+def places(study: FinishedStudy) -> dict[str, list[float]]:
+    """Return where the good trials lie in each numeric range, from 0 to 1, the best trial first.
 
-    On a logarithmic scale where the range is searched so.
+    Places are on a logarithmic scale if the search drew on one.
     """
     n_good = max(1, math.ceil(GOOD * len(study.trials)))
     found = {}

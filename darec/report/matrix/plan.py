@@ -1,4 +1,4 @@
-"""What would run, and for how long: printed before anything starts."""
+"""What a report would run and for how long, said before anything starts."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,8 +7,9 @@ from darec.data.ratings import DomainPair
 from darec.data.shuffled import SUFFIX
 from darec.models import MODELS
 from darec.paper import TABLE_1
-from darec.report.cells import Cell
-from darec.report.sections import Request
+from darec.report.matrix.cells import Cell
+from darec.report.matrix.request import Request
+from darec.report.matrix.results import Step, Todo
 
 FIT_S = {
     "mean": 0.01,
@@ -29,36 +30,37 @@ FIT_S = {
     "u_darec": 56.1,
     "i_darec": 111.0,
 }
-"""Seconds of a fit of `FIT_EPOCHS` on one core, at `FIT_RATINGS` (docs/performance.md)."""
+"""Seconds of a fit of `FIT_EPOCHS` epochs on one core, at `FIT_RATINGS` (docs/performance.md)."""
 FIT_EPOCHS, FIT_RATINGS = 30, 199_221
-STOPPED = 0.4
-"""Share of a full budget that trials use under ASHA and early stopping."""
+EPOCH_SHARE = 0.4
+"""Share of their epoch budget that trials use on average under ASHA and early stopping."""
 STEP_S = 12.0
-"""Seconds that a command takes beside its trials or runs."""
+"""Seconds that a step takes in addition to its trials or runs."""
 
 
 def describe(
     cells: Sequence[Cell],
-    todo: Sequence[tuple[Cell, Sequence[str]]],
+    todo: Todo,
     refused: Mapping[Cell, str],
     request: Request,
     pairs: Mapping[str, DomainPair],
 ) -> Iterator[str]:
-    """Say what there is to do, in lines."""
+    """Yield the lines of the plan."""
     budget = request.budget
-    yield f"{request.what} of {', '.join(request.pairs)}: {len(cells)} searches, each scored"
+    yield f"{request.what} of {', '.join(request.pairs)}: {len(cells)} searches and their scores"
     yield f"{len(cells) - len(todo) - len(refused)} are done; to run: {len(todo)}"
     for cell, reason in refused.items():
-        yield f"  not {cell.name}: {reason}"
+        yield f"  cannot run {cell.name}: {reason}"
     steps = Counter(step for _, missing in todo for step in missing)
     trials = sum(_trials(cell, request) for cell, missing in todo if "search" in missing)
-    for step, told in (
-        ("search", f"searches with {trials} trials of at most {budget.max_epochs} epochs"),
-        ("evaluate", f"winners scored on {budget.seeds} seeds"),
-        ("cold_users", f"winners scored on cold users, {budget.seeds} seeds"),
-    ):
+    lines: dict[Step, str] = {
+        "search": f"searches with {trials} trials of at most {budget.max_epochs} epochs",
+        "evaluate": f"winners scored on {budget.seeds} seeds",
+        "cold_users": f"winners scored on cold users, {budget.seeds} seeds",
+    }
+    for step, line in lines.items():
         if steps[step]:
-            yield f"  {steps[step]:4} {told}"
+            yield f"  {steps[step]:4} {line}"
     seconds = sum(
         _seconds(cell, step, request, pairs) for cell, missing in todo for step in missing
     )
@@ -67,21 +69,22 @@ def describe(
 
 
 def _trials(cell: Cell, request: Request) -> int:
+    """Return a search's trials of all studies; a shared stage 1 costs nothing."""
     stage1 = 2 * request.budget.stage1_trials if MODELS[cell.model].stage1 else 0
     return (0 if cell.base else stage1) + (1 if cell.model == "mean" else request.budget.trials)
 
 
-def _seconds(cell: Cell, step: str, request: Request, pairs: Mapping[str, DomainPair]) -> float:
+def _seconds(cell: Cell, step: Step, request: Request, pairs: Mapping[str, DomainPair]) -> float:
     epochs = 1.0 if MODELS[cell.model].whole_fit else request.budget.max_epochs / FIT_EPOCHS
     fit = FIT_S[cell.model] * epochs * _ratings(cell, request, pairs) / FIT_RATINGS
-    fit *= 1.0 if MODELS[cell.model].whole_fit else STOPPED
+    fit *= 1.0 if MODELS[cell.model].whole_fit else EPOCH_SHARE
     if step == "search":
         return STEP_S + fit * _trials(cell, request)
     return STEP_S + fit * request.budget.seeds * (2 if step == "cold_users" else 1)
 
 
 def _ratings(cell: Cell, request: Request, pairs: Mapping[str, DomainPair]) -> int:
-    """Return a pair's ratings: of one that is not prepared yet, Table 1's."""
+    """Return how many ratings a pair has; one that is not prepared yet has Table 1's number."""
     for name in request.pairs:
         if cell.pair in (name, request.label(name) + SUFFIX):
             if name in pairs:

@@ -1,0 +1,1 @@
+"""What the scores say: means and spreads, paired tests, claims, importances."""

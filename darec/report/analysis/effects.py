@@ -1,0 +1,102 @@
+"""What DARec's parts and the source are worth: paired differences over seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from darec.evaluation.cold_users import ColdUserScore
+from darec.report.analysis.numbers import cold_share, errors
+from darec.report.analysis.statistics import holm, paired_p
+from darec.report.matrix.request import Request
+from darec.report.matrix.results import Results
+
+
+@dataclass(frozen=True)
+class PartEffect:
+    """How much a change of one part raises DARec's RMSE."""
+
+    gaps: list[float]
+    """RMSE with the change minus the whole model's, by seed."""
+    p: float
+    """Holm-corrected over the model's changes."""
+
+    @property
+    def mean(self) -> float:
+        """The mean difference over seeds."""
+        return float(np.mean(self.gaps))
+
+
+def part_effects(
+    request: Request, results: Results, pair: str, model: str
+) -> dict[str, PartEffect]:
+    """Return the effect of each scored change of a model on a pair, by the change's label."""
+    whole = [
+        error
+        for cell in request.whole_models(pair, 90)
+        if cell.model == model
+        for error in errors(results, cell)
+    ]
+    gaps = {
+        label: [a - b for a, b in zip(changed, whole, strict=True)]
+        for (name, label), cell in request.parts(pair).items()
+        if name == model and whole and (changed := errors(results, cell))
+    }
+    p_values = holm([paired_p(gap, [0.0] * len(gap)) for gap in gaps.values()])
+    return {
+        label: PartEffect(gap, p) for (label, gap), p in zip(gaps.items(), p_values, strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class ColdUserErrors:
+    """A model's RMSE by seed for users without target ratings, and what it is compared with."""
+
+    model: list[float]
+    shuffled: list[float]
+    """The same model trained with shuffled source users."""
+    bias: list[float]
+    """The untuned bias baseline, which knows only the items."""
+    p_shuffled: float
+    p_bias: float
+    """The two p-values are Holm-corrected for each other."""
+
+    @property
+    def gaps(self) -> list[float]:
+        """The model's RMSE minus the bias baseline's, by seed."""
+        return [a - b for a, b in zip(self.model, self.bias, strict=True)]
+
+
+def cold_user_errors(scores: Sequence[ColdUserScore]) -> ColdUserErrors:
+    """Return a winner's errors on cold users over all seeds."""
+    model, shuffled, bias = (
+        [getattr(score, name) for score in scores]
+        for name in ("rmse", "shuffled_rmse", "bias_rmse")
+    )
+    p_values = holm([paired_p(model, other) for other in (shuffled, bias)])
+    return ColdUserErrors(model, shuffled, bias, *p_values)
+
+
+@dataclass(frozen=True)
+class ColdItemLevels:
+    """A model's mean RMSE on one pair under both cold policies, and how much of it is cold."""
+
+    cold_share: float
+    fallback: float
+    floor: float
+
+
+def cold_item_levels(
+    request: Request, results: Results, models: Sequence[str]
+) -> dict[str, dict[str, ColdItemLevels]]:
+    """Return both levels of these models at 90 % training, by model and by the pair's label."""
+    found: dict[str, dict[str, ColdItemLevels]] = {model: {} for model in models}
+    for pair in request.pairs:
+        cells = [cell for cell in request.whole_models(pair, 90) if cell.model in models]
+        share = cold_share(results, cells)
+        for cell in cells:
+            fallback, floor = (errors(results, cell, view) for view in ("fallback", "floor"))
+            if share is not None and fallback and floor:
+                levels = ColdItemLevels(share, float(np.mean(fallback)), float(np.mean(floor)))
+                found[cell.model][request.label(pair)] = levels
+    return {model: by_pair for model, by_pair in found.items() if by_pair}

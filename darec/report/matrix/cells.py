@@ -1,0 +1,153 @@
+"""Which searches each table and figure needs: one cell is one search and its scores."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from darec.data.shuffled import SUFFIX
+from darec.data.split import TrainPercent
+from darec.evaluation.cold_users import ANSWERING
+from darec.models import MODELS
+from darec.models.best import study_folder
+from darec.paper import FIGURE_2_SIZES
+
+Value = bool | int | float | str
+"""A hyper-parameter's value."""
+Fix = tuple[tuple[str, Value], ...]
+"""Hyper-parameters that a search holds fixed, with their values, in order."""
+
+BASELINES = ("mean", "bias")
+TABLE_2 = ("cmf_unbiased", "cmf", "cdtf", "fm_cdcf", "conet", "u_darec", "i_darec")
+FIGURE_3 = ("pmf", "u_rbm", "u_autorec", "u_darec", "i_autorec", "i_cf_nade", "i_darec", "bias")
+DAREC = ("u_darec", "i_darec")
+FIGURE_2_EXTRACTOR = 100
+STAGE1_NAMES = {"hidden", "center"}
+"""Hyper-parameters of stage 1 that a cell may hold fixed."""
+PARTS: dict[str, dict[str, tuple[str, Value]]] = {
+    "u_darec": {
+        "no classifier (mu = 0)": ("mu", 0),
+        "no reversal: the extractor minimises the classifier's error (Eq. 7)": ("reversal", False),
+        "no target error (beta = 0)": ("beta", 0),
+        "both domains' errors have equal weight (beta = 1)": ("beta", 1),
+        "rows reconstruct both domains, as printed (heads = both)": ("heads", "both"),
+        "rows reconstruct their own domain (heads = own)": ("heads", "own"),
+        "no centring, as printed (center = none)": ("center", "none"),
+    },
+    "i_darec": {
+        "no classifier (mu = 0)": ("mu", 0),
+        "with the reversal of Eq. 4-6": ("reversal", True),
+        "both domains' errors have equal weight (beta = 1)": ("beta", 1),
+        "one predictor for each domain, as printed (predictors = own)": ("predictors", "own"),
+        "one predictor for both domains (predictors = shared)": ("predictors", "shared"),
+        "no centring, as printed (center = none)": ("center", "none"),
+    },
+}
+"""The hyper-parameter that takes out or changes a part of DARec, by model and by its label."""
+SHUFFLED = "source users shuffled"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every search may spend, the same for all models, and how many seeds score a winner."""
+
+    trials: int
+    """Trials of each search; a whole fit of a library counts as one epoch of a trial."""
+    stage1_trials: int
+    """Trials of each of the two stage-1 studies of a two-stage model."""
+    max_epochs: int
+    """Most epochs of a trial."""
+    seeds: int
+    """Splits that score a winner, each with a training run of its own."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One search of a model on a pair, and its scores."""
+
+    pair: str
+    """The pair's name, as ``--pair`` takes it."""
+    train: TrainPercent
+    model: str
+    synthetic: bool = False
+    fix: Fix = ()
+    cold_users: bool = field(default=False, compare=False)
+    """Whether the winner is scored on cold users as well."""
+
+    @property
+    def label(self) -> str:
+        """The pair's name in results."""
+        return f"{self.pair}-synthetic" if self.synthetic else self.pair
+
+    @property
+    def name(self) -> str:
+        """The cell's own name in logs and messages."""
+        return "-".join((self.label, str(self.train), self.model, *map(fix_text, self.fix)))
+
+    @property
+    def base(self) -> "Cell | None":
+        """The search that has the same stage 1, if only hyper-parameters of stage 2 are fixed."""
+        names = {name for name, _ in self.fix}
+        if not names or MODELS[self.model].stage1 is None or names & STAGE1_NAMES:
+            return None
+        return replace(self, fix=())
+
+    def out(self, out: Path) -> Path:
+        """Return the cell's folder of results; each set of fixed values has one of its own."""
+        return out / "variants" / "-".join(map(fix_text, self.fix)) if self.fix else out
+
+    def folder(self, out: Path) -> Path:
+        """Return the folder of the cell's study."""
+        return study_folder(self.out(out), self.label, self.train, self.model)
+
+
+def fix_text(fixed: tuple[str, Value]) -> str:
+    """Return a fixed hyper-parameter as ``--fix`` takes it, for example ``mu=0``."""
+    name, value = fixed
+    return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+
+
+def table2(pair: str, train: TrainPercent, synthetic: bool) -> list[Cell]:
+    """Return the cells of one column of Table 2, and of both trivial baselines."""
+    names = (*TABLE_2, *BASELINES)
+    return [Cell(pair, train, name, synthetic) for name in names]
+
+
+def figure3(pair: str, train: TrainPercent, synthetic: bool) -> list[Cell]:
+    """Return the cells of one panel of Fig. 3: single-domain models, and DARec."""
+    return [Cell(pair, train, name, synthetic) for name in FIGURE_3]
+
+
+def figure2(pair: str, synthetic: bool) -> dict[tuple[str, int], Cell]:
+    """Return the cells of one panel of Fig. 2, by model and embedding size."""
+    extractor = ("extractor", FIGURE_2_EXTRACTOR)
+    return {
+        (model, size): Cell(pair, 90, model, synthetic, (("hidden", size), extractor))
+        for model in DAREC
+        for size in FIGURE_2_SIZES
+    }
+
+
+def parts(pair: str, synthetic: bool) -> dict[tuple[str, str], Cell]:
+    """Return DARec with each part changed, by model and the change's label."""
+    cells = {
+        (model, label): Cell(pair, 90, model, synthetic, (fixed,))
+        for model, changes in PARTS.items()
+        for label, fixed in changes.items()
+    }
+    shuffled = Cell(pair, 90, "", synthetic).label + SUFFIX
+    return cells | {(model, SHUFFLED): Cell(shuffled, 90, model) for model in DAREC}
+
+
+def cold_users(pair: str, synthetic: bool) -> list[Cell]:
+    """Return the models that can predict for users who have no target ratings."""
+    return [Cell(pair, 90, name, synthetic, cold_users=True) for name in ANSWERING]
+
+
+def distinct(cells: Iterable[Cell]) -> list[Cell]:
+    """Return each search once; it scores cold users if any of its cells does."""
+    by_name: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.name not in by_name or cell.cold_users:
+            by_name[cell.name] = cell
+    return list(by_name.values())

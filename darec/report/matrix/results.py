@@ -1,0 +1,160 @@
+"""The searches and scores that a folder of results already holds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from darec.errors import UserError
+from darec.evaluation import scores as files
+from darec.evaluation.cold_users import ColdUserScore, cold_key
+from darec.evaluation.scores import Score, run_key
+from darec.models import MODELS
+from darec.models.best import Best, load_best, load_study
+from darec.report.matrix.cells import Budget, Cell, fix_text
+
+T = TypeVar("T")
+
+Step = Literal["search", "evaluate", "cold_users"]
+"""What is done for a cell, in this order."""
+Todo = Sequence[tuple[Cell, Sequence[Step]]]
+"""The cells that are not finished, each with its missing steps."""
+SearchSpaces = Callable[[Cell], Mapping[str, Any]]
+"""Returns a cell's spaces as ``study.json`` records them, under ``space`` and ``stage1``."""
+
+
+def find_winner(
+    cell: Cell,
+    out: Path,
+    budget: Budget,
+    digest: str = "",
+    spaces: SearchSpaces | None = None,
+) -> Best | None:
+    """Return a cell's winner, or None if the cell was not searched or not to the end.
+
+    Raises `UserError` if the folder holds a search with other options, with another space than
+    ``spaces`` gives, or of other ratings than ``digest`` names.
+    """
+    folder = cell.folder(out)
+    if not (folder / "study.json").is_file():
+        return None
+    study = load_study(folder)
+    used, wanted = _used(study), _wanted(cell, budget, study)
+    for name, value in wanted.items():
+        if used[name] != value:
+            told = f"the search in {folder} used --{name.replace('_', '-')} {_shown(used[name])}"
+            raise UserError(f"{told}; you asked for {_shown(value)}; {WAYS}")
+    for stage, space in (spaces(cell) if spaces else {}).items():
+        if study[stage]["drawn"] != space:
+            what = "stage-1 space" if stage == "stage1" else "space"
+            told = f"the search in {folder} used another {what} than search_spaces/ has now"
+            raise UserError(f"{told}; {WAYS}")
+    if not (folder / "best.json").is_file():
+        return None
+    best = load_best(folder)
+    if digest and best.data_digest != digest:
+        told = f"the search in {folder} used other ratings than {cell.label} has now"
+        raise UserError(f"{told}; {WAYS}")
+    return best
+
+
+WAYS = "choose another --out, or delete that folder"
+
+
+def _used(study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a search was started with."""
+    names = ("seed", "sampler", "scheduler", "stages", "fix")
+    return {**study["budget"], **{name: study[name] for name in names}}
+
+
+def _wanted(cell: Cell, budget: Budget, study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a cell's search must have been started with."""
+    kind = MODELS[cell.model]
+    wanted: dict[str, Any] = {"seed": 0, "sampler": "tpe", "scheduler": "asha", "stages": "paper"}
+    wanted |= {"fix": dict(cell.fix), "time_budget": None}
+    wanted["max_epochs"] = 1 if kind.whole_fit else budget.max_epochs
+    if study["space"]["drawn"]:
+        wanted["trials"] = budget.trials
+    if kind.stage1:
+        wanted["stage1_trials"] = budget.stage1_trials
+    return wanted
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(map(fix_text, value.items())) or "none"
+    return "none" if value is None else str(value)
+
+
+class Results:
+    """The winners and scores under ``out``; each file of scores is read once.
+
+    ``digests`` are the digests of the pairs' ratings, by label. With ``spaces``, a search of
+    another space than the cell's present one is refused.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        budget: Budget,
+        digests: Mapping[str, str],
+        spaces: SearchSpaces | None = None,
+    ) -> None:
+        self.out, self.budget, self.digests, self._spaces = out, budget, dict(digests), spaces
+        self._scores: dict[Path, list[Score]] = {}
+        self._cold_user_scores: dict[Path, list[ColdUserScore]] = {}
+        self.refused: dict[Cell, str] = {}
+        """Why a search in a cell's folder is not the cell's own: see `find_winner`."""
+
+    def winner(self, cell: Cell) -> Best | None:
+        """Return a cell's winner; None if there is none, or if its search is refused."""
+        digest = self.digests.get(cell.label, "")
+        try:
+            return find_winner(cell, self.out, self.budget, digest, self._spaces)
+        except UserError as error:
+            self.refused[cell] = str(error)
+            return None
+
+    def scores(self, cell: Cell, policy: str = "fallback") -> list[Score]:
+        """Return a cell's scores under a cold policy, by seed; empty unless all seeds have one."""
+        best, folder = self.winner(cell), cell.out(self.out)
+        if best is None:
+            return []
+        if folder not in self._scores:
+            self._scores[folder] = files.read(folder / "scores.jsonl", Score)
+        keys = [(*_key(best, seed), policy) for seed in _seeds(best, self.budget)]
+        return _complete({score.key: score for score in self._scores[folder]}, keys)
+
+    def cold_user_scores(self, cell: Cell) -> list[ColdUserScore]:
+        """Return a cell's scores on cold users, by seed; empty unless all seeds have one."""
+        best, folder = self.winner(cell), cell.out(self.out)
+        if best is None:
+            return []
+        if folder not in self._cold_user_scores:
+            path = folder / "cold_users.jsonl"
+            self._cold_user_scores[folder] = files.read(path, ColdUserScore)
+        keys = [cold_key(best, seed) for seed in _seeds(best, self.budget)]
+        return _complete({score.key: score for score in self._cold_user_scores[folder]}, keys)
+
+    def missing(self, cell: Cell) -> list[Step]:
+        """Return the steps of a cell that are not done, in order."""
+        searched = self.winner(cell) is not None
+        done: dict[Step, bool] = {
+            "search": searched,
+            "evaluate": bool(self.scores(cell) and self.scores(cell, "floor")),
+            "cold_users": not cell.cold_users or bool(self.cold_user_scores(cell)),
+        }
+        return [step for step, is_done in done.items() if not is_done]
+
+
+def _complete(found: Mapping[tuple[Any, ...], T], keys: Sequence[tuple[Any, ...]]) -> list[T]:
+    return [found[key] for key in keys] if all(key in found for key in keys) else []
+
+
+def _seeds(best: Best, budget: Budget) -> range:
+    return range(best.seed, best.seed + budget.seeds)
+
+
+def _key(best: Best, seed: int) -> tuple[object, ...]:
+    seeds = {"split_seed": seed, "run_seed": seed, "refit": False}
+    return run_key(best.data_digest, best.model, best.config, {**asdict(best), **seeds})

@@ -1,0 +1,128 @@
+"""The sections beyond the paper: cold items, cold users, DARec's parts, hyper-parameters."""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from darec.evaluation.summary import summarise
+from darec.paper import RANGES
+from darec.report.analysis.effects import cold_item_levels, cold_user_errors, part_effects
+from darec.report.analysis.importance import importances, places, read_study
+from darec.report.analysis.statistics import p_shown
+from darec.report.matrix.cells import DAREC, PARTS, Cell
+from darec.report.matrix.request import Request
+from darec.report.matrix.results import Results
+from darec.report.rendering import figures, texts
+from darec.report.rendering.figures import picture
+from darec.report.rendering.section import Section
+from darec.report.rendering.tables import Table, TableCell, shown, signed
+
+
+def cold_items(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    """Yield the errors under both cold policies against the cold share, over pairs."""
+    levels = cold_item_levels(request, results, ("bias", *DAREC))
+    if not levels:
+        return
+    panels = {model: figures.cold_shares(by_pair) for model, by_pair in levels.items()}
+    numbers = "; ".join(
+        f"{model} on {pair}: {100 * each.cold_share:.0f} % cold, "
+        f"{each.fallback:.2f} and {each.floor:.2f}"
+        for model, by_pair in levels.items()
+        for pair, each in by_pair.items()
+    )
+    caption = "RMSE with cold items at the bias prediction and at the lowest rating, by pair."
+    drawn = picture(folder, "cold-items", caption, f"RMSE by cold share: {numbers}", panels)
+    title = "Beyond the paper: cold items and the level of the errors"
+    yield Section("cold-items", title, [texts.COLD_ITEMS], [], [drawn])
+
+
+def cold_users(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    """Yield the errors on users whose target ratings are all withheld."""
+    rows, panels, numbers = [], {}, []
+    for pair in request.pairs:
+        label, gaps = request.label(pair), {}
+        for cell in request.cold_users(pair):
+            scores = results.cold_user_scores(cell)
+            if not scores:
+                continue
+            errors = cold_user_errors(scores)
+            gaps[cell.model] = errors.gaps
+            numbers.append(f"{cell.model} on {label} {np.mean(errors.gaps):+.4f}")
+            means = [summarise(each) for each in (errors.model, errors.shuffled, errors.bias)]
+            cells = [TableCell(shown(each.mean, each.sd), each.mean) for each in means]
+            cells += [TableCell(p_shown(p), p) for p in (errors.p_shuffled, errors.p_bias)]
+            rows.append([TableCell(label), TableCell(cell.model), *cells])
+        if gaps:
+            panels[label] = figures.gaps(gaps, "RMSE minus the bias baseline's", figures.USER)
+    if not rows:
+        return
+    head = ["pair", "model", "RMSE", "source shuffled", "bias, untuned (mu + item)"]
+    head += ["p, against shuffled", "p, against bias"]
+    table = Table("RMSE on the target ratings of users with source ratings only", head, rows)
+    caption = "Below zero: better than the bias baseline, which knows only the items."
+    alt = "RMSE minus the bias baseline's: " + ", ".join(numbers)
+    drawn = picture(folder, "cold-users", caption, alt, panels)
+    title = "Beyond the paper: cold users"
+    yield Section("cold-users", title, [texts.COLD_USERS], [table], [drawn])
+
+
+def parts(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    """Yield how the error of DARec changes if one of its parts is changed."""
+    rows, pictures, unit = [], [], "RMSE minus the whole model's"
+    for pair, model in product(request.pairs, PARTS):
+        label, effects = request.label(pair), part_effects(request, results, pair, model)
+        for change, effect in effects.items():
+            cells = [TableCell(text) for text in (label, model, change)]
+            cells.append(TableCell(signed(effect.mean), effect.mean))
+            rows.append([*cells, TableCell(p_shown(effect.p), effect.p)])
+        if effects:
+            numbers = "; ".join(f"{change}: {signed(e.mean)}" for change, e in effects.items())
+            alt = f"Change of {model}'s RMSE on {label}: {numbers}"
+            caption = f"{label}: right of zero, {model} is worse with the change."
+            gaps = {change: effect.gaps for change, effect in effects.items()}
+            panel = {f"{model} on {label}": figures.gaps(gaps, unit, figures.colour(model))}
+            name = f"parts-{label}-{model}"
+            pictures.append(picture(folder, name, caption, alt, panel, inches=7.0))
+    if rows:
+        table = Table("differences over seeds", ["pair", "model", "changed", unit, "p"], rows)
+        title = "Beyond the paper: what each part of DARec is worth"
+        yield Section("parts", title, [texts.PARTS], [table], pictures)
+
+
+def hyper_parameters(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    """Yield the importances of DARec's hyper-parameters, and where the good trials lie."""
+    rows, pictures = [], []
+    for pair, model in product(request.pairs, DAREC):
+        cell, label = Cell(pair, 90, model, request.synthetic), request.label(pair)
+        if cell not in request.whole_models(pair, 90) or results.winner(cell) is None:
+            continue
+        studies = {
+            "stage 1": read_study(cell.folder(results.out) / "stage1_target"),
+            "stage 2": read_study(cell.folder(results.out)),
+        }
+        panels: dict[str, figures.Draw] = {}
+        best: dict[str, float] = {}
+        for stage, study in studies.items():
+            if spots := places(study):
+                panels[f"{stage}, {len(study.trials)} trials"] = figures.ranges(spots)
+            of_stage1 = "stage 1's " if stage == "stage 1" else ""
+            best |= {f"{of_stage1}{name}": own[0] for name, own in spots.items()}
+            ranked = ", ".join(f"{name} {share:.2f}" for name, share in importances(study).items())
+            edges = ", ".join(study.at_edge) or "none"
+            said = (label, model, stage, str(len(study.trials)), ranked or "too few", edges)
+            rows.append([TableCell(text) for text in said])
+        if shares := importances(studies["stage 2"]):
+            panels["stage 2: importance"] = figures.bars(shares)
+        if panels:
+            numbers = ", ".join(f"{name} {place:.2f}" for name, place in best.items())
+            caption = f"{model} on {label}: where the best quarter of the trials lies."
+            alt = f"The winners' places in their ranges, 0 low and 1 high: {numbers}"
+            pictures.append(picture(folder, f"ranges-{label}-{model}", caption, alt, panels))
+    if rows:
+        paper = ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in RANGES.items())
+        head = ["pair", "model", "study", "trials", "importance (PED-ANOVA)", "winner at an edge"]
+        table = Table("trials that did not diverge", head, rows)
+        text = [texts.RANGES + paper]
+        yield Section("ranges", "Beyond the paper: hyper-parameters", text, [table], pictures)

@@ -1,0 +1,102 @@
+"""Writes a report's files: the page, its figures, Table 2 as Markdown, LaTeX and CSV."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from darec.data.ratings import DomainPair
+from darec.data.store import counts
+from darec.files import write, write_json
+from darec.paper import Counts
+from darec.report.matrix.cells import Cell, distinct
+from darec.report.matrix.request import Request
+from darec.report.matrix.results import Results
+from darec.report.rendering import texts
+from darec.report.rendering.paper_sections import table2_tables, table2_views
+from darec.report.rendering.provenance import provenance, revisions
+from darec.report.rendering.section import Section
+from darec.report.rendering.sections import sections
+from darec.report.rendering.tables import Table, TableCell, Views, comma_separated, latex, markdown
+
+
+def write_report(
+    request: Request,
+    results: Results,
+    pairs: Mapping[str, DomainPair],
+    folder: Path,
+    argv: Sequence[str],
+    failures: Mapping[Cell, str],
+) -> Path:
+    """Write the report on all scored cells, and return the path of its page.
+
+    The page lists ``failures``, why a cell has no scores. The same scores and failures give the
+    same bytes, except in provenance.json, which records the present command. Figures of an earlier
+    report are deleted; an earlier Table 2 stays if the request does not show it.
+    """
+    shutil.rmtree(folder / "figures", ignore_errors=True)
+    views = table2_views(request, results)
+    shown = [
+        *sections(request, results, views, folder / "figures"),
+        _how_made(request, results, pairs, failures),
+    ]
+    environment = Environment(
+        loader=PackageLoader("darec.report.rendering", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    budget = texts.budget(request.budget)
+    warning = [texts.SYNTHETIC] if request.synthetic else []
+    scored_at = ", ".join(revisions(request, results)) or "no revision yet"
+    text = environment.get_template("page.html.j2").render(
+        title=f"DARec reproduced: {', '.join(map(request.label, pairs))}",
+        budget=budget,
+        notes=[*warning, f"darec {version('darec')}; scores were made at {scored_at}."],
+        sections=shown,
+    )
+    write(folder / "report.html", partial(Path.write_text, data=text))
+    if request.shows("table2"):
+        _write_table2(request, views, " ".join([budget, *warning]), folder)
+    write_json(folder / "provenance.json", provenance(request, results, pairs, argv))
+    return folder / "report.html"
+
+
+def _write_table2(request: Request, views: Views, note: str, folder: Path) -> None:
+    tables = table2_tables(request, views)
+    files = {
+        "md": "\n".join([*map(markdown, tables), note, ""]),
+        "tex": "\n".join([*map(latex, tables), f"% {note}", ""]),
+        "csv": comma_separated(views),
+    }
+    for suffix, text in files.items():
+        write(folder / f"table2.{suffix}", partial(Path.write_text, data=text))
+
+
+def _how_made(
+    request: Request,
+    results: Results,
+    pairs: Mapping[str, DomainPair],
+    failures: Mapping[Cell, str],
+) -> Section:
+    """Say what the data are, and which scores are missing and why."""
+    rows = []
+    for name, pair in pairs.items():
+        numbers = [TableCell(str(value), float(value)) for value in counts(pair).values()]
+        rows.append([TableCell(request.label(name)), *numbers, TableCell(pair.digest[:12])])
+    names = [name.replace("_", " ") for name in Counts._fields]
+    tables = [Table("data", ["pair", *names, "SHA-256 begins"], rows)]
+    cells = distinct(request.cells())
+    unscored = [cell for cell in cells if results.missing(cell)]
+    if unscored:
+        reasons = [failures.get(cell, "not run to the end") for cell in unscored]
+        lines = [
+            [TableCell(cell.name), TableCell(reason)]
+            for cell, reason in zip(unscored, reasons, strict=True)
+        ]
+        tables.append(Table("searches without all of their scores", ["search", "why"], lines))
+    n_scored = len(cells) - len(unscored)
+    text = [f"{n_scored} of {len(cells)} searches are scored.", texts.PROVENANCE]
+    return Section("made", "How this page was made", text, tables)

@@ -1,0 +1,116 @@
+"""The sections of the paper's claims, Table 2, Fig. 3 and Fig. 2."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from darec.models import MODELS
+from darec.report.analysis.claims import judge
+from darec.report.analysis.numbers import VIEWS, column, errors, stage1_entries, stage1_row
+from darec.report.matrix.request import Request
+from darec.report.matrix.results import Results
+from darec.report.rendering import figures, texts
+from darec.report.rendering.figures import picture
+from darec.report.rendering.section import Section
+from darec.report.rendering.tables import Table, TableCell, Views, by_column
+
+
+def table2_views(request: Request, results: Results) -> Views:
+    """Return Table 2's entries by view, column and model."""
+    return {
+        view: {
+            (request.label(pair), train): column(results, request.table2(pair, train), view)
+            | stage1_entries(results, request.table2(pair, train), view)
+            for pair in request.pairs
+            for train in request.train
+        }
+        for view in VIEWS
+    }
+
+
+def table2_tables(request: Request, views: Views) -> list[Table]:
+    """Return Table 2 in each view: a row for each model, and one for its first stage if scored."""
+    models = [cell.model for cell in request.table2("", 90)]
+    names = [row for model in models for row in (model, stage1_row(model))]
+    found = []
+    for view, columns in views.items():
+        scored = {row for entries in columns.values() for row in entries}
+        rows = [name for name in names if name in MODELS or name in scored]
+        found.append(by_column(texts.VIEW_TITLES[view], rows, columns))
+    return found
+
+
+def claims(request: Request, results: Results) -> Iterator[Section]:
+    """Yield the verdict on each claim, if any claim can be judged."""
+    found = judge(request, results)
+    if found:
+        rows = [
+            [TableCell(text) for text in (each.claim, each.pair, each.verdict, each.evidence)]
+            for each in found
+        ]
+        table = Table("claims of the paper", ["claim", "on", "verdict", "evidence"], rows)
+        yield Section("claims", "Which of the paper's claims hold", [texts.CLAIMS], [table])
+
+
+def table2(request: Request, views: Views) -> Section:
+    """Return Table 2, also if no model is scored."""
+    title, tables = "Table 2: cross-domain models", table2_tables(request, views)
+    foot = texts.budget(request.budget)
+    return Section("table2", title, texts.TABLE_2, tables, foot=foot)
+
+
+def figure3(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    """Yield Fig. 3 with a panel for each pair and training share that has scores."""
+    columns = {
+        (request.label(pair), train): found
+        for pair in request.pairs
+        for train in request.train
+        if (found := column(results, request.figure3(pair, train)))
+    }
+    if not columns:
+        return
+    pictures = [
+        picture(
+            folder,
+            f"fig3-{pair}-{train}",
+            f"{pair}, {train} % training: mean and standard deviation over seeds, cold=fallback.",
+            f"Test RMSE on {pair}: " + ", ".join(f"{m} {e.mean:.4f}" for m, e in entries.items()),
+            {f"{pair}, {train} %": figures.models(entries)},
+        )
+        for (pair, train), entries in columns.items()
+    ]
+    models = [cell.model for cell in request.figure3("", 90)]
+    title = "Fig. 3: single-domain models and DARec"
+    table = by_column(texts.VIEW_TITLES["fallback"], models, columns)
+    foot = texts.budget(request.budget)
+    yield Section("fig3", title, [texts.FIGURE_3], [table], pictures, foot)
+
+
+def figure2(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    """Yield Fig. 2 with a panel for each pair that has scores."""
+    pictures = []
+    for pair in request.pairs:
+        found = {
+            key: values
+            for key, cell in request.figure2(pair).items()
+            if (values := errors(results, cell))
+        }
+        if found:
+            means = ", ".join(
+                f"{model} {size}: {np.mean(v):.4f}" for (model, size), v in found.items()
+            )
+            label = request.label(pair)
+            pictures.append(
+                picture(
+                    folder,
+                    f"fig2-{label}",
+                    f"{label}: extractor 100, all else searched at every size; 90 % training.",
+                    f"Test RMSE by embedding size on {label}: {means}",
+                    {label: figures.sizes(found)},
+                )
+            )
+    if pictures:
+        title = "Fig. 2: the size of the embedding"
+        foot = texts.budget(request.budget)
+        yield Section("fig2", title, [texts.FIGURE_2], [], pictures, foot)

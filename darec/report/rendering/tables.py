@@ -1,0 +1,134 @@
+"""Tables as LaTeX, Markdown and CSV, and as cells of a page whose rows can be sorted."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from darec.data.split import TrainPercent
+from darec.report.analysis.numbers import Entry
+
+Column = tuple[str, TrainPercent]
+"""A pair's label and the share of training ratings."""
+Views = Mapping[str, Mapping[Column, Mapping[str, Entry]]]
+"""Entries by view (a key of `darec.report.analysis.numbers.VIEWS`), column and model."""
+LOSES, BEST = "loses to bias", "surely best"
+NO_SCORE = 1e9
+"""Sorts after every error."""
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """A cell's text, and the value that its column is sorted by."""
+
+    text: str
+    sort: float | str = ""
+    """The text itself if empty."""
+    note: str = ""
+    """Small print below the text."""
+    best: bool = False
+    loses: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, column names and rows; the first cell of a row is its label."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[TableCell]]
+    foot: Sequence[TableCell] = ()
+    """A last row, which sorting leaves at the bottom."""
+
+    @property
+    def lines(self) -> Sequence[Sequence[TableCell]]:
+        """All rows, the last one included."""
+        return [*self.rows, self.foot] if self.foot else self.rows
+
+
+def entry_cell(entry: Entry | None) -> TableCell:
+    """Return an entry as a cell: mean ± sd, with the paper's number and the verdicts as a note."""
+    if entry is None:
+        return TableCell("no score", NO_SCORE)
+    paper = [] if entry.paper is None else [f"paper {entry.paper:.4f}"]
+    notes = [*paper, *([LOSES] if entry.loses else []), *([BEST] if entry.best else [])]
+    return TableCell(
+        shown(entry.mean, entry.sd), entry.mean, ", ".join(notes), entry.best, entry.loses
+    )
+
+
+def shown(mean: float, sd: float | None) -> str:
+    """Return ``mean ± sd``."""
+    return f"{mean:.4f}" + (f" ± {sd:.4f}" if sd is not None else "")
+
+
+def signed(gap: float) -> str:
+    """Return a difference with its sign; a difference that rounds to zero is +0.0000."""
+    return f"{round(gap, 4) + 0.0:+.4f}"
+
+
+def by_column(
+    caption: str, models: Iterable[str], columns: Mapping[Column, Mapping[str, Entry]]
+) -> Table:
+    """Return a table with a row for each model, and a column for each pair and training share."""
+    rows = [
+        [TableCell(model), *(entry_cell(entries.get(model)) for entries in columns.values())]
+        for model in models
+    ]
+    shares = [
+        next((e.cold_share for e in entries.values() if e.cold_share is not None), None)
+        for entries in columns.values()
+    ]
+    foot = [TableCell("" if share is None else f"{100 * share:.1f} %") for share in shares]
+    head = ["model", *(f"{pair}, {train} %" for pair, train in columns)]
+    return Table(caption, head, rows, [TableCell("cold test ratings"), *foot])
+
+
+def markdown(table: Table) -> str:
+    """Return a table as Markdown; a best entry is bold."""
+    body = [[_markdown_cell(cell) for cell in row] for row in table.lines]
+    rows = ["| " + " | ".join(row) + " |" for row in (table.head, *body)]
+    rows.insert(1, "|" + "---|" * len(table.head))
+    return "\n".join([f"**{table.caption}**", "", *rows]) + "\n"
+
+
+def latex(table: Table) -> str:
+    """Return a table as LaTeX for ``booktabs``; a dagger marks a row that loses to the bias."""
+    legend = f"% {table.caption}; bold: {BEST}; dagger: {LOSES}; (the paper's number)"
+    frame = pd.DataFrame(
+        [[_latex_cell(cell) for cell in row] for row in table.lines],
+        columns=[_escaped(name) for name in table.head],
+    )
+    columns = "l" + "r" * (len(table.head) - 1)
+    return f"{legend}\n{frame.to_latex(index=False, escape=False, column_format=columns)}"
+
+
+def comma_separated(views: Views) -> str:
+    """Return CSV with a line for each view, pair, training share and model."""
+    names = ["mean", "sd", "n", "paper", "best", "loses", "cold_share"]
+    lines = [
+        (view, pair, train, model, *(getattr(entry, name) for name in names))
+        for view, columns in views.items()
+        for (pair, train), entries in columns.items()
+        for model, entry in entries.items()
+    ]
+    frame = pd.DataFrame(lines, columns=["view", "pair", "train", "model", *names])
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _markdown_cell(cell: TableCell) -> str:
+    text = f"**{cell.text}**" if cell.best else cell.text
+    return text + (f" ({cell.note})" if cell.note else "")
+
+
+def _latex_cell(cell: TableCell) -> str:
+    text = _escaped(cell.text).replace("±", r"$\pm$")
+    dagger = r"$^\dagger$" if cell.loses else ""
+    paper = next((f" ({part})" for part in cell.note.split(", ") if part[:5] == "paper"), "")
+    return (rf"\textbf{{{text}}}" if cell.best else text) + dagger + paper
+
+
+def _escaped(text: str) -> str:
+    for sign in "\\&%$#_{}":
+        text = text.replace(sign, rf"\{sign}" if sign != "\\" else r"\textbackslash ")
+    return text

@@ -1,0 +1,88 @@
+"""What the page says about its sections."""
+
+from darec.report.analysis.statistics import LEAST_SPLITS
+from darec.report.matrix.cells import Budget
+
+VIEW_TITLES = {
+    "fallback": "cold items and users at the bias prediction (cold=fallback)",
+    "floor": "cold items at the lowest rating (cold=floor), comparable with Table 2's level",
+    "warm": "warm test ratings only",
+}
+"""Captions of Table 2, by view."""
+CLAIMS = (
+    f"A claim holds or fails if a paired t-test over at least {LEAST_SPLITS} splits says so at "
+    "0.05. Otherwise it is undecided. p-values are Holm-corrected if several models are compared, "
+    "but not for the number of claims and pairs. Splits share most of their ratings, so the "
+    "standard errors are widened (Nadeau & Bengio 2003), and more splits help little. A test "
+    "compares the configurations that two searches found. It does not know how lucky the searches "
+    "were: another search, or another budget, may decide otherwise. Every searched option may win, "
+    "also the options that are not the paper's (docs/paper.md)."
+)
+TABLE_2 = [
+    "Test RMSE on the target domain: mean ± standard deviation over seeds. Each seed has its own "
+    "split and its own training run. The paper's numbers are printed beside ours; they belong to "
+    "the paper's own data and are not a target. The paper's CMF has no biases: it is cmf_unbiased "
+    "here.",
+    "A model is surely best if its error is lower than that of every other row by a paired t-test "
+    "over splits at 0.05, widened as for the claims and Holm-corrected. No model is surely best "
+    f"with fewer than {LEAST_SPLITS} splits, or if a row has no score. A row loses to bias if its "
+    "mean is above that of the searched bias baseline.",
+    "The validation ratings of the first split chose the configuration. Test ratings of the other "
+    "splits may have been training or validation ratings of the search.",
+]
+FIGURE_3 = (
+    "Cold items and users get the bias prediction (cold=fallback). Surely best is meant as in "
+    "Table 2, among these models."
+)
+FIGURE_2 = (
+    "Every size has its own search with the same budget, stage 1 included. Cold items and users "
+    "get the bias prediction (cold=fallback). Bars are standard deviations over seeds; 90 % "
+    "training."
+)
+COLD_ITEMS = (
+    "A test rating is cold if its item or its user has no training rating. An uncentred user-axis "
+    "model predicts about 0 for a cold item, which is clipped to the lowest rating (cold=floor). "
+    "The other policy takes the bias prediction (cold=fallback). Where the two policies lie far "
+    "apart, the policy that a paper assumes says more about its numbers than its models do. 90 % "
+    "training."
+)
+COLD_USERS = (
+    "All target ratings of a tenth of the users are withheld, so that only their source ratings "
+    "are known; 90 % training. U-DARec answers from its source embedding. The untuned bias "
+    "baseline knows only the items. A model that was trained with shuffled source users knows "
+    "nothing about these users. The configurations are those of the search, which had seen these "
+    "users' target ratings. p-values are widened as for the claims, and Holm-corrected for the two "
+    "tests of a model."
+)
+PARTS = (
+    "Each row is its own search with the same budget and one part held fixed. It uses the stage 1 "
+    "of the whole model, unless the fixed part belongs to stage 1; 90 % training. With mu = 0 the "
+    "classifier does not reach the extractor. Without the reversal the extractor helps the "
+    "classifier to tell the domains apart; with it, the extractor hinders the classifier. The "
+    "whole model searches what is held fixed here, with as many trials. p-values are widened as "
+    "for the claims, and Holm-corrected for the rows of a model. They do not know that each row is "
+    "another search, so small differences mean little."
+)
+RANGES = (
+    "An optimum at an edge asks for a wider range. Importances from fewer than 50 trials are "
+    "rough, and few trials say little about where an optimum lies. Diverged trials are left out. "
+    "Trials that were stopped early count with the error that they had reached; 90 % training. "
+    "The ranges are those of search_spaces/. The paper gives these (section 4.1): "
+)
+SYNTHETIC = (
+    "The pairs are synthetic stand-ins with the counts of Table 1. Their numbers, and the verdicts "
+    "on the claims, say nothing about the paper's data."
+)
+PROVENANCE = (
+    "provenance.json, beside this page, records the command, versions, machine, data and seeds."
+)
+
+
+def budget(each: Budget) -> str:
+    """Say what every search could spend."""
+    return (
+        f"The same budget for every model: {each.trials} trials of at most {each.max_epochs} "
+        f"epochs (one trial if the space is empty; a whole fit of a library counts as one epoch). "
+        f"DARec had {each.stage1_trials} more trials in each of its two stage-1 studies. Winners "
+        f"are chosen by validation RMSE and scored on {each.seeds} seeds."
+    )

@@ -1,0 +1,163 @@
+"""Search, score and judge what the paper's tables and figures show, and write one page about it."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from darec.data.pairs import PAIRS
+from darec.data.ratings import DomainPair
+from darec.data.shuffled import prepare_shuffled, shuffle_source
+from darec.data.split import TrainPercent
+from darec.data.store import obtain, pair_folder
+from darec.errors import UserError
+from darec.report.matrix.cells import Budget, Cell, distinct
+from darec.report.matrix.plan import describe
+from darec.report.matrix.request import Request, What
+from darec.report.matrix.results import Results, Todo
+from darec.report.rendering.page import write_report
+from darec.report.running.runner import Runner, Status
+from darec.report.running.step import Place
+from darec.report.spaces import present_spaces
+from darec.reporter import LogReporter, Reporter
+
+CPUS_PER_SEARCH = 8
+"""CPUs of the cluster for each of the searches that run side by side."""
+LEAST_AT_ONCE = 2
+"""Searches that run side by side on any cluster."""
+
+
+def reproduce(
+    what: What,
+    pairs: Sequence[str] = (),
+    models: Sequence[str] = (),
+    train: Sequence[TrainPercent] = (90, 80),
+    trials: int = 50,
+    stage1_trials: int | None = None,
+    max_epochs: int = 100,
+    seeds: int = 5,
+    at_once: int | None = None,
+    address: str | None = None,
+    data: Path | str = "data",
+    out: Path | str = "results",
+    gpus_per_trial: float | None = None,
+    synthetic: bool = False,
+    plan: bool = False,
+    page: bool = False,
+    reporter: Reporter | None = None,
+    argv: Sequence[str] = (),
+    after_connect: Callable[[], object] = lambda: None,
+) -> Path | None:
+    """Search and score what is missing, and write the page; the same call continues later.
+
+    Args:
+        what: ``table2``, ``fig2``, ``fig3`` or ``all``.
+        pairs: Names of pairs; the paper's four if empty.
+        models: Only these models and the trivial baselines; all models if empty.
+        train: Percent of the ratings that are not held out. Fig. 2 and the sections beyond the
+            paper always have 90.
+        trials: Trials of every model's search.
+        stage1_trials: Trials of each stage-1 study; a third of ``trials`` if None.
+        max_epochs: Most epochs of a trial.
+        seeds: Splits that score a winner, each with a training run of its own. Tests need 5.
+        at_once: Searches side by side; chosen by the cluster's CPUs if None.
+        address: Ray cluster to join; None starts Ray on this machine.
+        data: Folder of prepared pairs.
+        out: Folder of all results, which every node sees.
+        gpus_per_trial: GPUs of a trial; chosen by its memory if None.
+        synthetic: Use the stand-ins with Table 1's counts.
+        plan: Only say what would run, and for how long.
+        page: Run nothing, and write the page from the scores that exist.
+        reporter: Receives messages and progress; they are logged if None.
+        argv: The command line, which provenance.json records.
+        after_connect: Called when Ray is connected, which sets signal handlers of its own.
+
+    Returns:
+        The path of the page, or None with ``plan``.
+
+    Raises:
+        UserError: An argument is wrong; or some searches have no score, once the page is written.
+    """
+    if "://" in str(out):
+        raise UserError(f"--out must be a folder, since the page is made from files, but got {out}")
+    reporter, out, data = reporter or LogReporter(), Path(out), Path(data)
+    request = Request(
+        what=what,
+        pairs=tuple(dict.fromkeys(pairs)) or tuple(PAIRS),
+        models=tuple(dict.fromkeys(models)),
+        train=tuple(dict.fromkeys(train)),
+        synthetic=synthetic,
+        budget=Budget(trials, stage1_trials or max(1, trials // 3), max_epochs, seeds),
+    )
+    prepared = {
+        name: obtain(name, data, synthetic, reporter.line)
+        for name in request.pairs
+        if not plan or synthetic or name not in PAIRS or pair_folder(data, name).is_dir()
+    }
+    digests = _digests(request, prepared)
+    cells = distinct(request.cells())
+    results = Results(out, request.budget, digests, present_spaces)
+    missing = {cell: results.missing(cell) for cell in cells}
+    todo = [(c, steps) for c, steps in missing.items() if steps and c not in results.refused]
+    failures = dict(results.refused)
+    if len(failures) == len(cells):
+        raise UserError(next(iter(failures.values())))
+    reporter.line("Plan: " + "\n".join(describe(cells, todo, failures, request, prepared)))
+    if plan:
+        return None
+
+    from darec.tuning.lock import alone
+    from darec.tuning.resources import connected
+
+    with alone(out / "report", ""):
+        try:
+            if todo and not page:
+                if what == "all":
+                    for pair in prepared.values():
+                        prepare_shuffled(pair, data)
+                with connected(address) as (joined, cpus):
+                    after_connect()
+                    n_at_once = at_once or max(LEAST_AT_ONCE, int(cpus) // CPUS_PER_SEARCH)
+                    share = int(cpus) // n_at_once or None  # None: the nodes are still to come
+                    place = Place(out, data.resolve(), joined, share, gpus_per_trial)
+                    failures |= _run(request.budget, todo, place, n_at_once, reporter)
+        finally:
+            results = Results(out, request.budget, digests, present_spaces)
+            path = write_report(request, results, prepared, out / "report", argv, failures)
+            for cell, reason in failures.items():
+                reporter.line(f"failed: {cell.name}: {reason}")
+            reporter.line(f"page:  {path}")
+    if failures:
+        raise UserError(f"{len(failures)} of {len(cells)} searches have no score; run it again")
+    return path
+
+
+def _digests(request: Request, prepared: Mapping[str, DomainPair]) -> dict[str, str]:
+    """Return the digests of all pairs' ratings, by label."""
+    digests = {request.label(name): pair.digest for name, pair in prepared.items()}
+    if request.what == "all":
+        controls = [shuffle_source(pair) for pair in prepared.values()]
+        digests |= {control.name: control.digest for control in controls}
+    return digests
+
+
+def _run(
+    budget: Budget, todo: Todo, place: Place, at_once: int, reporter: Reporter
+) -> dict[Cell, str]:
+    """Run what is missing, report each cell's start and end, and return why cells failed."""
+    lock, started = threading.Lock(), set[Cell]()  # cells report from threads of their own
+    with reporter.progress("searches", len(todo)) as advance:
+
+        def on_status(cell: Cell, status: Status) -> None:
+            ended = status in ("done", "failed", "stopped")
+            with lock:
+                if ended or cell not in started:
+                    reporter.line(f"{status if ended else 'started'}: {cell.name}")
+                started.add(cell)
+                if ended:
+                    advance()
+
+        try:
+            return Runner(budget, place, on_status).run(todo, at_once)
+        except KeyboardInterrupt:
+            reporter.line("interrupted; run the same command again to continue")
+            raise

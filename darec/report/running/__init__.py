@@ -1,0 +1,1 @@
+"""Runs what is missing: several searches side by side, each step in a process of its own."""

@@ -1,0 +1,100 @@
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from darec.errors import UserError
+from darec.report.matrix.cells import Budget, Cell
+from darec.report.running.step import Place, StepRequest, run_step
+from darec.reporter import SILENT
+
+CELL = Cell(
+    "toys_auto",
+    80,
+    "u_darec",
+    synthetic=True,
+    fix=(("hidden", 200), ("beta", 0.5), ("reversal", False), ("heads", "own")),
+)
+REQUEST = StepRequest(
+    "search", CELL, Budget(8, 2, 3, seeds=5), Place(Path("out"), Path("/data"), "here:1", 2)
+)
+
+
+def test_a_request_is_the_same_after_its_way_through_json():
+    read = StepRequest.from_json(REQUEST.to_json())
+    assert read == REQUEST and "\n" not in REQUEST.to_json()
+    assert [type(value) for _, value in read.cell.fix] == [int, float, bool, str]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda values: values.update(more=1), "more: Unexpected keyword argument"),
+        (lambda values: values["cell"].update(more=1), "cell.more: Unexpected"),
+        (lambda values: values["budget"].pop("trials"), "budget.trials: Field required"),
+        (lambda values: values.update(step="tune"), "step: Input should be 'search'"),
+        (lambda values: values["cell"].update(train=70), "cell.train: Input should be 90 or 80"),
+        (lambda values: values["place"].update(trials_at_once="x"), "place.trials_at_once: "),
+    ],
+)
+def test_a_wrong_request_is_told_by_its_field(change, words):
+    values = json.loads(REQUEST.to_json())
+    change(values)
+    with pytest.raises(UserError, match=r"not a step's request: .*") as caught:
+        StepRequest.from_json(json.dumps(values))
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_text_that_is_no_json_is_told():
+    with pytest.raises(UserError, match="the text: Invalid JSON"):
+        StepRequest.from_json("--pair toys_auto")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The calls of a stand-in for the package's functions, with all arguments."""
+    found = []
+
+    def recorded(name):
+        def call(*arguments, **options):
+            found.append((name, arguments, options))
+            return f"{name}'s result"
+
+        return call
+
+    names = ("load_pair", "search", "evaluate", "evaluate_cold_users")
+    stand_in = SimpleNamespace(**{name: recorded(name) for name in names})
+    monkeypatch.setitem(sys.modules, "darec", stand_in)
+    return found
+
+
+def test_a_search_is_one_call_that_continues_what_is_there(calls):
+    run_step(REQUEST, SILENT)
+    (_, pair, pair_options), (name, arguments, options) = calls
+    assert pair == ("toys_auto",) and pair_options == {"data": Path("/data"), "synthetic": True}
+    assert name == "search" and arguments == ("u_darec", "load_pair's result")
+    assert options == {
+        "train": 80,
+        "trials": 8,
+        "stage1_trials": 2,
+        "max_epochs": 3,
+        "fix": {"hidden": 200, "beta": 0.5, "reversal": False, "heads": "own"},
+        "gpus_per_trial": None,
+        "at_once": 2,
+        "address": "here:1",
+        "out": Path("out/variants/hidden=200-beta=0.5-reversal=false-heads=own"),
+        "resume": True,
+        "reporter": SILENT,
+    }
+
+
+@pytest.mark.parametrize("step", ["evaluate", "cold_users"])
+def test_scoring_is_one_call_on_the_folder_of_the_study(calls, step):
+    cell = Cell("d1_d3", 90, "cmf")
+    run_step(StepRequest(step, cell, REQUEST.budget, REQUEST.place), SILENT)
+    name, arguments, options = calls[1]
+    assert name == {"evaluate": "evaluate", "cold_users": "evaluate_cold_users"}[step]
+    assert arguments == (Path("out/d1_d3-90/cmf"), "load_pair's result")
+    assert options == {"seeds": 5, "at_once": 2, "address": "here:1", "reporter": SILENT}
