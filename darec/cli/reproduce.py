@@ -88,7 +88,7 @@ def reproduce(
         page=page,
         reporter=reporter,
         argv=tuple(sys.argv),
-        connected_now=stop_on_sigterm,
+        after_connect=stop_on_sigterm,
     )
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from darec.cli.command import command
+from darec.cli.command import command, stop_on_sigterm
 from darec.reporter import Reporter
 
 
@@ -12,6 +12,10 @@ def step(reporter: Reporter) -> None:
 
     `darec reproduce` starts this command for each of the searches that it runs side by side.
     """
-    from darec.report.running.step import read_request, run_step
+    from darec.report.running.step import StepRequest, run_step
+    from darec.tuning.cluster.connection import connected
 
-    run_step(read_request(sys.stdin.read()), reporter)
+    request = StepRequest.from_json(sys.stdin.read())
+    with connected(request.place.address):
+        stop_on_sigterm()  # after Ray's own handler
+        run_step(request, reporter)

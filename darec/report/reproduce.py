@@ -105,8 +105,8 @@ def reproduce(
     if plan:
         return None
 
-    from darec.tuning.lock import alone
-    from darec.tuning.resources import connected
+    from darec.tuning.cluster.connection import cluster_address, cluster_cpus, connected
+    from darec.tuning.durability.lock import alone
 
     with alone(out / "report", ""):
         try:
@@ -114,11 +114,12 @@ def reproduce(
                 if what == "all":
                     for pair in prepared.values():
                         prepare_shuffled(pair, data)
-                with connected(address) as (joined, cpus):
+                with connected(address):
                     after_connect()
-                    n_at_once = at_once or max(LEAST_AT_ONCE, int(cpus) // CPUS_PER_SEARCH)
-                    share = int(cpus) // n_at_once or None  # None: the nodes are still to come
-                    place = Place(out, data.resolve(), joined, share, gpus_per_trial)
+                    cpus = int(cluster_cpus())
+                    n_at_once = at_once or max(LEAST_AT_ONCE, cpus // CPUS_PER_SEARCH)
+                    share = cpus // n_at_once or None  # None: the nodes are still to come
+                    place = Place(out, data.resolve(), cluster_address(), share, gpus_per_trial)
                     failures |= _run(request.budget, todo, place, n_at_once, reporter)
         finally:
             results = Results(out, request.budget, digests, present_spaces)

@@ -70,7 +70,7 @@ def run_step(request: StepRequest, reporter: Reporter) -> None:
     cell, budget, place = request.cell, request.budget, request.place
     pair = darec.load_pair(cell.pair, data=place.data, synthetic=cell.synthetic)
     if request.step == "search":
-        darec.search(
+        result = darec.search(
             cell.model,
             pair,
             train=cell.train,
@@ -85,6 +85,8 @@ def run_step(request: StepRequest, reporter: Reporter) -> None:
             resume=True,
             reporter=reporter,
         )
+        if not result.finished:
+            raise UserError("the search was interrupted; it can be continued")
         return
     score = darec.evaluate if request.step == "evaluate" else darec.evaluate_cold_users
     score(

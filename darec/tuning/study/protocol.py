@@ -39,7 +39,7 @@ class Protocol:
         other search (`darec.tuning.study.record.check_record`).
         """
         request, first = self.request, self.request.kind.stage1
-        write_record(request, command, self.settings.reporter)
+        write_record(request, command)
         self.publish()
         fixed, budget = dict(request.space.fixed), request.budget.time_budget
         if first is not None and request.stage1 is not None:

@@ -1,6 +1,7 @@
 """``study.json``: what a search was asked for, so that it is only resumed as it was begun."""
 
 import json
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,6 @@ from darec.errors import UserError
 from darec.files import write_json
 from darec.models.best import load_study
 from darec.provenance import code_digest, revision, versions
-from darec.reporter import Reporter
 from darec.tuning.study.request import Request, SearchSpace
 
 
@@ -29,8 +29,8 @@ def check_record(request: Request, resume: bool) -> None:
             raise UserError(f"{path}: --resume needs the same {name}: {told}")
 
 
-def write_record(request: Request, command: list[str], reporter: Reporter) -> None:
-    """Write ``study.json``; of a resumed search, warn if other code or libraries began it."""
+def write_record(request: Request, command: list[str]) -> None:
+    """Write ``study.json``; log a warning if other code or libraries began a resumed search."""
     path = request.folder / "study.json"
     if not path.is_file():
         who = {
@@ -43,9 +43,8 @@ def write_record(request: Request, command: list[str], reporter: Reporter) -> No
         return
     before = load_study(request.folder)
     if (before.get("code"), before.get("versions")) != (code_digest(), versions()):
-        reporter.line(
-            f"warning: {path}: other code or libraries began this search; it has trials of both"
-        )
+        told = "other code or libraries began this search; it has trials of both"
+        logging.getLogger(__name__).warning("%s: %s", path, told)
 
 
 def record_of(request: Request) -> dict[str, Any]:
@@ -61,15 +60,14 @@ def record_of(request: Request) -> dict[str, Any]:
         "scheduler": request.scheduler,
         "stages": request.stages,
         "fix": dict(request.fix),
-        "space": _space_json(request.space),
-        "stage1": _space_json(request.stage1),
+        "space": space_json(request.space),
+        "stage1": None if request.stage1 is None else space_json(request.stage1),
     }
     read_back: dict[str, Any] = json.loads(json.dumps(content))
     return read_back
 
 
-def _space_json(space: SearchSpace | None) -> dict[str, Any] | None:
-    if space is None:
-        return None
+def space_json(space: SearchSpace) -> dict[str, Any]:
+    """Return a search space as JSON values: what is drawn, what is fixed, and the first trial."""
     drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
     return {"drawn": drawn, "fixed": dict(space.fixed), "start": dict(space.start)}
