@@ -15,8 +15,7 @@ from darec.data.ratings import Axis, Ratings
 from darec.data.split import Training, split
 from darec.data.synthetic import planted_pair
 from darec.models.autorec import AutoRec, AutoRecConfig
-from darec.models.darec import DARec
-from darec.models.darec_config import DARecConfig
+from darec.models.darec import DARec, DARecConfig
 from darec.paper import TABLE_1, Counts
 
 Grows = Literal["ratings", "all"]

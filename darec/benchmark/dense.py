@@ -9,14 +9,16 @@ import torch
 import torch.nn.functional as F
 
 from darec.core.adam import BETAS, EPS, Decay
+from darec.core.backend import TORCH
 from darec.core.batches import paired, shuffled
 from darec.core.bias import Bias
-from darec.core.reversal import reverse_gradient
 from darec.data.ratings import Axis, Domain, Ratings
 from darec.data.split import Training
 from darec.models.autorec import AutoRec
-from darec.models.dann import DANN, RatingPredictor
-from darec.models.darec import LABEL, DARec
+from darec.models.darec import DARec
+from darec.models.darec.equations import LABEL, reverse_gradient
+from darec.models.darec.model import network
+from darec.models.darec.network import RatingPredictor
 
 
 class DenseRatings:
@@ -85,10 +87,7 @@ class DenseDARec:
             name: DenseRatings(ratings, axis, (of := darec.stage1[name]).center, of.rows.device)
             for name, ratings in sources.items()
         }
-        config, columns = self._config, {n: r.shape(axis)[1] for n, r in sources.items()}
-        sizes = config.autorec.hidden, config.extractor, config.pyramid
-        n_source = None if config.predictors == "shared" else columns["source"]
-        self.net = DANN(*sizes, n_source=n_source, n_target=columns["target"])
+        self.net = network(self._config, training, TORCH)
         self.net.to(darec.stage1["target"].rows.device).load_state_dict(darec.weights())
         self._adam = dense_adam(
             list(self.net.parameters()),

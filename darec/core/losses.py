@@ -1,30 +1,19 @@
-"""The terms of Eq. 2, 3 and 7: sums over the rows of a mini-batch, as the equations are written.
+"""Terms of Eq. 2, 3 and 7, which are sums over the rows of a mini-batch as the paper writes them.
 
-Shapes: N observed ratings of the batch, B rows.
+Shapes: n observed ratings of the batch.
 """
 
 from collections.abc import Iterable
 
 import torch
-import torch.nn.functional as F
-
-SOURCE, TARGET = 0.0, 1.0
-"""Domain labels of section 3."""
 
 
 def squared_error(
-    predicted_N: torch.Tensor, observed_N: torch.Tensor, weight_N: torch.Tensor | None = None
+    predicted_n: torch.Tensor, observed_n: torch.Tensor, weight_n: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Return the sum of squared errors over observed ratings (first terms of Eq. 2 and 3)."""
-    errors_N = predicted_N - observed_N
-    return errors_N @ (errors_N if weight_N is None else errors_N * weight_N)
-
-
-def domain_loss(
-    logit_B: torch.Tensor, label_B: torch.Tensor, weight_B: torch.Tensor
-) -> torch.Tensor:
-    """Return the sum of the domain classifier's binary cross-entropies (Eq. 3)."""
-    return F.binary_cross_entropy_with_logits(logit_B, label_B, weight_B, reduction="sum")
+    errors_n = predicted_n - observed_n
+    return errors_n @ (errors_n if weight_n is None else errors_n * weight_n)
 
 
 def squared_norm(parameters: Iterable[torch.Tensor]) -> torch.Tensor:

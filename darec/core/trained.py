@@ -9,23 +9,23 @@ from darec.core.recommender import Weights
 
 
 class Optimizer(Protocol):
-    """What has a state: `darec.core.adam.Adam`, or one of torch's."""
+    """An optimizer with a state: a `darec.core.adam.Adam`, or one of torch's."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return moments and steps."""
+        """Return the moments and the number of steps."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
 
 
 class Trained:
-    """Saves and loads three parts, so that resuming equals never stopping."""
+    """Saves and loads all three parts, so that a resumed training equals an uninterrupted one."""
 
     def __init__(self, net: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> None:
         self._parts = net, optimizer, generator
 
     def weights(self) -> Weights:
-        """Return the network's tensors (not copies)."""
+        """Return the tensors of the network, not copies of them."""
         return self._parts[0].state_dict()
 
     def load_weights(self, weights: Weights) -> None:
@@ -33,7 +33,7 @@ class Trained:
         self._parts[0].load_state_dict(weights)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return weights, the optimizer's state and the generator's."""
+        """Return the weights and the states of the optimizer and of the generator."""
         _, optimizer, generator = self._parts
         return {
             "weights": self.weights(),

@@ -1,6 +1,7 @@
 """AutoRec (Eq. 1-2): one autoencoder of rating rows, stage 1 of DARec and a baseline of Fig. 3.
 
-Shapes: R rows and M columns of the rating matrix along the axis, B rows of a batch, K hidden units.
+Shapes: R rows and M columns of the rating matrix along the axis, B rows of a batch, K hidden units,
+n observed ratings of a batch. A leading 1 is the number of readings of the same ratings.
 """
 
 from typing import Annotated, Any
@@ -10,15 +11,19 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from darec.core import kernels
 from darec.core.adam import Adam, Decay
-from darec.core.batches import RatingRows, RowBatch, shuffled
+from darec.core.backend import Backend
+from darec.core.batches import RowBatch, shuffled
 from darec.core.bias import Center, center
 from darec.core.config import STRICT, BatchSize, LearningRate, Size
+from darec.core.cuda_graphs import CapturedStep
+from darec.core.lazy_adam import LazyAdam
 from darec.core.losses import squared_error, squared_norm
+from darec.core.numba_backend import squared_errors
+from darec.core.rating_rows import RatingRows, most_columns
 from darec.core.recommender import Run, check_domain
-from darec.core.replay import Replayed
-from darec.core.sparse import decode, encode, score_pairs, squared_errors
+from darec.core.scoring import score_pairs
+from darec.core.sparse_layers import decode, encode
 from darec.core.trained import Trained
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings, along
 from darec.data.split import Training
@@ -47,69 +52,56 @@ class AutoRecConfig:
     decay: Decay = "coupled"
     """``coupled``: Eq. 2's gradient through Adam; ``decoupled``: AdamW's; ours."""
     epochs: Annotated[int, Field(ge=0, le=10**6)] = 50
-    """Epochs trained when stage 1 of DARec: the best epoch of its own study; ours."""
+    """Epochs trained as stage 1 of DARec: the best epoch of its own study; ours."""
 
 
 class AutoRecNet(nn.Module):
     """``y_hat = g(y W1 + b1) W2 + b2`` with g the sigmoid (Eq. 1); both W are kept as [M, K]."""
 
-    def __init__(self, n_columns: int, hidden: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, n_columns: int, hidden: int, generator: torch.Generator, backend: Backend
+    ) -> None:
         super().__init__()
         self.encoder_MK = nn.Parameter(torch.empty(n_columns, hidden))
         self.encoder_bias_K = nn.Parameter(torch.zeros(hidden))
         self.decoder_MK = nn.Parameter(torch.empty(n_columns, hidden))
         self.decoder_bias_M = nn.Parameter(torch.zeros(n_columns))
+        self._backend = backend
         for weight in (self.encoder_MK, self.decoder_MK):
             nn.init.normal_(weight, std=INIT_STD, generator=generator)
 
     def embed(self, batch: RowBatch) -> torch.Tensor:
         """Return the embeddings f_r = g(y_r W1 + b1), [B, K]."""
-        return torch.sigmoid(encode(batch, self.encoder_MK, self.encoder_bias_K))
+        return torch.sigmoid(encode(batch, self.encoder_MK, self.encoder_bias_K, self._backend))
 
     def forward(self, batch: RowBatch) -> torch.Tensor:
         """Return the reconstructions of the batch's observed ratings, [n]."""
-        return decode(self.embed(batch), self.decoder_MK, self.decoder_bias_M, batch)
+        hidden_BK = self.embed(batch)
+        return decode(hidden_BK, self.decoder_MK, self.decoder_bias_M, batch, self._backend)
 
 
-class AutoRec(Trained):
-    """An `AutoRecNet` with the training ratings of one domain, its centre and its optimizer."""
+class AutogradStep:
+    """A step on Eq. 2 as the paper writes it; autograd has the gradients."""
 
-    domains: tuple[Domain, ...] = ("target",)
+    def __init__(self, net: AutoRecNet, adam: Adam) -> None:
+        self._net, self._adam = net, adam
 
-    def __init__(self, config: AutoRecConfig, ratings: Ratings, run: Run) -> None:
-        self.config = config
-        self.center = center(config.center, ratings)
-        """What was subtracted from the training ratings; stage 2 keeps it."""
-        self.rows = RatingRows(ratings, config.axis, self.center, run.device)
-        """The centred training ratings; stage 2 reconstructs the same."""
-        self._rated = self.rows.is_rated.nonzero()[:, 0]
-        self._generator = torch.Generator().manual_seed(derive(run.seed, "autorec", config.axis))
-        net = AutoRecNet(self.rows.n_columns, config.hidden, self._generator).to(run.device)
-        self._net = net
-        weights, biases = [net.encoder_MK, net.decoder_MK], [net.encoder_bias_K, net.decoder_bias_M]
-        self._adam = Adam(weights, biases, config.learning_rate, config.alpha, config.decay)
-        self._replayed = Replayed(net, self.rows.device)
-        super().__init__(net, self._adam, self._generator)
-
-    def train_epoch(self) -> dict[str, float]:
-        """Minimise Eq. 2 over every rated row once, in a fresh order."""
-        order = shuffled(self._rated, self._generator)
-        epoch = self.rows.epoch(order, self.config.batch_size)
-        self._adam.begin(epoch, epoch)
-        step = self._step_compiled if kernels.serve(self.rows.device) else self._step
-        total = sum((self._replayed(step, b) for b in epoch.batches), start=torch.zeros(()))
-        norm = self.config.alpha * squared_norm(self._net.parameters())
-        return {"loss_rating_target": float(total), "loss_regulariser": norm.item()}
-
-    def _step(self, batch: RowBatch) -> torch.Tensor:
-        """Do a step and return its squared error: Eq. 2 as it is written."""
+    def __call__(self, batch: RowBatch) -> torch.Tensor:
+        """Do a step and return its squared error."""
         loss = squared_error(self._net(batch), batch.values)
         loss.backward()
         self._adam.step(batch, batch)
         return loss.detach()
 
-    def _step_compiled(self, batch: RowBatch) -> torch.Tensor:
-        """Do the same with gradients by hand; those of W1 and W2 are never stored."""
+
+class CpuStep:
+    """The same step with gradients written by hand; those of W1 and W2 are never stored."""
+
+    def __init__(self, net: AutoRecNet, adam: LazyAdam) -> None:
+        self._net, self._adam = net, adam
+
+    def __call__(self, batch: RowBatch) -> torch.Tensor:
+        """Do a step and return its squared error."""
         net, (encoder, decoder) = self._net, self._adam.tables
         with torch.no_grad():
             hidden_1BK = net.embed(batch)[None]
@@ -125,6 +117,39 @@ class AutoRec(Trained):
             self._adam.step_others()
         return error_1B.sum()
 
+
+class AutoRec(Trained):
+    """An `AutoRecNet` with the training ratings of one domain, its centre and its optimizer."""
+
+    domains: tuple[Domain, ...] = ("target",)
+
+    def __init__(self, config: AutoRecConfig, ratings: Ratings, run: Run) -> None:
+        self.config = config
+        self.center = center(config.center, ratings)
+        """What was subtracted from the training ratings; stage 2 keeps it."""
+        self.rows = RatingRows(ratings, config.axis, self.center, run.device)
+        """The centred training ratings; stage 2 reconstructs the same."""
+        self._rated = self.rows.is_rated.nonzero()[:, 0]
+        self._generator = torch.Generator().manual_seed(derive(run.seed, "autorec", config.axis))
+        backend = self.rows.backend
+        net = AutoRecNet(self.rows.n_columns, config.hidden, self._generator, backend)
+        self._net = net.to(run.device)
+        weights, biases = [net.encoder_MK, net.decoder_MK], [net.encoder_bias_K, net.decoder_bias_M]
+        adam = backend.adam(weights, biases, config.learning_rate, config.alpha, config.decay)
+        self._adam = adam
+        step = CpuStep(net, adam) if isinstance(adam, LazyAdam) else AutogradStep(net, adam)
+        self._step = CapturedStep(step, net, self.rows.device)
+        super().__init__(net, adam, self._generator)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Minimise Eq. 2 over every rated row once, in a fresh order."""
+        order = shuffled(self._rated, self._generator)
+        epoch = self.rows.epoch(order, self.config.batch_size)
+        self._adam.begin(epoch, epoch)
+        total = sum((self._step(batch) for batch in epoch.batches), start=torch.zeros(()))
+        norm = self.config.alpha * squared_norm(self._net.parameters())
+        return {"loss_rating_target": float(total), "loss_regulariser": norm.item()}
+
     def embeddings(self) -> torch.Tensor:
         """Return every row's embedding [R, K], from its training ratings only."""
         rows = torch.arange(self.rows.n_rows, device=self.rows.device)
@@ -132,7 +157,7 @@ class AutoRec(Trained):
             return self._net.embed(self.rows.gather(rows))
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
-        """Return predictions f32[N]; raises ``ValueError`` for the domain it is not trained on."""
+        """Return predictions f32[N]; raises ``ValueError`` for a domain that it cannot predict."""
         check_domain(self.domains, domain)
         rows, columns = along(self.config.axis, users, items)
         net = self._net
@@ -142,15 +167,22 @@ class AutoRec(Trained):
             lambda distinct: net.embed(self.rows.gather(distinct)),
             net.decoder_MK,
             net.decoder_bias_M,
+            self.rows.backend,
         )
         return scores + self.center.predict(users, items)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state; its optimizer's tensors are new ones."""
+        """Continue from a saved state, whose tensors replace those of the optimizer."""
         super().load_state_dict(state)
-        self._replayed.forget()
+        self._step.discard()
 
 
 def build_autorec(config: AutoRecConfig, training: Training, run: Run) -> AutoRec:
     """Build AutoRec on the target's training ratings: a single-domain model."""
     return AutoRec(config, training.target, run)
+
+
+def n_weights_autorec(config: AutoRecConfig, training: Training) -> int:
+    """Return the number of weights and biases, on the domain with more columns."""
+    n_columns = most_columns(training, config.axis)
+    return 2 * n_columns * config.hidden + config.hidden + n_columns

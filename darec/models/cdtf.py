@@ -134,3 +134,9 @@ def polar(q_IF: Matrix) -> Matrix:
 def build_cdtf(config: CDTFConfig, training: Training, run: Run) -> CDTF:
     """Build CDTF on both domains' training ratings; it runs on the CPU."""
     return CDTF(config, training, run)
+
+
+def n_weights_cdtf(config: CDTFConfig, training: Training) -> int:
+    """Return the number of entries of both domains' tables and of A, H and both c."""
+    n_users, n_items = training.target.n_users, training.source.n_items + training.target.n_items
+    return (3 * n_users + n_items + config.factors + 2) * config.factors

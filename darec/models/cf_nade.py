@@ -13,11 +13,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from darec.core.adam import Adam
+from darec.core.backend import Backend
 from darec.core.batches import RowBatch, shuffled
 from darec.core.config import STRICT, BatchSize, LearningRate, Size
+from darec.core.rating_rows import most_columns
 from darec.core.recommender import Run, check_domain
-from darec.core.sparse import lookup, score_in_chunks
+from darec.core.scoring import score_in_chunks
+from darec.core.sparse_layers import lookup
 from darec.core.trained import Trained
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings, along
 from darec.data.split import Training
@@ -55,11 +57,15 @@ class NADENet(nn.Module):
     """W and V as [M, L * H], so that a column's weights are one row, and the biases."""
 
     def __init__(
-        self, log_shares_ML: torch.Tensor, hidden: int, generator: torch.Generator
+        self,
+        log_shares_ML: torch.Tensor,
+        hidden: int,
+        generator: torch.Generator,
+        backend: Backend,
     ) -> None:
         super().__init__()
         n_columns = len(log_shares_ML)
-        self.hidden = hidden
+        self.hidden, self._backend = hidden, backend
         self.input_MW = nn.Parameter(torch.empty(n_columns, LEVELS * hidden))
         self.output_MW = nn.Parameter(torch.empty(n_columns, LEVELS * hidden))
         bound = (6 / (n_columns + hidden)) ** 0.5
@@ -73,7 +79,7 @@ class NADENet(nn.Module):
         level_n1 = level_of(batch.values)[:, None]
         below_nL = torch.arange(LEVELS, device=level_n1.device) <= level_n1
         factor_nL = below_nL.to(factor_n) * factor_n[:, None]
-        input_nLH = lookup(self.input_MW, batch).view(-1, LEVELS, self.hidden)
+        input_nLH = lookup(self.input_MW, batch, self._backend).view(-1, LEVELS, self.hidden)
         sums_nH = (factor_nL[:, None, :] @ input_nLH)[:, 0]
         sums_BH = sums_nH.new_zeros(len(batch.rows), self.hidden)
         return torch.tanh(sums_BH.index_add(0, batch.row_of, sums_nH) + self.hidden_bias_H)
@@ -87,6 +93,12 @@ class NADENet(nn.Module):
             return torch.tanh(sums_BH + self.hidden_bias_H)
 
         return hidden_of
+
+    def target_logits(self, hidden_BH: torch.Tensor, batch: RowBatch) -> torch.Tensor:
+        """Return s of the batch's ratings, [n, L], given h of each row."""
+        hidden_nH = hidden_BH.index_select(0, batch.row_of)
+        output_nW = lookup(self.output_MW, batch, self._backend)
+        return self.logits(hidden_nH, output_nW, self.bias_ML.index_select(0, batch.columns))
 
     def logits(
         self, hidden_nH: torch.Tensor, output_nW: torch.Tensor, bias_nL: torch.Tensor
@@ -122,9 +134,10 @@ class NADE(Trained):
         self._rated = self._rows.is_rated.nonzero()[:, 0]
         self._generator = torch.Generator().manual_seed(derive(run.seed, "cf_nade", config.axis))
         log_shares_ML = log_frequencies(ratings, config.axis)
-        net = NADENet(log_shares_ML, config.hidden, self._generator).to(run.device)
+        backend = self._rows.backend
+        net = NADENet(log_shares_ML, config.hidden, self._generator, backend).to(run.device)
         self._net = net
-        self._adam = Adam(
+        self._adam = backend.adam(
             [net.input_MW, net.output_MW],
             [net.bias_ML, net.hidden_bias_H],
             config.learning_rate,
@@ -145,9 +158,7 @@ class NADE(Trained):
         """Predict a random rest of each row's ratings from the others before it."""
         is_input_n, weight_n = self._divided(batch)
         hidden_BH = self._net.hidden_units(batch, is_input_n)
-        bias_nL = self._net.bias_ML.index_select(0, batch.columns)
-        hidden_nH = hidden_BH.index_select(0, batch.row_of)
-        logits_nL = self._net.logits(hidden_nH, lookup(self._net.output_MW, batch), bias_nL)
+        logits_nL = self._net.target_logits(hidden_BH, batch)
         loss = costs(logits_nL, level_of(batch.values), self._config.ordinal) @ weight_n
         (loss / len(batch.rows)).backward()
         self._adam.step(batch, batch)
@@ -198,3 +209,9 @@ class NADE(Trained):
 def build_cf_nade(config: NADEConfig, training: Training, run: Run) -> NADE:
     """Build CF-NADE-S on the target's training ratings."""
     return NADE(config, training.target, run)
+
+
+def n_weights_cf_nade(config: NADEConfig, training: Training) -> int:
+    """Return the number of weights and biases, on the domain with more columns."""
+    n_columns = most_columns(training, config.axis)
+    return n_columns * LEVELS * (2 * config.hidden + 1) + config.hidden

@@ -129,3 +129,10 @@ class CMF(Trained):
 def build_cmf(config: CMFConfig, training: Training, run: Run) -> CMF:
     """Build CMF on both domains' training ratings."""
     return CMF(config, training, run)
+
+
+def n_weights_cmf(config: CMFConfig, training: Training) -> int:
+    """Return the number of factors and biases."""
+    n_users, n_items = training.target.n_users, training.source.n_items + training.target.n_items
+    biases = 2 * n_users + n_items if config.bias else 0
+    return (n_users + n_items) * config.factors + biases

@@ -51,6 +51,11 @@ class CoNetConfig:
     """Ratings of each domain a step."""
 
 
+def tower_widths(embedding: int) -> list[int]:
+    """Return the widths of a tower's input and of its layers."""
+    return [2 * embedding, embedding, embedding // 2, embedding // 4]
+
+
 class CoNetNet(nn.Module):
     """Embeddings, two towers and the matrices H between them."""
 
@@ -58,7 +63,7 @@ class CoNetNet(nn.Module):
         self, n_users: int, n_items: dict[Domain, int], embedding: int, generator: torch.Generator
     ) -> None:
         super().__init__()
-        widths = [2 * embedding, embedding, embedding // 2, embedding // 4]
+        widths = tower_widths(embedding)
 
         def table(size: int) -> nn.Parameter:
             values = torch.randn(size, embedding, generator=generator)
@@ -201,3 +206,13 @@ class CoNet(Trained):
 def build_conet(config: CoNetConfig, training: Training, run: Run) -> CoNet:
     """Build CoNet on both domains' training ratings."""
     return CoNet(config, training, run)
+
+
+def n_weights_conet(config: CoNetConfig, training: Training) -> int:
+    """Return the number of weights and biases of the embeddings, the towers and their crossings."""
+    n_users, n_items = training.target.n_users, training.source.n_items + training.target.n_items
+    widths = tower_widths(config.embedding)
+    layers = list(pairwise([*widths, 1]))
+    towers = 2 * sum(into * out + out for into, out in layers)
+    crossings = sum(into * out for into, out in layers[:N_CROSSED])
+    return (n_users + n_items) * config.embedding + towers + crossings

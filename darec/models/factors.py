@@ -11,7 +11,7 @@ import torch
 
 from darec.core.bias import Center, center
 from darec.core.recommender import Weights, check_domain
-from darec.core.sparse import PAIRS_AT_ONCE
+from darec.core.scoring import PAIRS_AT_ONCE
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 
 

@@ -54,8 +54,7 @@ class FMCDCF(Factors):
     def __init__(self, config: FMCDCFConfig, training: Training, run: Run) -> None:
         self._config, self._seed = config, derive(run.seed, "fm_cdcf") % 2**31
         self._source_UJ = source_features(training.source, config.norm, config.max_aux)
-        width = 2 + config.rank * n_samples(config)
-        super().__init__({"target": training.target}, width, config.center)
+        super().__init__({"target": training.target}, table_width(config), config.center)
 
     def train_epoch(self) -> dict[str, float]:
         """Sample from the start; return the squared training errors, summed."""
@@ -109,6 +108,11 @@ def n_samples(config: FMCDCFConfig) -> int:
     return min(SAMPLES, config.iterations - config.iterations // 4)
 
 
+def table_width(config: FMCDCFConfig) -> int:
+    """Return the width of the tables: two biases, and the factors of every kept sample."""
+    return 2 + config.rank * n_samples(config)
+
+
 def source_features(source: Ratings, norm: Norm, max_aux: int) -> sparse.csr_matrix:
     """Return each user's normalised source ratings [U, J], of the ``max_aux`` most rated items."""
     order = np.lexsort((-source.item_counts[source.items], source.users))
@@ -132,3 +136,8 @@ def source_features(source: Ratings, norm: Norm, max_aux: int) -> sparse.csr_mat
 def build_fm_cdcf(config: FMCDCFConfig, training: Training, run: Run) -> FMCDCF:
     """Build FM-CDCF; it predicts the target and runs on the CPU."""
     return FMCDCF(config, training, run)
+
+
+def n_weights_fm_cdcf(config: FMCDCFConfig, training: Training) -> int:
+    """Return the number of entries of the users' and the items' table."""
+    return table_width(config) * (training.target.n_users + training.target.n_items)

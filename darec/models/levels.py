@@ -7,9 +7,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from darec.core.batches import RatingRows, RowBatch
+from darec.core.batches import RowBatch
 from darec.core.bias import Bias
-from darec.core.sparse import PAIRS_AT_ONCE
+from darec.core.rating_rows import RatingRows
+from darec.core.scoring import PAIRS_AT_ONCE
 from darec.data.ratings import Axis, Ratings
 
 LEVELS = 5

@@ -67,3 +67,8 @@ class PMF(Factors):
 def build_pmf(config: PMFConfig, training: Training, run: Run) -> PMF:
     """Build PMF on the target's training ratings; it runs on the CPU."""
     return PMF(config, training.target, run)
+
+
+def n_weights_pmf(config: PMFConfig, training: Training) -> int:
+    """Return the number of factors."""
+    return config.factors * (training.target.n_users + training.target.n_items)

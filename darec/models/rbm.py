@@ -13,10 +13,11 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from darec.core.batches import RatingRows, RowBatch, shuffled
+from darec.core.batches import RowBatch, shuffled
 from darec.core.config import STRICT, BatchSize, Size
+from darec.core.rating_rows import most_columns
 from darec.core.recommender import Run, check_domain
-from darec.core.sparse import score_in_chunks
+from darec.core.scoring import score_in_chunks
 from darec.core.trained import Trained
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings, along
 from darec.data.split import Training
@@ -102,7 +103,7 @@ class RBM(Trained):
 
     def __init__(self, config: RBMConfig, ratings: Ratings, run: Run) -> None:
         self._config, self._epoch = config, 0
-        self._rows: RatingRows = level_rows(ratings, config.axis, run.device)
+        self._rows = level_rows(ratings, config.axis, run.device)
         self._rated = self._rows.is_rated.nonzero()[:, 0]
         self._generator = torch.Generator().manual_seed(derive(run.seed, "rbm", config.axis))
         bias_ML = log_frequencies(ratings, config.axis)
@@ -180,3 +181,10 @@ class RBM(Trained):
 def build_rbm(config: RBMConfig, training: Training, run: Run) -> RBM:
     """Build CF-RBM on the target's training ratings."""
     return RBM(config, training.target, run)
+
+
+def n_weights_rbm(config: RBMConfig, training: Training) -> int:
+    """Return the number of weights and biases, on the domain with more columns."""
+    n_columns = most_columns(training, config.axis)
+    per_unit = LEVELS + (1 if config.conditional else 0)
+    return n_columns * (per_unit * config.hidden + LEVELS) + config.hidden

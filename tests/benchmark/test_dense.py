@@ -10,8 +10,7 @@ from darec.benchmark.dense import DenseAutoRec, DenseDARec
 from darec.core.recommender import Run
 from darec.data.split import split
 from darec.models.autorec import AutoRec
-from darec.models.darec import DARec
-from darec.models.darec_config import DARecConfig
+from darec.models.darec import DARec, DARecConfig
 
 AXES = ["user", "item"]
 DECAYS = ["coupled", "decoupled"]

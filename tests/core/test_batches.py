@@ -1,10 +1,11 @@
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darec.core.batches import RatingRows, paired
+from darec.core.batches import paired
 from darec.core.bias import Bias
+from darec.core.rating_rows import RatingRows
 from darec.data.ratings import Ratings
 
 
@@ -18,6 +19,7 @@ def ratings(draw: st.DrawFn) -> Ratings:
     return Ratings(users, items, np.array(stars, np.float32), n_users, n_items)
 
 
+@settings(deadline=None)  # the first example compiles the loops
 @given(ratings(), st.sampled_from(["user", "item"]), st.integers(1, 5), st.randoms())
 def test_batches_rebuild_the_rating_matrix(ratings, axis, batch_size, random):
     rows = RatingRows(ratings, axis, Bias.zero(ratings, 3.0), "cpu")
@@ -38,8 +40,9 @@ def test_batches_rebuild_the_rating_matrix(ratings, axis, batch_size, random):
     np.testing.assert_array_equal(rows.is_rated.numpy(), matrix.any(1))
 
 
+@settings(deadline=None)  # the first example compiles the loops
 @given(ratings(), st.sampled_from(["user", "item"]), st.integers(1, 5), st.randoms())
-def test_an_epochs_plan_lists_ratings_by_column_and_every_columns_next_batch(
+def test_the_batches_of_an_epoch_list_their_ratings_by_column_and_each_columns_next_batch(
     ratings, axis, batch_size, random
 ):
     rows = RatingRows(ratings, axis, Bias.zero(ratings), "cpu")
@@ -56,12 +59,12 @@ def test_an_epochs_plan_lists_ratings_by_column_and_every_columns_next_batch(
     for s, batch in enumerate(epoch.batches):
         touched = batch.touched
         assert set(touched.columns.tolist()) == touching[s]
-        assert sorted(touched.by_column.tolist()) == list(range(len(batch.columns)))
+        assert sorted(touched.ratings.tolist()) == list(range(len(batch.columns)))
         assert touched.starts[0] == 0 and touched.starts[-1] == len(batch.columns)
         for t, column in enumerate(touched.columns.tolist()):
-            own = touched.by_column[touched.starts[t] : touched.starts[t + 1]]
+            own = touched.ratings[touched.starts[t] : touched.starts[t + 1]]
             assert len(own) and (batch.columns[own] == column).all()
-            assert touched.next[t] == first_from(s + 1, column)
+            assert touched.next_batch[t] == first_from(s + 1, column)
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 5))

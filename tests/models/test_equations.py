@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from darec.core.adam import Adam
+from darec.core.backend import TORCH
 from darec.core.batches import Epoch
 from darec.core.config import parse
+from darec.core.lazy_adam import LazyAdam
 from darec.core.recommender import Run
 from darec.data.ratings import Ratings
 from darec.data.split import Training
 from darec.models.autorec import AutoRec, AutoRecConfig
-from darec.models.dann import DANN
-from darec.models.darec import DARec
-from darec.models.darec_config import DARecConfig
+from darec.models.darec import DARec, DARecConfig
+from darec.models.darec.autograd_step import losses, objective
+from darec.models.darec.cpu_step import CpuStep
+from darec.models.darec.network import DANN
 
 SOURCE = np.array([[5, 0, 3], [0, 2, 4]], np.float32)
 TARGET = np.array([[0, 4, 1], [3, 0, 0]], np.float32)
@@ -83,15 +85,20 @@ def double_model(request):
     target = NO_TARGET if heads == "both" else TARGET
     model = DARec(config, Training(observed(SOURCE), observed(target)), Run())
     model._net.double()
-    model._embeddings_RK = model._embeddings_RK.double()
-    model._is_rated_R = model._is_rated_R.double()
-    stacks = [model._stacked] if model._stacked else list(model._rows.values())
+    steps = model._step_batches
+    steps.embeddings_RK = steps.embeddings_RK.double()
+    steps.is_rated_R = steps.is_rated_R.double()
+    stacks = [steps._stacked] if steps._stacked else list(steps._ratings.values())
     batches = []
     for rows in stacks:
         rows._values = rows._values.double()
         batches += rows.epoch(torch.arange(rows.n_rows), rows.n_rows).batches
     matrices = {"source": SOURCE, "target": target}
     return model, batches, matrices if axis == "user" else {k: m.T for k, m in matrices.items()}
+
+
+def losses_of(model, batches):
+    return losses(model._net, model.config, model._step_batches.rows(*batches))
 
 
 def dense_parts(model, matrices):
@@ -115,11 +122,11 @@ def dense_parts(model, matrices):
 
 def test_eq_3_equals_loops_over_the_dense_matrices(double_model):
     model, batches, matrices = double_model
-    losses = model.losses(*batches)
-    ours = losses.rating["source"], losses.rating["target"], losses.domain
+    parts = losses_of(model, batches)
+    ours = parts.error["source"], parts.error["target"], parts.domain
     for got, want in zip(ours, dense_parts(model, matrices), strict=True):
         torch.testing.assert_close(got, want)
-    assert losses.n_rows == sum(int(m.any(1).sum()) for m in matrices.values())
+    assert parts.n_rows == sum(int(m.any(1).sum()) for m in matrices.values())
 
 
 def test_gradients_equal_finite_differences_of_eq_4_to_7(double_model):
@@ -131,9 +138,9 @@ def test_gradients_equal_finite_differences_of_eq_4_to_7(double_model):
     beta, mu, eps = model.config.beta, model.config.mu, 1e-6
     said = model.config.reversal
     reverses = model.config.autorec.axis == "user" if said is None else said
-    objective = model.objective(model.losses(*batches))
+    total = objective(model.config, losses_of(model, batches)).total
     names, parameters = zip(*model._net.named_parameters(), strict=True)
-    grads = torch.autograd.grad(objective, parameters, allow_unused=True)
+    grads = torch.autograd.grad(total, parameters, allow_unused=True)
     for name, parameter, grad in zip(names, parameters, grads, strict=True):
         bce_weight = mu
         if reverses:
@@ -155,25 +162,23 @@ def test_gradients_equal_finite_differences_of_eq_4_to_7(double_model):
 def test_gradients_by_hand_equal_autograds(double_model):
     """Adam's first moment is a tenth of the gradient after the first step."""
     model, batches, _ = double_model
-    losses = model.losses(*batches)
+    parts = losses_of(model, batches)
     named = dict(model._net.named_parameters())
     tables = {name for name in named if name.endswith("weight_MP")}
     others = [name for name in named if name not in tables]
-    grads = torch.autograd.grad(model.objective(losses), [*named.values()])
+    grads = torch.autograd.grad(objective(model.config, parts).total, [*named.values()])
     wanted = {name: grad.to_dense() for name, grad in zip(named, grads, strict=True)}
-    model._adam = Adam(
+    adam = LazyAdam(
         [named[name] for name in sorted(tables)],
         [named[name] for name in others],
         0.1,
         0.0,
         "coupled",
     )
-    model._adam.begin(*(Epoch([batch], torch.zeros(0, dtype=torch.int64)) for batch in batches))
-    totals = model._step_compiled(*batches)
-    errors = losses.rating["source"], losses.rating["target"]
-    parts = torch.stack([*errors, losses.domain, losses.n_correct, losses.n_rows])
-    torch.testing.assert_close(totals, parts.detach())
-    *moments, (row, _) = (table["moments"] for table in model._adam.state_dict()["tables"])
+    adam.begin(*(Epoch([batch], torch.zeros(0, dtype=torch.int64)) for batch in batches))
+    step = CpuStep(model._net, model.config, model._step_batches, adam)
+    torch.testing.assert_close(step(*batches), parts.totals())
+    *moments, (row, _) = (table["moments"] for table in adam.state_dict()["tables"])
     for name, (moment, _) in zip(sorted(tables), moments, strict=True):
         torch.testing.assert_close(moment, 0.1 * wanted[name], msg=name)
     sizes = [named[name].numel() for name in others]
@@ -209,7 +214,7 @@ def test_exchanging_the_sources_users_leaves_i_darec_as_it_is():
             weights[name] = weights[name][order]
         exchanged.stage1["source"].load_weights(weights)
         parts = [exchanged.stage1[domain].embeddings() for domain in ("target", "source")]
-        exchanged._embeddings_RK = torch.cat(parts)
+        exchanged._step_batches.embeddings_RK = torch.cat(parts)
         net = {name: w.clone() for name, w in plain.weights().items()}
         for name in ("source.weight_MP", "source.bias_M"):
             if name in net:
@@ -223,7 +228,7 @@ def test_exchanging_the_sources_users_leaves_i_darec_as_it_is():
 @pytest.mark.parametrize("pyramid", [0.5, 1.0, 2.0])
 def test_layers_are_as_wide_as_they_are_read(pyramid):
     """Predictors: H, H r, H r^2 units; classifier: H, H / 2, 1 (docs/paper.md, reading 10)."""
-    net = DANN(embedding=6, width=20, pyramid=pyramid, n_source=7, n_target=9)
+    net = DANN(6, width=20, pyramid=pyramid, n_source=7, n_target=9, backend=TORCH)
     shapes = {name: tuple(w.shape) for name, w in net.named_parameters() if w.dim() == 2}
     middle, last = int(20 * pyramid), int(20 * pyramid**2)
     assert shapes == {

@@ -1,4 +1,4 @@
-"""Sparse layers equal the dense formula in float64, gradients included."""
+"""Sparse layers equal the dense formula in float64, gradients included, on both backends."""
 
 from types import SimpleNamespace
 
@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from darec.core import sparse
-from darec.core.batches import RatingRows
+from darec.core.backend import TORCH
 from darec.core.bias import Bias
-from darec.core.sparse import decode, encode, lookup, score_pairs, squared_errors
+from darec.core.numba_backend import NumbaBackend, squared_errors
+from darec.core.rating_rows import RatingRows
+from darec.core.sparse_layers import decode, encode, lookup
 from darec.data.ratings import Ratings
+
+
+@pytest.fixture(params=[NumbaBackend(), TORCH], ids=["numba", "torch"])
+def backend(request):
+    return request.param
 
 
 @pytest.fixture
@@ -40,8 +46,8 @@ def case():
     )
 
 
-def test_encode_equals_the_dense_product_and_its_gradients(case):
-    sparse_BK = encode(case.batch, case.weight_MK, case.bias_K)
+def test_encode_equals_the_dense_product_and_its_gradients(case, backend):
+    sparse_BK = encode(case.batch, case.weight_MK, case.bias_K, backend)
     dense_BK = case.dense_BM @ case.weight_MK + case.bias_K
     torch.testing.assert_close(sparse_BK, dense_BK)
     seed_BK = torch.randn_like(dense_BK)
@@ -51,8 +57,8 @@ def test_encode_equals_the_dense_product_and_its_gradients(case):
         torch.testing.assert_close(got.to_dense(), want)
 
 
-def test_lookup_and_its_gradient_equal_indexing(case):
-    rows_nK = lookup(case.weight_MK, case.batch)
+def test_lookup_and_its_gradient_equal_indexing(case, backend):
+    rows_nK = lookup(case.weight_MK, case.batch, backend)
     torch.testing.assert_close(rows_nK, case.weight_MK[case.batch.columns])
     seed_nK = torch.randn_like(rows_nK)
     (got,) = torch.autograd.grad(rows_nK, [case.weight_MK], seed_nK)
@@ -60,8 +66,8 @@ def test_lookup_and_its_gradient_equal_indexing(case):
     torch.testing.assert_close(got.to_dense(), want)
 
 
-def test_decode_equals_the_dense_product_at_observed_ratings_and_its_gradients(case):
-    sampled_n = decode(case.hidden_BK, case.weight_MK, case.bias_M, case.batch)
+def test_decode_equals_the_dense_product_at_observed_ratings_and_its_gradients(case, backend):
+    sampled_n = decode(case.hidden_BK, case.weight_MK, case.bias_M, case.batch, backend)
     dense_BM = case.hidden_BK @ case.weight_MK.T + case.bias_M
     dense_n = dense_BM[case.rows_n, case.batch.columns]
     torch.testing.assert_close(sampled_n, dense_n)
@@ -72,8 +78,8 @@ def test_decode_equals_the_dense_product_at_observed_ratings_and_its_gradients(c
         torch.testing.assert_close(got.to_dense(), want)
 
 
-def test_gradients_of_rating_sized_weights_hold_the_touched_columns_only(case):
-    total = encode(case.batch, case.weight_MK, case.bias_K).sum()
+def test_on_a_cpu_gradients_of_rating_sized_weights_have_the_touched_columns_only(case):
+    total = encode(case.batch, case.weight_MK, case.bias_K, NumbaBackend()).sum()
     (grad,) = torch.autograd.grad(total, case.weight_MK)
     assert grad.is_sparse
     assert sorted(grad._indices()[0].tolist()) == case.batch.columns.unique().tolist()
@@ -87,7 +93,10 @@ def test_squared_errors_equal_decodes_and_its_gradients(case):
         case.batch, weight_LB, hidden_LBK, case.weight_MK, case.bias_M
     )
     predicted_Ln = torch.stack(
-        [decode(hidden_BK, case.weight_MK, case.bias_M, case.batch) for hidden_BK in hidden_LBK]
+        [
+            decode(hidden_BK, case.weight_MK, case.bias_M, case.batch, TORCH)
+            for hidden_BK in hidden_LBK
+        ]
     )
     square_Ln = (predicted_Ln - case.batch.values).square()
     sums_LB = torch.zeros_like(weight_LB).index_add(1, case.rows_n, square_Ln)
@@ -96,19 +105,3 @@ def test_squared_errors_equal_decodes_and_its_gradients(case):
     wanted = torch.autograd.grad(loss, (predicted_Ln, hidden_LBK, case.bias_M))
     for got, want in zip((*slopes, case.bias_M.grad - 1), wanted, strict=True):
         torch.testing.assert_close(got, want)
-
-
-def test_score_pairs_scores_only_the_pairs_asked_for_in_their_order(case, monkeypatch):
-    monkeypatch.setattr(sparse, "PAIRS_AT_ONCE", 3)
-    rows = np.array([2, 0, 2, 1, 0, 3, 2], np.int32)
-    columns = np.array([4, 0, 1, 1, 0, 3, 4], np.int32)
-    asked = []
-
-    def hidden_of(distinct):
-        asked.append(distinct)
-        return case.hidden_BK[distinct]
-
-    scores = score_pairs(rows, columns, hidden_of, case.weight_MK, case.bias_M)
-    dense_BM = (case.hidden_BK @ case.weight_MK.T + case.bias_M).detach().numpy()
-    np.testing.assert_allclose(scores, dense_BM[rows, columns], rtol=1e-6)
-    assert max(map(len, asked)) <= 3

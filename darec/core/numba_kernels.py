@@ -1,8 +1,9 @@
-"""The loops over observed ratings, compiled for one CPU thread.
+"""Loops over observed ratings, which numba compiles for one thread of a CPU.
 
 Shapes: B rows of a batch, M columns of the rating matrix, T of them touched by the batch, K units,
-n observed ratings, L readings of the same ratings. ``starts_X1`` holds X + 1 boundaries. All run in
-the precision of their arrays. Machine code is kept on disk: a node compiles once.
+n observed ratings, L readings of the same ratings, S batches of an epoch. ``starts_X1`` holds the
+X + 1 boundaries between X parts. Each loop runs in the precision of its arrays. Machine code is
+kept on disk, so that each node compiles once.
 """
 
 from collections.abc import Callable
@@ -10,25 +11,15 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
-import torch
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 Array = np.ndarray[Any, Any]
-
-
-def serve(device: torch.device) -> bool:
-    """Whether these loops, and plans for them, are used on a device; elsewhere torch is."""
-    return device.type == "cpu"
-
-
 REORDERED = {"contract", "reassoc", "arcp", "nsz"}
+"""Sums may be reordered, so that they fill vectors. NaN and infinity stay what they are."""
 
 
 def compiled(function: Kernel) -> Kernel:
-    """Compile a loop at its first call, or load it from the disk.
-
-    Sums may be reordered, so that they fill vectors; what is not finite stays so.
-    """
+    """Compile a loop at its first call, or load it from the disk."""
     compile_ = numba.njit(cache=True, nogil=True, fastmath=REORDERED, error_model="numpy")
     return cast(Kernel, compile_(function))
 
@@ -51,7 +42,7 @@ def gather_sums(
 def column_sum(
     ratings_n: Array, row_of_n: Array, factors_n: Array, rows_BK: Array, out_K: Array
 ) -> None:
-    """Add to ``out`` the sum of ``factor * row`` over some ratings, those of one column."""
+    """Add to ``out`` the sum of ``factor * row`` over the ratings of one column."""
     for p in ratings_n:
         factor, row_K = factors_n[p], rows_BK[row_of_n[p]]
         for k in range(len(out_K)):
@@ -61,7 +52,7 @@ def column_sum(
 @compiled
 def column_sums(
     starts_T1: Array,
-    by_column_n: Array,
+    ratings_n: Array,
     row_of_n: Array,
     factors_n: Array,
     rows_BK: Array,
@@ -69,9 +60,9 @@ def column_sums(
 ) -> None:
     """Set ``out[t]`` to the sum of ``factor * row`` over the ratings of touched column t."""
     for t in range(len(out_TK)):
-        ratings_n = by_column_n[starts_T1[t] : starts_T1[t + 1]]
+        of_column = ratings_n[starts_T1[t] : starts_T1[t + 1]]
         out_TK[t] = 0
-        column_sum(ratings_n, row_of_n, factors_n, rows_BK, out_TK[t])
+        column_sum(of_column, row_of_n, factors_n, rows_BK, out_TK[t])
 
 
 @compiled
@@ -101,10 +92,10 @@ def decoder_errors(
     slope_LBK: Array,
     slope_M: Array,
 ) -> None:
-    """Set ``error`` to each row's sum of squared errors of ``hidden . decoder + bias``.
+    """Set ``error`` to the sum of squared errors of ``hidden . decoder + bias`` in each row.
 
-    Sets the derivatives of all of them, times ``weight``, in the predictions and in ``hidden``;
-    adds that in the biases.
+    Each row's sum counts ``weight`` times. ``slope_Ln`` and ``slope_LBK`` are set to the slopes of
+    the total in the predictions and in ``hidden``. The slope in the biases is added to ``slope_M``.
     """
     for reading in range(len(hidden_LBK)):
         for b in range(len(starts_B1) - 1):
@@ -126,21 +117,23 @@ def decoder_errors(
 
 
 @compiled
-def plan(
+def group_by_column(
     cuts_S1: Array,
     columns_n: Array,
-    by_column_n: Array,
+    ratings_n: Array,
     touched_n: Array,
     starts_n: Array,
     next_n: Array,
     bounds_S1: Array,
     first_M: Array,
 ) -> None:
-    """Group each batch's ratings by column, and find which later batch touches the column next.
+    """Group the ratings of each batch by column, and find the next batch that touches the column.
 
-    Batch s of S holds ratings ``cuts[s]:cuts[s + 1]`` and the T + 1 entries from ``bounds[s]`` on
-    of three arrays: touched columns, the batch that touches each next (S: none; ``first`` says it
-    for the epoch's start), and where its ratings start in the batch's part of ``by_column``.
+    Batch s has the ratings ``cuts[s]:cuts[s + 1]`` of the epoch. It writes their positions in the
+    batch, column after column, to the same part of ``ratings``. It writes T + 1 entries from
+    ``bounds[s]`` on to three arrays: ``touched`` are its columns, ``next`` is the next batch that
+    touches each (S if there is none), and ``starts`` is where the ratings of each begin.
+    ``first`` is the first batch that touches each column (S if there is none).
     """
     n_batches = len(cuts_S1) - 1
     first_M[:] = n_batches
@@ -167,7 +160,7 @@ def plan(
             count_M[j] = starts_n[t]
         for p in range(cuts_S1[s], cuts_S1[s + 1]):
             j = columns_n[p]
-            by_column_n[cuts_S1[s] + count_M[j]] = p - cuts_S1[s]
+            ratings_n[cuts_S1[s] + count_M[j]] = p - cuts_S1[s]
             count_M[j] += 1
         for t in range(begin, end):
             count_M[touched_n[t]] = 0

@@ -1,6 +1,8 @@
-"""Small dense layers without autograd, whose calls cost a CPU more than their arithmetic.
+"""Forward and backward passes of small dense layers without autograd.
 
-Shapes: D rows, X and Y units before and after layers.
+On a CPU, autograd's cost per call is more than the arithmetic of such layers.
+
+Shapes: D rows, X units before the layers, Y units after them.
 """
 
 import torch
@@ -10,7 +12,7 @@ RELU_SLOPE = torch.ops.aten.threshold_backward
 
 
 def outputs(layers: nn.Sequential, input_DX: torch.Tensor) -> list[torch.Tensor]:
-    """Return what goes into the first layer and what comes out of each."""
+    """Return the input of the first layer, followed by the output of each layer."""
     kept = [input_DX]
     for layer in layers:
         kept.append(layer(kept[-1]))
@@ -24,10 +26,10 @@ def backward(
     *,
     to_input: bool = True,
 ) -> torch.Tensor:
-    """Set the layers' gradients and return the slope at their input.
+    """Set the gradients of the layers, and return the slope in their input [D, X].
 
-    ``kept`` are `outputs`; the layers are linear, ReLU or do nothing but reshape. Without
-    ``to_input`` the first layer's step to its input is left out.
+    ``kept`` is the result of `outputs`, and ``slope`` the slope in the last of them. Layers may be
+    linear or ReLU, or only reshape. Without ``to_input`` the pass ends at the first layer's output.
     """
     slope = slope_DY
     for i, layer in reversed([*enumerate(layers)]):

@@ -1,4 +1,4 @@
-"""Adam's steps of columns of a rating-sized weight, compiled.
+"""Compiled loops of `darec.core.lazy_adam`: Adam's steps of the columns of a weight.
 
 Shapes: M columns of the rating matrix, T of them touched by a batch, K units, n ratings of a batch,
 L readings of the same ratings.
@@ -8,29 +8,33 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from darec.core.kernels import Array, column_sum, compiled
+from darec.core.numba_kernels import Array, column_sum, compiled
 
 
 class Rates(NamedTuple):
     """Adam's constants, in the precision of the weights."""
 
     shrink: Any
-    """Factor on the weights each step: 1 with coupled decay."""
+    """The factor on the weights at each step. It is 1 with coupled decay."""
     l2: Any
-    """The gradient of L2 per unit of weight: 0 with decoupled decay."""
+    """The gradient of L2 divided by the weight. It is 0 with decoupled decay."""
     keep1: Any
+    """The factor on the first moment at each step, Adam's beta 1."""
     take1: Any
+    """The factor on the gradient in the first moment, 1 - beta 1."""
     keep2: Any
+    """The factor on the second moment at each step, Adam's beta 2."""
     take2: Any
+    """The factor on the squared gradient in the second moment, 1 - beta 2."""
     eps: Any
     step_sizes: Array
-    """The learning rate of each step, over its first moment's bias correction."""
+    """For each step, the learning rate divided by the first moment's bias correction."""
     scales: Array
-    """One over the root of each step's second moment's bias correction."""
+    """For each step, 1 divided by the root of the second moment's bias correction."""
 
 
 class State(NamedTuple):
-    """Weights and moments [M, K]."""
+    """Weights, first moments and second moments, each [M, K]."""
 
     weight_MK: Array
     moment_MK: Array
@@ -39,9 +43,10 @@ class State(NamedTuple):
 
 @compiled
 def step_column(state: State, j: int, grad_K: Array, t: int, end: int, rates: Rates) -> None:
-    """Do step t of column j, ``w -= step_size m / (scale sqrt(v) + eps)``, and `skip_steps` to end.
+    """Do step t of column j, then the steps up to ``end - 1``, which have no gradient.
 
-    Without L2's gradient in one pass: both change a weight by a multiple of ``m / sqrt(v)``.
+    A step is ``w -= step_size m / (scale sqrt(v) + eps)``. Without coupled L2 all of these steps
+    change a weight by a multiple of ``m / sqrt(v)``, so that one pass over the column does them.
     """
     weight_K, moment_K, square_K = state.weight_MK[j], state.moment_MK[j], state.square_MK[j]
     step_size, scale = rates.step_sizes[t], rates.scales[t]
@@ -68,11 +73,12 @@ def step_column(state: State, j: int, grad_K: Array, t: int, end: int, rates: Ra
 
 @compiled
 def faded(begin: int, end: int, rates: Rates) -> tuple[float, float, float, float]:
-    """Return what steps ``begin`` to ``end - 1`` do at once without any gradient.
+    """Return the joint effect of the steps ``begin`` to ``end - 1`` without any gradient.
 
-    Moments only shrink by constant factors, so that the s-th step changes a weight by
-    ``step_size keep1^s m / (scale sqrt(keep2^s v) + eps)``, which all later ones shrink: the sum,
-    per ``m / sqrt(v)`` (with ``eps`` as at the first of them), and the factors left on m, v and w.
+    Moments then shrink by constant factors. The s-th of these steps changes a weight by
+    ``step_size keep1^s m / (scale sqrt(keep2^s v) + eps)``, and each later step shrinks the weight.
+    Returns the total change in units of ``m / sqrt(v)``, and the factors that remain on m, v and w.
+    The value of ``eps`` is taken as at the first of the steps.
     """
     total, keep1, keep2, shrink = 0.0, 1.0, 1.0, 1.0
     for t in range(begin, end):
@@ -84,7 +90,7 @@ def faded(begin: int, end: int, rates: Rates) -> tuple[float, float, float, floa
 
 @compiled
 def skip_steps(state: State, j: int, begin: int, end: int, rates: Rates) -> None:
-    """Do steps ``begin`` to ``end - 1`` of column j, which have no gradient but L2's."""
+    """Do the steps ``begin`` to ``end - 1`` of column j, whose only gradient is that of L2."""
     weight_K, moment_K, square_K = state.weight_MK[j], state.moment_MK[j], state.square_MK[j]
     if rates.l2 > 0:
         for t in range(begin, end):
@@ -109,7 +115,7 @@ def skip_steps(state: State, j: int, begin: int, end: int, rates: Rates) -> None
 
 @compiled
 def skip_to_first(state: State, first_M: Array, begin: int, rates: Rates) -> None:
-    """Do every column's steps before its first gradient of the epoch."""
+    """Do the steps of every column before its first gradient of the epoch."""
     for j in range(len(first_M)):
         skip_steps(state, j, begin, begin + first_M[j], rates)
 
@@ -124,7 +130,7 @@ def step_columns(
     t: int,
     rates: Rates,
 ) -> None:
-    """Do step t of the touched columns, then their steps up to the next gradient of each."""
+    """Do step t of the touched columns, then the steps of each up to its next gradient."""
     for i in range(len(columns_T)):
         step_column(state, columns_T[i], grad_TK[i], t, begin + next_T[i], rates)
 
@@ -135,7 +141,7 @@ def step_column_sums(
     columns_T: Array,
     next_T: Array,
     starts_T1: Array,
-    by_column_n: Array,
+    ratings_n: Array,
     row_of_n: Array,
     factors_Ln: Array,
     rows_LBK: Array,
@@ -143,11 +149,11 @@ def step_column_sums(
     t: int,
     rates: Rates,
 ) -> None:
-    """Do `step_columns` with sums over L as gradients, which are never stored."""
+    """Do `step_columns` with gradients that are summed over ratings and readings on the way."""
     grad_K = np.empty_like(rows_LBK[0, 0])
     for i in range(len(columns_T)):
-        ratings_n = by_column_n[starts_T1[i] : starts_T1[i + 1]]
+        of_column = ratings_n[starts_T1[i] : starts_T1[i + 1]]
         grad_K[:] = 0
         for reading in range(len(rows_LBK)):
-            column_sum(ratings_n, row_of_n, factors_Ln[reading], rows_LBK[reading], grad_K)
+            column_sum(of_column, row_of_n, factors_Ln[reading], rows_LBK[reading], grad_K)
         step_column(state, columns_T[i], grad_K, t, begin + next_T[i], rates)

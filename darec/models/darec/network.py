@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import nn
 
+from darec.core.backend import Backend
 from darec.core.batches import RowBatch
-from darec.core.sparse import decode
+from darec.core.sparse_layers import decode
 from darec.data.ratings import Domain
 from darec.models.autorec import INIT_STD
 
@@ -20,7 +21,7 @@ Init = Literal["paper", "xavier"]
 class RatingPredictor(nn.Module):
     """Three layers, the last with one output per column of the domain's rating rows (Fig. 1)."""
 
-    def __init__(self, n_columns: int, width: int, pyramid: float) -> None:
+    def __init__(self, n_columns: int, width: int, pyramid: float, backend: Backend) -> None:
         super().__init__()
         middle, last = max(1, round(width * pyramid)), max(1, round(width * pyramid**2))
         self.hidden = nn.Sequential(
@@ -28,33 +29,46 @@ class RatingPredictor(nn.Module):
         )
         self.weight_MP = nn.Parameter(torch.empty(n_columns, last))
         self.bias_M = nn.Parameter(torch.empty(n_columns))
+        self._backend = backend
 
     def forward(self, features_BH: torch.Tensor, batch: RowBatch) -> torch.Tensor:
         """Return predictions of the batch's observed ratings, [n]."""
-        return decode(self.hidden(features_BH), self.weight_MP, self.bias_M, batch)
+        hidden_BP = self.hidden(features_BH)
+        return decode(hidden_BP, self.weight_MP, self.bias_M, batch, self._backend)
 
 
 class DANN(nn.Module):
     """Shared extractor, domain classifier and a rating predictor per domain (Fig. 1).
 
-    ``n_source=None``: the target's predictor serves both domains, which have the same columns.
+    With ``n_source=None`` the target's predictor serves both domains, which have the same columns.
     """
 
     def __init__(
-        self, embedding: int, width: int, pyramid: float, n_source: int | None, n_target: int
+        self,
+        embedding: int,
+        width: int,
+        pyramid: float,
+        n_source: int | None,
+        n_target: int,
+        backend: Backend,
     ) -> None:
         super().__init__()
         self.extractor = nn.Sequential(nn.Linear(embedding, width), nn.ReLU())
         self.classifier = nn.Sequential(
             nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, 1), nn.Flatten(0)
         )
-        own = None if n_source is None else RatingPredictor(n_source, width, pyramid)
-        self.source = own
-        self.target = RatingPredictor(n_target, width, pyramid)
+        self.source: RatingPredictor | None = None
+        if n_source is not None:
+            self.source = RatingPredictor(n_source, width, pyramid, backend)
+        self.target = RatingPredictor(n_target, width, pyramid, backend)
 
     def predictor(self, domain: Domain) -> RatingPredictor:
         """Return a domain's rating predictor."""
         return self.source if domain == "source" and self.source is not None else self.target
+
+    def predictors(self) -> list[RatingPredictor]:
+        """Return the rating predictors, the source's first where it has one."""
+        return [self.target] if self.source is None else [self.source, self.target]
 
     def initialise(self, init: Init, generator: torch.Generator) -> None:
         """Draw all weights from one generator; biases are 0 (section 4.1)."""

@@ -1,12 +1,12 @@
-"""Adam that does the steps of columns without a gradient at once, against torch's dense Adam."""
+"""The lazy Adam against torch's dense Adam."""
 
 import pytest
 import torch
 from torch import nn
 
-from darec.core.adam import Adam
-from darec.core.batches import RatingRows
 from darec.core.bias import Bias
+from darec.core.lazy_adam import LazyAdam
+from darec.core.rating_rows import RatingRows
 
 K, L, EPOCHS, BATCH = 5, 2, 4, 3
 REFERENCE = {"coupled": torch.optim.Adam, "decoupled": torch.optim.AdamW}
@@ -56,7 +56,7 @@ def train(adam, weights, epochs):
 
 def ours(rows, decay, dtype, l2):
     *tables, bias_K = weights = parameters(rows, dtype)
-    adam = Adam(tables, [bias_K], 0.05, l2, decay)
+    adam = LazyAdam(tables, [bias_K], 0.05, l2, decay)
     train(adam, weights, epochs(rows))
     return weights
 
@@ -75,7 +75,7 @@ def dense(rows, decay, dtype, l2):
 @pytest.mark.parametrize("l2", [0.0, 1e-3, 0.3])
 @pytest.mark.parametrize("decay", REFERENCE)
 def test_it_equals_dense_adam(rows, decay, l2):
-    """Without L2's gradient, ``eps`` is that of the first step of a run."""
+    """Without the gradient of L2, ``eps`` is taken as at the first of the steps done at once."""
     tolerance = 1e-10 if decay == "coupled" and l2 else 1e-6
     reference = dense(rows, decay, torch.float64, l2)
     for got, want in zip(ours(rows, decay, torch.float64, l2), reference, strict=True):
@@ -92,9 +92,9 @@ def test_it_equals_dense_adam_in_single_precision(rows, decay):
 @pytest.mark.parametrize("decay", REFERENCE)
 def test_resuming_equals_never_stopping(rows, decay):
     *tables, bias_K = weights = parameters(rows, torch.float32)
-    first = Adam(tables, [bias_K], 0.05, 0.01, decay)
+    first = LazyAdam(tables, [bias_K], 0.05, 0.01, decay)
     train(first, weights, epochs(rows, end=2))
-    second = Adam(tables, [bias_K], 0.05, 0.01, decay)
+    second = LazyAdam(tables, [bias_K], 0.05, 0.01, decay)
     second.load_state_dict(first.state_dict())
     train(second, weights, epochs(rows, begin=2))
     for got, want in zip(weights, ours(rows, decay, torch.float32, 0.01), strict=True):
@@ -109,7 +109,7 @@ def test_a_column_sum_is_the_gradient_that_it_stands_for(rows):
     factor_Ln = torch.randn(L, len(batch.columns), generator=generator, dtype=torch.float64)
     summed, stored = (parameters(rows, torch.float64)[0] for _ in range(2))
     for table in (summed, stored):
-        adam = Adam([table], [nn.Parameter(torch.zeros(1))], 0.05, 0.1, "coupled")
+        adam = LazyAdam([table], [nn.Parameter(torch.zeros(1))], 0.05, 0.1, "coupled")
         adam.begin(epoch)
         if table is summed:
             adam.tables[0].step_sums(batch, factor_Ln, rows_LBK)
@@ -126,8 +126,8 @@ def test_a_column_sum_is_the_gradient_that_it_stands_for(rows):
 
 def test_an_epoch_cannot_begin_before_the_last_one_has_done_every_step(rows):
     table = parameters(rows, torch.float32)[0]
-    adam = Adam([table], [nn.Parameter(torch.zeros(1))], 0.05, 0.1, "coupled")
+    adam = LazyAdam([table], [nn.Parameter(torch.zeros(1))], 0.05, 0.1, "coupled")
     first, second = epochs(rows, end=2)
     adam.begin(first)
-    with pytest.raises(AssertionError, match="every batch of an epoch has its step"):
+    with pytest.raises(AssertionError, match="the last epoch must have had all of its steps"):
         adam.begin(second)

@@ -1,0 +1,145 @@
+"""Stage 2 of DARec as a recommender: how it is built, trained and asked for predictions.
+
+Shapes: R rows of a domain, K embedding, N ratings asked for.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from darec.core.backend import TORCH, Backend
+from darec.core.cuda_graphs import CapturedStep
+from darec.core.lazy_adam import LazyAdam
+from darec.core.recommender import Run
+from darec.core.scoring import score_pairs
+from darec.core.trained import Trained
+from darec.data.ratings import Domain, FloatArray, IntArray, along
+from darec.data.split import Training
+from darec.models.autorec import AutoRec, n_weights_autorec
+from darec.models.darec.autograd_step import AutogradStep, gradient_norms
+from darec.models.darec.batches import DOMAINS, StepBatches
+from darec.models.darec.config import DARecConfig
+from darec.models.darec.cpu_step import CpuStep
+from darec.models.darec.equations import regulariser
+from darec.models.darec.network import DANN
+from darec.models.darec.pretrain import pretrain
+from darec.seeds import derive
+
+
+class DARec(Trained):
+    """Stage 2: rating predictors on shared features, with or against a domain classifier."""
+
+    domains = DOMAINS
+
+    def __init__(self, config: DARecConfig, training: Training, run: Run) -> None:
+        self.config = config
+        self.stage1: dict[Domain, AutoRec] = {
+            "source": pretrain(training.source, config.source, run),
+            "target": pretrain(training.target, config.autorec, run),
+        }
+        """Each domain's trained AutoRec; it predicts its own domain as its ``"target"``."""
+        self._step_batches = StepBatches(self.stage1, config)
+        seed = derive(run.seed, "darec", config.autorec.axis)
+        self._generator = torch.Generator().manual_seed(seed)
+        rows = self.stage1["target"].rows
+        self._backend = rows.backend
+        net = network(config, training, self._backend)
+        net.initialise(config.init, self._generator)
+        self._net = net.to(run.device)
+        weights = [predictor.weight_MP for predictor in net.predictors()]
+        sized = {id(weight) for weight in weights}
+        others = [weight for weight in net.parameters() if id(weight) not in sized]
+        adam = self._backend.adam(
+            weights, others, config.learning_rate, config.lambda_, config.decay
+        )
+        self._adam = adam
+        step: Callable[..., torch.Tensor] = (
+            CpuStep(net, config, self._step_batches, adam)
+            if isinstance(adam, LazyAdam)
+            else AutogradStep(net, config, self._step_batches, adam)
+        )
+        self._step = CapturedStep(step, net, rows.device)
+        super().__init__(net, adam, self._generator)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Minimise Eq. 4-6 or Eq. 7 over one epoch; return its losses and the gradients' norms."""
+        epochs = self._step_batches.epochs(self._generator)
+        self._adam.begin(*epochs)
+        steps = list(zip(*(epoch.batches for epoch in epochs), strict=True))
+        norms = gradient_norms(self._net, self.config, self._step_batches.rows(*steps[0]))
+        totals = torch.zeros(5, device=self._step_batches.embeddings_RK.device)
+        for batches in steps:
+            totals += self._step(*batches)
+        error_S, error_T, domain, n_correct, n_rows = totals.tolist()
+        return {
+            "loss_rating_source": error_S,
+            "loss_rating_target": error_T,
+            "loss_domain": domain,
+            "loss_regulariser": regulariser(self._net.parameters(), self.config.lambda_).item(),
+            "domain_accuracy": n_correct / n_rows,
+            **norms,
+        }
+
+    def embeddings(self, domain: Domain) -> torch.Tensor:
+        """Return a domain's frozen embeddings [R, K]."""
+        return self._step_batches.embeddings(domain)
+
+    def predict(
+        self,
+        users: IntArray,
+        items: IntArray,
+        domain: Domain = "target",
+        answers_from: Domain | None = None,
+    ) -> FloatArray:
+        """Return predictions f32[N] of a domain's ratings.
+
+        A row answers from its embedding of the same domain (docs/paper.md, reading 4). On the user
+        axis it can answer from the other domain's instead, for example for a user without target
+        ratings: ``answers_from="source"``.
+        """
+        rows, columns = along(self.config.autorec.axis, users, items)
+        embeddings_RK = self.embeddings(answers_from or domain)
+        predictor = self._net.predictor(domain)
+        scores = score_pairs(
+            rows,
+            columns,
+            lambda distinct: predictor.hidden(self._net.extractor(embeddings_RK[distinct])),
+            predictor.weight_MP,
+            predictor.bias_M,
+            self._backend,
+        )
+        return scores + self.stage1[domain].center.predict(users, items)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state of stage 2; stage 1 is rebuilt from its config."""
+        super().load_state_dict(state)
+        self._step.discard()
+
+
+def network(config: DARecConfig, training: Training, backend: Backend) -> DANN:
+    """Return the network for a pair's training ratings, before its weights are drawn."""
+    axis, shared = config.autorec.axis, config.predictors == "shared"
+    return DANN(
+        config.autorec.hidden,
+        config.extractor,
+        config.pyramid,
+        n_source=None if shared else training.source.shape(axis)[1],
+        n_target=training.target.shape(axis)[1],
+        backend=backend,
+    )
+
+
+def build_darec(config: DARecConfig, training: Training, run: Run) -> DARec:
+    """Build U-DARec or I-DARec, training stage 1 first unless ``run.cache`` holds it."""
+    return DARec(config, training, run)
+
+
+def n_weights_darec(config: DARecConfig, training: Training) -> int:
+    """Return the number of weights of both stages, and of entries of the frozen embeddings."""
+    stage1 = sum(n_weights_autorec(each, training) for each in (config.source, config.autorec))
+    domains, axis = (training.source, training.target), config.autorec.axis
+    embeddings = config.autorec.hidden * sum(ratings.shape(axis)[0] for ratings in domains)
+    with torch.device("meta"):  # shapes without memory
+        net = network(config, training, TORCH)
+    return stage1 + embeddings + sum(weight.numel() for weight in net.parameters())
