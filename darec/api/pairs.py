@@ -6,9 +6,9 @@ from typing import Literal
 import pandas as pd
 
 from darec.data import store
+from darec.data.layouts import Layout
 from darec.data.pairs import PAIRS, MinIn, Preparation
 from darec.data.ratings import DomainPair
-from darec.data.layouts import Layout
 from darec.data.twins import copied_share
 from darec.errors import UserError
 from darec.paper import TABLE_1

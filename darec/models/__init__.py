@@ -8,19 +8,18 @@ from types import ModuleType
 
 from darec.errors import UserError
 from darec.models import plugins
-from darec.models.autorec import AutoRecConfig, build_autorec
+from darec.models.autorec import AutoRecConfig, build_autorec, n_weights_autorec
 from darec.models.bias import BiasConfig, build_bias
-from darec.models.cdtf import CDTFConfig, build_cdtf
-from darec.models.cf_nade import NADEConfig, build_cf_nade
-from darec.models.cmf import CMFConfig, build_cmf
-from darec.models.conet import CoNetConfig, build_conet
-from darec.models.darec import build_darec
-from darec.models.darec_config import DARecConfig
-from darec.models.fm_cdcf import FMCDCFConfig, build_fm_cdcf
+from darec.models.cdtf import CDTFConfig, build_cdtf, n_weights_cdtf
+from darec.models.cf_nade import NADEConfig, build_cf_nade, n_weights_cf_nade
+from darec.models.cmf import CMFConfig, build_cmf, n_weights_cmf
+from darec.models.conet import CoNetConfig, build_conet, n_weights_conet
+from darec.models.darec import DARecConfig, build_darec, n_weights_darec
+from darec.models.fm_cdcf import FMCDCFConfig, build_fm_cdcf, n_weights_fm_cdcf
 from darec.models.kind import FirstStage, ModelKind
 from darec.models.mean import MeanConfig, build_mean
-from darec.models.pmf import PMFConfig, build_pmf
-from darec.models.rbm import RBMConfig, build_rbm
+from darec.models.pmf import PMFConfig, build_pmf, n_weights_pmf
+from darec.models.rbm import RBMConfig, build_rbm, n_weights_rbm
 from darec.models.shared_bias import SharedBiasConfig, build_shared_bias
 
 __all__ = ["MODELS", "FirstStage", "ModelKind", "all_models", "kind_of"]
@@ -29,20 +28,26 @@ MODELS: dict[str, ModelKind] = {
     "mean": ModelKind(MeanConfig, build_mean, whole_fit=True, cpu_only=True),
     "bias": ModelKind(BiasConfig, build_bias, cpu_only=True),
     "shared_bias": ModelKind(SharedBiasConfig, build_shared_bias, cpu_only=True),
-    "pmf": ModelKind(PMFConfig, build_pmf, whole_fit=True, cpu_only=True),
-    "cmf_unbiased": ModelKind(CMFConfig, build_cmf),
-    "cmf": ModelKind(CMFConfig, build_cmf),
-    "cdtf": ModelKind(CDTFConfig, build_cdtf, cpu_only=True),
-    "fm_cdcf": ModelKind(FMCDCFConfig, build_fm_cdcf, whole_fit=True, cpu_only=True),
-    "conet": ModelKind(CoNetConfig, build_conet),
-    "u_rbm": ModelKind(RBMConfig, build_rbm, "user"),
-    "i_rbm": ModelKind(RBMConfig, build_rbm, "item"),
-    "u_cf_nade": ModelKind(NADEConfig, build_cf_nade, "user"),
-    "i_cf_nade": ModelKind(NADEConfig, build_cf_nade, "item"),
-    "u_autorec": ModelKind(AutoRecConfig, build_autorec, "user"),
-    "i_autorec": ModelKind(AutoRecConfig, build_autorec, "item"),
-    "u_darec": ModelKind(DARecConfig, build_darec, "user", stage1=FirstStage("u_autorec")),
-    "i_darec": ModelKind(DARecConfig, build_darec, "item", stage1=FirstStage("i_autorec")),
+    "pmf": ModelKind(PMFConfig, build_pmf, n_weights_pmf, whole_fit=True, cpu_only=True),
+    "cmf_unbiased": ModelKind(CMFConfig, build_cmf, n_weights_cmf),
+    "cmf": ModelKind(CMFConfig, build_cmf, n_weights_cmf),
+    "cdtf": ModelKind(CDTFConfig, build_cdtf, n_weights_cdtf, cpu_only=True),
+    "fm_cdcf": ModelKind(
+        FMCDCFConfig, build_fm_cdcf, n_weights_fm_cdcf, whole_fit=True, cpu_only=True
+    ),
+    "conet": ModelKind(CoNetConfig, build_conet, n_weights_conet),
+    "u_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="user"),
+    "i_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="item"),
+    "u_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="user"),
+    "i_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="item"),
+    "u_autorec": ModelKind(AutoRecConfig, build_autorec, n_weights_autorec, axis="user"),
+    "i_autorec": ModelKind(AutoRecConfig, build_autorec, n_weights_autorec, axis="item"),
+    "u_darec": ModelKind(
+        DARecConfig, build_darec, n_weights_darec, axis="user", stage1=FirstStage("u_autorec")
+    ),
+    "i_darec": ModelKind(
+        DARecConfig, build_darec, n_weights_darec, axis="item", stage1=FirstStage("i_autorec")
+    ),
 }
 
 

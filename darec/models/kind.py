@@ -47,6 +47,8 @@ class ModelKind:
     """The frozen dataclass of its hyper-parameters."""
     build: Callable[[Any, Training, Run], Recommender]
     """Builds a complete model from a config, the training ratings and how to run."""
+    n_weights: Callable[[Any, Training], int] = no_weights
+    """Returns an upper bound of the number of weights, from a config: for memory and disk."""
     axis: Axis | None = None
     """The axis of an autoencoder's rating rows; None for models without one."""
     stage1: FirstStage | None = None
@@ -55,5 +57,3 @@ class ModelKind:
     """Whether one epoch is a whole fit, as in libraries that do not report epochs."""
     cpu_only: bool = False
     """Whether the model never uses a GPU."""
-    n_weights: Callable[[Any, Training], int] = no_weights
-    """Returns an upper bound of the number of weights, from a config: for memory and disk."""

@@ -9,9 +9,9 @@ import torch
 from ray.exceptions import GetTimeoutError, RayError
 
 from darec.core.config import parse
+from darec.core.cuda_graphs import WARM_UP
 from darec.core.fit import Fit
 from darec.core.recommender import Run
-from darec.core.replay import WARM_UP
 from darec.data.split import SearchData
 from darec.models import ModelKind
 from darec.tuning.cluster.preflight import last_line

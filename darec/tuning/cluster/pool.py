@@ -29,8 +29,8 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
 
     ``workers`` calls run at once; one worker without an address is this process itself. Functions
     and arguments travel by value, so that they may be defined in a script or notebook. A future
-    raises what its function raises. On a cluster, raises `UserError` when no node can give a call that many threads and GPUs, a node
-    runs other code than this process, or a worker is lost.
+    raises what its function raises. On a cluster, raises `UserError` when no node can give a call
+    that many threads and GPUs, a node runs other code than this process, or a worker is lost.
     """
     if address is None and workers == 1:
         yield partial(_here, threads)
