@@ -43,7 +43,7 @@ WINGS = {
 }
 """What each wing of a package may import of its wings; "" are the modules beside the wings."""
 
-KNOWS_SEARCH_SPACES = {"api", "report", "cli"}
+KNOWS_SEARCH_SPACES = {"api", "report", "benchmark", "cli"}
 KNOWS_RAY = ("darec/tuning/", "darec/benchmark/simulation.py")
 TOP = {"darec/__init__.py", "darec/__main__.py"}
 """The package's face: it exports the API and starts the commands, and stands above all layers."""

@@ -1,13 +1,15 @@
 import pytest
 from optuna.distributions import CategoricalDistribution
 
+from darec.api.registry import spaces_for
 from darec.core.config import field_names, parse
 from darec.models import MODELS
 from darec.paper import RANGES
+from darec.tuning.study.request import middle
 from darec.tuning.trial.names import flatten, nest
-from darec.tuning.study.plan import middle
-from search_spaces import JOINT, SPACES, value
+from search_spaces import SPACES
 
+JOINT = {name: spaces_for(name, "joint")[0] for name, kind in MODELS.items() if kind.stage1}
 PRINTED = [(name, SPACES[name]) for name in ("u_autorec", "i_autorec", "u_darec", "i_darec")]
 PRINTED += [(f"{name} joint", space) for name, space in JOINT.items()]
 
@@ -67,7 +69,7 @@ def corners(space):
 
 
 def test_fixing_moves_a_hyper_parameter_out_of_the_search():
-    space = SPACES["i_autorec"].fix({"center": value("none"), "hidden": value("300")})
+    space = SPACES["i_autorec"].fix({"center": "none", "hidden": 300})
     assert "center" not in space.space and space.fixed["center"] == "none"
     assert space.fixed["hidden"] == 300 and SPACES["i_autorec"].has("hidden")
 

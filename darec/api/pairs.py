@@ -43,7 +43,7 @@ def load_pair(
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
         >>> len(pair.user_ids)
-        4044
+        2885
     """
     tell = (reporter or LogReporter()).line
     return store.obtain(name, Path(data), synthetic, tell)

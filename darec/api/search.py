@@ -258,9 +258,20 @@ def _report_winner(result: SearchResult, reporter: Reporter) -> None:
 
 
 def load_result(path: str | Path) -> SearchResult:
-    """Return a search that is on disk or under a URI, ``<out>/<pair>-<train>/<model>``.
+    """Return a search that was done earlier.
 
-    Raises `UserError` when there is no search.
+    Args:
+        path: The study's folder or URI, ``<out>/<pair>-<train>/<model>``.
+
+    Returns:
+        The result, whose ``finished`` says whether the search came to its end.
+
+    Raises:
+        UserError: There is no search.
+
+    Example:
+        >>> import darec
+        >>> result = darec.load_result("results/toys_auto-90/i_darec")  # doctest: +SKIP
     """
     place = str(path)
     folder = storage.working_folder(place)

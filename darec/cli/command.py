@@ -57,8 +57,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     )
     hints = {parameter.name: parameter.annotation for parameter in (*own, *extra)}
     run.__annotations__ = {**hints, "return": None}
-    run.__doc__ = EXAMPLE.sub(lambda found: called(found[1]), function.__doc__ or "")
     return run
+
+
+def help_of(function: Callable[..., None]) -> str:
+    """Return a command's help text, with other commands as the user would call them."""
+    return EXAMPLE.sub(lambda found: called(found[1]), inspect.getdoc(function) or "")
 
 
 def called(name: str) -> str:

@@ -25,13 +25,17 @@ class ConsoleReporter:
         self._out.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def table(self, title: str, table: "pd.DataFrame") -> None:
-        """Print a table; the index is its first column."""
+        """Print a table; the index is its first column. In a file it is as wide as its content."""
+        from rich.measure import Measurement
         from rich.table import Table
 
         drawn = Table(str(table.index.name or ""), *map(str, table.columns), title=title)
         for label, row in zip(table.index, table.to_numpy(), strict=True):
             drawn.add_row(str(label), *map(str, row))
-        self._out.print(drawn)
+        width = self._out.width
+        if not self._out.is_terminal:
+            width = Measurement.get(self._out, self._out.options.update(width=1000), drawn).maximum
+        self._out.print(drawn, width=max(width, self._out.width))
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Advance]:

@@ -7,6 +7,7 @@ import typer
 
 from darec.cli.benchmark import benchmark
 from darec.cli.cold_users import cold_users
+from darec.cli.command import help_of
 from darec.cli.evaluate import evaluate
 from darec.cli.own_cluster import own_cluster
 from darec.cli.prepare import prepare
@@ -28,9 +29,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
 def main() -> None:
     """Run ``darec COMMAND``."""
     sys.argv[:] = join_lists(sys.argv)
-    app = _app()
+    app = _empty_app()
     for name, function in COMMANDS.items():
-        app.command(name)(function)
+        app.command(name, help=help_of(function))(function)
     app.command("step", hidden=True)(step)
     app(prog_name="darec")
 
@@ -38,15 +39,19 @@ def main() -> None:
 def run_command(name: str) -> None:
     """Run one command by itself, as the launchers in ``jobs/`` do."""
     sys.argv[:] = join_lists(sys.argv)
-    app = _app()
-    app.command()(COMMANDS[name])
-    app()
+    app_of(name)()
 
 
-def _app() -> typer.Typer:
+def app_of(name: str) -> typer.Typer:
+    """Return a program of one command."""
+    app = _empty_app()
+    app.command(help=help_of(COMMANDS[name]))(COMMANDS[name])
+    return app
+
+
+def _empty_app() -> typer.Typer:
     return typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
-        no_args_is_help=False,
         help="Distributed hyper-parameter search for cross-domain recommendation.",
     )

@@ -1,6 +1,5 @@
 """The commands as a user runs them."""
 
-import importlib
 import json
 import os
 import subprocess
@@ -8,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 JOBS = Path(__file__).parents[2] / "jobs"
 NAMES = ["prepare", "tune", "evaluate", "benchmark", "cold_users", "reproduce", "own_cluster"]
@@ -22,88 +20,6 @@ def run(name, *options, cwd):
         cwd=cwd,
         env={**os.environ, "COLUMNS": "160"},
     )
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_help_has_an_example(name, tmp_path):
-    ended = run(name, "--help", cwd=tmp_path)
-    assert ended.returncode == 0 and f"python jobs/{name}.py " in ended.stdout
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_commands_import_nothing_heavy(name):
-    code = (
-        f"import sys, jobs.{name}; print(sorted({{'ray', 'torch', 'pandas'}} & set(sys.modules)))"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert ended.stdout.strip() == "[]"
-    assert importlib.import_module(f"jobs.{name}")
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "words"),
-    [
-        ("prepare", [], "give either --pair"),
-        ("prepare", ["--pair", "mine"], "--pair must be one of office_movies"),
-        ("tune", ["--pair", "mine"], "no pair 'mine'"),
-        ("tune", ["--pair", "mine", "--synthetic"], "Table 1"),
-        ("tune", ["--pair", "toys_auto", "--synthetic", "--fix", "x"], "--fix: must be KEY=VALUE"),
-        ("tune", ["--pair", "toys_auto", "--synthetic", "--fix", "x=1"], "no hyper-parameter 'x'"),
-        (
-            "tune",
-            ["--pair", "toys_auto", "--synthetic", "--gpus-per-trial", "some"],
-            "--gpus-per-trial must be a number or auto, but got 'some'",
-        ),
-        ("evaluate", ["--pair", "toys_auto", "--synthetic"], "no finished search here"),
-        ("cold_users", ["--pair", "toys_auto", "--synthetic"], "no finished search of toys_auto"),
-        ("cold_users", ["--pair", "toys_auto", "--model", "bias"], "one of u_darec, shared_bias"),
-        ("reproduce", ["table2", "--models", "svd"], "--models must be of mean, bias"),
-        ("reproduce", ["table2", "--train", "70"], "--train must be 90, 80 or both"),
-        ("reproduce", ["fig2", "--pairs", "mine"], "no pair 'mine'"),
-        (
-            "own_cluster",
-            ["--hosts", "a,b", "--user", "ada", "--out", "results"],
-            "--out must be an absolute path or a URI, but got 'results'",
-        ),
-        ("reproduce", ["fig2", "--models", "cmf", "u_darec"], "fig2 shows none of cmf; it has i_d"),
-        ("reproduce", ["table2", "--train", ","], "--pairs and --train must name something"),
-        (
-            "evaluate",
-            ["--pair", "toys_auto", "--model", "svd"],
-            "--model must be one of mean, bias",
-        ),
-    ],
-)
-def test_bad_arguments_are_one_line(name, options, words, tmp_path):
-    ended = run(name, *options, cwd=tmp_path)
-    assert ended.returncode == 1
-    assert words in ended.stderr and ended.stderr.count("\n") == 1
-    assert not (tmp_path / "results").exists()
-
-
-STOPPED = """
-import signal
-signal.signal(signal.SIGINT, {ignored})
-from jobs.common import stop_on_sigterm
-stop_on_sigterm()
-try:
-    signal.raise_signal(signal.SIGTERM)
-except KeyboardInterrupt:
-    print("stopped")
-"""
-
-
-@pytest.mark.parametrize("ignored", ["signal.SIG_IGN", "signal.default_int_handler"])
-def test_sigterm_stops_a_command_also_in_a_shells_background(ignored):
-    code = STOPPED.format(ignored=ignored)
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert ended.stdout == "stopped\n", ended.stderr
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="would run the benchmark of a GPU")
-def test_the_gpu_section_needs_a_gpu(tmp_path):
-    ended = run("benchmark", "--section", "gpu", cwd=tmp_path)
-    assert ended.returncode == 1 and "no CUDA device is available here" in ended.stderr
 
 
 @pytest.mark.slow
@@ -216,18 +132,3 @@ def test_a_table_is_reproduced_and_the_second_time_nothing_runs(tmp_path):
     assert ended.returncode == 1 and "failed: toys_auto-synthetic-90-bias: " in ended.stdout
     assert "1 of 6 searches have no score" in ended.stderr
     assert b"2 of 6 searches are scored" in page.read_bytes()
-
-
-def test_prepare_own_files_and_use_them_by_name(tmp_path):
-    rows = [(f"u{u}", f"{{}}{i}", 1 + (u + i) % 5) for u in range(8) for i in range(6)]
-    for domain in ("source", "target"):
-        lines = [f"{u},{item.format(domain)},{r}" for u, item, r in rows]
-        (tmp_path / f"{domain}.csv").write_text("\n".join(["user,item,rating", *lines]) + "\n")
-    files = ["--source", "source.csv", "--target", "target.csv"]
-    ended = run("prepare", *files, "--name", "own", cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    assert "next: python jobs/tune.py --pair own" in ended.stdout
-    pair = json.loads((tmp_path / "data" / "pairs" / "own" / "pair.json").read_text())
-    assert pair["min_ratings"] == 5 and len(pair["source"]["sha256"]) == 64
-    ended = run("evaluate", "--pair", "own", "--model", "bias", cwd=tmp_path)
-    assert "results/own-90/bias/best.json: no finished search here" in ended.stderr

@@ -27,12 +27,12 @@ from darec.errors import UserError
 from darec.models import MODELS
 from darec.models.best import load_best
 from darec.seeds import derive
-from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.cluster.shares import Slots, gpu_share, slots
-from darec.tuning.study.results import at_edge
-from darec.tuning.study.study import _tuner, run_study
+from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.protocol import Budget, Request, _record, check_study, run_search
+from darec.tuning.study.results import at_edge
 from darec.tuning.study.state import SafeOptunaSearch
+from darec.tuning.study.study import _tuner, run_study
 from darec.tuning.trial.trainable import METRIC
 from search_spaces import SPACES
 

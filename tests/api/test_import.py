@@ -1,0 +1,42 @@
+"""``import darec`` is cheap, and what it offers is documented and typed."""
+
+import doctest
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import darec
+from darec.api import evaluate, pairs, registry, search
+
+FUNCTIONS = [name for name in darec.__all__ if inspect.isfunction(getattr(darec, name))]
+
+
+def test_importing_darec_imports_nothing_heavy():
+    code = "import sys, darec; print(len(set(sys.modules) & {'ray', 'torch', 'pandas', 'numpy'}))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "0"
+
+
+def test_every_public_name_can_be_imported_and_listed():
+    assert sorted(darec.__all__) == dir(darec)
+    assert all(getattr(darec, name) is not None for name in darec.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = darec.nothing
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_is_typed_and_documented(name):
+    function = getattr(darec, name)
+    signature = inspect.signature(function)
+    assert all(p.annotation is not p.empty for p in signature.parameters.values())
+    assert function.__doc__ and "UserError" in function.__doc__
+    for parameter in signature.parameters:
+        assert f"{parameter}" in function.__doc__
+
+
+@pytest.mark.parametrize("module", [evaluate, pairs, registry, search])
+def test_the_examples_of_the_docstrings_run(module):
+    failed, tried = doctest.testmod(module)
+    assert not failed and tried

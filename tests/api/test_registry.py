@@ -1,0 +1,133 @@
+"""Models and search spaces by name: darec's own, and those of the user."""
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+
+import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
+
+import darec
+from darec.api.registry import chosen_models, load_space, spaces_for
+from darec.models import MODELS, plugins
+from darec.models.bias import BiasConfig, build_bias
+from search_spaces import SPACES
+
+KIND = darec.ModelKind(BiasConfig, build_bias, cpu_only=True)
+SPACE = darec.Space({"reg_user": FloatDistribution(1.0, 10.0)})
+
+
+def test_models_can_be_called_and_is_still_the_package():
+    assert darec.models() == MODELS and darec.models()["i_darec"].axis == "item"
+    assert darec.models.MODELS is MODELS
+
+
+def test_a_registered_model_is_known_by_its_name_and_can_be_replaced():
+    darec.register("mine", KIND, SPACE)
+    assert darec.models()["mine"] is KIND and darec.search_space("mine") is SPACE
+    assert chosen_models("mine") == ["mine"] and "mine" in chosen_models("all")
+    other = darec.ModelKind(BiasConfig, build_bias)
+    darec.register("mine", other, SPACE)
+    assert darec.models()["mine"] is other
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("bias", KIND, "'bias' is a model of darec"),
+        ("my model", KIND, "must be letters, digits and '_', but got 'my model'"),
+        ("mine", build_bias, "kind must be a darec.ModelKind"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused(name, kind, words):
+    with pytest.raises(darec.UserError, match=words):
+        darec.register(name, kind, SPACE)
+    assert name in MODELS or name not in darec.models()
+
+
+def test_an_unknown_model_is_told_with_the_known_ones():
+    with pytest.raises(darec.UserError, match=r"no model 'svd'; known: mean, .*darec.register"):
+        darec.search_space("svd")
+    with pytest.raises(darec.UserError, match=r"--model must be one of mean, .* but got 'svd'"):
+        chosen_models("svd")
+
+
+PLUGIN = (KIND, SPACE)
+
+
+def installed(monkeypatch, value):
+    points = [EntryPoint("plugged", value, plugins.GROUP)]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
+    plugins.load_installed.cache_clear()
+
+
+def test_an_installed_package_adds_a_model(monkeypatch):
+    installed(monkeypatch, f"{__name__}:PLUGIN")
+    assert darec.models()["plugged"] is KIND and darec.search_space("plugged") is SPACE
+
+
+def test_a_plug_in_that_cannot_be_loaded_is_named(monkeypatch):
+    installed(monkeypatch, "nowhere:MODEL")
+    with pytest.raises(darec.UserError, match=r"entry point plugged = nowhere:MODEL: .*nowhere"):
+        darec.models()
+
+
+@dataclass(frozen=True)
+class Second:
+    """A second stage on top of a first one under another field."""
+
+    base: dict
+
+
+def test_a_users_two_stage_model_says_what_its_first_stage_is():
+    first = darec.models.FirstStage("u_autorec", field="base", source_field="base_source")
+    darec.register("mine", darec.ModelKind(Second, build_bias, stage1=first), SPACE)
+    space, stage1 = spaces_for("mine", fix={"base/hidden": 200, "alpha": 0.01})
+    assert stage1.fixed["hidden"] == 200 and stage1.fixed["alpha"] == 0.01
+    assert set(space.space) == {"reg_user"}
+    joint, none = spaces_for("mine", "joint", {"hidden": 300})
+    assert none is None and joint.fixed["base/hidden"] == 300
+    assert "base/epochs" in joint.space and joint.fixed["base/axis"] == "user"
+
+
+def test_a_given_space_replaces_what_is_drawn_and_keeps_what_is_fixed():
+    given = darec.Space({"hidden": IntDistribution(4, 8)}, {"alpha": 0.1}, {"hidden": 6})
+    space, stage1 = spaces_for("i_autorec", space=given)
+    assert stage1 is None and set(space.space) == {"hidden"} and space.start == {"hidden": 6}
+    assert space.fixed == {**SPACES["i_autorec"].fixed, "alpha": 0.1}
+    both = darec.Space(
+        {"extractor": IntDistribution(4, 8), "autorec/hidden": IntDistribution(2, 3)}
+    )
+    space, stage1 = spaces_for("i_darec", space=both)
+    assert set(space.space) == {"extractor"} and set(stage1.space) == {"hidden"}
+    with pytest.raises(
+        darec.UserError, match="--fix: i_autorec: axis follows from the model's name"
+    ):
+        spaces_for("i_autorec", fix={"axis": "user"})
+    with pytest.raises(darec.UserError, match="there is no hyper-parameter 'x'; there are: hidden"):
+        spaces_for("i_autorec", fix={"x": 1})
+    with pytest.raises(darec.UserError, match="--stages joint needs a two-stage model, but bias"):
+        spaces_for("bias", "joint")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SPACE = {", "SyntaxError"),
+        ("OTHER = 1", "SPACE must be a dictionary"),
+        ("SPACE = {'x': (1, 2)}", r"SPACE\['x'\] must be an Optuna distribution, but got \(1, 2\)"),
+    ],
+)
+def test_a_file_without_a_search_space_is_refused(tmp_path, text, words):
+    path = tmp_path / "space.py"
+    path.write_text(text)
+    with pytest.raises(darec.UserError, match=f"--space .*space.py: {words}"):
+        load_space(path)
+
+
+def test_a_search_space_is_read_from_a_file(tmp_path):
+    path = tmp_path / "space.py"
+    path.write_text(
+        "from optuna.distributions import IntDistribution\n"
+        "SPACE = {'hidden': IntDistribution(4, 8)}\nSTART = {'hidden': 5}\n"
+    )
+    assert load_space(path) == darec.Space({"hidden": IntDistribution(4, 8)}, {}, {"hidden": 5})

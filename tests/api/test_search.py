@@ -1,0 +1,198 @@
+"""A search and its evaluation from Python, as in a notebook."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+import darec
+from darec.api import search as module
+from darec.models import plugins
+from darec.models.bias import BiasConfig, build_bias
+from tests.reporting import Recorder
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sampler": "grid"}, "--sampler must be one of tpe, .* but got 'grid'"),
+        ({"scheduler": "pbt"}, "--scheduler must be one of asha, .* but got 'pbt'"),
+        ({"train": 70}, "--train must be one of 90, 80, but got 70"),
+        ({"stages": "both"}, "--stages must be one of paper, joint, but got 'both'"),
+        ({"trials": 0}, "--trials must be at least 1, but got 0"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_ray_is_started(tiny_pair, tmp_path, options, words):
+    with pytest.raises(darec.UserError, match=words):
+        darec.search("bias", tiny_pair, out=tmp_path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_not_there_is_told(tiny_pair, tmp_path):
+    with pytest.raises(darec.UserError, match="no search here; run one first"):
+        darec.load_result(tmp_path)
+    with pytest.raises(darec.UserError, match="no search here"):
+        darec.evaluate(tmp_path, tiny_pair)
+    unfinished = darec.SearchResult(str(tmp_path), tmp_path)
+    assert not unfinished.finished
+    for ask in (lambda: unfinished.trials, lambda: unfinished.best, unfinished.resume):
+        with pytest.raises(darec.UserError):
+            ask()
+
+
+@pytest.mark.ray
+def test_a_search_and_its_scores_come_as_tables_and_nothing_is_printed(
+    cluster, tiny_pair, tmp_path, capfd
+):
+    recorder = Recorder()
+    options = {"trials": 3, "max_epochs": 2, "out": tmp_path, "reporter": recorder}
+    result = darec.search("bias", tiny_pair, **options)
+    assert result.finished and result.best.model == "bias"
+    assert result.path == str(tmp_path / "tiny-90" / "bias") and result.out == str(tmp_path)
+    trials = result.trials
+    assert len(trials) == 3 and trials["best_valid_rmse"].min() == result.best.valid_rmse
+    assert result.resume() is result
+    assert recorder.has("Plan: bias on tiny") and recorder.has("Winner: trial")
+    with pytest.raises(darec.UserError, match="holds a search already"):
+        darec.search("bias", tiny_pair, **options)
+    scores = darec.evaluate(result, tiny_pair, seeds=2, at_once=1, reporter=recorder)
+    assert len(scores) == 4 and set(scores["cold"]) == {"fallback", "floor"}
+    again = darec.evaluate(result.path, tiny_pair, seeds=2, at_once=1)
+    assert again.equals(scores)
+    lines = (tmp_path / "scores.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["test_rmse"] for line in lines) == sorted(scores["test_rmse"])
+    other = replace(tiny_pair, source=tiny_pair.target, source_item_ids=tiny_pair.target_item_ids)
+    with pytest.raises(darec.UserError, match="its ratings are not those the search saw"):
+        darec.evaluate(result, other)
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.ray
+def test_an_interrupted_search_is_not_finished_and_resumes(
+    cluster, tiny_pair, tmp_path, monkeypatch
+):
+    def interrupt():
+        while not any(path.stat().st_size for path in tmp_path.rglob("result.json")):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    space = {"learning_rate": 1e-6, "batch_size": 16}
+    options = {"trials": 6, "max_epochs": 2000, "scheduler": "none", "fix": space}
+    patched = monkeypatch.setattr
+    patched("darec.core.fit.PATIENCE", 10**6)
+    result = darec.search("i_autorec", tiny_pair, time_budget=20, out=tmp_path, **options)
+    assert not result.finished
+    with pytest.raises(darec.UserError, match="the search is not finished"):
+        _ = result.trials
+    assert result.resume().finished
+
+
+@pytest.mark.ray
+def test_messages_are_logged_by_default(cluster, tiny_pair, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="darec")
+    darec.search("mean", tiny_pair, out=tmp_path)
+    assert any("Winner: trial" in record.message for record in caplog.records)
+
+
+SCRIPT = """
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.distributions import FloatDistribution
+
+import darec
+from darec.data.synthetic import planted_pair
+from darec.paper import Counts
+
+
+@dataclass(frozen=True)
+class DampedConfig:
+    damping: float = 5.0
+
+
+class Damped:
+    domains = ("target",)
+
+    def __init__(self, config, training, run):
+        ratings = training.target
+        self.mean = ratings.values.mean()
+        sums = np.bincount(ratings.items, ratings.values - self.mean, ratings.n_items)
+        self.offset = sums / (ratings.item_counts + config.damping)
+
+    def train_epoch(self):
+        return {"loss": 0.0}
+
+    def predict(self, users, items, domain="target"):
+        return (self.mean + self.offset[items]).astype(np.float32)
+
+    def weights(self):
+        import torch
+        return {"offset": torch.tensor(self.offset)}
+
+    def load_weights(self, weights):
+        self.offset = weights["offset"].numpy()
+
+    def state_dict(self):
+        return self.weights()
+
+    def load_state_dict(self, state):
+        self.load_weights(state)
+
+
+darec.register(
+    "damped",
+    darec.ModelKind(DampedConfig, Damped, whole_fit=True, cpu_only=True),
+    darec.Space({"damping": FloatDistribution(0.1, 100.0, log=True)}, first={"damping": 5.0}),
+)
+pair = planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))
+result = darec.search("damped", pair, trials=4, out=sys.argv[1])
+scores = darec.evaluate(result, pair, seeds=2, at_once=2)
+print("RAN", len(result.trials), len(scores), result.best.valid_rmse < 1.2)
+"""
+
+
+@pytest.mark.ray
+def test_a_model_of_a_script_is_searched_and_evaluated(tmp_path):
+    """Its classes exist in the script alone, so they travel to the workers by value."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, str(script), str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.stdout == "RAN 4 4 True\n"
+
+
+def test_a_users_ray_connection_is_used_and_kept(monkeypatch):
+    from darec.tuning.cluster import connection
+
+    called = []
+    monkeypatch.setattr(connection.ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(connection.ray, "shutdown", lambda: called.append("shutdown"))
+    monkeypatch.setattr(connection.ray, "init", lambda **options: called.append("init"))
+    with module.connected(None):
+        pass
+    assert not called
+
+
+def test_a_kind_that_is_registered_can_be_loaded_back(tmp_path):
+    darec.register("mine", darec.ModelKind(BiasConfig, build_bias), darec.Space({}))
+    from darec.models.best import Best, load_best
+
+    best = Best("mine", "p", 90, {}, 1, 1, 1.0, 0, 1, "t", 1.0, None, "d")
+    best.save(tmp_path)
+    assert load_best(tmp_path) == best
+    plugins.OUTSIDE.clear()
+    with pytest.raises(darec.UserError, match="there is no model 'mine'"):
+        load_best(tmp_path)

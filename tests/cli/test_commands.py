@@ -1,0 +1,240 @@
+"""The commands as a user types them, without a search."""
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import darec
+from darec.cli.command import called
+from darec.cli.main import COMMANDS, app_of
+from darec.cli.reproduce import join_lists
+from darec.cli.tune import parse_fix
+
+ROOT = Path(__file__).parents[2]
+JOBS = ROOT / "jobs"
+FILES = {name: JOBS / f"{name.replace('-', '_')}.py" for name in COMMANDS}
+
+
+def run(name, *options, cwd=None):
+    """Run a launcher of ``jobs/`` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, str(FILES[name]), *map(str, options)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+
+
+@pytest.fixture
+def invoke(monkeypatch, tmp_path):
+    """Run a command in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["jobs/tune.py"])
+
+    def call(name, *options):
+        return CliRunner().invoke(app_of(name), [*map(str, options)])
+
+    return call
+
+
+def test_every_command_has_a_launcher_and_no_other_file_is_there():
+    assert {path.name for path in JOBS.glob("*.py")} == {path.name for path in FILES.values()}
+    assert all(len(path.read_text().splitlines()) < 12 for path in FILES.values())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_and_v_and_q(name, invoke):
+    ended = invoke(name, "--help")
+    text = re.sub(r"\s+", " ", ended.stdout)
+    assert ended.exit_code == 0 and "--verbose -v" in text and "--quiet -q" in text
+    assert f"Example: python jobs/{FILES[name].name} " in text
+
+
+def test_a_launcher_works_from_any_directory(tmp_path):
+    ended = run("tune", "--help", cwd=tmp_path)
+    assert ended.returncode == 0 and "Example: python" in ended.stdout
+
+
+def test_the_darec_command_lists_all_commands():
+    command = [sys.executable, "-m", "darec", "--help"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert all(f" {name} " in ended.stdout for name in COMMANDS)
+    assert " step " not in ended.stdout  # it is for darec itself
+    command[-1:] = ["tune", "--help"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "Example: darec tune " in ended.stdout
+
+
+def test_commands_import_nothing_heavy():
+    heavy = "{'ray', 'torch', 'pandas', 'numpy', 'optuna', 'pydantic'}"
+    code = f"import sys, darec.cli.main; print(sorted({heavy} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert ended.stdout.strip() == "[]", ended.stderr
+
+
+API = {
+    "tune": darec.search,
+    "evaluate": darec.evaluate,
+    "cold-users": darec.evaluate_cold_users,
+    "prepare": darec.prepare,
+}
+OF_THE_COMMAND = {"model", "out", "data", "synthetic", "train", "smoke_test", "verbose", "quiet"}
+"""Options that say where a pair or result comes from, which the API is given as objects."""
+
+
+@pytest.mark.parametrize("name", API)
+def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
+    options = inspect.signature(COMMANDS[name]).parameters
+    arguments = inspect.signature(API[name]).parameters
+    shared = options.keys() & arguments.keys()
+    assert options.keys() - shared <= OF_THE_COMMAND
+    assert arguments.keys() - shared <= {"reporter", "result"}
+    same = {
+        option
+        for option in shared
+        if str(options[option].default) == str(arguments[option].default)
+        or options[option].default is inspect.Parameter.empty
+    }
+    text_on_the_command_line = {"train", "year", "gpus_per_trial", "model", "pair"}
+    assert shared - same <= text_on_the_command_line
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("prepare", [], "give either --pair"),
+        ("prepare", ["--pair", "mine"], "--pair must be one of office_movies"),
+        ("tune", ["--pair", "mine"], "no pair 'mine'"),
+        ("tune", ["--pair", "mine", "--synthetic"], "Table 1"),
+        ("tune", ["--pair", "toys_auto", "--synthetic", "--fix", "x"], "--fix: must be KEY=VALUE"),
+        ("tune", ["--pair", "toys_auto", "--synthetic", "--fix", "x=1"], "no hyper-parameter 'x'"),
+        ("tune", ["--pair", "toys_auto", "--synthetic", "--space", "no.py"], "--space no.py: "),
+        (
+            "tune",
+            ["--pair", "toys_auto", "--synthetic", "--gpus-per-trial", "some"],
+            "--gpus-per-trial must be a number or auto, but got 'some'",
+        ),
+        ("evaluate", ["--pair", "toys_auto", "--synthetic"], "no finished search here"),
+        (
+            "cold-users",
+            ["--pair", "toys_auto", "--synthetic"],
+            "no finished search of toys_auto",
+        ),
+        ("cold-users", ["--pair", "toys_auto", "--model", "bias"], "one of u_darec, shared_bias"),
+        ("reproduce", ["table2", "--models", "svd"], "'svd'"),
+        ("reproduce", ["table2", "--train", "70"], "--train must be 90, 80 or both"),
+        ("reproduce", ["fig2", "--pairs", "mine"], "no pair 'mine'"),
+        (
+            "own-cluster",
+            ["--hosts", "a,b", "--user", "ada", "--out", "results"],
+            "--out must be an absolute path or a URI, but got 'results'",
+        ),
+        ("reproduce", ["fig2", "--models", "cmf u_darec"], "cmf"),
+        ("reproduce", ["table2", "--train", ","], "--train"),
+        (
+            "evaluate",
+            ["--pair", "toys_auto", "--model", "svd"],
+            "--model must be one of mean, bias",
+        ),
+    ],
+)
+def test_bad_arguments_are_one_line(name, options, words, invoke, tmp_path):
+    ended = invoke(name, *options)
+    assert ended.exit_code == 1
+    assert words in ended.stderr and ended.stderr.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(("option", "wrong"), [("--sampler", "grid"), ("--scheduler", "pbt")])
+def test_choices_come_from_the_registries(option, wrong, invoke):
+    ended = invoke("tune", "--pair", "toys_auto", option, wrong)
+    assert ended.exit_code == 2 and f"'{wrong}' is not one of 'tpe', 'random'" in re.sub(
+        r"[│\s]+", " ", ended.stderr
+    ).replace("'asha', 'hyperband'", "'tpe', 'random'")
+
+
+def test_bad_input_exits_with_1_from_a_launcher(tmp_path):
+    ended = run("tune", "--pair", "mine", cwd=tmp_path)
+    assert ended.returncode == 1 and ended.stderr.startswith("error: no pair 'mine'")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_fixed_values_are_json_or_words():
+    words = ["hidden=300", "reversal=false", "center=none", "mu=1e4", "autorec/alpha=0.5"]
+    assert parse_fix(words) == {
+        "hidden": 300,
+        "reversal": False,
+        "center": "none",
+        "mu": 1e4,
+        "autorec/alpha": 0.5,
+    }
+
+
+def test_lists_may_be_separated_by_blanks():
+    words = ["reproduce", "all", "--pairs", "a", "b", "--train", "90", "80", "--plan"]
+    joined = ["reproduce", "all", "--pairs", "a b", "--train", "90 80", "--plan"]
+    assert join_lists(words) == joined
+    assert join_lists(["--models", "cmf", "table2"]) == ["--models", "cmf", "table2"]
+
+
+@pytest.mark.parametrize(
+    ("argv0", "words"),
+    [
+        ("jobs/tune.py", "python jobs/cold_users.py"),
+        ("/home/ada/darec/jobs/tune.py", "python /home/ada/darec/jobs/cold_users.py"),
+        ("/usr/bin/darec", "darec cold-users"),
+        ("/x/darec/__main__.py", "darec cold-users"),
+    ],
+)
+def test_the_next_command_is_told_as_the_user_would_type_it(argv0, words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [argv0])
+    assert called("cold-users") == words
+
+
+STOPPED = """
+import signal
+signal.signal(signal.SIGINT, {ignored})
+from darec.cli.command import stop_on_sigterm
+stop_on_sigterm()
+try:
+    signal.raise_signal(signal.SIGTERM)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+@pytest.mark.parametrize("ignored", ["signal.SIG_IGN", "signal.default_int_handler"])
+def test_sigterm_stops_a_command_also_in_a_shells_background(ignored):
+    code = STOPPED.format(ignored=ignored)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert ended.stdout == "stopped\n", ended.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="would run the benchmark of a GPU")
+def test_the_gpu_section_needs_a_gpu(invoke):
+    ended = invoke("benchmark", "--section", "gpu")
+    assert ended.exit_code == 1 and "no CUDA device is available here" in ended.stderr
+
+
+def test_prepare_own_files_and_use_them_by_name(invoke, tmp_path):
+    rows = [(f"u{u}", f"{{}}{i}", 1 + (u + i) % 5) for u in range(8) for i in range(6)]
+    for domain in ("source", "target"):
+        lines = [f"{u},{item.format(domain)},{r}" for u, item, r in rows]
+        (tmp_path / f"{domain}.csv").write_text("\n".join(["user,item,rating", *lines]) + "\n")
+    files = ["--source", "source.csv", "--target", "target.csv"]
+    ended = invoke("prepare", *files, "--name", "own")
+    assert ended.exit_code == 0, ended.stderr
+    assert "next: python jobs/tune.py --pair own" in ended.stdout
+    pair = json.loads((tmp_path / "data" / "pairs" / "own" / "pair.json").read_text())
+    assert pair["min_ratings"] == 5 and len(pair["source"]["sha256"]) == 64
+    ended = invoke("evaluate", "--pair", "own", "--model", "bias")
+    assert "results/own-90/bias/best.json: no finished search here" in ended.stderr
+    quiet = invoke("prepare", *files, "--name", "own", "-q")
+    assert quiet.exit_code == 0 and quiet.stdout == ""
