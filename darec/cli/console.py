@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+WIDEST = 1000
+"""Columns that a table may take in a file."""
+
+
 class ConsoleReporter:
     """A `darec.reporter.Reporter` that prints with rich."""
 
@@ -32,10 +36,11 @@ class ConsoleReporter:
         drawn = Table(str(table.index.name or ""), *map(str, table.columns), title=title)
         for label, row in zip(table.index, table.to_numpy(), strict=True):
             drawn.add_row(str(label), *map(str, row))
-        width = self._out.width
-        if not self._out.is_terminal:
-            width = Measurement.get(self._out, self._out.options.update(width=1000), drawn).maximum
-        self._out.print(drawn, width=max(width, self._out.width))
+        out = self._out
+        if not out.is_terminal:
+            natural = Measurement.get(out, out.options.update(width=WIDEST), drawn).maximum
+            out = Console(width=max(natural, out.width))
+        out.print(drawn)
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Advance]:
