@@ -19,6 +19,8 @@ from darec.report.running.runner import Runner, Status
 from darec.report.running.step import Place
 from darec.report.spaces import present_spaces
 from darec.reporter import LogReporter, Reporter
+from darec.tuning.cluster.connection import cluster_address, cluster_cpus, connected
+from darec.tuning.durability.lock import alone
 
 CPUS_PER_SEARCH = 8
 """CPUs of the cluster for each of the searches that run side by side."""
@@ -75,7 +77,10 @@ def reproduce(
         The path of the page, or None with ``plan``.
 
     Raises:
-        UserError: An argument is wrong; or some searches have no score, once the page is written.
+        UserError: An argument is wrong. Also raised once the page is written, if searches failed.
+
+    Example:
+        >>> reproduce("fig2", ["toys_auto"], synthetic=True, plan=True)
     """
     if "://" in str(out):
         raise UserError(f"--out must be a folder, since the page is made from files, but got {out}")
@@ -104,9 +109,6 @@ def reproduce(
     reporter.line("Plan: " + "\n".join(describe(cells, todo, failures, request, prepared)))
     if plan:
         return None
-
-    from darec.tuning.cluster.connection import cluster_address, cluster_cpus, connected
-    from darec.tuning.durability.lock import alone
 
     with alone(out / "report", ""):
         try:

@@ -17,7 +17,7 @@ from search_spaces import SPACES
 BUDGET = {"trials": 8, "stage1_trials": 2, "max_epochs": 3}
 
 
-def searched(cell, out, trials=8, **changed):
+def searched(cell, out, trials=8, digest="d", **changed):
     """Write a finished search of a cell and return its winner."""
     space, kind = SPACES[cell.model], MODELS[cell.model]
     config = {**space.fixed, **space.start}
@@ -36,7 +36,7 @@ def searched(cell, out, trials=8, **changed):
         trial_id="a",
         bias_valid_rmse=1.0,
         stage1_valid_rmse=None,
-        data_digest="d",
+        data_digest=digest,
     )
     folder = cell.folder(out)
     best.save(folder)
@@ -78,9 +78,9 @@ def drawn_at(distribution, share):
     return drawn if step is None else low + step * int((drawn - low) / step)
 
 
-def scored(cell, out, errors, floor=1.0):
+def scored(cell, out, errors, floor=1.0, digest="d"):
     """Write a finished search and its scores: these errors by seed, ``floor`` more under it."""
-    best = searched(cell, out)
+    best = searched(cell, out, digest=digest)
     for seed, error in enumerate(errors):
         for policy, more in (("fallback", 0.0), ("floor", floor)):
             score = Score(

@@ -14,9 +14,9 @@ CLAIMS = (
     "0.05. Otherwise it is undecided. p-values are Holm-corrected if several models are compared, "
     "but not for the number of claims and pairs. Splits share most of their ratings, so the "
     "standard errors are widened (Nadeau & Bengio 2003), and more splits help little. A test "
-    "compares the configurations that two searches found. It does not know how lucky the searches "
-    "were: another search, or another budget, may decide otherwise. Every searched option may win, "
-    "also the options that are not the paper's (docs/paper.md)."
+    "compares the configurations that two searches found. It does not account for the luck of the "
+    "searches: another search, or another budget, may decide otherwise. Every searched option may "
+    "win, also the options that are not the paper's (docs/paper.md)."
 )
 TABLE_2 = [
     "Test RMSE on the target domain: mean ± standard deviation over seeds. Each seed has its own "
@@ -60,8 +60,8 @@ PARTS = (
     "classifier does not reach the extractor. Without the reversal the extractor helps the "
     "classifier to tell the domains apart; with it, the extractor hinders the classifier. The "
     "whole model searches what is held fixed here, with as many trials. p-values are widened as "
-    "for the claims, and Holm-corrected for the rows of a model. They do not know that each row is "
-    "another search, so small differences mean little."
+    "for the claims, and Holm-corrected for the rows of a model. They do not account for the luck "
+    "of each row's search, so small differences mean little."
 )
 RANGES = (
     "An optimum at an edge asks for a wider range. Importances from fewer than 50 trials are "

@@ -1,0 +1,149 @@
+import doctest
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from darec.data.store import obtain
+from darec.errors import UserError
+from darec.report import reproduce as module
+from darec.report.matrix.cells import Cell
+from darec.report.reproduce import reproduce
+from darec.report.running import runner
+from darec.reporter import SilentReporter
+from tests.report.made import scored
+
+ASKED = {
+    "what": "table2",
+    "pairs": ["toys_auto"],
+    "models": ["cmf"],
+    "train": [90],
+    "trials": 8,
+    "max_epochs": 3,
+    "seeds": 2,
+    "synthetic": True,
+}
+MODELS = ("cmf", "mean", "bias")
+
+
+class Kept(SilentReporter):
+    """Keeps the lines."""
+
+    def __init__(self):
+        self.lines = []
+
+    def line(self, text):
+        self.lines.append(text)
+
+
+@pytest.fixture(scope="module")
+def digest(tmp_path_factory):
+    return obtain("toys_auto", tmp_path_factory.mktemp("data"), synthetic=True).digest
+
+
+@pytest.fixture
+def pretended_cluster(monkeypatch):
+    """A cluster of 16 CPUs that is only pretended."""
+
+    @contextmanager
+    def connected(address):
+        assert address is None
+        yield
+
+    monkeypatch.setattr(module, "connected", connected)
+    monkeypatch.setattr(module, "cluster_address", lambda: "here:1")
+    monkeypatch.setattr(module, "cluster_cpus", lambda: 16.0)
+
+
+def test_the_plan_runs_nothing_and_writes_nothing(tmp_path):
+    told = Kept()
+    assert reproduce(**ASKED, out=tmp_path / "out", plan=True, reporter=told) is None
+    (plan,) = told.lines
+    assert plan.startswith("Plan: table2 of toys_auto: 3 searches and their scores\n")
+    assert "3 searches with 17 trials of at most 3 epochs" in plan and "hours of one CPU" in plan
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_done_is_not_run_again(tmp_path, digest):
+    for model in MODELS:
+        scored(Cell("toys_auto", 90, model, True), tmp_path, [1.0, 1.1], digest=digest)
+    told = Kept()
+    page = reproduce(**ASKED, out=str(tmp_path), reporter=told)
+    assert page == tmp_path / "report" / "report.html"
+    assert "3 of 3 searches are scored" in page.read_text()
+    assert "3 are done; to run: 0" in told.lines[0] and told.lines[-1] == f"page:  {page}"
+
+
+def test_a_failure_is_told_and_the_page_is_written(tmp_path, digest, pretended_cluster, monkeypatch):
+    """The pretended steps share the 16 CPUs: two searches at once with 8 each."""
+    code = "import sys; text = sys.stdin.read(); print(text); sys.exit('error: no score')"
+    monkeypatch.setattr(runner, "COMMAND", (sys.executable, "-c", code))
+    scored(Cell("toys_auto", 90, "bias", True), tmp_path, [1.0, 1.1], digest=digest)
+    told, connected = Kept(), []
+    with pytest.raises(UserError, match="2 of 3 searches have no score; run it again"):
+        reproduce(
+            **ASKED,
+            out=tmp_path,
+            reporter=told,
+            argv=["reproduce", "table2"],
+            after_connect=lambda: connected.append(True),
+        )
+    assert connected == [True]
+    names = [f"toys_auto-synthetic-90-{model}" for model in ("cmf", "mean")]
+    for name in names:
+        assert {f"started: {name}", f"failed: {name}"} <= set(told.lines)
+        assert any(line.startswith(f"failed: {name}: search: no score (") for line in told.lines)
+        log = (tmp_path / "report" / "logs" / f"{name}.log").read_text()
+        assert '"address":"here:1","trials_at_once":8' in log
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "1 of 3 searches are scored" in page and "search: no score (exit 1" in page
+    assert '"table2"' in (tmp_path / "report" / "provenance.json").read_text()
+
+
+def test_the_page_is_written_when_it_is_interrupted(tmp_path, pretended_cluster, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.Runner, "run", interrupted)
+    told = Kept()
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(**ASKED, out=tmp_path, reporter=told)
+    assert "interrupted; run the same command again to continue" in told.lines
+    assert "0 of 3 searches are scored" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_only_the_page_is_written_from_what_there_is(tmp_path, digest):
+    scored(Cell("toys_auto", 90, "bias", True), tmp_path, [1.0, 1.1], digest=digest)
+    page = reproduce(**ASKED, out=tmp_path, page=True)
+    assert "1 of 3 searches are scored" in page.read_text()
+    assert not (tmp_path / "report" / "logs").exists()
+
+
+def test_searches_that_are_all_other_ones_are_an_error_at_once(tmp_path, digest):
+    for model in MODELS:
+        scored(Cell("toys_auto", 90, model, True), tmp_path, [1.0, 1.1], digest="another")
+    with pytest.raises(UserError, match="used other ratings than toys_auto-synthetic has now"):
+        reproduce(**ASKED, out=tmp_path)
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_example_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert doctest.testmod(module) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"out": "s3://bucket/results"}, "--out must be a folder"),
+        ({"train": [70]}, "--train must be 90, 80 or both, but got 70"),
+        ({"train": []}, "--pairs and --train must name something"),
+        ({"what": "table3"}, "a report shows one of table2, fig2, fig3, all, but got 'table3'"),
+        ({"models": ["svd"]}, "--models must be of mean, bias"),
+        ({"models": ["u_rbm"]}, "table2 shows none of u_rbm; it has"),
+    ],
+)
+def test_a_wrong_argument_is_told_in_one_line(changed, words):
+    with pytest.raises(UserError) as caught:
+        reproduce(**{**ASKED, **changed}, plan=True)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
