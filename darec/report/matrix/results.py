@@ -22,6 +22,8 @@ Todo = Sequence[tuple[Cell, Sequence[Step]]]
 SearchSpaces = Callable[[Cell], Mapping[str, Any]]
 """Returns a cell's spaces as ``study.json`` records them, under ``space`` and ``stage1``."""
 
+WAYS = "choose another --out, or delete that folder"
+
 
 def find_winner(
     cell: Cell,
@@ -56,9 +58,6 @@ def find_winner(
         told = f"the search in {folder} used other ratings than {cell.label} has now"
         raise UserError(f"{told}; {WAYS}")
     return best
-
-
-WAYS = "choose another --out, or delete that folder"
 
 
 def _used(study: Mapping[str, Any]) -> dict[str, Any]:
