@@ -46,12 +46,12 @@ def searched(cell, out, trials=8, digest="d", **changed):
     study |= {"budget": budget, "space": {"drawn": drawn}, "stage1": None}
     study |= {"stages": "paper", "fix": dict(cell.fix)}
     if kind.stage1:
-        inner = SPACES[kind.stage1].space.items()
+        inner = SPACES[kind.stage1.model].space.items()
         told = {name: json.loads(distribution_to_json(d)) for name, d in inner}
         study["stage1"] = {"drawn": told}
     (folder / "study.json").write_text(json.dumps({**study, **changed}))
     if kind.stage1:
-        trials_of(SPACES[kind.stage1], folder / "stage1_target", trials)
+        trials_of(SPACES[kind.stage1.model], folder / "stage1_target", trials)
     trials_of(space, folder, trials)
     return best
 

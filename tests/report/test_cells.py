@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from darec.api.registry import spaces_for
+from darec.cli.tune import parse_fix
 from darec.models import MODELS
 from darec.paper import FIGURE_2_SIZES, TABLE_2
 from darec.report.matrix import cells
@@ -10,7 +12,7 @@ from darec.report.matrix.cells import Budget, Cell, distinct, fix_text
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.spaces import present_spaces
-from search_spaces import SPACES, narrowed, value
+from search_spaces import SPACES
 from tests.report.made import scored, searched
 
 BUDGET = Budget(8, 2, 3, seeds=2)
@@ -35,7 +37,7 @@ def test_what_each_table_and_figure_needs_is_the_papers():
 def test_every_fixed_hyper_parameter_is_one_of_its_model():
     for cell in distinct(request().cells()):
         texts = [fix_text(fixed) for fixed in cell.fix]
-        space, stage1 = narrowed(cell.model, MODELS[cell.model].stage1, False, texts)
+        space, stage1 = spaces_for(cell.model, fix=parse_fix(texts))
         fixed = {name for name, _ in cell.fix}
         held = {**(stage1.fixed if stage1 else {}), **space.fixed}
         assert {name: held[name] for name in fixed} == dict(cell.fix)
@@ -55,7 +57,7 @@ def test_every_fixed_hyper_parameter_is_one_of_its_model():
 )
 def test_a_fixed_hyper_parameter_reads_as_on_the_command_line_and_names_the_folder(fixed, text):
     cell = Cell("toys_auto", 90, "u_darec", fix=(fixed, ("hidden", 200)))
-    assert fix_text(fixed) == text and type(value(text.partition("=")[2])) is type(fixed[1])
+    assert fix_text(fixed) == text and parse_fix([text]) == dict([fixed])
     assert cell.out(Path("out")) == Path(f"out/variants/{text}-hidden=200")
     assert cell.name == f"toys_auto-90-u_darec-{text}-hidden=200"
 

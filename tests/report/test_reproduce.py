@@ -74,7 +74,9 @@ def test_what_is_done_is_not_run_again(tmp_path, digest):
     assert "3 are done; to run: 0" in told.lines[0] and told.lines[-1] == f"page:  {page}"
 
 
-def test_a_failure_is_told_and_the_page_is_written(tmp_path, digest, pretended_cluster, monkeypatch):
+def test_a_failure_is_told_and_the_page_is_written(
+    tmp_path, digest, pretended_cluster, monkeypatch
+):
     """The pretended steps share the 16 CPUs: two searches at once with 8 each."""
     code = "import sys; text = sys.stdin.read(); print(text); sys.exit('error: no score')"
     monkeypatch.setattr(runner, "COMMAND", (sys.executable, "-c", code))

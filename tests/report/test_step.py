@@ -60,7 +60,7 @@ def calls(monkeypatch):
     def recorded(name):
         def call(*arguments, **options):
             found.append((name, arguments, options))
-            return f"{name}'s result"
+            return SimpleNamespace(finished=True, path=f"{name}'s result")
 
         return call
 
@@ -74,7 +74,8 @@ def test_a_search_is_one_call_that_continues_what_is_there(calls):
     run_step(REQUEST, SILENT)
     (_, pair, pair_options), (name, arguments, options) = calls
     assert pair == ("toys_auto",) and pair_options == {"data": Path("/data"), "synthetic": True}
-    assert name == "search" and arguments == ("u_darec", "load_pair's result")
+    assert name == "search" and arguments[0] == "u_darec"
+    assert arguments[1].path == "load_pair's result"
     assert options == {
         "train": 80,
         "trials": 8,
@@ -90,11 +91,18 @@ def test_a_search_is_one_call_that_continues_what_is_there(calls):
     }
 
 
+def test_an_interrupted_search_is_an_error_of_the_step(calls, monkeypatch):
+    interrupted = lambda *_, **__: SimpleNamespace(finished=False)  # noqa: E731
+    monkeypatch.setattr(sys.modules["darec"], "search", interrupted)
+    with pytest.raises(UserError, match="the search was interrupted; it can be continued"):
+        run_step(REQUEST, SILENT)
+
+
 @pytest.mark.parametrize("step", ["evaluate", "cold_users"])
 def test_scoring_is_one_call_on_the_folder_of_the_study(calls, step):
     cell = Cell("d1_d3", 90, "cmf")
     run_step(StepRequest(step, cell, REQUEST.budget, REQUEST.place), SILENT)
     name, arguments, options = calls[1]
     assert name == {"evaluate": "evaluate", "cold_users": "evaluate_cold_users"}[step]
-    assert arguments == (Path("out/d1_d3-90/cmf"), "load_pair's result")
+    assert arguments[0] == Path("out/d1_d3-90/cmf") and arguments[1].path == "load_pair's result"
     assert options == {"seeds": 5, "at_once": 2, "address": "here:1", "reporter": SILENT}
