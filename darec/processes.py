@@ -1,4 +1,4 @@
-"""A command that another one started ends with it, however that one ends."""
+"""Ends a process together with the process that started it."""
 
 import ctypes
 import os
@@ -6,18 +6,18 @@ import signal
 import sys
 
 PARENT = "DAREC_PARENT"
-"""Names the process that started this one, and whose end is its own."""
+"""The environment variable that names the process whose end this one shares."""
 PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Let the kernel kill this process when the one that `PARENT` names is killed (Linux).
+    """Let the kernel kill this process when the process that `PARENT` names ends (Linux only).
 
-    At once: with their cluster gone, searches would only wait. They continue from their snapshots.
+    A search whose cluster is gone would only wait. It can be resumed from its snapshot.
     """
     parent = os.environ.pop(PARENT, None)
     if parent is None or sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):  # it was killed before that
+    if os.getppid() != int(parent):  # it ended before the call above
         os.kill(os.getpid(), signal.SIGKILL)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 def revision() -> str:
-    """Return the git revision of this code, ``-dirty`` where it was changed, or the version."""
+    """Return the git revision of this code, with ``-dirty`` if it was changed, or the version."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)

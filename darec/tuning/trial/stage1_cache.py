@@ -1,4 +1,4 @@
-"""The cluster-wide cache of stage 1: each key is trained once, whoever asks first trains it."""
+"""A cluster-wide cache of trained first stages: the first trial that needs one trains it."""
 
 import threading
 import time
@@ -14,23 +14,23 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from darec.core.recommender import Weights
 
 LEASE_S = 30.0
-"""A claim that is not renewed for so long is given to the next trial that asks."""
+"""A claim that is not renewed for so long passes to the next trial that asks."""
 KEPT_BYTES = 4 * 2**30
-"""Values kept; the oldest go first."""
+"""Bytes of values that are kept; the oldest values are dropped first."""
 
 
 class CacheStore:
-    """The actor behind `ClusterCache`: values by key, and who is computing which."""
+    """The actor behind `ClusterCache`: the values by key, and which of them are being computed."""
 
     def __init__(self) -> None:
         self._refs: dict[str, tuple[Any, int]] = {}
         self._claimed: dict[str, tuple[float, int]] = {}
-        """Until when, and by which claim."""
+        """When each claim ends, and its number."""
         self._n_claims = 0
         self.n_computed = 0
 
     def claim(self, key: str) -> tuple[str, list[Any]]:
-        """Return ("ready", [ref]), ("yours", [claim]) to compute it, or ("wait", [])."""
+        """Return ("ready", [ref]); ("yours", [claim]) if the caller is to compute it; ("wait", [])."""
         if key in self._refs:
             return "ready", [self._refs[key][0]]
         if self._claimed.get(key, (0.0, 0))[0] > time.monotonic():
@@ -40,21 +40,24 @@ class CacheStore:
         return "yours", [self._n_claims]
 
     def renew(self, key: str, claim: int) -> None:
-        """Extend a claim, unless the key has gone to another."""
+        """Extend a claim, unless the key has passed to another trial."""
         if self._holds(key, claim):
             self._claimed[key] = time.monotonic() + LEASE_S, claim
 
     def release(self, key: str, claim: int) -> None:
-        """Give a claim up, unless the key has gone to another."""
+        """Give a claim up, unless the key has passed to another trial."""
         if self._holds(key, claim):
             self._claimed.pop(key, None)
 
     def _holds(self, key: str, claim: int) -> bool:
-        """Whether a key is this claim's; one that nobody has is: this actor may have restarted."""
+        """Return whether a claim holds a key.
+
+        A key that nobody claims counts too: this actor may have restarted and forgotten the claim.
+        """
         return self._claimed.get(key, (0.0, claim))[1] == claim
 
     def put(self, key: str, value: dict[str, np.ndarray[Any, Any]]) -> None:
-        """Keep a value; this actor owns it, so that it survives the trial that made it."""
+        """Keep a value. This actor owns it, so that it outlives the trial that computed it."""
         self._refs[key] = (ray.put(value), sum(array.nbytes for array in value.values()))
         self._claimed.pop(key, None)
         self.n_computed += 1
@@ -67,16 +70,16 @@ class CacheStore:
 
 
 class ClusterCache:
-    """A `darec.core.recommender.Cache` shared by all trials on all nodes."""
+    """A `darec.core.recommender.Cache` that all trials on all nodes share."""
 
     def __init__(self) -> None:
-        here = ray.get_runtime_context().get_node_id()  # trials' nodes may go at any time
+        here = ray.get_runtime_context().get_node_id()  # other nodes may be lost at any time
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(CacheStore)
         place = NodeAffinitySchedulingStrategy(here, soft=True)
         self.store = actor.options(scheduling_strategy=place).remote()
 
     def get(self, key: str, compute: Callable[[], Weights]) -> Weights:
-        """Return the value of a key, computed by one trial while the others wait."""
+        """Return the value of a key; one trial computes it while the others wait."""
         while True:
             state, refs = ray.get(self.store.claim.remote(key))
             if state == "ready":
@@ -94,7 +97,7 @@ class ClusterCache:
 
     @contextmanager
     def _lease(self, key: str, claim: int) -> Iterator[None]:
-        """Renew the claim while computing; a trial that dies stops renewing."""
+        """Renew a claim while its value is computed; a trial that dies stops renewing it."""
         done = threading.Event()
 
         def renew() -> None:
