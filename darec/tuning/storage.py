@@ -65,7 +65,8 @@ def replace(files: FileSystem, path: str, content: bytes) -> None:
     if isinstance(files, LocalFileSystem):
         write(Path(path), lambda temporary: temporary.write_bytes(content))
         return
-    files.create_dir(path.rpartition("/")[0], recursive=True)
+    if folder := path.rpartition("/")[0]:
+        files.create_dir(folder, recursive=True)
     with files.open_output_stream(path) as target:
         target.write(content)
 

@@ -10,7 +10,7 @@ import os
 import time
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from zipfile import ZipFile
 
@@ -124,4 +124,4 @@ def _packed(files: FileSystem, folder: str, latest: dict[str, Path]) -> bytes:
 
 
 def _copy_of(folder: str) -> str:
-    return f"{folder.rstrip('/').rpartition('/')[0]}/{COPY}"
+    return str(PurePosixPath(folder).parent / COPY)
