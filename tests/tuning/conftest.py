@@ -1,6 +1,7 @@
 import pytest
 
 from darec.data.split import split
+from darec.models import MODELS
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial.stage1_cache import ClusterCache
@@ -16,6 +17,13 @@ def settings(cluster):
 def study(tiny_pair, tmp_path):
     """A small I-AutoRec study."""
     space = SPACES["i_autorec"].fix({"hidden": 20})
-    data = split(tiny_pair).search
-    where = (tmp_path, str(tmp_path))
-    return Study("i_autorec", data, dict(space.space), dict(space.fixed), 6, *where)
+    return Study(
+        model="i_autorec",
+        kind=MODELS["i_autorec"],
+        data=split(tiny_pair).search,
+        space=dict(space.space),
+        fixed=dict(space.fixed),
+        trials=6,
+        folder=tmp_path,
+        storage=str(tmp_path),
+    )

@@ -1,4 +1,4 @@
-"""Runs side by side on a cluster that is joined."""
+"""Calls side by side: in this process, on this machine, and on a cluster that is joined."""
 
 import os
 import subprocess
@@ -6,14 +6,57 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-ROOT = Path(__file__).parents[2]
+from darec.tuning.cluster.pool import pool
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_one_worker_is_this_process_and_makes_the_calls_one_after_another():
+    order, threads = [], torch.get_num_threads()
+
+    def half(number):
+        order.append((number, os.getpid(), torch.get_num_threads()))
+        if number % 2:
+            raise ValueError(f"{number} is odd")
+        return number // 2
+
+    with pool(None, workers=1, threads=threads + 1) as run_all:
+        futures = list(run_all(half, [(4,), (3,), (8,)]))
+    assert order == [(number, os.getpid(), threads + 1) for number in (4, 3, 8)]
+    assert [position for position, _ in futures] == [0, 1, 2]
+    assert [futures[k][1].result() for k in (0, 2)] == [2, 4]
+    with pytest.raises(ValueError, match="3 is odd"):
+        futures[1][1].result()
+    assert torch.get_num_threads() == threads
+
+
+def test_an_interruption_in_this_process_is_raised_at_once():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pool(None, workers=1, threads=1) as run_all, pytest.raises(KeyboardInterrupt):
+        list(run_all(interrupt, [()]))
+
+
+def test_several_workers_of_this_machine_give_every_calls_value_with_its_position(cluster):
+    def square(number):  # travels by value
+        return os.getpid(), number**2
+
+    with pool(None, workers=2, threads=1) as run_all:
+        ended = {position: future.result() for position, future in run_all(square, [(3,), (4,)])}
+    assert {position: value for position, (_, value) in ended.items()} == {0: 9, 1: 16}
+    assert os.getpid() not in {process for process, _ in ended.values()}
+
+
 JOINED = """
 import os
 from ray.cluster_utils import Cluster
 from darec.core.recommender import DivergedError
 from darec.errors import UserError
-from darec.tuning import pool
+from darec.provenance import Build, versions
+from darec.tuning.cluster import pool
 
 def square(number):
     if number < 0:
@@ -30,13 +73,15 @@ def tell(what):
     print("TOLD", what)  # among what Ray prints
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-with pool.pool(cluster.address, workers=2, threads=1) as submit:
-    for future in [submit(square, number) for number in (3, -1, 4)]:
+with pool.pool(cluster.address, workers=2, threads=1) as run_all:
+    for position, future in sorted(run_all(square, [(3,), (-1,), (4,)])):
         tell(outcome(future))
-    tell(outcome(submit(os._exit, 1)))
-pool.code_digest = lambda: "the driver's"
-with pool.pool(cluster.address, workers=2, threads=1) as submit:
-    tell(outcome(submit(square, 3)))
+    ((_, future),) = run_all(os._exit, [(1,)])
+    tell(outcome(future))
+pool.this_build = lambda: Build("the driver's", versions())
+with pool.pool(cluster.address, workers=2, threads=1) as run_all:
+    ((_, future),) = run_all(square, [(3,)])
+    tell(outcome(future))
 try:
     with pool.pool(cluster.address, workers=1, threads=64):
         tell("64 threads")
@@ -46,7 +91,7 @@ cluster.shutdown()
 """
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 def test_calls_on_a_cluster_give_values_or_errors_in_one_line():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", JOINED]
@@ -56,6 +101,6 @@ def test_calls_on_a_cluster_give_values_or_errors_in_one_line():
     *ran, lost, refused, large = lines
     assert ran == ["9", "DivergedError: a loss is -1", "16"]
     assert lost.startswith("UserError: a worker was lost: ")
-    assert refused.startswith("UserError: the driver and node ")
-    assert refused.endswith(" differ: its darec is another")
+    assert refused.startswith("UserError: node ")
+    assert refused.endswith(" runs other darec code than the driver")
     assert large == "--threads must fit on one node (the largest has 2), but got 64"

@@ -1,4 +1,6 @@
-"""Kills a tiny search at random moments and resumes it: ``python -m tests.tuning.durability.cycles 200``.
+"""Kills a tiny search at random moments and resumes it.
+
+Run it with ``python -m tests.tuning.durability.cycles 200``.
 
 Two searches take turns: three times one study whose trials do not depend on each other's order,
 then the paper's three, with TPE and ASHA. After each that came to its end, every trial is there
@@ -18,7 +20,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STUDY = Path("toys_auto-synthetic-90", "i_autorec")
 TRIALS, MOST_KILLS = 8, 8
 COMMAND = [sys.executable, str(ROOT / "jobs" / "tune.py"), "--pair", "toys_auto", "--synthetic"]

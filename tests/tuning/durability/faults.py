@@ -20,9 +20,12 @@ from ray.util.state import list_actors
 from darec.core.fit import Fit
 from darec.data.split import split
 from darec.data.store import obtain
-from darec.tuning import search, trainable
+from darec.models import MODELS
 from darec.tuning.cluster.shares import Slots
+from darec.tuning.study import study as running
 from darec.tuning.study.study import Settings, Study, run_study
+from darec.tuning.trial import trainable
+from darec.tuning.trial.names import ROWS
 from darec.tuning.trial.stage1_cache import ClusterCache
 from search_spaces import SPACES
 
@@ -73,7 +76,7 @@ class Fault(tune.Callback):
             os.kill(trial.last_result["pid"], signal.SIGKILL)
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
-        for row in result[trainable.ROWS]:
+        for row in result[ROWS]:
             self.epochs[trial.trial_id, row["epoch"]] += 1
         unstruck = self.at is None and Fault.kind in ("worker-hang", "node")
         if unstruck and trial.checkpoint and 10 <= result["epoch"] < EPOCHS - 10:
@@ -106,12 +109,19 @@ def main(kind, folder):
             cluster.add_node(num_cpus=1)
 
     fault, Fault.kind, Fault.strike = Fault(), kind, staticmethod(strike)
-    loggers = search.loggers
-    search.loggers = lambda: [fault, *loggers()]
+    loggers = running.loggers
+    running.loggers = lambda: [fault, *loggers()]
     data = split(obtain("toys_auto", Path("data"), True)).search
     space = SPACES["i_autorec"].fix({"hidden": 300, "batch_size": 256})
     study = Study(
-        "i_autorec", data, dict(space.space), dict(space.fixed), TRIALS, folder, str(folder)
+        model="i_autorec",
+        kind=MODELS["i_autorec"],
+        data=data,
+        space=dict(space.space),
+        fixed=dict(space.fixed),
+        trials=TRIALS,
+        folder=folder,
+        storage=str(folder),
     )
     slots = Slots(1.0, 0.0, 2)
     settings = Settings("random", "none", EPOCHS, slots, 0, ClusterCache(), trial_limit=150.0)
@@ -135,6 +145,8 @@ def main(kind, folder):
 
 
 if __name__ == "__main__":
-    from tests.tuning import faults  # by its name, so that what Tune pickles can be found
+    from tests.tuning.durability import (
+        faults,
+    )  # by its name, so that what Tune pickles can be found
 
     faults.main(sys.argv[1], Path(sys.argv[2]).resolve())

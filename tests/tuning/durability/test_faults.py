@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.tuning import cycles
+from tests.tuning.durability import cycles
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def searched(kind, folder):
@@ -33,7 +33,7 @@ def undisturbed(tmp_path_factory):
     return said["rows"]
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 @pytest.mark.parametrize("kind", ["worker-hang", "start", "reset", "node"])
 def test_a_killed_or_hanging_worker_or_node_costs_epochs_and_no_trial(kind, undisturbed, tmp_path):
     said = searched(kind, tmp_path / "study")
@@ -47,13 +47,13 @@ def test_a_killed_or_hanging_worker_or_node_costs_epochs_and_no_trial(kind, undi
         assert [row[name] for row in said["rows"]] == [row[name] for row in undisturbed]
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 def test_a_search_killed_at_random_moments_loses_and_doubles_no_trial():
     figures = cycles.run(3, searches=[cycles.ONE_STUDY])
     assert figures.kills == 3 and figures.searches >= 1 and not figures.problems
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_search_told_to_stop_says_how_to_go_on_and_does(number, tmp_path):
     driver = cycles.start(tmp_path, "--fix", "batch_size=16")
@@ -81,7 +81,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 def test_a_full_disk_is_told_and_the_search_goes_on_once_there_is_room(small_disk, tmp_path):
     log = tmp_path / "log"
     options = ["--trials", "2", "--fix", "batch_size=16", "--fix", "learning_rate=1e-4"]
@@ -98,7 +98,7 @@ def test_a_full_disk_is_told_and_the_search_goes_on_once_there_is_room(small_dis
         assert len(list(csv.DictReader(file))) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 def test_a_disk_without_room_or_permission_is_told_at_once(small_disk, tmp_path):
     subprocess.run(["dd", "if=/dev/zero", f"of={small_disk}/filler", "bs=1M"], check=False)
     for options, words in (([], "No space left"), (["-o", "remount,ro"], "Read-only file system")):

@@ -34,7 +34,6 @@ def test_a_second_search_in_a_folder_is_refused_and_told_by_whom(tmp_path):
         pass
 
 
-@pytest.mark.slow
 def test_a_second_search_under_a_uri_is_refused(cluster, tmp_path):
     uri = f"s3://bucket/{tmp_path.name}"
     with alone(tmp_path, uri):

@@ -6,68 +6,63 @@ from types import SimpleNamespace
 import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-from darec.tuning import snapshot
-from darec.tuning.durability.snapshot import (
-    COPY,
-    DRIVER,
-    STATES,
-    KeepSnapshots,
-    drop_copy,
-    take_copy,
-)
+from darec.tuning import storage
+from darec.tuning.durability import snapshot
+from darec.tuning.durability.snapshot import COPY, CopySnapshots, delete_copy, restore_copy
+from darec.tuning.private import SNAPSHOT_FILES, TUNER_FILE
 
 
 def staged(tmp_path, text, when="2026-01-01_00-00-00"):
     """Write a snapshot as the driver does, on its own disk."""
-    for name in STATES:
+    for name in SNAPSHOT_FILES:
         (tmp_path / "staged").mkdir(exist_ok=True)
         (tmp_path / "staged" / name.format(when)).write_text(text)
 
 
 def states(folder):
     """Return what the last snapshot in a folder says."""
-    return [max(folder.glob(name.format("*"))).read_text() for name in STATES]
+    return [max(folder.glob(name.format("*"))).read_text() for name in SNAPSHOT_FILES]
 
 
 @pytest.fixture
 def search(tmp_path):
     """A search whose driver has staged a snapshot, and the callback that has copied it."""
     (tmp_path / "tune").mkdir()
-    (tmp_path / "tune" / DRIVER).write_text("driver")
+    (tmp_path / "tune" / TUNER_FILE).write_text("driver")
     staged(tmp_path, "one")
-    keeper = KeepSnapshots()
-    step(keeper, tmp_path)
-    return keeper
+    copier = CopySnapshots()
+    step(copier, tmp_path)
+    return copier
 
 
-def step(keeper, tmp_path, files=None):
+def step(copier, tmp_path, files=None):
     storage = SimpleNamespace(
         experiment_driver_staging_path=str(tmp_path / "staged"),
         experiment_fs_path="tune" if files else str(tmp_path / "tune"),
         storage_filesystem=files or LocalFileSystem(),
     )
-    keeper.on_step_begin(0, [SimpleNamespace(storage=storage)])
+    copier.on_step_begin(0, [SimpleNamespace(storage=storage)])
 
 
 def test_the_copy_takes_the_place_of_files_cut_short_or_of_another_moment(search, tmp_path):
     tune = tmp_path / "tune"
-    (tune / STATES[0].format("2026-01-01_00-00-00")).write_text("o")
-    (tune / STATES[1].format("2999-01-01_00-00-00")).write_text("a clock that went wrong")
-    (tune / DRIVER).write_text("")
+    (tune / SNAPSHOT_FILES[0].format("2026-01-01_00-00-00")).write_text("o")
+    (tune / SNAPSHOT_FILES[1].format("2999-01-01_00-00-00")).write_text("a clock that went wrong")
+    (tune / TUNER_FILE).write_text("")
     for _ in range(2):  # again, where it was interrupted
-        take_copy(str(tune))
-        assert states(tune) == ["one"] * 4 and (tune / DRIVER).read_text() == "driver"
+        restore_copy(str(tune))
+        assert states(tune) == ["one"] * 4 and (tune / TUNER_FILE).read_text() == "driver"
         assert len(list(tune.iterdir())) == 5
-    drop_copy(str(tune))
-    drop_copy(str(tune))
-    take_copy(str(tune))  # there is none
+    delete_copy(str(tune))
+    delete_copy(str(tune))
+    restore_copy(str(tune))  # there is none
     assert states(tune) == ["one"] * 4 and not (tmp_path / COPY).exists()
 
 
 def test_each_new_snapshot_is_copied_but_not_too_often(search, tmp_path, monkeypatch):
     staged(tmp_path, "two")
     step(search, tmp_path)  # at once after the first
-    take_copy(str(tmp_path / "tune"))
+    restore_copy(str(tmp_path / "tune"))
     assert states(tmp_path / "tune") == ["one"] * 4
     monkeypatch.setattr(snapshot, "EVERY_S", 0.0)
     monkeypatch.setattr(snapshot, "SHARE", 1e9)
@@ -75,13 +70,13 @@ def test_each_new_snapshot_is_copied_but_not_too_often(search, tmp_path, monkeyp
     staged(tmp_path, "three", when="2026-01-01_00-00-09")  # a run that continues it
     search.setup()
     step(search, tmp_path)
-    take_copy(str(tmp_path / "tune"))
+    restore_copy(str(tmp_path / "tune"))
     assert states(tmp_path / "tune") == ["three"] * 4
 
 
 def test_half_a_snapshot_is_not_copied(search, tmp_path):
     os.remove(tmp_path / COPY)
-    os.remove(tmp_path / "staged" / STATES[2].format("2026-01-01_00-00-00"))
+    os.remove(tmp_path / "staged" / SNAPSHOT_FILES[2].format("2026-01-01_00-00-00"))
     search.setup()
     step(search, tmp_path)
     assert not (tmp_path / COPY).exists()
@@ -94,13 +89,13 @@ def test_without_room_the_last_copy_stays(search, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(snapshot, "write", full)
+        patch.setattr(storage, "write", full)
         search.setup()
         step(search, tmp_path)
-    take_copy(str(tmp_path / "tune"))
+    restore_copy(str(tmp_path / "tune"))
     assert states(tmp_path / "tune") == ["one"] * 4
     search.copy()  # there is room again, and no newer snapshot
-    take_copy(str(tmp_path / "tune"))
+    restore_copy(str(tmp_path / "tune"))
     assert states(tmp_path / "tune") == ["two"] * 4
 
 
@@ -109,5 +104,5 @@ def test_under_a_uri_it_is_one_object(search, tmp_path):
     search.setup()
     step(search, tmp_path, SubTreeFileSystem(str(tmp_path), LocalFileSystem()))
     assert (tmp_path / COPY).exists()
-    take_copy(str(tmp_path / "tune"))
+    restore_copy(str(tmp_path / "tune"))
     assert states(tmp_path / "tune") == ["one"] * 4

@@ -5,7 +5,7 @@ import pytest
 import ray
 import torch
 
-from darec.tuning import tasks
+from darec.tuning.trial import stage1_cache
 from darec.tuning.trial.stage1_cache import ClusterCache
 
 
@@ -20,7 +20,6 @@ def ask(cache, key):
     return cache.get(key, compute)["w"].sum().item()
 
 
-@pytest.mark.slow
 def test_a_key_asked_for_by_many_at_once_is_computed_once(cluster):
     cache = ClusterCache()
     assert ray.get([ask.remote(cache, "k") for _ in range(4)]) == [21.0] * 4
@@ -30,8 +29,8 @@ def test_a_key_asked_for_by_many_at_once_is_computed_once(cluster):
 
 
 def test_a_claim_that_is_not_renewed_goes_to_the_next(monkeypatch):
-    monkeypatch.setattr(tasks, "LEASE_S", 0.05)
-    store = tasks.CacheStore()
+    monkeypatch.setattr(stage1_cache, "LEASE_S", 0.05)
+    store = stage1_cache.CacheStore()
     state, (first,) = store.claim("k")
     assert state == "yours" and store.claim("k")[0] == "wait"
     time.sleep(0.06)
@@ -42,12 +41,11 @@ def test_a_claim_that_is_not_renewed_goes_to_the_next(monkeypatch):
     assert store.claim("k")[0] == "wait"
     store.release("k", second)
     assert store.claim("k")[0] == "yours"
-    restarted = tasks.CacheStore()  # it knows of no claim until the holder renews its own
+    restarted = stage1_cache.CacheStore()  # it knows of no claim until the holder renews its own
     restarted.renew("k", second)
     assert restarted.claim("k")[0] == "wait"
 
 
-@pytest.mark.slow
 def test_a_failed_computation_frees_the_key(cluster):
     cache = ClusterCache()
 
@@ -59,11 +57,11 @@ def test_a_failed_computation_frees_the_key(cluster):
     assert cache.get("k", lambda: {"w": torch.ones(2)})["w"].tolist() == [1.0, 1.0]
 
 
-class Hurried(tasks.CacheStore):
+class Hurried(stage1_cache.CacheStore):
     """Gives a claim to the next trial after a second."""
 
     def __init__(self):
-        tasks.LEASE_S = 1.0  # of the actor's process
+        stage1_cache.LEASE_S = 1.0  # of the actor's process
         super().__init__()
 
 
@@ -73,7 +71,6 @@ def die_while_computing(cache, key):
     cache.get(key, lambda: os._exit(1))
 
 
-@pytest.mark.slow
 def test_a_process_that_dies_while_it_trains_stage_1_leaves_nothing_half_done(cluster):
     cache = ClusterCache()
     cache.store = ray.remote(num_cpus=0)(Hurried).remote()

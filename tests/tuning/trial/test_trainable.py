@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +14,15 @@ from ray.tune.result import SHOULD_CHECKPOINT
 
 from darec.core.recommender import DivergedError, MemoryCache
 from darec.data.split import split
-from darec.provenance import code_digest, versions
-from darec.tuning.trial.trainable import METRIC, ROWS, WORST_RMSE, RecommenderTrainable
+from darec.models import MODELS
+from darec.provenance import Build, this_build, versions
+from darec.tuning.trial.names import METRIC, ROWS
+from darec.tuning.trial.trainable import (
+    WORST_RMSE,
+    OtherCodeError,
+    RecommenderTrainable,
+    TrialTask,
+)
 
 CONFIG = {"axis": "item", "hidden": 10, "alpha": 0.01, "center": "mean", "batch_size": 16}
 DAREC = {
@@ -31,32 +39,33 @@ class Local(RecommenderTrainable):
 
     _storage = None
 
-    def __init__(self, config, **parameters):
-        self._parameters = parameters
+    def __init__(self, config, task):
+        self._shared = task
         self.config, self._time_total, self._last_result = config, 0.0, {}
         self._local_ip = "here"
-        self.setup(config, **parameters)
+        self.setup(config)
 
     @property
     def trial_resources(self):
         return SimpleNamespace(required_resources={"CPU": 1.0})
 
-    def setup(self, config, **parameters):
-        super().setup(config, **(parameters or self._parameters))
+    def setup(self, config):
+        super().setup(config, self._shared)
 
 
-def local(config, data, model="i_autorec", report_at=range(1, 1000), n_trials=0):
-    return Local(
-        config,
-        model=model,
+def local(config, data, model="i_autorec", **changes):
+    """Return a trial of a model; ``changes`` are fields of its task."""
+    task = TrialTask(
+        kind=MODELS[model],
         data=data,
         seed=0,
         cache=MemoryCache(),
-        report_at=report_at,
-        code=code_digest(),
-        libraries=versions(),
-        n_trials=n_trials,
+        report_at=range(1, 1000),
+        limit=math.inf,
+        n_trials=0,
+        driver=this_build(),
     )
+    return Local(config, replace(task, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +125,8 @@ def test_a_damaged_or_deleted_checkpoint_gives_way_to_the_one_before_and_says_so
 
 
 def test_a_trial_over_its_limit_ends_with_its_best_epoch(data):
-    trial = local(CONFIG, data, report_at=(1,))
-    trial._limit, trial._time_total = 10.0, 99.0  # it waited for stage 1
+    trial = local(CONFIG, data, report_at=(1,), limit=10.0)
+    trial._time_total = 99.0  # it waited for stage 1
     assert not trial.step()["done"]
     trial._trained_s = 9.99
     row = trial.step()
@@ -143,7 +152,7 @@ with ended_if_silent(0.2):
 def test_checkpoints_are_asked_for_by_time_and_by_what_they_cost(data, tmp_path, monkeypatch):
     trial = local(CONFIG, data)
     assert not trial.step()[SHOULD_CHECKPOINT]
-    monkeypatch.setattr("darec.tuning.trainable.CHECKPOINT_S", 0.0)
+    monkeypatch.setattr("darec.tuning.trial.trainable.CHECKPOINT_S", 0.0)
     assert trial.step()[SHOULD_CHECKPOINT]
     trial._saving_s = 60.0
     assert not trial.step()[SHOULD_CHECKPOINT]
@@ -163,7 +172,7 @@ def test_a_report_holds_every_epoch_up_to_the_next_decision(data):
 
 
 def test_a_long_epoch_is_a_report(data, monkeypatch):
-    monkeypatch.setattr("darec.tuning.trainable.REPORT_S", 0.0)
+    monkeypatch.setattr("darec.tuning.trial.trainable.REPORT_S", 0.0)
     assert len(local(CONFIG, data, report_at=()).step()[ROWS]) == 1
 
 
@@ -205,3 +214,9 @@ def test_stage_1s_own_score_stands_beside_darecs(data):
     assert all(
         np.isfinite(value) for name, value in row.items() if name not in ("reason", "note", ROWS)
     )
+
+
+def test_a_node_that_joins_with_other_code_is_refused_by_its_first_trial(data):
+    other = Build("the driver's", versions())
+    with pytest.raises(OtherCodeError, match=r"^node .* runs other darec code than the driver$"):
+        local(CONFIG, data, driver=other)

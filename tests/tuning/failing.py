@@ -1,0 +1,13 @@
+"""A trial that failed, as Tune shows it to callbacks."""
+
+from types import SimpleNamespace
+
+
+def failed(error, tmp_path, **share):
+    """Return a trial that Tune is about to start again; ``shares`` notes what it is given."""
+    trial = SimpleNamespace(trial_id="a", error_file=str(tmp_path / "error.txt"), shares=[])
+    (tmp_path / "error.txt").write_text(f"Failure # 1\nTraceback:\n  in a line\n{error}\n")
+    trial.run_metadata = SimpleNamespace(num_failures=1)
+    trial.placement_group_factory = SimpleNamespace(required_resources=share)
+    trial.update_resources = trial.shares.append
+    return trial

@@ -1,0 +1,88 @@
+import signal
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from ray.tune.experiment.trial import Trial
+
+from darec.errors import UserError
+from darec.provenance import Build, versions
+from darec.tuning.cluster.shares import Slots
+from darec.tuning.study import halt as halting
+from darec.tuning.study.halt import IDLE_S, CodeWatch, Halt, IdleWatch
+from darec.tuning.study.study import run_study
+from tests.tuning.failing import failed
+
+
+@pytest.fixture
+def signals(monkeypatch):
+    """The signals that a halt sends, which do not arrive."""
+    sent = []
+    monkeypatch.setattr(signal, "raise_signal", sent.append)
+    return sent
+
+
+def test_the_first_reason_of_a_halt_counts_and_a_new_run_begins_without_one(signals):
+    halt = Halt()
+    halt.because("first")
+    halt.because("second")
+    assert halt.reason == "first" and signals == [signal.SIGINT]
+    halt.setup()
+    assert not halt.reason
+    halt.because("third")
+    assert halt.reason == "third" and signals == [signal.SIGINT] * 2
+
+
+def test_trials_that_all_wait_for_long_halt_a_study(signals, monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: clock.now, now=0.0)
+    monkeypatch.setattr(halting, "time", clock)
+    halt = Halt()
+    watch = IdleWatch(halt)
+    waiting, running = SimpleNamespace(status=Trial.PENDING), SimpleNamespace(status=Trial.RUNNING)
+    ended = SimpleNamespace(status=Trial.TERMINATED)
+    for seconds, trials in (
+        (IDLE_S, [waiting]),
+        (1.0, [waiting, running]),
+        (IDLE_S, [waiting, ended]),
+        (1.0, [ended]),  # nothing waits
+        (IDLE_S, [waiting]),
+    ):
+        clock.now += seconds
+        watch.on_step_end(0, trials)
+        assert not halt.reason, (seconds, trials)
+    clock.now += IDLE_S
+    watch.setup()  # a new run waits anew
+    watch.on_step_end(0, [waiting])
+    assert not halt.reason
+    clock.now += IDLE_S + 1
+    watch.on_step_end(0, [waiting])
+    assert halt.reason == "no trial could run for 900 s: the cluster gives no room for one"
+
+
+def test_a_node_with_other_code_halts_a_study_and_other_errors_do_not(signals, tmp_path):
+    for look in ("on_trial_recover", "on_trial_error"):
+        halt = Halt()
+        watch = CodeWatch(halt)
+        getattr(watch, look)(0, [], failed("ValueError: no", tmp_path))
+        assert not halt.reason
+        told = "darec.tuning.trial.trainable.OtherCodeError: node a runs other darec code"
+        getattr(watch, look)(0, [], failed(told, tmp_path))
+        assert halt.reason == "node a runs other darec code"
+
+
+def test_a_node_with_other_code_halts_the_search_until_it_is_mended(study, settings, monkeypatch):
+    with monkeypatch.context() as patch:
+        other = Build("the driver's", versions())
+        patch.setattr("darec.tuning.study.study.this_build", lambda: other)
+        words = r"node .* runs other darec code than the driver; mend that"
+        with pytest.raises(UserError, match=words):
+            run_study(study, settings, resume=False)
+    rows = run_study(study, settings, resume=True)
+    assert [row.ended in ("completed", "stalled") for row in rows] == [True] * study.trials
+
+
+def test_a_search_that_waits_in_vain_for_a_node_says_so(study, settings, monkeypatch):
+    monkeypatch.setattr(halting, "IDLE_S", 3.0)
+    gpus = replace(settings, slots=Slots(1.0, 1.0, 2))
+    with pytest.raises(UserError, match="no trial could run for 3 s: the cluster gives no room"):
+        run_study(study, gpus, resume=False)

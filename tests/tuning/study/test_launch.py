@@ -1,0 +1,51 @@
+"""A trial's share: by computed memory, and on GPUs by measured memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[3]
+SHARED = """
+import sys
+from pathlib import Path
+import ray
+from darec.data.synthetic import planted_pair
+from darec.paper import Counts
+from darec.tuning.cluster import gpu_memory
+from darec.tuning.cluster.shares import Wanted
+from darec.tuning.study import launch
+from tests.tuning.common import Told, request_for
+
+ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+pair = planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))
+request = request_for("u_darec", pair, Path(sys.argv[1]))
+wanted = Wanted(cpus=0.5)
+computed = launch.computed_share(request, wanted)
+for measure in (gpu_memory.measure, lambda *trial: gpu_memory.Memory(5 << 30, 16 << 30)):
+    gpu_memory.measure, told = measure, Told()
+    share = launch._measured_share(request, wanted, computed, told)
+    print(*told.lines, computed, share, sep=chr(10))
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(torch.cuda.is_available(), reason="its first measurement fails without a GPU")
+def test_a_search_takes_the_measured_share_or_where_unknown_the_computed_one(tmp_path):
+    """On a GPU that Ray only counts."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", SHARED, str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    tried, unknown, *shares, _, told, still_computed, measured_share = ended.stdout.splitlines()
+    computed = "Slots(cpus=0.5, gpus=0.125, concurrent=4)"
+    assert tried == "  memory     trying what the largest trial takes of a GPU"
+    assert unknown.startswith("  memory     not measured, 0.125 GPU each as computed: ")
+    assert "CUDA" in unknown or "NVIDIA" in unknown
+    assert shares == [computed, computed] and still_computed == computed
+    taken = "  memory     the largest trial takes 5.00 of a GPU's 16.0 GiB: 0.5 GPU each, 2 at once"
+    assert told == taken
+    assert measured_share == "Slots(cpus=0.5, gpus=0.5, concurrent=2)"
