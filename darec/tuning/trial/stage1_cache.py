@@ -30,7 +30,7 @@ class CacheStore:
         self.n_computed = 0
 
     def claim(self, key: str) -> tuple[str, list[Any]]:
-        """Return ("ready", [ref]); ("yours", [claim]) if the caller is to compute it; ("wait", [])."""
+        """Return ("ready", [ref]), ("wait", []), or ("yours", [claim]): the caller computes it."""
         if key in self._refs:
             return "ready", [self._refs[key][0]]
         if self._claimed.get(key, (0.0, 0))[0] > time.monotonic():

@@ -196,7 +196,7 @@ def test_a_diverged_stage_1_ends_in_one_step_with_its_reason(data, tmp_path, mon
     def diverge(*args):
         raise DivergedError("stage 1: loss is nan in epoch 1")
 
-    monkeypatch.setattr("darec.models.darec.pretrain", diverge)
+    monkeypatch.setattr("darec.models.darec.model.pretrain", diverge)
     trial = local(DAREC, data, "u_darec")
     trial.save_checkpoint(str(tmp_path))
     trial.load_checkpoint(str(tmp_path))
