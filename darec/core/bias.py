@@ -1,4 +1,4 @@
-"""Regularised biases mu + b_u + b_i: the baseline, the cold fallback and the centring."""
+"""Regularised biases mu + b_u + b_i: a baseline, the prediction of cold items, and a centre."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,23 +14,26 @@ REG_USER, REG_ITEM, SWEEPS = 10.0, 10.0, 10
 
 @dataclass(frozen=True, eq=False)
 class Bias:
-    """Fitted biases in stars: ``mean``, ``user f32[U]``, ``item f32[I]``; 0 where unknown."""
+    """Fitted biases in stars: ``mean``, ``user f32[U]`` and ``item f32[I]``.
+
+    The bias of a user or item without ratings is 0.
+    """
 
     mean: float
     user: FloatArray
     item: FloatArray
 
     def predict(self, users: IntArray, items: IntArray) -> FloatArray:
-        """Return mu + b_u + b_i, f32[N], unclipped; a cold user or item adds nothing."""
+        """Return mu + b_u + b_i, f32[N], unclipped. A cold user or item adds 0."""
         return np.float32(self.mean) + self.user[users] + self.item[items]
 
     def residuals(self, ratings: Ratings) -> FloatArray:
-        """Return ratings minus their prediction, f32[N]."""
+        """Return the ratings minus their predictions, f32[N]."""
         return ratings.values - self.predict(ratings.users, ratings.items)
 
     @staticmethod
     def zero(ratings: Ratings, mean: float = 0.0) -> "Bias":
-        """Return the constant predictor ``mean`` for a domain's users and items."""
+        """Return the bias of a domain that predicts ``mean`` for every pair."""
         user = np.zeros(ratings.n_users, np.float32)
         return Bias(mean, user, np.zeros(ratings.n_items, np.float32))
 
@@ -41,9 +44,10 @@ class Bias:
         reg_item: float = REG_ITEM,
         sweeps: int = SWEEPS,
     ) -> "Bias":
-        """Fit by alternating ridge means: b_i = sum(r - mu - b_u) / (reg_item + n_i), b_u alike.
+        """Fit the biases by alternating ridge means.
 
-        Raises ``ValueError`` when there is no rating.
+        An item's bias is ``sum(r - mu - b_u) / (reg_item + n_i)`` over its n_i ratings, and a
+        user's bias follows in the same way. Raises ``ValueError`` when there is no rating.
         """
         if not len(ratings):
             raise ValueError("a bias needs at least one rating, but got none")
@@ -53,13 +57,13 @@ class Bias:
         return bias
 
     def sweep(self, ratings: Ratings, reg_user: float, reg_item: float) -> "Bias":
-        """Return the biases after one more alternation: items, then users given items."""
+        """Return the biases after one more sweep: the items, then the users given the items."""
         bias = self.with_items(ratings, reg_item)
         user = bias.user_rests(ratings) / (reg_user + ratings.user_counts)
         return replace(bias, user=user.astype(np.float32))
 
     def with_items(self, ratings: Ratings, reg_item: float) -> "Bias":
-        """Return the biases with items' fitted given users'."""
+        """Return the biases with those of the items fitted, given those of the users."""
         centred = ratings.values.astype(np.float64) - self.mean - self.user[ratings.users]
         rests = np.bincount(ratings.items, centred, ratings.n_items)
         item = rests / (reg_item + ratings.item_counts)
@@ -72,9 +76,9 @@ class Bias:
 
 
 def center(kind: Center, ratings: Ratings) -> Bias:
-    """Return what is subtracted from observed training ratings and added back to predictions.
+    """Return what is subtracted from training ratings before training, and added to predictions.
 
-    ``none`` is the paper's; ``mean`` and ``bias`` are ours (docs/paper.md).
+    ``none`` subtracts nothing, as the paper does. ``mean`` and ``bias`` are ours (docs/paper.md).
     """
     if kind == "bias":
         return Bias.fit(ratings)

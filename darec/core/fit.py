@@ -1,4 +1,4 @@
-"""Epoch by epoch on the training part, judged on the validation part; the best epoch is kept."""
+"""Training epoch by epoch, with a validation after each; the weights of the best epoch are kept."""
 
 import math
 from typing import Any
@@ -8,15 +8,17 @@ from darec.data.ratings import Domain, Ratings
 from darec.data.split import SearchData
 
 PATIENCE = 20
-"""Epochs without a validation RMSE lower by `TOLERANCE` after which training has stalled; ours."""
+"""Training has stalled after this many epochs without a lower validation RMSE; ours."""
 TOLERANCE = 1e-4
+"""How much lower, in stars, a validation RMSE must be to count as lower here; ours."""
 
 
 class Fit:
-    """Drives one `Recommender`; Tune's ``step()``, the final evaluation and the tests all use it.
+    """Trains one `Recommender` and validates it after each epoch.
 
-    ``best_epoch``, ``best_rmse`` and ``best_weights`` are those of the epoch with the lowest target
-    validation RMSE under ``cold=fallback``.
+    Searches, evaluations and tests all train through it. ``best_epoch``, ``best_rmse`` and
+    ``best_weights`` are those of the epoch with the lowest validation RMSE on the target, with cold
+    items predicted by ``fallback`` (docs/paper.md, the cold policy).
     """
 
     def __init__(self, model: Recommender, data: SearchData) -> None:
@@ -31,9 +33,10 @@ class Fit:
         self._cold = {"target": ColdRule(training.target), "source": ColdRule(training.source)}
 
     def step(self) -> dict[str, float]:
-        """Train one epoch and validate; return loss parts, ``valid_rmse`` and ``best_valid_rmse``.
+        """Train one epoch and validate; return its losses and RMSEs, for the log.
 
-        Raises ``DivergedError`` with the reason when a loss or a prediction is not finite.
+        ``valid_rmse`` is the target's, ``valid_rmse_source`` the source's, ``best_valid_rmse`` the
+        lowest one so far. Raises `DivergedError` when a loss or a prediction is not finite.
         """
         losses = self.model.train_epoch()
         self.epoch += 1
@@ -52,11 +55,11 @@ class Fit:
 
     @property
     def stalled(self) -> bool:
-        """Whether `PATIENCE` epochs brought no lower validation RMSE: more are not worth it."""
+        """Whether the last `PATIENCE` epochs did not lower the validation RMSE by `TOLERANCE`."""
         return self.epoch - self._level_epoch >= PATIENCE
 
     def validate(self, domain: Domain = "target") -> float:
-        """Return the validation RMSE of a domain now, under ``cold=fallback``."""
+        """Return the present validation RMSE of a domain, with ``fallback`` for cold items."""
         valid, cold = self._valid[domain], self._cold[domain]
         raw = self.model.predict(valid.users, valid.items, domain)
         try:
@@ -65,7 +68,7 @@ class Fit:
             raise DivergedError(f"{domain} validation, epoch {self.epoch}: {error}") from error
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the model's state and the best epoch's weights."""
+        """Return the state of the model, and the best epoch with its weights."""
         best = {"epoch": self.best_epoch, "rmse": self.best_rmse, "weights": self.best_weights}
         level = {"epoch": self._level_epoch, "rmse": self._level_rmse}
         model = self.model.state_dict()

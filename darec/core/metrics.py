@@ -1,4 +1,4 @@
-"""RMSE and MAE in rating points over observed ratings; a missing prediction raises."""
+"""RMSE and MAE in stars over held-out ratings; both refuse a missing prediction."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,15 @@ def clip(predictions: FloatArray) -> FloatArray:
 
 
 def rmse(predictions: FloatArray, truth: FloatArray) -> float:
-    """Return the root mean squared error over held-out observed ratings (section 4.1)."""
+    """Return the root mean squared error over held-out ratings (section 4.1).
+
+    Raises ``ValueError`` when a prediction is missing or not finite, as `mae` does.
+    """
     return float(np.sqrt(np.mean(np.square(_errors(predictions, truth)))))
 
 
 def mae(predictions: FloatArray, truth: FloatArray) -> float:
-    """Return the mean absolute error over held-out observed ratings."""
+    """Return the mean absolute error over held-out ratings."""
     return float(np.mean(np.abs(_errors(predictions, truth))))
 
 

@@ -1,4 +1,4 @@
-"""What a model is: it trains one epoch at a time and predicts the ratings asked for."""
+"""What every model can do, how it is run, and how cold items and users are predicted."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,25 +22,25 @@ class DivergedError(Exception):
 
 
 class Recommender(Protocol):
-    """A model built complete from a config, training ratings and a `Run`."""
+    """A model, ready to train. It is built from a config, training ratings and a `Run`."""
 
     domains: tuple[Domain, ...]
-    """The domains whose ratings it predicts; ``"target"`` is always among them."""
+    """The domains whose ratings it predicts. ``"target"`` is always one of them."""
 
     def train_epoch(self) -> dict[str, float]:
-        """Train one epoch; return its loss parts (sums over the epoch), for the log."""
+        """Train one epoch; return its losses, summed over the epoch, for the log."""
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
-        """Return raw predictions f32[N] in stars, in the order asked, unclipped."""
+        """Return predictions f32[N] in stars, unclipped, in the order of the pairs asked for."""
 
     def weights(self) -> Weights:
-        """Return the tensors that predictions depend on."""
+        """Return the tensors that the predictions depend on."""
 
     def load_weights(self, weights: Weights) -> None:
-        """Predict from these weights (of the same config and data) from now on."""
+        """Predict from these weights from now on. They are of the same config and data."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return weights, optimizer, epoch and generators: resuming equals never stopping."""
+        """Return all that training changes: a resumed training equals an uninterrupted one."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a state of the same config and data."""
@@ -48,28 +48,28 @@ class Recommender(Protocol):
 
 @runtime_checkable
 class TwoStage(Recommender, Protocol):
-    """A recommender on top of a trained single-domain recommender per domain (stage 1)."""
+    """A recommender on top of one trained recommender for each domain, its stage 1."""
 
     @property
     def stage1(self) -> Mapping[Domain, Recommender]:
-        """Each domain's own model; it predicts its domain as its ``"target"``."""
+        """Each domain's own model. It predicts its own domain as its ``"target"``."""
 
 
 class Cache(Protocol):
-    """Results shared by key: stage 1 is trained once and reused by all trials."""
+    """Weights by key. Trials share it, so that each stage 1 is trained once."""
 
     def get(self, key: str, compute: Callable[[], Weights]) -> Weights:
-        """Return the value of a key, computing it on the first call; one computation per key."""
+        """Return the weights of a key. Only the first call with a key computes them."""
 
 
 class MemoryCache:
-    """A cache for one process."""
+    """A `Cache` within one process."""
 
     def __init__(self) -> None:
         self._values: dict[str, Weights] = {}
 
     def get(self, key: str, compute: Callable[[], Weights]) -> Weights:
-        """Return the value of a key, computing it on the first call."""
+        """Return the weights of a key. Only the first call with a key computes them."""
         if key not in self._values:
             self._values[key] = compute()
         return self._values[key]
@@ -77,7 +77,7 @@ class MemoryCache:
 
 @dataclass(frozen=True)
 class Run:
-    """How to run, where a config says what to run: seed, device, cache for stage 1."""
+    """How to train a model: its root seed, its device, and the cache for its stage 1."""
 
     seed: int = 0
     device: str = "cpu"
@@ -104,20 +104,20 @@ class ColdRule:
         self._cold_item = training.item_counts == 0
 
     def is_cold(self, users: IntArray, items: IntArray) -> BoolArray:
-        """Return bool[N]: the item or the user has no training rating."""
+        """Return bool[N]: whether the item or the user of each pair has no training ratings."""
         cold: BoolArray = self._cold_user[users] | self._cold_item[items]
         return cold
 
     def apply(
         self, raw: FloatArray, users: IntArray, items: IntArray, policy: ColdPolicy = "fallback"
     ) -> FloatArray:
-        """Return final predictions f32[N] in [1, 5] from a model's raw ones."""
+        """Return predictions f32[N] with those of cold pairs replaced, clipped to [1, 5]."""
         final = np.where(self.is_cold(users, items), self.bias.predict(users, items), raw)
         if policy == "floor":
             final = np.where(self._cold_item[items], np.float32(LOWEST), final)
         return clip(final)
 
     def rmse(self, raw: FloatArray, held_out: Ratings, policy: ColdPolicy = "fallback") -> float:
-        """Return the RMSE of raw predictions f32[N] of held-out ratings, made final."""
+        """Return the RMSE of a model's predictions f32[N] of held-out ratings, after `apply`."""
         final = self.apply(raw, held_out.users, held_out.items, policy)
         return rmse(final, held_out.values)

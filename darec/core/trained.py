@@ -1,4 +1,4 @@
-"""The state of a recommender that is a network, an optimizer and a generator."""
+"""The state of a recommender made of a network, an optimizer and a random generator."""
 
 from typing import Any, Protocol
 

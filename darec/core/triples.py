@@ -1,6 +1,6 @@
-"""Training ratings as (user, item, rating) mini-batches of both domains, on a device.
+"""Training ratings as mini-batches of (user, item, rating), of both domains side by side.
 
-Shapes: N ratings of a domain, B of a batch.
+Shapes: N ratings of a domain, B of a batch, n of a chunk.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 
 @dataclass(frozen=True)
 class Triples:
-    """``user i64[N]``, ``item i64[N]``, ``value f32[N]``, the rating minus its centre."""
+    """Ratings: ``user i64[N]``, ``item i64[N]`` and ``value f32[N]``, the rating minus its centre."""
 
     user: torch.Tensor
     item: torch.Tensor
@@ -29,7 +29,7 @@ class Triples:
 
 
 def triples(ratings: Ratings, center: Bias, device: str) -> Triples:
-    """Return a domain's ratings, centred, in the order of their users."""
+    """Return a domain's ratings minus their centre, in the order of users, then items."""
     order = np.lexsort((ratings.items, ratings.users))
     centred = center.residuals(ratings)
     user, item = (
@@ -41,7 +41,10 @@ def triples(ratings: Ratings, center: Bias, device: str) -> Triples:
 def batches(
     domains: dict[Domain, Triples], batch_size: int, generator: torch.Generator
 ) -> Iterator[dict[Domain, Triples]]:
-    """Yield a batch of each domain; every rating once, the shorter domain's again and again."""
+    """Yield one batch of each domain at a time, until every rating was visited.
+
+    The ratings of the smaller domain are repeated.
+    """
     source, target = domains["source"], domains["target"]
     all_S, all_T = (torch.arange(len(d.user), device=d.user.device) for d in (source, target))
     order_S, order_T = (torch.split(o, batch_size) for o in paired(all_S, all_T, generator))
@@ -55,7 +58,7 @@ def predict(
     device: torch.device,
     score: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> FloatArray:
-    """Return ``score(user i64[n], item i64[n])`` of all pairs, f32[N], in chunks."""
+    """Return ``score(user i64[n], item i64[n])`` of all pairs f32[N], a chunk at a time."""
     scores = np.empty(len(users), np.float32)
     with torch.no_grad():
         for begin in range(0, len(users), PAIRS_AT_ONCE):

@@ -38,25 +38,28 @@ class AutoRecConfig:
     """Hyper-parameters of AutoRec (Eq. 1-2, section 4.1)."""
 
     axis: Axis
-    """``user``: a row per user over items (U-AutoRec); ``item``: a row per item over users."""
+    """``user``: one row per user over items (U-AutoRec); ``item``: one row per item over users."""
     hidden: Size = 500
-    """Embedding width K; the paper searches 100-1500."""
+    """Width K of the embeddings. The paper searches 100 to 1500."""
     alpha: Annotated[float, Field(ge=0, le=1e6)] = 0.01
-    """Weight of the squared L2 norms of all weights and biases, added once a step; 1e-5 to 0.1."""
+    """Weight of R, the squared norm of all weights and biases, which counts once a step. The paper
+    searches 1e-5 to 0.1."""
     center: Center = "bias"
-    """Subtracted from observed ratings before the encoder, added to predictions; ours."""
+    """What is subtracted from ratings before the encoder and added to predictions; ours."""
     learning_rate: LearningRate = 1e-3
     """Adam's step size; ours."""
     batch_size: BatchSize = 128
-    """Rating rows a step; ours."""
+    """Rating rows of a mini-batch; ours."""
     decay: Decay = "coupled"
-    """``coupled``: Eq. 2's gradient through Adam; ``decoupled``: AdamW's; ours."""
+    """``coupled``: Adam sees the gradient of Eq. 2, R included; ``decoupled``: weights shrink as in
+    AdamW; ours."""
     epochs: Annotated[int, Field(ge=0, le=10**6)] = 50
-    """Epochs trained as stage 1 of DARec: the best epoch of its own study; ours."""
+    """Epochs of training as stage 1 of DARec. A search takes the best epoch of its stage-1 study;
+    ours."""
 
 
 class AutoRecNet(nn.Module):
-    """``y_hat = g(y W1 + b1) W2 + b2`` with g the sigmoid (Eq. 1); both W are kept as [M, K]."""
+    """``y_hat = g(y W1 + b1) W2 + b2`` with the sigmoid g (Eq. 1). Both W are kept as [M, K]."""
 
     def __init__(
         self, n_columns: int, hidden: int, generator: torch.Generator, backend: Backend
@@ -81,7 +84,7 @@ class AutoRecNet(nn.Module):
 
 
 class AutogradStep:
-    """A step on Eq. 2 as the paper writes it; autograd has the gradients."""
+    """A step on Eq. 2 as the paper writes it, with gradients by autograd, for any device."""
 
     def __init__(self, net: AutoRecNet, adam: Adam) -> None:
         self._net, self._adam = net, adam
@@ -95,7 +98,7 @@ class AutogradStep:
 
 
 class CpuStep:
-    """The same step with gradients written by hand; those of W1 and W2 are never stored."""
+    """The same step on a CPU with gradients by hand. Those of W1 and W2 are never stored."""
 
     def __init__(self, net: AutoRecNet, adam: LazyAdam) -> None:
         self._net, self._adam = net, adam
@@ -119,16 +122,16 @@ class CpuStep:
 
 
 class AutoRec(Trained):
-    """An `AutoRecNet` with the training ratings of one domain, its centre and its optimizer."""
+    """AutoRec on the training ratings of one domain."""
 
     domains: tuple[Domain, ...] = ("target",)
 
     def __init__(self, config: AutoRecConfig, ratings: Ratings, run: Run) -> None:
         self.config = config
         self.center = center(config.center, ratings)
-        """What was subtracted from the training ratings; stage 2 keeps it."""
+        """What was subtracted from the training ratings. Stage 2 subtracts the same."""
         self.rows = RatingRows(ratings, config.axis, self.center, run.device)
-        """The centred training ratings; stage 2 reconstructs the same."""
+        """The training ratings minus their centre. Stage 2 reconstructs the same rows."""
         self._rated = self.rows.is_rated.nonzero()[:, 0]
         self._generator = torch.Generator().manual_seed(derive(run.seed, "autorec", config.axis))
         backend = self.rows.backend
@@ -142,7 +145,7 @@ class AutoRec(Trained):
         super().__init__(net, adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
-        """Minimise Eq. 2 over every rated row once, in a fresh order."""
+        """Minimise Eq. 2 over every rated row once, in a new random order."""
         order = shuffled(self._rated, self._generator)
         epoch = self.rows.epoch(order, self.config.batch_size)
         self._adam.begin(epoch, epoch)
@@ -151,7 +154,7 @@ class AutoRec(Trained):
         return {"loss_rating_target": float(total), "loss_regulariser": norm.item()}
 
     def embeddings(self) -> torch.Tensor:
-        """Return every row's embedding [R, K], from its training ratings only."""
+        """Return the embedding of every row [R, K], which depends on training ratings only."""
         rows = torch.arange(self.rows.n_rows, device=self.rows.device)
         with torch.no_grad():
             return self._net.embed(self.rows.gather(rows))

@@ -1,4 +1,4 @@
-"""The regularised bias baseline as a `Recommender`: one alternation of the ridge means an epoch."""
+"""The regularised bias baseline, mu + b_u + b_i. An epoch is one sweep of ridge means."""
 
 from typing import Annotated, Any
 
@@ -18,16 +18,16 @@ Shrinkage = Annotated[float, Field(ge=1e-9, le=1e6)]
 
 @dataclass(frozen=True, config=STRICT)
 class BiasConfig:
-    """Hyper-parameters of mu + b_u + b_i; ours, the paper has no such baseline."""
+    """Hyper-parameters of mu + b_u + b_i. The paper has no such baseline."""
 
     reg_user: Shrinkage = REG_USER
-    """Ratings' worth of shrinkage of each user's bias towards 0, > 0."""
+    """How strongly each user's bias is drawn to 0, as a number of ratings."""
     reg_item: Shrinkage = REG_ITEM
-    """Ratings' worth of shrinkage of each item's bias towards 0, > 0."""
+    """How strongly each item's bias is drawn to 0, as a number of ratings."""
 
 
 class BiasRecommender:
-    """Both domains' biases, fitted independently; deterministic, so `Run.seed` has no effect."""
+    """The biases of both domains, fitted independently. Nothing is random."""
 
     domains: tuple[Domain, ...] = ("target", "source")
 
@@ -43,7 +43,7 @@ class BiasRecommender:
         }
 
     def train_epoch(self) -> dict[str, float]:
-        """Alternate once in each domain; return the squared training errors, summed."""
+        """Do a sweep in each domain; return the sums of squared training errors."""
         for domain, ratings in self._ratings.items():
             bias = self._bias[domain].sweep(ratings, self.config.reg_user, self.config.reg_item)
             self._bias[domain] = bias
@@ -61,7 +61,7 @@ class BiasRecommender:
         return self._bias[domain].predict(users, items)
 
     def weights(self) -> Weights:
-        """Return both domains' biases; the means are part of the data."""
+        """Return the biases of both domains. The means follow from the data."""
         return {
             f"{domain}.{part}": torch.from_numpy(getattr(bias, part))
             for domain, bias in self._bias.items()
@@ -75,7 +75,7 @@ class BiasRecommender:
             self._bias[domain] = Bias(bias.mean, user, item)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the weights: there is no other state."""
+        """Return the weights, which are the whole state."""
         return {"weights": self.weights()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -84,5 +84,5 @@ class BiasRecommender:
 
 
 def build_bias(config: BiasConfig, training: Training, run: Run) -> BiasRecommender:
-    """Build the bias baseline; ``run`` is not needed: it is deterministic and runs on the CPU."""
+    """Build the bias baseline. It runs on the CPU without randomness, so ``run`` has no effect."""
     return BiasRecommender(config, training)

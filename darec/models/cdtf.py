@@ -1,8 +1,8 @@
 """CDTF (Hu et al., WWW 2013): PARAFAC2 of the two rating matrices, fitted by EM and ridge ALS.
 
 ``X_d ~ A diag(c_d) H' P_d'`` with A shared by the domains and orthonormal P_d (Bro & Kiers 1999).
-Missing cells are the last model's (EM), so that ``X_d = S_d + L_d R_d'`` with sparse S_d: never
-dense. Shapes: U users, I items of a domain, F factors.
+EM fills the missing cells with the predictions of the last model. So ``X_d = S_d + L_d R_d'`` with
+a sparse S_d, and no dense matrix is stored. Shapes: U users, I items of a domain, F factors.
 """
 
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from darec.seeds import generator
 
 Matrix = np.ndarray[Any, Any]
 INNER = 5
-"""Sweeps of ALS between two EM steps."""
+"""Sweeps of ALS after each EM step."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -33,15 +33,16 @@ class CDTFConfig:
     factors: Annotated[int, Field(ge=1, le=1000)] = 10
     """Width F of all factors."""
     reg: Annotated[float, Field(ge=0, le=1e9)] = 5.0
-    """Ridge on A, H and c alike: one on A alone does nothing, since H and c can grow instead."""
+    """Ridge on A, H and c. A ridge on A alone would have no effect, since H and c could grow."""
     source_weight: Annotated[float, Field(ge=0, le=1e6)] = 0.1
-    """Weight of the source's squared errors against the target's 1; the authors tune it, too."""
+    """Weight of the source's squared errors. The target's have 1. The authors tune it, too."""
     center: Center = "none"
-    """Subtracted from ratings first, per domain; ours, ``none`` starts from each domain's mean."""
+    """What is subtracted from the ratings of each domain first; ours. With ``none`` the factors
+    start at the mean of each domain."""
 
 
 class CDTF(Factors):
-    """An epoch is an EM step: L_d R_d' is the model, ``user_UK`` is L and ``item_IK`` is R."""
+    """CDTF. An epoch is an EM step. ``user_UK`` is L and ``item_IK`` is R of the module's text."""
 
     def __init__(self, config: CDTFConfig, training: Training, run: Run) -> None:
         super().__init__(
@@ -59,7 +60,7 @@ class CDTF(Factors):
         self._c_F: dict[Domain, Matrix] = {d: np.ones(config.factors) for d in self.domains}
 
     def train_epoch(self) -> dict[str, float]:
-        """Fill missing cells, rotate each domain's items, fit A, H and c; return squared errors."""
+        """Fill the missing cells, fit P, then A, H and c; return the sums of squared errors."""
         filled = {domain: self._filled(domain) for domain in self.domains}
         p_IF, y_UF = {}, {}
         for domain, (rest, left_UF, right_IF) in filled.items():
@@ -79,7 +80,7 @@ class CDTF(Factors):
         return self.losses()
 
     def _filled(self, domain: Domain) -> tuple[sparse.csr_matrix, Matrix, Matrix]:
-        """Return S, L and R of ``X = S + L R'``: observed cells exact, others the model's."""
+        """Return S, L and R of ``X = S + L R'``: the ratings where observed, else the model."""
         ratings, left, right = self.ratings[domain], self.user_UK[domain], self.item_IK[domain]
         users, items = ratings.users, ratings.items
         predicted = self.predict(users, items, domain) - self.center[domain].predict(users, items)
@@ -89,7 +90,7 @@ class CDTF(Factors):
         return matrix, left.astype(np.float64), right.astype(np.float64)
 
     def _sweep(self, y_UF: dict[Domain, Matrix]) -> None:
-        """Fit A, then H, then each c, to ``sum_d w_d |Y_d - A diag(c_d) H'|^2`` plus the ridge."""
+        """Fit A, then H, then each c to ``sum_d w_d |Y_d - A diag(c_d) H'|^2`` plus the ridge."""
         ridge_FF = self._config.reg * np.eye(self._config.factors)
         right = {d: self._h_FF * self._c_F[d] for d in self.domains}
         gram_FF = self._sum({d: right[d].T @ right[d] for d in self.domains}) + ridge_FF
@@ -105,17 +106,17 @@ class CDTF(Factors):
             self._c_F[domain] = np.linalg.solve(weight * both_FF + ridge_FF, weight * projected_F)
 
     def _sum(self, terms: dict[Domain, Matrix]) -> Matrix:
-        """Return the weighted sum over domains."""
+        """Return the weighted sum over the domains."""
         return sum((self._weight[d] * term for d, term in terms.items()), np.zeros(()))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the model and A, H and c."""
+        """Return the tables, and A, H and c."""
         factors = {"a": self._a_UF, "h": self._h_FF, **{f"c.{d}": c for d, c in self._c_F.items()}}
         tensors = {name: torch.from_numpy(factor) for name, factor in factors.items()}
         return {**super().state_dict(), "factors": tensors}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from saved factors."""
+        """Continue from saved tables and factors."""
         super().load_state_dict(state)
         factors = {name: tensor.numpy() for name, tensor in state["factors"].items()}
         self._a_UF, self._h_FF = factors["a"], factors["h"]
@@ -123,7 +124,7 @@ class CDTF(Factors):
 
 
 def polar(q_IF: Matrix) -> Matrix:
-    """Return ``Q (Q'Q)^(-1/2)``, the matrix with orthonormal columns nearest to Q."""
+    """Return ``Q (Q'Q)^(-1/2)``, the nearest matrix to Q with orthonormal columns."""
     values_F, vectors_FF = np.linalg.eigh(q_IF.T @ q_IF)
     floor = max(values_F[-1], 1e-300) * 1e-12
     root_FF = vectors_FF / np.sqrt(np.maximum(values_F, floor)) @ vectors_FF.T
@@ -132,7 +133,7 @@ def polar(q_IF: Matrix) -> Matrix:
 
 
 def build_cdtf(config: CDTFConfig, training: Training, run: Run) -> CDTF:
-    """Build CDTF on both domains' training ratings; it runs on the CPU."""
+    """Build CDTF on the training ratings of both domains. It runs on the CPU."""
     return CDTF(config, training, run)
 
 

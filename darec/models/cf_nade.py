@@ -1,7 +1,7 @@
-"""CF-NADE-S (Zheng et al., ICML 2016): a row's ratings one after another, each given those before.
+"""CF-NADE-S (Zheng et al., ICML 2016): predicts each rating of a row from the ratings before it.
 
 ``h = tanh(c + sum_{t<d} sum_{k<=r_t} W^k_{o_t})``, ``s^k = sum_{j<=k} (b^j + V^j . h)``,
-``p(k) = softmax_k(s)``: weights are shared by levels (the "S"), and the cost is ordinal.
+``p(k) = softmax_k(s)``. Levels share weights (the "S" of the name). The cost is ordinal.
 Shapes: B rows of a batch, M columns of the rating matrix, L levels, H hidden units, n ratings.
 """
 
@@ -40,21 +40,21 @@ class NADEConfig:
     """Hyper-parameters of CF-NADE-S."""
 
     axis: Axis
-    """``item``: a row per item over users (I-CF-NADE); ``user``: a row per user over items."""
+    """``item``: one row per item over users (I-CF-NADE); ``user``: one row per user over items."""
     hidden: Size = 200
-    """Hidden units H."""
+    """Number H of hidden units."""
     ordinal: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Share of the ordinal cost, the rest is the negative log-likelihood; 0 to 1."""
+    """Share of the ordinal cost. The rest is the negative log-likelihood."""
     decay: Annotated[float, Field(ge=0, le=100)] = 0.01
-    """Weight of all squared weights and biases, beside the cost's mean over rows."""
+    """Weight of the squared norm of all weights and biases. The cost is a mean over rows."""
     learning_rate: LearningRate = 1e-3
     """Adam's step size."""
     batch_size: BatchSize = 128
-    """Rows a step."""
+    """Rows of a mini-batch."""
 
 
 class NADENet(nn.Module):
-    """W and V as [M, L * H], so that a column's weights are one row, and the biases."""
+    """The weights W and V as [M, L * H], with a column's weights in one row, and the biases."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class NADENet(nn.Module):
         self.hidden_bias_H = nn.Parameter(torch.zeros(hidden))
 
     def hidden_units(self, batch: RowBatch, factor_n: torch.Tensor) -> torch.Tensor:
-        """Return h of each row given its ratings with factor 1, not those with 0, [B, H]."""
+        """Return h of each row [B, H], given those of its ratings that have factor 1, not 0."""
         level_n1 = level_of(batch.values)[:, None]
         below_nL = torch.arange(LEVELS, device=level_n1.device) <= level_n1
         factor_nL = below_nL.to(factor_n) * factor_n[:, None]
@@ -85,7 +85,10 @@ class NADENet(nn.Module):
         return torch.tanh(sums_BH.index_add(0, batch.row_of, sums_nH) + self.hidden_bias_H)
 
     def given_all(self) -> Callable[[RowBatch], torch.Tensor]:
-        """Return what gives h of rows given all their ratings, [B, H], without [n, L, H] terms."""
+        """Return a function from a batch to h given all ratings of each row, [B, H].
+
+        It needs no temporary of the shape [n, L, H].
+        """
         below_MLH = torch.cumsum(self.input_MW.view(-1, LEVELS, self.hidden), 1)
 
         def hidden_of(batch: RowBatch) -> torch.Tensor:
@@ -103,7 +106,7 @@ class NADENet(nn.Module):
     def logits(
         self, hidden_nH: torch.Tensor, output_nW: torch.Tensor, bias_nL: torch.Tensor
     ) -> torch.Tensor:
-        """Return s of each rating, [n, L], from its row's h and its column's weights."""
+        """Return s of each rating [n, L], from h of its row and the weights of its column."""
         output_nLH = output_nW.view(-1, LEVELS, self.hidden)
         return torch.cumsum(bias_nL + (output_nLH @ hidden_nH[:, :, None])[:, :, 0], 1)
 
@@ -111,8 +114,8 @@ class NADENet(nn.Module):
 def costs(logits_nL: torch.Tensor, level_n: torch.Tensor, ordinal: float) -> torch.Tensor:
     """Return ``(1 - ordinal) NLL + ordinal C_ord`` of each rating, [n].
 
-    C_ord is the negative log-likelihood of ranking level r above r-1, above r-2 and so on, and
-    above r+1, above r+2 and so on (its Eq. 12-13).
+    C_ord is the negative log-likelihood of two rankings of the levels by distance from the true
+    level r: r, r-1, r-2, ... and r, r+1, r+2, ... (Eq. 12-13 of Zheng et al.).
     """
     index_n1 = level_n[:, None]
     nll_n = -torch.log_softmax(logits_nL, 1).gather(1, index_n1)[:, 0]
@@ -124,7 +127,7 @@ def costs(logits_nL: torch.Tensor, level_n: torch.Tensor, ordinal: float) -> tor
 
 
 class NADE(Trained):
-    """Each step splits each row's ratings at random into inputs and targets."""
+    """CF-NADE-S. Each step splits the ratings of each row at random into inputs and targets."""
 
     domains: tuple[Domain, ...] = ("target",)
 
@@ -147,7 +150,7 @@ class NADE(Trained):
         super().__init__(net, self._adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
-        """Pass over every rated row once; return the cost, summed over rows."""
+        """Visit every rated row once; return the cost, summed over rows."""
         order = shuffled(self._rated, self._generator)
         epoch = self._rows.epoch(order, self._config.batch_size)
         self._adam.begin(epoch, epoch)
@@ -155,7 +158,7 @@ class NADE(Trained):
         return {"loss_target": float(total)}
 
     def _step(self, batch: RowBatch) -> torch.Tensor:
-        """Predict a random rest of each row's ratings from the others before it."""
+        """Do a step: predict the targets of each row from its inputs."""
         is_input_n, weight_n = self._divided(batch)
         hidden_BH = self._net.hidden_units(batch, is_input_n)
         logits_nL = self._net.target_logits(hidden_BH, batch)
@@ -165,9 +168,10 @@ class NADE(Trained):
         return loss.detach()
 
     def _divided(self, batch: RowBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return 1 for inputs [n], and D / (D - d) for other ratings [n]: a row's D have d inputs.
+        """Return which ratings are inputs, as 0 or 1 [n], and the weight of each as a target [n].
 
-        d is uniform on 0 to D - 1, and which ratings come first is random.
+        Of the D ratings of a row, d random ones are inputs, with d uniform on 0 to D - 1. Each of
+        the others is a target with the weight D / (D - d).
         """
         count_B = torch.diff(batch.starts)
         draws = torch.rand(len(batch.columns) + len(batch.rows), generator=self._generator)
@@ -184,7 +188,7 @@ class NADE(Trained):
         return is_input_n.to(batch.values), weight_n.to(batch.values)
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
-        """Return expected stars given all of the row's training ratings, f32[N]."""
+        """Return the expected stars given all training ratings of the row, f32[N]."""
         check_domain(self.domains, domain)
         net, rows = self._net, self._rows
         with torch.no_grad():

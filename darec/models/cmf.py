@@ -1,6 +1,6 @@
-"""CMF (Singh & Gordon, KDD 2008): two matrices factorised together, with the users' factors shared.
+"""CMF (Singh & Gordon, KDD 2008): factorises both rating matrices with shared user factors.
 
-Identity link and squared loss on observed ratings. Shapes: B ratings of each domain a step,
+Identity link, and squared loss on observed ratings. Shapes: B ratings of each domain a step,
 U users, I items, K factors, N ratings asked for.
 """
 
@@ -21,26 +21,27 @@ from darec.data.split import Training
 from darec.seeds import derive
 
 INIT_STD = 0.1
+"""Standard deviation of initial factors."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class CMFConfig:
-    """Hyper-parameters of CMF; the paper gives none."""
+    """Hyper-parameters of CMF. The paper gives none."""
 
     factors: Annotated[int, Field(ge=1, le=10**4)] = 20
     """Width K of user and item factors."""
     source_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Weight a of the source's loss, the target's is 1 - a; 0 is PMF on the target."""
+    """Weight a of the source's loss. The target's loss has 1 - a. With a = 0 this is PMF."""
     reg: Annotated[float, Field(ge=0, le=1e3)] = 0.05
-    """Ridge per rating on the factors (and biases) that it reads."""
+    """Ridge of each rating on the factors (and biases) that it reads."""
     bias: bool = True
-    """Add a user's bias per domain and an item's; without, as in the paper's CMF."""
+    """Whether each item has a bias, and each user one in each domain. The paper's CMF has none."""
     center: Center = "mean"
-    """Subtracted from ratings first, per domain."""
+    """What is subtracted from the ratings of each domain first."""
     learning_rate: LearningRate = 5e-3
     """Adam's step size."""
     batch_size: BatchSize = 1024
-    """Ratings of each domain a step."""
+    """Ratings of each domain in a mini-batch."""
 
 
 class CMFNet(nn.Module):
@@ -68,7 +69,7 @@ class CMFNet(nn.Module):
     def forward(
         self, domain: Domain, user_B: torch.Tensor, item_B: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return predictions [B] and the squared norms of all that each of them reads [B]."""
+        """Return predictions [B], and the squared norm of the weights that each reads [B]."""
         user_BK = self.user_UK.index_select(0, user_B)
         item_BK = self.item_IK[domain].index_select(0, item_B)
         predicted_B = (user_BK * item_BK).sum(1)
@@ -81,7 +82,7 @@ class CMFNet(nn.Module):
 
 
 class CMF(Trained):
-    """Steps on a batch of each domain; a domain's loss is a mean: its size does not matter."""
+    """CMF. A step has a batch of each domain, and the loss of a domain is a mean over its batch."""
 
     domains: tuple[Domain, ...] = ("target", "source")
 
@@ -104,7 +105,7 @@ class CMF(Trained):
         super().__init__(net, self._adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
-        """Pass over the longer domain's ratings once; the shorter one's are repeated."""
+        """Visit the ratings of the larger domain once; those of the smaller one are repeated."""
         totals = {f"loss_rating_{name}": 0.0 for name in self.domains}
         for batch_of in batches(self._triples, self._config.batch_size, self._generator):
             loss = torch.zeros(())
@@ -120,7 +121,7 @@ class CMF(Trained):
         return totals
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
-        """Return ``u . v_d`` with biases and centre, f32[N]."""
+        """Return ``u . v_d`` plus biases and centre, f32[N]."""
         device = self._net.user_UK.device
         scores = predict(users, items, device, lambda u, i: self._net(domain, u, i)[0])
         return scores + self._center[domain].predict(users, items)

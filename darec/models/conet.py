@@ -1,8 +1,8 @@
 """CoNet (Hu, Zhang & Yang, CIKM 2018) for ratings: two towers with cross connections.
 
-``a_T' = relu(W_T a_T + b_T + H a_S)`` and the same with T and S exchanged; one H serves both ways
-(its Eq. 7-8), on the first two layers, with an L1 penalty (by its subgradient: small, not exactly
-zero). Linear outputs and squared errors.
+``a_T' = relu(W_T a_T + b_T + H a_S)``, and the same with T and S exchanged. One H serves both ways
+(Eq. 7-8 of Hu et al.). The first two layers have one, with an L1 penalty by its subgradient, so
+that entries become small but not exactly zero. Outputs are linear, and errors are squared.
 Shapes: B pairs of a step, U users, I items of a domain, E embedding, N ratings asked for.
 """
 
@@ -25,8 +25,9 @@ from darec.data.split import Training
 from darec.seeds import derive
 
 EMBEDDING_STD = 0.1
+"""Standard deviation of initial embeddings."""
 N_CROSSED = 2
-"""Layers with cross connections, from the first on."""
+"""The number of first layers that have cross connections."""
 OTHER: dict[Domain, Domain] = {"target": "source", "source": "target"}
 
 
@@ -35,20 +36,20 @@ class CoNetConfig:
     """Hyper-parameters of CoNet."""
 
     embedding: Annotated[int, Field(ge=4, le=10**4)] = 32
-    """Width E of user and item embeddings; towers are 2E, E, E / 2, E / 4 wide."""
+    """Width E of user and item embeddings. A tower is 2E, E, E / 2 and E / 4 wide."""
     lasso: Annotated[float, Field(ge=0, le=1e6)] = 1e-3
-    """Weight of |H|_1, added once a step."""
+    """Weight of ``|H|_1``, which counts once a step."""
     reg: Annotated[float, Field(ge=0, le=1e6)] = 1e-3
-    """Ridge per rating on the embeddings that it reads; ours."""
+    """Ridge of each rating on the embeddings that it reads; ours."""
     crossing: Literal["mean", "none"] = "mean"
-    """In prediction the other tower reads the mean of the user's items there (ours), or nothing
-    crosses, as in the authors' code."""
+    """What the other tower reads in prediction. ``mean``: the mean of the user's items in its domain
+    (ours); ``none``: nothing crosses, as in the authors' code."""
     center: Center = "mean"
-    """Subtracted from ratings first, per domain; ours."""
+    """What is subtracted from the ratings of each domain first; ours."""
     learning_rate: LearningRate = 1e-3
     """Adam's step size."""
     batch_size: BatchSize = 256
-    """Ratings of each domain a step."""
+    """Ratings of each domain in a mini-batch."""
 
 
 def tower_widths(embedding: int) -> list[int]:
@@ -86,7 +87,7 @@ class CoNetNet(nn.Module):
     def forward(
         self, user_B: torch.Tensor, item_BE: dict[Domain, torch.Tensor], crosses: bool = True
     ) -> dict[Domain, torch.Tensor]:
-        """Return each tower's predictions [B] for users and an item embedding of each domain."""
+        """Return each tower's predictions [B], for users and an item embedding of each domain."""
         user_BE = self.user_UE.index_select(0, user_B)
         a = {domain: torch.cat([user_BE, e_BE], 1) for domain, e_BE in item_BE.items()}
         for depth, tower in enumerate(self.layers):
@@ -104,7 +105,7 @@ def _of_domains(modules: Any) -> list[tuple[Domain, nn.Linear]]:
 
 @dataclasses.dataclass(frozen=True)
 class Partners:
-    """The training ratings of a domain by user: a random one for each user asked for."""
+    """The training ratings of a domain by user, from which random ones are drawn."""
 
     ratings: Triples
     count_U: torch.Tensor
@@ -112,14 +113,17 @@ class Partners:
 
     @staticmethod
     def of(ratings: Triples, n_users: int) -> "Partners":
-        """Group ratings that are in the order of their users."""
+        """Group ratings by user. They must be in the order of their users."""
         count_U = torch.bincount(ratings.user, minlength=n_users)
         return Partners(ratings, count_U, torch.cumsum(count_U, 0) - count_U)
 
     def draw(
         self, user_B: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return items [B], values [B] and whether the user has any rating here, as 0 or 1 [B]."""
+        """Draw a rating of each user.
+
+        Returns its item [B] and value [B], and 1 where the user has a rating here, else 0 [B].
+        """
         share_B = torch.rand(len(user_B), generator=generator).to(user_B.device)
         count_B = self.count_U[user_B]
         position_B = self.start_U[user_B] + (share_B * count_B).long()
@@ -127,14 +131,14 @@ class Partners:
         return picked.item, picked.value, (count_B > 0).to(picked.value)
 
     def mean(self, item_IE: torch.Tensor) -> torch.Tensor:
-        """Return the mean embedding of each user's items, [U, E]; 0 where there is none."""
+        """Return the mean embedding of each user's items [U, E], which is 0 without items."""
         sums_UE = item_IE.new_zeros(len(self.count_U), item_IE.shape[1])
         sums_UE.index_add_(0, self.ratings.user, item_IE[self.ratings.item])
         return sums_UE / self.count_U.clamp(min=1)[:, None]
 
 
 class CoNet(Trained):
-    """Each rating is paired with a random rating of the same user in the other domain (ours)."""
+    """CoNet. A rating is paired with a random one of the same user in the other domain (ours)."""
 
     domains: tuple[Domain, ...] = ("target", "source")
 
@@ -156,7 +160,7 @@ class CoNet(Trained):
         super().__init__(self._net, self._adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
-        """Pass over the longer domain's ratings once; the shorter one's are repeated."""
+        """Visit the ratings of the larger domain once; those of the smaller one are repeated."""
         totals = {f"loss_rating_{name}": 0.0 for name in self.domains}
         for batch_of in batches(self._triples, self._config.batch_size, self._generator):
             crossed = torch.stack([h.abs().sum() for h in self._net.cross]).sum()
@@ -171,7 +175,7 @@ class CoNet(Trained):
         return totals
 
     def _errors(self, domain: Domain, batch: Triples) -> dict[str, torch.Tensor]:
-        """Return squared errors [B] of a domain's ratings and of their partners, and the ridge."""
+        """Return the squared errors [B] of the ratings and of their partners, and the ridge."""
         net, other = self._net, OTHER[domain]
         partner_B, value_B, has_B = self._partners[other].draw(batch.user, self._generator)
         item_BE = {
@@ -188,7 +192,7 @@ class CoNet(Trained):
         }
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
-        """Return the domain's tower's output plus the centre, f32[N]."""
+        """Return the output of the domain's tower plus the centre, f32[N]."""
         net, other = self._net, OTHER[domain]
         crosses = self._config.crossing == "mean"
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Predictions ``u . i`` plus a centre from two tables per domain, which a model or library fits.
+"""Predictions ``u . i`` plus a centre, from a user table and an item table for each domain.
 
 Shapes: U users, I items, K factors, N ratings.
 """
@@ -16,7 +16,7 @@ from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 
 
 class Factors:
-    """The tables of each domain, f32, all zeros at first; the centre is part of the data."""
+    """A recommender by tables in f32, which start at 0. Subclasses fit them in ``train_epoch``."""
 
     def __init__(self, ratings: Mapping[Domain, Ratings], width: int, kind: Center) -> None:
         self.domains: tuple[Domain, ...] = tuple(ratings)
@@ -24,7 +24,7 @@ class Factors:
             domain: of_domain.take(np.lexsort((of_domain.items, of_domain.users)))
             for domain, of_domain in ratings.items()
         }
-        """Training ratings in the order of users, then items: a listing's order changes nothing."""
+        """The training ratings in the order of users, then items, however they were listed."""
         self.center = {domain: center(kind, of_domain) for domain, of_domain in ratings.items()}
         self.user_UK = {
             name: np.zeros((r.n_users, width), np.float32) for name, r in ratings.items()
@@ -34,11 +34,11 @@ class Factors:
         }
 
     def residuals(self, domain: Domain) -> FloatArray:
-        """Return training ratings minus their centre, f32[N]."""
+        """Return the training ratings minus their centre, f32[N]."""
         return self.center[domain].residuals(self.ratings[domain])
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
-        """Return ``u . i`` plus the centre, f32[N]; ``ValueError`` for a domain it does not fit."""
+        """Return ``u . i`` plus the centre, f32[N]; raises ``ValueError`` for an unknown domain."""
         check_domain(self.domains, domain)
         user_UK, item_IK = self.user_UK[domain], self.item_IK[domain]
         scores = self.center[domain].predict(users, items)
@@ -48,7 +48,7 @@ class Factors:
         return scores
 
     def losses(self) -> dict[str, float]:
-        """Return the squared training errors of each domain, summed."""
+        """Return the sum of squared training errors of each domain."""
         found = {}
         for domain, ratings in self.ratings.items():
             errors = self.predict(ratings.users, ratings.items, domain) - ratings.values
@@ -56,7 +56,7 @@ class Factors:
         return found
 
     def weights(self) -> Weights:
-        """Return the tables."""
+        """Return the tables. The centre follows from the data."""
         sides = {"user": self.user_UK, "item": self.item_IK}
         return {
             f"{domain}.{side}": torch.from_numpy(table)
@@ -71,7 +71,7 @@ class Factors:
             self.item_IK[domain] = weights[f"{domain}.item"].numpy()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the tables: a fit of one epoch has no other state."""
+        """Return the tables, which are the whole state of a fit of one epoch."""
         return {"weights": self.weights()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,9 +1,9 @@
-"""FM-CDCF (Loni et al., ECIR 2014): a factorisation machine whose users carry source ratings.
+"""FM-CDCF (Loni et al., ECIR 2014): a factorisation machine with source ratings as features.
 
-A rating's features are its user, its target item, and the user's training ratings in the source,
-normalised. ``r = w0 + sum w_f x_f + sum_{f<g} v_f . v_g x_f x_g``, sampled by Gibbs (myfm, as in
-libFM), predicted by the mean over samples. Shapes: U users, I target items, J source items,
-K factors, S samples.
+The features of a rating are its user, its target item, and the user's normalised training ratings
+in the source: ``r = w0 + sum w_f x_f + sum_{f<g} v_f . v_g x_f x_g``. Its parameters are sampled by
+Gibbs (myfm, as in libFM), and predictions are the mean over samples.
+Shapes: U users, I target items, J source items, F features of a user, K factors, W table width.
 """
 
 import contextlib
@@ -26,30 +26,32 @@ from darec.seeds import derive
 
 Norm = Literal["n", "sqrt_n", "none", "centred"]
 SAMPLES = 50
-"""Samples kept at most, evenly spaced over the chain but for its first quarter."""
+"""The largest number of samples kept. They are evenly spaced over the last three quarters."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class FMCDCFConfig:
-    """Hyper-parameters of FM-CDCF; Gibbs sampling has neither a learning rate nor a ridge."""
+    """Hyper-parameters of FM-CDCF. Gibbs sampling has no learning rate and no ridge."""
 
     rank: Annotated[int, Field(ge=1, le=1000)] = 8
-    """Width K of each feature's factors."""
+    """Width K of the factors of each feature."""
     init_stdev: Annotated[float, Field(ge=1e-9, le=10)] = 0.1
     """Standard deviation of initial factors."""
     iterations: Annotated[int, Field(ge=2, le=10**5)] = 100
-    """Gibbs sweeps within one fit."""
+    """Gibbs sweeps of a fit."""
     norm: Norm = "sqrt_n"
-    """A source rating becomes r / 5 over the user's count, over its root or as it is; ``centred``:
-    (r - the user's source mean) / 4 + 1, over the count."""
+    """How a source rating r of a user with n ratings becomes a feature. ``n``: r / 5 / n;
+    ``sqrt_n``: r / 5 / sqrt(n); ``none``: r / 5; ``centred``: ((r - mean) / 4 + 1) / n, with the
+    user's mean rating in the source."""
     max_aux: Annotated[int, Field(ge=0, le=10**9)] = 0
-    """Source items that count, the most rated first; 0: all (5 in the authors' code)."""
+    """How many source ratings of each user count, those of the most rated items first. 0: all. The
+    authors' code takes 5."""
     center: Center = "none"
-    """Subtracted from target ratings first; ours, ``none`` is the authors'."""
+    """What is subtracted from target ratings first; ours. The authors subtract nothing."""
 
 
 class FMCDCF(Factors):
-    """All samples' factors side by side; one epoch is a whole chain."""
+    """FM-CDCF. The tables have all samples' factors side by side. An epoch is a whole chain."""
 
     def __init__(self, config: FMCDCFConfig, training: Training, run: Run) -> None:
         self._config, self._seed = config, derive(run.seed, "fm_cdcf") % 2**31
@@ -57,7 +59,7 @@ class FMCDCF(Factors):
         super().__init__({"target": training.target}, table_width(config), config.center)
 
     def train_epoch(self) -> dict[str, float]:
-        """Sample from the start; return the squared training errors, summed."""
+        """Sample a chain from its start; return the sum of squared training errors."""
         myfm, config, ratings = library("myfm", "myfm"), self._config, self.ratings["target"]
         n_users, n_items = ratings.n_users, ratings.n_items
         user_UF = sparse.hstack([sparse.identity(n_users), self._source_UJ], format="csr")
@@ -68,7 +70,7 @@ class FMCDCF(Factors):
             ),
         ]
         model = myfm.MyFMRegressor(config.rank, config.init_stdev, self._seed)
-        with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
+        with contextlib.redirect_stderr(io.StringIO()):  # hides the progress bar
             model.fit(
                 sparse.csr_matrix((len(ratings), 0)),
                 self.residuals("target").astype(np.float64),
@@ -83,10 +85,10 @@ class FMCDCF(Factors):
         return self.losses()
 
     def _keep(self, user_UF: sparse.csr_matrix, samples: list[Any]) -> None:
-        """Write the mean of the samples' predictions as one dot product per rating.
+        """Write the samples into the tables, so that their mean prediction is one dot product.
 
-        A sample predicts ``c_u + w_i + a_u . v_i`` with ``a_u`` the sum of the user's features'
-        factors and ``c_u`` all that does not depend on the item.
+        A sample predicts ``c_u + w_i + a_u . v_i``. Here ``a_u`` is the sum of the factors of the
+        user's features, and ``c_u`` is everything that does not depend on the item.
         """
         user_UW, item_IW = self.user_UK["target"], self.item_IK["target"]
         n_features, rank = user_UF.shape[1], self._config.rank
@@ -104,7 +106,7 @@ class FMCDCF(Factors):
 
 
 def n_samples(config: FMCDCFConfig) -> int:
-    """Return how many samples are kept."""
+    """Return the number of samples kept."""
     return min(SAMPLES, config.iterations - config.iterations // 4)
 
 
@@ -114,7 +116,7 @@ def table_width(config: FMCDCFConfig) -> int:
 
 
 def source_features(source: Ratings, norm: Norm, max_aux: int) -> sparse.csr_matrix:
-    """Return each user's normalised source ratings [U, J], of the ``max_aux`` most rated items."""
+    """Return each user's normalised source ratings [U, J]: those of the most rated items."""
     order = np.lexsort((-source.item_counts[source.items], source.users))
     users, items = source.users[order], source.items[order]
     rank = np.arange(len(users)) - (np.cumsum(source.user_counts) - source.user_counts)[users]
@@ -134,7 +136,7 @@ def source_features(source: Ratings, norm: Norm, max_aux: int) -> sparse.csr_mat
 
 
 def build_fm_cdcf(config: FMCDCFConfig, training: Training, run: Run) -> FMCDCF:
-    """Build FM-CDCF; it predicts the target and runs on the CPU."""
+    """Build FM-CDCF. It predicts the target, and runs on the CPU."""
     return FMCDCF(config, training, run)
 
 

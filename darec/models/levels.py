@@ -1,4 +1,4 @@
-"""Ratings as one of five star levels: what RBM and CF-NADE model instead of a number.
+"""Ratings as one of five star levels, as RBM and CF-NADE model them.
 
 Shapes: B rows of a batch, M columns of the rating matrix, n ratings, L levels, K units.
 """
@@ -15,24 +15,24 @@ from darec.data.ratings import Axis, Ratings
 
 LEVELS = 5
 LEVEL_PAIRS_AT_ONCE = PAIRS_AT_ONCE // LEVELS
-"""Pairs scored at a time: each reads a row of weights per level."""
+"""Pairs scored at a time. Each pair reads one row of weights for each level."""
 
 
 def level_rows(ratings: Ratings, axis: Axis, device: str) -> RatingRows:
-    """Return the training ratings along an axis, uncentred."""
+    """Return the training ratings along an axis, without a centre."""
     return RatingRows(ratings, axis, Bias.zero(ratings), device)
 
 
 def level_of(values_n: torch.Tensor) -> torch.Tensor:
-    """Return star levels 0 to 4 i64[n] of ratings; halves are rounded up."""
+    """Return the star levels 0 to 4 of ratings, i64[n]. Halves are rounded up."""
     return (values_n + 0.5).long() - 1
 
 
 def log_frequencies(ratings: Ratings, axis: Axis) -> torch.Tensor:
     """Return the logarithm of each column's share of each level, [M, L].
 
-    Five ratings distributed as all ratings of the domain are added to each column's: few ratings
-    are drawn towards the domain's shares, not towards three stars.
+    Five ratings with the shares of the whole domain are added to each column. So a column with few
+    ratings is drawn to the shares of the domain.
     """
     columns = ratings.items if axis == "user" else ratings.users
     levels = np.floor(ratings.values + 0.5).astype(np.int64) - 1
@@ -44,7 +44,7 @@ def log_frequencies(ratings: Ratings, axis: Axis) -> torch.Tensor:
 
 
 def level_sums(weight_MLK: torch.Tensor, batch: RowBatch, level_n: torch.Tensor) -> torch.Tensor:
-    """Return the sum over each row's ratings of their column's and level's weights, [B, K]."""
+    """Return, for each row, the sum over its ratings of ``weight[column, level]``, [B, K]."""
     index_n = batch.columns * weight_MLK.shape[1] + level_n
     weight_CK = weight_MLK.flatten(0, 1)
     return F.embedding_bag(index_n, weight_CK, batch.starts, mode="sum", include_last_offset=True)

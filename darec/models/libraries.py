@@ -1,4 +1,4 @@
-"""Libraries behind some baselines, imported when such a model is trained."""
+"""Optional libraries that some baselines need. They are imported when such a model is trained."""
 
 import importlib
 import warnings
@@ -8,7 +8,7 @@ from darec.errors import UserError
 
 
 def library(module: str, package: str) -> ModuleType:
-    """Import an optional library; raises `UserError` that says how to install it."""
+    """Import an optional library. Raises `UserError`, which says how to install it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # myfm 0.4 imports pkg_resources
@@ -16,5 +16,5 @@ def library(module: str, package: str) -> ModuleType:
     except ImportError as error:
         how = 'pip install -e ".[baselines]"'
         raise UserError(
-            f"this model needs {package}, which is not usable: {error}; {how}"
+            f"this model needs {package}, which cannot be imported: {error}; {how}"
         ) from error

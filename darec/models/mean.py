@@ -1,4 +1,4 @@
-"""The training mean of each domain: the least that every model must beat."""
+"""The training mean of each domain, which every model must beat."""
 
 from pydantic.dataclasses import dataclass
 
@@ -14,13 +14,13 @@ class MeanConfig:
 
 
 class Mean(BiasRecommender):
-    """Biases that stay zero."""
+    """The bias baseline with all biases at 0."""
 
     def train_epoch(self) -> dict[str, float]:
-        """Train nothing; return the squared training errors, summed."""
+        """Train nothing; return the sums of squared training errors."""
         return self._losses()
 
 
 def build_mean(config: MeanConfig, training: Training, run: Run) -> Mean:
-    """Build the mean; neither ``config`` nor ``run`` changes it."""
+    """Build the mean. Neither ``config`` nor ``run`` has an effect."""
     return Mean(BiasConfig(), training)

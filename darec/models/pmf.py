@@ -1,7 +1,7 @@
 """PMF (Salakhutdinov & Mnih, NIPS 2007) as the paper runs it: Surprise's SVD without biases.
 
-Minimises the sum over training ratings of ``(r - p_u . q_i)^2 + reg (|p_u|^2 + |q_i|^2)`` by SGD,
-so that a user's ridge grows with the number of its ratings. Shapes: U users, I items, K factors.
+SGD minimises the sum over training ratings of ``(r - p_u . q_i)^2 + reg (|p_u|^2 + |q_i|^2)``. So
+the ridge of a user grows with the number of ratings. Shapes: U users, I items, K factors.
 """
 
 from typing import Annotated
@@ -27,24 +27,24 @@ class PMFConfig:
     factors: Annotated[int, Field(ge=1, le=10**4)] = 50
     """Width K of user and item factors."""
     reg: Annotated[float, Field(ge=0, le=1e3)] = 0.05
-    """Ridge per rating."""
+    """Ridge of each rating."""
     learning_rate: LearningRate = 5e-3
-    """SGD's step size."""
+    """Step size of SGD."""
     epochs: Annotated[int, Field(ge=1, le=10**5)] = 30
-    """Passes over the ratings within one fit; the library reports none of them."""
+    """Passes over the ratings in a fit. The library does not report on single ones."""
     center: Center = "none"
-    """Subtracted from ratings first; ours, ``none`` is the library's."""
+    """What is subtracted from the ratings first; ours. The library subtracts nothing."""
 
 
 class PMF(Factors):
-    """Factors of the target's users and items; one epoch is a whole fit."""
+    """PMF on the target. An epoch is a whole fit."""
 
     def __init__(self, config: PMFConfig, ratings: Ratings, run: Run) -> None:
         self._config, self._seed = config, derive(run.seed, "pmf") % 2**32
         super().__init__({"target": ratings}, config.factors, config.center)
 
     def train_epoch(self) -> dict[str, float]:
-        """Fit from the start; return the squared training errors, summed."""
+        """Fit from the start; return the sum of squared training errors."""
         surprise = library("surprise", "scikit-surprise")
         config, ratings = self._config, self.ratings["target"]
         columns = {"user": ratings.users, "item": ratings.items, "r": self.residuals("target")}
@@ -65,7 +65,7 @@ class PMF(Factors):
 
 
 def build_pmf(config: PMFConfig, training: Training, run: Run) -> PMF:
-    """Build PMF on the target's training ratings; it runs on the CPU."""
+    """Build PMF on the training ratings of the target. It runs on the CPU."""
     return PMF(config, training.target, run)
 
 

@@ -1,6 +1,7 @@
-"""CF-RBM (Salakhutdinov, Mnih & Hinton, ICML 2007): an RBM per row that shares its weights.
+"""CF-RBM (Salakhutdinov, Mnih & Hinton, ICML 2007): an RBM for each row, with shared weights.
 
-Visible units are softmax over the five stars at a row's observed columns, hidden ones are binary:
+A visible unit is a softmax over the five stars, one for each observed column of the row. Hidden
+units are binary:
 ``p(v = l | h) = softmax_l(b_l + W_l . h)``, ``p(h | v) = sigmoid(c + sum W_v (+ sum D))``.
 Shapes: B rows of a batch, M columns of the rating matrix, L levels, F hidden units, n ratings.
 """
@@ -33,10 +34,11 @@ from darec.models.levels import (
 from darec.seeds import derive
 
 INIT_STD = 0.01
+"""Standard deviation of initial weights."""
 PHASE = 10
-"""Epochs after which momentum and the number of Gibbs steps are raised; ours."""
+"""Epochs after which the momentum and the number of Gibbs steps are raised; ours."""
 MOMENTUM = (0.6, 0.9)
-"""In the first phase, and after it (AutoRec's authors' RBM)."""
+"""Momentum in the first phase and after it, as in the RBM of AutoRec's authors."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -44,23 +46,23 @@ class RBMConfig:
     """Hyper-parameters of CF-RBM."""
 
     axis: Axis
-    """``user``: a row per user over items (U-RBM); ``item``: a row per item over users."""
+    """``user``: one row per user over items (U-RBM); ``item``: one row per item over users."""
     hidden: Size = 100
-    """Binary hidden units F."""
+    """Number F of binary hidden units."""
     learning_rate: Annotated[float, Field(ge=1e-12, le=100)] = 0.05
-    """SGD's step size on the mean over the rows of a mini-batch."""
+    """Step size of SGD on the mean over the rows of a mini-batch."""
     decay: Annotated[float, Field(ge=0, le=100)] = 1e-3
     """Weight decay of W and D."""
     cd_steps: Literal["1", "1-3", "1-3-5"] = "1-3"
-    """Gibbs steps of contrastive divergence, raised every `PHASE` epochs."""
+    """Gibbs steps of contrastive divergence in the first, second and third `PHASE` of epochs."""
     conditional: bool = False
-    """Hidden units also see which columns the row rates (D), from training ratings only."""
+    """Whether hidden units also see which columns the row rates in training (weights D)."""
     batch_size: BatchSize = 128
-    """Rows a step."""
+    """Rows of a mini-batch."""
 
 
 class RBMNet(nn.Module):
-    """W, D and the biases."""
+    """The weights W and D, and the biases."""
 
     def __init__(
         self, bias_ML: torch.Tensor, config: RBMConfig, generator: torch.Generator
@@ -85,19 +87,19 @@ class RBMNet(nn.Module):
     def visible_logits(
         self, hidden_BF: torch.Tensor, row_n: torch.Tensor, column_n: torch.Tensor
     ) -> torch.Tensor:
-        """Return the logits of the levels at (row, column) pairs given hidden units, [n, L]."""
+        """Return the logits of the levels of (row, column) pairs, given hidden units, [n, L]."""
         weight_nLF = self.weight_MLF.index_select(0, column_n)
         dots_nL1 = weight_nLF @ hidden_BF.index_select(0, row_n)[:, :, None]
         return dots_nL1[:, :, 0] + self.bias_ML.index_select(0, column_n)
 
     def free_energy(self, batch: RowBatch, level_n: torch.Tensor) -> torch.Tensor:
-        """Return ``-log sum_h exp(-E(v, h))``, summed over the rows."""
+        """Return the free energy ``-log sum_h exp(-E(v, h))``, summed over the rows."""
         visible_n = self.bias_ML.flatten().index_select(0, batch.columns * LEVELS + level_n)
         return -visible_n.sum() - F.softplus(self.hidden_logits(batch, level_n)).sum()
 
 
 class RBM(Trained):
-    """Contrastive divergence with momentum; predictions are expectations, without sampling."""
+    """CF-RBM trained by contrastive divergence; predictions are expectations, without sampling."""
 
     domains: tuple[Domain, ...] = ("target",)
 
@@ -117,7 +119,7 @@ class RBM(Trained):
         super().__init__(self._net, self._sgd, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
-        """Pass over every rated row once; return the reconstruction's squared error, summed."""
+        """Visit every rated row once; return the sum of squared errors of the reconstructions."""
         phase = self._epoch // PHASE
         schedule = [int(steps) for steps in self._config.cd_steps.split("-")]
         n_steps = schedule[min(phase, len(schedule) - 1)]
@@ -130,7 +132,7 @@ class RBM(Trained):
         return {"loss_rating_target": float(total)}
 
     def _step(self, batch: RowBatch, n_steps: int) -> torch.Tensor:
-        """Descend ``F(v_0) - F(v_T)``: the gradient is ``<v h>_T - <v h>_0`` of CD-T."""
+        """Descend ``F(v_0) - F(v_T)``, whose gradient is ``<v h>_T - <v h>_0`` (CD-T)."""
         net, observed_n = self._net, level_of(batch.values)
         with torch.no_grad():
             level_n, error = observed_n, torch.zeros(())
@@ -152,7 +154,7 @@ class RBM(Trained):
         return torch.rand(like.shape, generator=self._generator).to(like.device)
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
-        """Return expected stars given the row's training ratings, mean field, f32[N]."""
+        """Return the expected stars given the training ratings of the row, by mean field, f32[N]."""
         check_domain(self.domains, domain)
         net, rows = self._net, self._rows
 
@@ -169,7 +171,7 @@ class RBM(Trained):
         return score_in_chunks(*pairs, rows.device, hidden_of, score, LEVEL_PAIRS_AT_ONCE)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state and the number of epochs done, which decides the schedules."""
+        """Return the state, with the number of epochs done, which decides the schedules."""
         return {**super().state_dict(), "epoch": self._epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

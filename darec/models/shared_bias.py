@@ -1,4 +1,4 @@
-"""mu_d + b_u + b_i with one user bias for both domains: the simplest cross-domain model.
+"""mu_d + b_u + b_i with one bias per user for both domains: the simplest cross-domain model.
 
 Shapes: U users.
 """
@@ -20,25 +20,25 @@ from darec.models.bias import BiasConfig, BiasRecommender, Shrinkage
 
 @dataclass(frozen=True, config=STRICT)
 class SharedBiasConfig:
-    """Hyper-parameters of the shared bias; ours, the paper has no such baseline."""
+    """Hyper-parameters of the shared bias. The paper has no such baseline."""
 
     reg_user: Shrinkage = REG_USER
-    """Ratings' worth of shrinkage of each user's bias towards 0, > 0."""
+    """How strongly each user's bias is drawn to 0, as a number of ratings."""
     reg_item: Shrinkage = REG_ITEM
-    """Ratings' worth of shrinkage of each item's bias towards 0, > 0."""
+    """How strongly each item's bias is drawn to 0, as a number of ratings."""
     source_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """What a source rating counts for in a user's bias, in target ratings, 0 to 1."""
+    """Weight of a source rating in a user's bias. A target rating has the weight 1."""
 
 
 class SharedBias(BiasRecommender):
-    """Alternates item biases in each domain and user biases over both."""
+    """Fits, in turn, the item biases of each domain and the user biases over both domains."""
 
     def __init__(self, config: SharedBiasConfig, training: Training) -> None:
         super().__init__(BiasConfig(config.reg_user, config.reg_item), training)
         self._weight: dict[Domain, float] = {"target": 1.0, "source": config.source_weight}
 
     def train_epoch(self) -> dict[str, float]:
-        """Alternate once; return the squared training errors, summed per domain."""
+        """Do one sweep; return each domain's sum of squared training errors."""
         n_users = self._ratings["target"].n_users
         rests_U, counts_U = np.zeros(n_users), np.full(n_users, self.config.reg_user)
         for domain, ratings in self._ratings.items():
@@ -52,5 +52,5 @@ class SharedBias(BiasRecommender):
 
 
 def build_shared_bias(config: SharedBiasConfig, training: Training, run: Run) -> SharedBias:
-    """Build the shared bias; ``run`` is not needed: it is deterministic and runs on the CPU."""
+    """Build the shared bias. It runs on the CPU without randomness, so ``run`` has no effect."""
     return SharedBias(config, training)

@@ -1,4 +1,4 @@
-"""DARec's hyper-parameters: stage 1's configs, and those of the domain-adversarial network."""
+"""Hyper-parameters of DARec: the configs of stage 1, and those of the network of stage 2."""
 
 from typing import Annotated, Literal
 
@@ -20,37 +20,44 @@ class DARecConfig:
     """Hyper-parameters of DARec (Fig. 1, Eq. 3-7, section 4.1)."""
 
     autorec: AutoRecConfig
-    """Stage 1 of the target; also fixes DARec's axis and centring."""
+    """Stage 1 of the target. Its axis and centre are also those of stage 2."""
     autorec_source: AutoRecConfig | None = None
-    """Stage 1 of the source; the target's when None. Same axis, hidden and center."""
+    """Stage 1 of the source, with the same axis, hidden and center. None: as of the target."""
     heads: Heads | None = None
-    """``both``: every user embedding reconstructs both domains (Eq. 3, user axis only); ``own``:
-    its own, as items must. None: as the axis allows."""
+    """``both``: every user embedding reconstructs the ratings of both domains (Eq. 3, user axis
+    only); ``own``: those of its own domain. None: both on the user axis, own on the item axis."""
     predictors: Literal["own", "shared"] = "own"
-    """``shared``: one rating predictor for both domains' items, with an output per shared user
-    (item axis only; ours). With its own one per domain, I-DARec cannot tell who rated what in the
-    source: exchanging the source's users changes nothing (docs/paper.md)."""
+    """``own``: one rating predictor for each domain; ``shared``: one for the items of both domains,
+    with an output per user (item axis only; ours). With ``own``, I-DARec cannot use who rated what
+    in the source (docs/paper.md)."""
     extractor: Annotated[int, Field(ge=2, le=10**5)] = 100
-    """Units of the shared extractor H; the paper searches 50-500."""
+    """Units H of the extractor. The paper searches 50 to 500."""
     beta: Weight = 0.1
-    """Weight of the target's squared error against the source's (Eq. 3); 1e-4 to 1."""
+    """Weight of the target's squared errors; the source's have 1 (Eq. 3). The paper searches 1e-4
+    to 1."""
     mu: Weight = 1.0
-    """Strength of the gradient reversal (user axis) or of the BCE (item axis); 1e-4 to 1e4."""
+    """Strength of the gradient reversal (user axis), or weight of the classifier loss (item axis).
+    The paper searches 1e-4 to 1e4."""
     reversal: bool | None = None
-    """Whether the classifier's gradient reaches the extractor times -mu (Eq. 4-6), or the BCE
-    counts mu for both alike (Eq. 7). None: as the paper's axis has it."""
+    """True: the gradient of the classifier loss reaches the extractor times -mu (Eq. 4-6); False:
+    the classifier loss has the weight mu (Eq. 7). None: True on the user axis, False on the item
+    axis, as in the paper."""
     lambda_: Weight = 1e-3
-    """Weight of the squared L2 norms of all stage-2 weights and biases; 1e-4 to 1e4."""
+    """Weight of R, the squared norm of all weights and biases of stage 2. The paper searches 1e-4
+    to 1e4."""
     pyramid: float = 1.0
-    """Predictor widths are H r and H r^2; r in {0.5, 1, 2}; ours, the paper says "pyramid"."""
+    """Ratio r of the hidden widths of a predictor, H r and H r^2: 0.5, 1 or 2. Ours: the paper only
+    says "pyramid"."""
     decay: Decay = "coupled"
-    """``coupled``: the gradient of lambda R through Adam; ``decoupled``: AdamW's; ours."""
+    """``coupled``: Adam sees the gradient of lambda R; ``decoupled``: weights shrink as in AdamW;
+    ours."""
     init: Init = "paper"
-    """``paper``: N(0, 0.01^2) weights, zero biases; ``xavier``: Glorot uniform; ours."""
+    """Initial weights. ``paper``: N(0, 0.01^2); ``xavier``: Glorot's uniform ones; ours. Biases are
+    0."""
     learning_rate: LearningRate = 1e-3
     """Adam's step size; ours."""
     batch_size: BatchSize = 128
-    """Rating rows of each domain a step; ours."""
+    """Rating rows of each domain in a mini-batch; ours."""
 
     def __post_init__(self) -> None:
         for name in ("axis", "hidden", "center"):
@@ -67,15 +74,15 @@ class DARecConfig:
 
     @property
     def both_heads(self) -> bool:
-        """Whether every embedding reconstructs both domains (docs/paper.md, reading 2)."""
+        """Whether every embedding reconstructs both domains' ratings (docs/paper.md, reading 2)."""
         return self.heads == "both" or (self.heads is None and self.autorec.axis == "user")
 
     @property
     def reverses(self) -> bool:
-        """Whether there is a gradient reversal: on users, unless said otherwise."""
+        """Whether the gradient of the classifier loss is reversed (docs/paper.md, reading 3)."""
         return self.autorec.axis == "user" if self.reversal is None else self.reversal
 
     @property
     def source(self) -> AutoRecConfig:
-        """Stage 1 of the source."""
+        """The config of stage 1 of the source."""
         return self.autorec if self.autorec_source is None else self.autorec_source

@@ -1,4 +1,4 @@
-"""Stage 2 of DARec as a recommender: how it is built, trained and asked for predictions.
+"""DARec as a recommender: two trained AutoRecs (stage 1), and the network on top (stage 2).
 
 Shapes: R rows of a domain, K embedding, N ratings asked for.
 """
@@ -28,7 +28,7 @@ from darec.seeds import derive
 
 
 class DARec(Trained):
-    """Stage 2: rating predictors on shared features, with or against a domain classifier."""
+    """Rating predictors on shared features, trained with or against a domain classifier."""
 
     domains = DOMAINS
 
@@ -38,7 +38,7 @@ class DARec(Trained):
             "source": pretrain(training.source, config.source, run),
             "target": pretrain(training.target, config.autorec, run),
         }
-        """Each domain's trained AutoRec; it predicts its own domain as its ``"target"``."""
+        """Each domain's trained AutoRec. It predicts its own domain as its ``"target"``."""
         self._step_batches = StepBatches(self.stage1, config)
         seed = derive(run.seed, "darec", config.autorec.axis)
         self._generator = torch.Generator().manual_seed(seed)
@@ -63,7 +63,11 @@ class DARec(Trained):
         super().__init__(net, adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
-        """Minimise Eq. 4-6 or Eq. 7 over one epoch; return its losses and the gradients' norms."""
+        """Minimise Eq. 4-6 or Eq. 7 over one epoch.
+
+        Returns the epoch's losses, the share of rows whose domain the classifier named correctly,
+        and the norms of the gradients of the first step.
+        """
         epochs = self._step_batches.epochs(self._generator)
         self._adam.begin(*epochs)
         steps = list(zip(*(epoch.batches for epoch in epochs), strict=True))
@@ -112,7 +116,7 @@ class DARec(Trained):
         return scores + self.stage1[domain].center.predict(users, items)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state of stage 2; stage 1 is rebuilt from its config."""
+        """Continue from a saved state of stage 2. Stage 1 was rebuilt from its config."""
         super().load_state_dict(state)
         self._step.discard()
 
@@ -131,7 +135,7 @@ def network(config: DARecConfig, training: Training, backend: Backend) -> DANN:
 
 
 def build_darec(config: DARecConfig, training: Training, run: Run) -> DARec:
-    """Build U-DARec or I-DARec, training stage 1 first unless ``run.cache`` holds it."""
+    """Build U-DARec or I-DARec. Stage 1 is trained first, unless ``run.cache`` has it."""
     return DARec(config, training, run)
 
 

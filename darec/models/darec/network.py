@@ -1,4 +1,4 @@
-"""DARec's network (Fig. 1): shared extractor, domain classifier, a rating predictor per domain.
+"""The network of DARec (Fig. 1): an extractor, a domain classifier and rating predictors.
 
 Shapes: B rows of a batch, K embedding, H extractor, P last hidden layer of a predictor, M columns
 of a domain's rating matrix, n observed ratings of a batch.
@@ -19,7 +19,7 @@ Init = Literal["paper", "xavier"]
 
 
 class RatingPredictor(nn.Module):
-    """Three layers, the last with one output per column of the domain's rating rows (Fig. 1)."""
+    """Three layers; the last has one output for each column of the rating matrix (Fig. 1)."""
 
     def __init__(self, n_columns: int, width: int, pyramid: float, backend: Backend) -> None:
         super().__init__()
@@ -32,13 +32,13 @@ class RatingPredictor(nn.Module):
         self._backend = backend
 
     def forward(self, features_BH: torch.Tensor, batch: RowBatch) -> torch.Tensor:
-        """Return predictions of the batch's observed ratings, [n]."""
+        """Return the predictions of the batch's observed ratings, [n]."""
         hidden_BP = self.hidden(features_BH)
         return decode(hidden_BP, self.weight_MP, self.bias_M, batch, self._backend)
 
 
 class DANN(nn.Module):
-    """Shared extractor, domain classifier and a rating predictor per domain (Fig. 1).
+    """A shared extractor, a domain classifier and a rating predictor for each domain (Fig. 1).
 
     With ``n_source=None`` the target's predictor serves both domains, which have the same columns.
     """
@@ -63,7 +63,7 @@ class DANN(nn.Module):
         self.target = RatingPredictor(n_target, width, pyramid, backend)
 
     def predictor(self, domain: Domain) -> RatingPredictor:
-        """Return a domain's rating predictor."""
+        """Return the rating predictor of a domain."""
         return self.source if domain == "source" and self.source is not None else self.target
 
     def predictors(self) -> list[RatingPredictor]:
@@ -71,7 +71,7 @@ class DANN(nn.Module):
         return [self.target] if self.source is None else [self.source, self.target]
 
     def initialise(self, init: Init, generator: torch.Generator) -> None:
-        """Draw all weights from one generator; biases are 0 (section 4.1)."""
+        """Draw all weights and set the biases to 0 (section 4.1)."""
         for parameter in self.parameters():
             if parameter.dim() == 1:
                 nn.init.zeros_(parameter)

@@ -1,4 +1,4 @@
-"""Stage 1 as a memoised function of one domain: (ratings, config, run) to a trained AutoRec."""
+"""Stage 1: the trained AutoRec of one domain, cached by what decides its weights."""
 
 import hashlib
 import json
@@ -11,15 +11,15 @@ from darec.models.autorec import AutoRec, AutoRecConfig
 
 
 def stage1_key(ratings: Ratings, config: AutoRecConfig, seed: int) -> str:
-    """Return the sha256 naming stage 1's result: training data, config and seed decide it."""
+    """Return a sha256 of all that decides the weights: training ratings, config and seed."""
     identity = json.dumps([ratings.digest, plain(config), seed], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
 def pretrain(ratings: Ratings, config: AutoRecConfig, run: Run) -> AutoRec:
-    """Return AutoRec after ``config.epochs`` epochs, trained once per key in ``run.cache``.
+    """Return AutoRec after ``config.epochs`` epochs, from ``run.cache`` if it is there.
 
-    Raises `DivergedError` when its loss is not finite.
+    Raises `DivergedError` when a loss is not finite.
     """
     autorec = AutoRec(config, ratings, run)
 
