@@ -90,7 +90,8 @@ def build_pair(
     else:
         kept = (count_S + count_T >= min_ratings) & (np.minimum(count_S, count_T) >= 1)
     if not kept.any():
-        rule = f"must leave a user with >= {min_ratings} ratings in {min_in}"
+        where = "each domain" if min_in == "each" else "total"
+        rule = f"must leave a user with >= {min_ratings} ratings in {where}"
         raise UserError(f"{files}: {rule}, but none of {len(user_ids)} shared users has so many")
     (ratings_S, items_S), (ratings_T, items_T) = (
         _index(columns.where(kept[columns.users]), kept, raw.item_ids)
