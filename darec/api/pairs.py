@@ -12,7 +12,7 @@ from darec.data.ratings import DomainPair
 from darec.data.twins import copied_share
 from darec.errors import UserError
 from darec.paper import TABLE_1
-from darec.reporter import LogReporter, Reporter
+from darec.reporter import SILENT, LogReporter, Reporter
 
 COPIES_TOLD = 0.02
 """From this share of copied ratings on, `prepare` warns of them."""
@@ -46,7 +46,7 @@ def load_pair(
         2885
     """
     tell = (reporter or LogReporter()).line
-    return store.obtain(name, Path(data), synthetic, tell)
+    return store.obtain(name, Path(data), synthetic, tell, _shows_downloads(reporter))
 
 
 def prepare(
@@ -89,6 +89,7 @@ def prepare(
     Example:
         ``darec.prepare("books.csv", "music.csv", name="books_music")``
     """
+    shows = _shows_downloads(reporter)
     reporter, data = reporter or LogReporter(), Path(data)
     own = (source, target, name)
     if (pair is None) == (own == (None, None, None)) or (pair is None and None in own):
@@ -102,7 +103,7 @@ def prepare(
     else:
         if pair is not None:
             reporter.line(f"Fetching {pair}'s two category files ({year}) unless they are there")
-            source, target = store.amazon_files(pair, data, year, accept_changed)
+            source, target = store.amazon_files(pair, data, year, accept_changed, shows)
         name = name or pair
         assert name is not None and source is not None and target is not None
         reporter.line(
@@ -124,6 +125,11 @@ def prepare(
     kept = f"saved: {data / 'pairs' / prepared.name}"
     reporter.line("a stand-in is generated anew by every command" if synthetic else kept)
     return prepared
+
+
+def _shows_downloads(reporter: Reporter | None) -> bool:
+    """Return whether a download may draw its own progress bar on the terminal."""
+    return reporter is not None and reporter is not SILENT
 
 
 def _removed_line(removed: Preparation) -> str:

@@ -179,6 +179,11 @@ def search(
     )
     wanted = Wanted(cpus_per_trial, gpus_per_trial, at_once, joined=address is not None)
     reporter = reporter or LogReporter()
+    check_record(request, resume)
+    result = SearchResult(place, folder, lambda: search(**arguments))
+    if result.finished:
+        _report_winner(result, reporter)
+        return result
     with connected(address):
         share = computed_share(request, wanted)
         settings = Settings(
@@ -195,7 +200,6 @@ def search(
             reporter.line(line)
         with alone(folder, place):
             _run(request, settings, wanted, resume)
-    result = SearchResult(place, folder, lambda: search(**arguments))
     if result.finished:
         _report_winner(result, reporter)
     return result

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -74,25 +72,27 @@ def test_a_search_and_its_scores_come_as_tables_and_nothing_is_printed(
     assert capfd.readouterr().out == ""
 
 
+class Interrupting(Recorder):
+    """Presses Ctrl-C when the first trial is shown."""
+
+    def table(self, title, table):
+        if not self.tables:
+            os.kill(os.getpid(), signal.SIGINT)
+        super().table(title, table)
+
+
 @pytest.mark.ray
 def test_an_interrupted_search_is_not_finished_and_resumes(
     cluster, tiny_pair, tmp_path, monkeypatch
 ):
-    def interrupt():
-        while not any(path.stat().st_size for path in tmp_path.rglob("result.json")):
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt, daemon=True).start()
-    space = {"learning_rate": 1e-6, "batch_size": 16}
-    options = {"trials": 6, "max_epochs": 2000, "scheduler": "none", "fix": space}
-    patched = monkeypatch.setattr
-    patched("darec.core.fit.PATIENCE", 10**6)
-    result = darec.search("i_autorec", tiny_pair, time_budget=20, out=tmp_path, **options)
+    monkeypatch.setattr("darec.tuning.study.progress.EVERY_S", 0.0)
+    options = {"trials": 40, "max_epochs": 4, "out": tmp_path}
+    result = darec.search("bias", tiny_pair, reporter=Interrupting(), **options)
     assert not result.finished
     with pytest.raises(darec.UserError, match="the search is not finished"):
         _ = result.trials
-    assert result.resume().finished
+    resumed = result.resume()
+    assert resumed.finished and len(resumed.trials) == 40
 
 
 @pytest.mark.ray
