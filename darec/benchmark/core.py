@@ -1,4 +1,4 @@
-"""Seconds per epoch of the training core against the dense reference, in one process."""
+"""Seconds of an epoch of the training core and of the dense reference, in one process."""
 
 import time
 from collections.abc import Callable
@@ -23,26 +23,26 @@ Grows = Literal["ratings", "all"]
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value, what it is held against, and how many times better it is."""
+    """A measured value, the reference that it is compared with, and how many times better it is."""
 
     name: str
     value: float
     unit: str
     reference: float
     ratio: float
-    """How many times better: reference over value, or value over reference of a rate; 0: what was
-    waited for did not happen."""
+    """Reference over value for times and sizes, value over reference for rates. It is 0 when what
+    was waited for did not happen."""
 
 
 def setting(axis: Axis, decay: Decay = "coupled") -> AutoRecConfig:
-    """Return the timed AutoRec: hidden 500, batch 256."""
+    """Return the config of the timed AutoRec: hidden 500, batch size 256."""
     return AutoRecConfig(axis, hidden=500, alpha=0.01, batch_size=256, decay=decay, epochs=1)
 
 
 def autorec_epoch(
     ratings: Ratings, axis: Axis, decay: Decay, repeats: int, device: str = "cpu"
 ) -> Figure:
-    """Time an epoch of AutoRec; ``coupled`` is the paper's and has the plain name."""
+    """Time an epoch of AutoRec. The name of the figure says ``decoupled``, but not ``coupled``."""
     ours = AutoRec(setting(axis, decay), ratings, Run(device=device))
     dense = DenseAutoRec(ours, ratings)
     suffix = "" if decay == "coupled" else f"_{decay}"
@@ -50,7 +50,7 @@ def autorec_epoch(
 
 
 def darec_epoch(training: Training, axis: Axis, repeats: int, device: str = "cpu") -> Figure:
-    """Time an epoch of DARec's stage 2, with 100 extractor units as in Fig. 2."""
+    """Time an epoch of stage 2 of DARec with 100 extractor units, as in Fig. 2."""
     config = DARecConfig(setting(axis), extractor=100, batch_size=256)
     ours = DARec(config, training, Run(device=device))
     dense = DenseDARec(ours, training)
@@ -58,7 +58,10 @@ def darec_epoch(training: Training, axis: Axis, repeats: int, device: str = "cpu
 
 
 def bandwidth_floor(epoch: Figure, ratings: Ratings, axis: Axis, device: str) -> Figure:
-    """Hold an epoch of AutoRec against dense Adam's traffic alone, 28 bytes a weight and step."""
+    """Compare an epoch of AutoRec with the time that the memory traffic of dense Adam takes.
+
+    Dense Adam moves 28 bytes for each weight and step.
+    """
     config, (_, n_columns) = setting(axis), ratings.shape(axis)
     steps = -(-np.count_nonzero(ratings.rows(axis).counts) // config.batch_size)
     moved = 28 * steps * 2 * n_columns * config.hidden
@@ -67,7 +70,7 @@ def bandwidth_floor(epoch: Figure, ratings: Ratings, axis: Axis, device: str) ->
 
 
 def bandwidth(device: str) -> float:
-    """Return the bytes per second that a large copy on a device reads and writes."""
+    """Return the bytes per second that a device reads and writes in a large copy."""
     source = torch.zeros(2**26, device=device)
     copy = torch.empty_like(source)
     return 2 * source.nbytes / min(_seconds(lambda: copy.copy_(source)) for _ in range(5))
@@ -78,9 +81,10 @@ def growth(
 ) -> list[Figure]:
     """Time epochs on 1, 4 and 16 times as many ratings, or users, items and ratings.
 
-    The reference is the first one's time times the factor: a ratio of 1 is a cost per rating that
-    stays the same. With coupled decay and more users and items, every column takes part in every
-    one of more steps: dense Adam's semantics cost their product, which grows by the square.
+    The reference is the first time multiplied by the factor, so that a ratio of 1 means a constant
+    cost per rating. With coupled decay L2 moves every column in every step. The cost is then the
+    number of columns times the number of steps, which grows with the square of the factor where
+    there are more users and items.
     """
     figures: list[Figure] = []
     for factor in factors:
@@ -99,7 +103,7 @@ def growth(
 
 
 def training_of(pair_name: str) -> Training:
-    """Return the training part of a pair's synthetic stand-in."""
+    """Return the training ratings of a pair's synthetic stand-in."""
     pair = planted_pair(f"{pair_name}-synthetic", TABLE_1[pair_name])
     return split(pair).search.training
 
@@ -107,7 +111,7 @@ def training_of(pair_name: str) -> Training:
 def _compared(
     name: str, ours: Callable[[], object], dense: Callable[[], object], repeats: int
 ) -> Figure:
-    """Alternate both, ``repeats`` times after a warm-up, and compare the medians."""
+    """Run both in turn, ``repeats`` times after a warm-up, and compare their medians."""
     ours(), dense()
     pairs = [(_seconds(ours), _seconds(dense)) for _ in range(repeats)]
     value, reference = np.median(pairs, axis=0).tolist()

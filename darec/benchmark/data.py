@@ -1,7 +1,7 @@
-"""How long, and in how much memory, a large rating file is prepared.
+"""Seconds and peak memory of preparing a large rating file, in its own process.
 
-Run as a module: ``python -m darec.benchmark.data SOURCE TARGET FOLDER`` prepares two files and
-prints the seconds and the peak bytes of its process.
+``python -m darec.benchmark.data SOURCE TARGET FOLDER`` prepares two files, and prints the seconds
+and the peak memory in bytes.
 """
 
 import json
@@ -22,13 +22,14 @@ from darec.seeds import generator
 
 MIB = 2**20
 CHUNK = 2_000_000
+"""Lines that are generated at a time."""
 TARGET_LINES = 100_000
 
 
 def preparation(lines: int) -> list[Figure]:
-    """Prepare a generated pair whose source file has so many lines, as Amazon 2014's look.
+    """Prepare a generated pair whose source file has this many lines, in Amazon's format of 2014.
 
-    References: reading the bytes once, and 3 GiB.
+    The reference of the seconds is reading the source file once, and of the memory 3 GiB.
     """
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name) / "source.csv", Path(name) / "target.csv"
@@ -50,7 +51,7 @@ def preparation(lines: int) -> list[Figure]:
 
 
 def _write(path: Path, lines: int, prefix: str, n_items: int) -> None:
-    """Write power-law users and items without a header: user, item, rating, timestamp."""
+    """Write ratings of power-law users and items, without a header: user, item, rating, time."""
     rng = generator(0, "benchmark", prefix)
     n_users = max(1000, lines // 10)
     options = csv.WriteOptions(include_header=False, quoting_style="none")

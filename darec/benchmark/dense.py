@@ -1,4 +1,4 @@
-"""The same equations as most code writes them: whole dense matrices, masked errors, dense Adam.
+"""Eq. 1-7 as most code computes them: dense rating matrices, masked errors and dense Adam.
 
 Shapes: R rows and M columns of a rating matrix, B rows of a batch, K embedding, H extractor.
 """
@@ -22,7 +22,7 @@ from darec.models.darec.network import RatingPredictor
 
 
 class DenseRatings:
-    """One domain's centred rating matrix and its mask, both whole and dense."""
+    """One domain's dense rating matrix, minus its centre, and the mask of its observed ratings."""
 
     def __init__(self, ratings: Ratings, axis: Axis, center: Bias, device: torch.device) -> None:
         rows, columns = ratings.users, ratings.items
@@ -39,7 +39,7 @@ class DenseRatings:
 
 
 class DenseAutoRec:
-    """Eq. 1-2 from the weights, the centre and the generator of an untrained `AutoRec`."""
+    """Eq. 1-2, starting with the weights, centre and generator of an untrained `AutoRec`."""
 
     def __init__(self, autorec: AutoRec, ratings: Ratings) -> None:
         self._config, weights = autorec.config, autorec.weights()
@@ -57,7 +57,7 @@ class DenseAutoRec:
         self._generator.set_state(autorec.state_dict()["generator"])
 
     def train_epoch(self) -> float:
-        """Train one epoch over rated rows; return the summed squared error."""
+        """Train one epoch over the rated rows; return the sum of squared errors."""
         total = 0.0
         order = shuffled(self._ratings.rated, self._generator)
         for rows in torch.split(order, self._config.batch_size):
@@ -77,7 +77,7 @@ class DenseAutoRec:
 
 
 class DenseDARec:
-    """Eq. 3-7 from the network and the generator of an untrained `DARec`."""
+    """Eq. 3-7, starting with the weights and generator of an untrained `DARec`."""
 
     def __init__(self, darec: DARec, training: Training) -> None:
         self._config, axis = darec.config, darec.config.autorec.axis
@@ -99,7 +99,7 @@ class DenseDARec:
         self._generator.set_state(darec.state_dict()["generator"])
 
     def train_epoch(self) -> dict[Domain, float]:
-        """Train one epoch; return each domain's summed squared error."""
+        """Train one epoch; return the sum of squared errors of each domain."""
         size = self._config.batch_size
         totals: dict[Domain, float] = {"source": 0.0, "target": 0.0}
         for rows_S, rows_T in zip(*(torch.split(o, size) for o in self._orders()), strict=True):
@@ -136,7 +136,7 @@ class DenseDARec:
         return totals
 
     def _orders(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the epoch's order of each domain's rows, as `DARec` draws them."""
+        """Return the order of each domain's rows in an epoch, as `DARec` draws it."""
         source, target = self._ratings["source"], self._ratings["target"]
         if not self._config.both_heads:
             return paired(source.rated, target.rated, self._generator)
@@ -159,7 +159,7 @@ def _masked_error(
 def dense_adam(
     parameters: Sequence[torch.Tensor], learning_rate: float, l2: float, decay: Decay
 ) -> torch.optim.Adam:
-    """Return torch's own fused Adam or AdamW with the constants of `darec.core.adam`."""
+    """Return torch's fused Adam or AdamW with the constants of `darec.core.adam`."""
     kind = torch.optim.Adam if decay == "coupled" else torch.optim.AdamW
     torch.set_flush_denormal(True)
     return kind(

@@ -1,6 +1,6 @@
-"""Peak memory of one training epoch, ours or the dense reference's, in a process of its own.
+"""Peak memory of training, by our core and by the dense reference, each in its own process.
 
-Run as a module: ``python -m darec.benchmark.memory ours|dense user|item PAIR HIDDEN`` prints bytes.
+``python -m darec.benchmark.memory ours|dense user|item PAIR HIDDEN`` prints the bytes of one.
 """
 
 import subprocess
@@ -20,7 +20,7 @@ MIB = 2**20
 
 
 def peak_memory(axis: Axis, pair: str, hidden: int) -> Figure:
-    """Compare the memory that training AutoRec on a pair's target adds to its data's."""
+    """Compare the memory that training AutoRec takes, on the target of a pair."""
     ours, dense = (
         int(
             subprocess.run(
@@ -36,7 +36,7 @@ def peak_memory(axis: Axis, pair: str, hidden: int) -> Figure:
 
 
 def _measure(which: str, axis: Axis, pair: str, hidden: int) -> int:
-    """Return the bytes that two epochs of training add to the peak."""
+    """Return the bytes by which two epochs of training raise the peak, beyond that of the data."""
     small = replace(setting(axis), hidden=1)
     warm = planted_pair("warm", Counts(20, 30, 30, 60, 60)).target
     DenseAutoRec(AutoRec(small, warm, Run()), warm).train_epoch()
@@ -52,7 +52,10 @@ def _measure(which: str, axis: Axis, pair: str, hidden: int) -> int:
 
 
 def peak() -> int:
-    """Return this program's peak memory in bytes (Linux; ``getrusage`` adds its parent's)."""
+    """Return the peak memory of this process in bytes, on Linux.
+
+    ``getrusage`` would include the peak of the parent process.
+    """
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 

@@ -1,6 +1,6 @@
-"""What the source is worth to each cross-domain model, on a pair where it is informative.
+"""What the source is worth to each cross-domain model, on a pair with an informative source.
 
-The same model and config is trained with the source as it is and with its users shuffled.
+Each model is trained twice, with the source as it is and with the source's users shuffled.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from darec.paper import Counts
 COUNTS = Counts(
     users=600, source_items=150, target_items=100, source_ratings=24000, target_ratings=3600
 )
-"""40 source and 6 target ratings a user."""
+"""A user has 40 source ratings and 6 target ratings on average."""
 STAGE1 = {"hidden": 50, "learning_rate": 5e-3, "batch_size": 64, "epochs": 20}
 STAGE2 = {"init": "xavier", "lambda_": 0.01, "beta": 1.0, "mu": 0.01}
 PLANTED = Planted(user=0.8, item=0.4, factors=1.2, noise=0.6, rank=2)
@@ -40,18 +40,20 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "predictors": "shared",
     },
 }
-"""By a model's name, and what is changed. I-DARec as printed cannot gain (docs/paper.md)."""
+"""What is measured, by the name of the model and, after a space, of its variant.
+
+I-DARec as the paper prints it cannot gain from who rated what in the source (docs/paper.md)."""
 
 
 def informative() -> DomainPair:
-    """Return a pair whose target is sparse and whose source says much."""
+    """Return a pair with a sparse target and an informative source."""
     return planted_pair("informative", COUNTS, PLANTED)
 
 
 def transfers(
     configs: Mapping[str, dict[str, Any]], epochs: int, pair: DomainPair
 ) -> Iterator[Figure]:
-    """Compare each model's best validation RMSE; the reference is with the shuffled source."""
+    """Compare the best validation RMSE of each model with that on the shuffled source."""
     for name, values in configs.items():
         kind = MODELS[name.split(" ")[0]]
         rmse = []

@@ -17,7 +17,7 @@ from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 
 @dataclass(frozen=True)
 class Triples:
-    """Ratings: ``user i64[N]``, ``item i64[N]`` and ``value f32[N]``, the rating minus its centre."""
+    """Ratings as ``user i64[N]``, ``item i64[N]`` and ``value f32[N]``, minus their centre."""
 
     user: torch.Tensor
     item: torch.Tensor

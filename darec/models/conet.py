@@ -42,8 +42,8 @@ class CoNetConfig:
     reg: Annotated[float, Field(ge=0, le=1e6)] = 1e-3
     """Ridge of each rating on the embeddings that it reads; ours."""
     crossing: Literal["mean", "none"] = "mean"
-    """What the other tower reads in prediction. ``mean``: the mean of the user's items in its domain
-    (ours); ``none``: nothing crosses, as in the authors' code."""
+    """What the other tower reads in prediction. ``mean``: the mean embedding of the user's items in
+    its domain (ours); ``none``: nothing crosses, as in the authors' code."""
     center: Center = "mean"
     """What is subtracted from the ratings of each domain first; ours."""
     learning_rate: LearningRate = 1e-3

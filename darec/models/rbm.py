@@ -154,7 +154,7 @@ class RBM(Trained):
         return torch.rand(like.shape, generator=self._generator).to(like.device)
 
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
-        """Return the expected stars given the training ratings of the row, by mean field, f32[N]."""
+        """Return the expected stars f32[N] given a row's training ratings, by mean field."""
         check_domain(self.domains, domain)
         net, rows = self._net, self._rows
 

@@ -26,7 +26,7 @@ from darec.models.darec.network import DANN
 
 @dataclass(frozen=True)
 class StepLosses:
-    """The parts of one step's loss, each a sum over the mini-batch (Eq. 3), without weights."""
+    """The parts of one step's loss, each a sum over the mini-batch (Eq. 3), before weights."""
 
     error: dict[Domain, torch.Tensor]
     """Squared errors of each domain's ratings."""
@@ -39,18 +39,22 @@ class StepLosses:
     """The extractor's output."""
 
     def totals(self) -> torch.Tensor:
-        """Return what an epoch adds up: `TOTALS`, [5]."""
+        """Return what an epoch adds up, [5].
+
+        In this order: the squared errors of the source and of the target, the classifier loss, the
+        rows that the classifier names correctly, and all rows that count.
+        """
         error = self.error["source"], self.error["target"]
         return torch.stack([*error, self.domain, self.n_correct, self.n_rows]).detach()
 
 
-TOTALS = ("loss_rating_source", "loss_rating_target", "loss_domain", "n_correct", "n_rows")
-
-
-def n_correct(
+def named_correctly(
     logit_D: torch.Tensor, label_D: torch.Tensor, counts_D: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how many rows the classifier names correctly, and how many rows count."""
+    """Return how many rows the classifier names correctly, and how many rows count.
+
+    ``counts`` is 1 for rows with a training rating and 0 for others.
+    """
     is_right_D = ((logit_D > 0) == (label_D > 0)).to(counts_D)
     return is_right_D @ counts_D, counts_D.sum()
 
@@ -76,15 +80,17 @@ def losses(net: DANN, config: DARecConfig, rows: StepRows) -> StepLosses:
                 error = squared_error(predicted_n, batch.values, counts_n)
                 errors[domain] = errors[domain] + error
     classified = logit_D, rows.label_D, rows.counts_D
-    return StepLosses(errors, classifier_loss(*classified), *n_correct(*classified), features_DH)
+    return StepLosses(
+        errors, classifier_loss(*classified), *named_correctly(*classified), features_DH
+    )
 
 
-def objective(config: DARecConfig, losses: StepLosses) -> Objective:
-    """Return what a step minimises, but for the regulariser, which is Adam's."""
-    parts = losses.error["source"], losses.error["target"], losses.domain
+def objective(config: DARecConfig, parts: StepLosses) -> Objective:
+    """Return what a step minimises, without the regulariser, which is left to Adam."""
+    terms = parts.error["source"], parts.error["target"], parts.domain
     if config.reverses:
-        return adversarial_objective(*parts, beta=config.beta)
-    return joint_objective(*parts, beta=config.beta, mu=config.mu)
+        return adversarial_objective(*terms, beta=config.beta)
+    return joint_objective(*terms, beta=config.beta, mu=config.mu)
 
 
 def gradient_norms(net: DANN, config: DARecConfig, rows: StepRows) -> dict[str, float]:
@@ -106,7 +112,7 @@ class AutogradStep:
         self._step_batches, self._adam = step_batches, adam
 
     def __call__(self, *batches: RowBatch) -> torch.Tensor:
-        """Do a step and return its `TOTALS`, [5]."""
+        """Do a step and return its `StepLosses.totals`, [5]."""
         parts = losses(self._net, self._config, self._step_batches.rows(*batches))
         objective(self._config, parts).total.backward()
         self._adam.step(*batches)

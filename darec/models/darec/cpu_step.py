@@ -1,7 +1,7 @@
 """The training step of CPUs, with the gradients of Eq. 3-7 written by hand.
 
 It does what `autograd_step` does, without storing the gradients of rating-sized weights and without
-autograd's cost per call. `tests/models/test_equations.py` holds both against each other.
+autograd's cost per call. `tests/models/test_equations.py` compares both.
 
 Shapes: D rows of a step, B rows of a batch, H extractor, P last hidden layer of a predictor,
 n ratings of a batch. A leading L is the number of times that a batch's ratings are read.
@@ -12,7 +12,7 @@ import torch
 from darec.core.batches import RowBatch
 from darec.core.lazy_adam import LazyAdam
 from darec.core.numba_backend import squared_errors
-from darec.models.darec.autograd_step import n_correct
+from darec.models.darec.autograd_step import named_correctly
 from darec.models.darec.backpropagation import backward, outputs
 from darec.models.darec.batches import StepBatches
 from darec.models.darec.config import DARecConfig
@@ -30,7 +30,7 @@ class CpuStep:
         self._step_batches, self._adam = step_batches, adam
 
     def __call__(self, *batches: RowBatch) -> torch.Tensor:
-        """Do a step and return its `darec.models.darec.autograd_step.TOTALS`, [5]."""
+        """Do a step and return what `StepLosses.totals` does, [5]."""
         with torch.no_grad():
             return self._step(*batches)
 
@@ -66,4 +66,4 @@ class CpuStep:
         backward(net.extractor, extracted, slope_DH, to_input=False)
         self._adam.step_others()
         named = logit_D, rows.label_D, rows.counts_D
-        return torch.stack([error_S, error_T, classifier_loss(*named), *n_correct(*named)])
+        return torch.stack([error_S, error_T, classifier_loss(*named), *named_correctly(*named)])
