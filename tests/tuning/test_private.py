@@ -1,0 +1,358 @@
+"""Every assumption of `darec.tuning.private` about the installed Ray and Optuna.
+
+A test that fails here names the function of darec/tuning/private.py that a new release has broken.
+"""
+
+import ast
+import inspect
+import mmap
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import optuna
+import pytest
+import ray
+import torch
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
+from ray import tune
+from ray.tune.experiment.trial import Trial
+from ray.tune.logger import TBXLoggerCallback
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from darec.reporter import SILENT
+from darec.tuning import private
+from darec.tuning.durability.scheduler_state import SchedulerState
+from darec.tuning.private import PrivateInterfaceError
+from darec.tuning.study.progress import StudyProgress
+from darec.tuning.study.searcher import Limiter
+
+SOURCES = Path(private.__file__).parent
+RELEASES = f"Ray {version('ray')} and Optuna {version('optuna')}"
+FUNCTIONS = [
+    name
+    for name, each in vars(private).items()
+    if inspect.isfunction(each) and each.__module__ == private.__name__ and name[0] != "_"
+]
+
+
+@contextmanager
+def relied_on_by(name):
+    """Let a failed check name the function or constant of private.py that relies on it."""
+    assert hasattr(private, name)
+    try:
+        yield
+    except Exception as error:
+        told = f"mend {name} in darec/tuning/private.py for {RELEASES}: {error!r}"
+        raise AssertionError(told) from error
+
+
+def test_a_failed_check_names_the_place_to_mend():
+    with pytest.raises(AssertionError, match=r"mend share_of in darec/tuning/private\.py for Ray"):
+        with relied_on_by("share_of"):
+            assert SimpleNamespace(a=1).b
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_missing_attribute_is_an_error_that_names_function_and_releases(name):
+    function = getattr(private, name)
+    parameters = inspect.signature(function).parameters.values()
+    if any(each.kind == inspect.Parameter.VAR_POSITIONAL for each in parameters):
+        arguments = [object(), "rows"]
+    else:
+        arguments = [object() for _ in parameters]
+    words = f"darec/tuning/private.py, {name}: not as expected in {RELEASES}: "
+    with pytest.raises(PrivateInterfaceError) as raised:
+        function(*arguments)
+    assert str(raised.value).startswith(words) and "has no" in str(raised.value)
+
+
+def test_only_this_adapter_uses_what_others_keep_private():
+    """Elsewhere in darec/tuning a name with ``_`` belongs to darec: to ``self`` or the module."""
+    foreign = []
+    for path in SOURCES.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        own = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and is_private(node.attr):
+                owner = node.value.id if isinstance(node.value, ast.Name) else ""
+                if owner not in {"self", "cls", *own}:
+                    foreign.append((path, node.attr))
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in getattr(node, "names", []) if hasattr(alias, "name")]
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                foreign += [(path, name) for name in names if any(map(is_private, name.split(".")))]
+    assert {path for path, _ in foreign} == {Path(private.__file__)}, foreign
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+class Tiny(tune.Trainable):
+    """A trial of two steps; a negative ``x`` fails in the first."""
+
+    def setup(self, config):
+        self.x = config.get("x", 0.0)
+
+    def step(self):
+        if self.x < 0:
+            raise ValueError("x is negative")
+        return {"loss": self.x, "rows": [1], "done": self.iteration == 1}
+
+    def save_checkpoint(self, folder):
+        Path(folder, "state").write_text("state")
+
+    def load_checkpoint(self, folder):
+        pass
+
+
+def test_a_tuner_has_its_callbacks_search_algorithm_and_progress_reporter():
+    callback, reporter = tune.Callback(), StudyProgress(SILENT, [], 1)
+    algorithm = Limiter(OptunaSearch(), 1)
+    tuner = tune.Tuner(
+        Tiny,
+        tune_config=tune.TuneConfig(search_alg=algorithm),
+        run_config=tune.RunConfig(callbacks=[callback], progress_reporter=reporter),
+    )
+    with relied_on_by("callbacks_of"):
+        assert private.callbacks_of(tuner) == [callback]
+    with relied_on_by("search_algorithm_of"):
+        assert private.search_algorithm_of(tuner) is algorithm
+    with relied_on_by("progress_reporter_of"):
+        assert private.progress_reporter_of(tuner) is reporter
+
+
+def test_a_trials_share_can_be_changed():
+    trial = Trial("any", stub=True)
+    with relied_on_by("give_share"):
+        private.give_share(trial, 2.0, 0.25)
+    with relied_on_by("share_of"):
+        assert private.share_of(trial) == {"CPU": 2.0, "GPU": 0.25}
+
+
+def test_tune_gives_a_trial_up_by_the_count_of_failures_that_we_set():
+    trial = Trial("any", stub=True, max_failures=3)
+    for count in (2, 3, 4):
+        with relied_on_by("count_failures"):
+            private.count_failures(trial, count)
+            assert trial.num_failures == count and trial.should_recover() == (count <= 3)
+        with relied_on_by("failures_counted"):
+            assert private.failures_counted(trial) == count
+
+
+def rung_of(scheduler, *losses):
+    """Let trials report at a rung, and return what the last one is told to do."""
+    for number, loss in enumerate(losses):
+        trial = Trial("any", stub=True, trial_id=f"t{number}-{len(losses)}")
+        scheduler.on_trial_add(None, trial)
+        told = scheduler.on_trial_result(None, trial, {"epoch": 3, "loss": loss})
+    return told
+
+
+def test_all_of_a_schedulers_state_is_in_its_attributes():
+    def asha():
+        return ASHAScheduler("epoch", "loss", "min", max_t=9, grace_period=3, reduction_factor=3)
+
+    full, empty, restored = asha(), asha(), asha()
+    rung_of(full, 1.0, 2.0, 3.0)
+    with relied_on_by("scheduler_state"):
+        state = private.scheduler_state(full)
+        assert isinstance(state, bytes)
+    with relied_on_by("restore_scheduler"):
+        private.restore_scheduler(restored, state)
+        decided = [rung_of(scheduler, 2.5) for scheduler in (full, empty, restored)]
+        assert decided == [ASHAScheduler.STOP, ASHAScheduler.CONTINUE, ASHAScheduler.STOP]
+
+
+def test_a_trainables_last_result_and_time_can_be_changed(tmp_path):
+    trainable = Tiny({"x": 1.0})
+    private.forget_results(trainable, "rows")  # nothing was reported yet
+    trainable.train()
+    with relied_on_by("forget_results"):
+        assert trainable.get_auto_filled_metrics()["time_total_s"] > 0
+        private.forget_results(trainable, "rows", "unknown")
+        saved = trainable.save(str(tmp_path))
+        assert saved.metrics["loss"] == 1.0 and "rows" not in saved.metrics
+    with relied_on_by("restart_clock"):
+        private.restart_clock(trainable)
+        assert trainable.get_auto_filled_metrics()["time_total_s"] == 0.0
+
+
+def test_optuna_search_knows_which_trials_are_open():
+    space = {"x": FloatDistribution(0, 1)}
+    search = OptunaSearch(space, metric="loss", mode="min")
+    assert not private.is_open(search, "a")
+    for name in ("a", "b"):
+        search.suggest(name)
+    with relied_on_by("is_open"):
+        assert private.is_open(search, "a") and private.is_open(search, "b")
+        search.on_trial_complete("a", {"loss": 1.0, "training_iteration": 1})
+        assert not private.is_open(search, "a") and private.is_open(search, "b")
+    with relied_on_by("tell_failed"):
+        private.tell_failed(search, "b")
+        assert not private.is_open(search, "b")
+        search.on_trial_complete("b", {"loss": 1.0, "training_iteration": 1})  # told once
+    with relied_on_by("optuna_study_of"):
+        study = private.optuna_study_of(search)
+        assert isinstance(study, optuna.Study)
+        assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+
+
+class LoggedTrial:
+    """What Tune's TensorBoard logger reads of a trial."""
+
+    evaluated_params: dict = {"x": 1.0}  # noqa: RUF012
+    config: dict = {"x": 1.0}  # noqa: RUF012
+
+    def __init__(self, folder):
+        self.local_path, self.logdir = str(folder), str(folder)
+
+    def init_local_path(self):
+        pass
+
+
+def test_tensorboard_shows_one_metric_of_each_trial(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        TBXLoggerCallback, "_try_log_hparams", lambda self, trial, result: shown.append(result)
+    )
+    logger, trial = private.OneHParamsMetric(), LoggedTrial(tmp_path)
+    logger.hparams_metric = "loss"
+    with relied_on_by("OneHParamsMetric"):
+        logger.log_trial_start(trial)
+        logger.log_trial_result(1, trial, {"loss": 0.5, "other": 2.0, "training_iteration": 1})
+        logger.log_trial_end(trial)
+        assert shown == [{"ray/tune/loss": 0.5}]
+
+
+def contains(folder, text):
+    """Return whether one of the files below a folder holds a text."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_size:
+            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as m:
+                if m.find(text.encode()) >= 0:
+                    return True
+    return False
+
+
+def test_ray_still_says_that_a_node_is_lost_in_these_words():
+    installed = Path(ray.__file__).parent
+    with relied_on_by("NODE_LOST"):
+        died, silent = "its node has died", "actor is temporarily unavailable"
+        assert private.NODE_LOST.pattern == f"{died}|{silent}"
+        assert contains(installed / "core", died)
+        assert any(silent.encode() in path.read_bytes() for path in installed.glob("_raylet*"))
+    with relied_on_by("NEVER_RAN"):
+        assert f'"{private.NEVER_RAN}' in inspect.getsource(ray.exceptions.ActorDiedError)
+
+
+def test_an_actor_that_never_ran_is_explained_by_another_line(tmp_path):
+    """The line that `NEVER_RAN` marks stands after the reason."""
+    reason = "The actor died because its node has died."
+    told = f"Failure # 1\n\tclass_name: Tiny\n{reason}\n{private.NEVER_RAN} - it was cancelled.\n"
+    (tmp_path / "error.txt").write_text(told)
+    assert private.last_error_of(SimpleNamespace(error_file=str(tmp_path / "error.txt"))) == reason
+
+
+@pytest.mark.skipif(not torch.version.cuda, reason="this torch is built without CUDA")
+def test_torch_still_says_that_a_gpu_is_full_in_these_words():
+    libraries = Path(torch.__file__).parent / "lib"
+    with relied_on_by("GPU_OUT_OF_MEMORY"):
+        out_of_memory, no_allocation = private.GPU_OUT_OF_MEMORY.pattern.split("|")
+        assert out_of_memory == "CUDA.*out of memory"
+        assert any(
+            b"CUDA out of memory" in path.read_bytes() for path in libraries.glob("libc10_cuda*")
+        )
+        assert contains(libraries, no_allocation)
+
+
+class Looks(tune.Callback):
+    """Notes what private.py reads of running trials; of the class, since Tune pickles callbacks."""
+
+    places, shares, errors, counts = [], [], [], []
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):
+        self.places.append(private.snapshot_place(trial))
+        self.shares.append(private.share_of(trial))
+
+    def on_trial_error(self, iteration, trials, trial, **info):
+        self.errors.append(private.last_error_of(trial))
+        self.counts.append(private.failures_counted(trial))
+
+
+@pytest.fixture(scope="module")
+def ran(cluster, tmp_path_factory):
+    """A search of four tiny trials, of which one fails: its folder, its trials and its callback."""
+    folder, scheduler, looks = tmp_path_factory.mktemp("out"), ASHAScheduler(), Looks()
+    points = [{"x": x} for x in (0.5, -1.0, 0.25, 0.75)]
+    space = {"x": FloatDistribution(-1, 1)}
+    search = OptunaSearch(space, metric="loss", mode="min", points_to_evaluate=points)
+    tuner = tune.Tuner(
+        tune.with_resources(Tiny, {"cpu": 1}),
+        tune_config=tune.TuneConfig(
+            metric="loss",
+            mode="min",
+            search_alg=Limiter(search, 1),
+            scheduler=scheduler,
+            num_samples=4,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(folder),
+            verbose=1,
+            callbacks=[looks, SchedulerState(scheduler)],
+            progress_reporter=StudyProgress(SILENT, ["x"], 4),
+        ),
+    )
+    return SimpleNamespace(folder=folder / "tune", grid=tuner.fit(), looks=looks)
+
+
+def test_configs_come_in_the_order_of_the_results_failed_trials_included(ran):
+    with relied_on_by("configs_of"):
+        configs = private.configs_of(ran.grid)
+        assert sorted(config["x"] for config in configs) == [-1.0, 0.25, 0.5, 0.75]
+        for result, config in zip(ran.grid, configs, strict=True):
+            assert (result.error is None) == (config["x"] > 0)
+            assert result.error or result.metrics["loss"] == config["x"]
+
+
+def test_a_snapshot_is_written_to_these_files(ran):
+    with relied_on_by("snapshot_place"):
+        ((staging, files, folder),) = set(ran.looks.places)
+        assert folder == str(ran.folder) and files.get_file_info(folder).base_name == "tune"
+    with relied_on_by("SNAPSHOT_FILES"):
+        for place in (staging, ran.folder):
+            for name in private.SNAPSHOT_FILES:
+                assert len(list(place.glob(name.format("*")))) == 1, (place, name)
+    with relied_on_by("TUNER_FILE"):
+        assert (ran.folder / private.TUNER_FILE).stat().st_size
+    with relied_on_by("ERROR_PICKLE"):
+        (pickled,) = ran.folder.rglob(private.ERROR_PICKLE)
+        assert pickled.parent.name in {Path(each.path).name for each in ran.grid if each.error}
+
+
+def test_a_running_trial_tells_its_share_and_a_failed_one_its_error(ran):
+    with relied_on_by("share_of"):
+        assert len(ran.looks.shares) == 6 and all(share["CPU"] == 1 for share in ran.looks.shares)
+    with relied_on_by("last_error_of"):
+        assert ran.looks.errors == ["ValueError: x is negative"]
+    with relied_on_by("failures_counted"):
+        assert ran.looks.counts == [1]
+
+
+def test_a_restored_search_has_its_own_parts_again(ran):
+    tuner = tune.Tuner.restore(str(ran.folder), Tiny)
+    with relied_on_by("callbacks_of"):
+        looks, state = private.callbacks_of(tuner)
+        assert isinstance(looks, Looks) and looks is not ran.looks
+        assert isinstance(state, SchedulerState)
+        # Tune pickles both together: the callback's scheduler is the one that Tune uses.
+        assert state.scheduler is tuner._local_tuner._tune_config.scheduler
+    with relied_on_by("search_algorithm_of"):
+        assert isinstance(private.search_algorithm_of(tuner), Limiter)
+    with relied_on_by("progress_reporter_of"):
+        assert isinstance(private.progress_reporter_of(tuner), StudyProgress)
