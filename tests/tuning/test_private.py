@@ -6,8 +6,6 @@ A test that fails here names the function of darec/tuning/private.py that a new 
 import ast
 import inspect
 import mmap
-from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,29 +23,17 @@ from ray.tune.search.optuna import OptunaSearch
 
 from darec.reporter import SILENT
 from darec.tuning import private
-from darec.tuning.durability.scheduler_state import SchedulerState
 from darec.tuning.private import PrivateInterfaceError
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.searcher import Limiter
+from tests.tuning.assumptions import RELEASES, Tiny, relied_on_by
 
 SOURCES = Path(private.__file__).parent
-RELEASES = f"Ray {version('ray')} and Optuna {version('optuna')}"
 FUNCTIONS = [
     name
     for name, each in vars(private).items()
     if inspect.isfunction(each) and each.__module__ == private.__name__ and name[0] != "_"
 ]
-
-
-@contextmanager
-def relied_on_by(name):
-    """Let a failed check name the function or constant of private.py that relies on it."""
-    assert hasattr(private, name)
-    try:
-        yield
-    except Exception as error:
-        told = f"mend {name} in darec/tuning/private.py for {RELEASES}: {error!r}"
-        raise AssertionError(told) from error
 
 
 def test_a_failed_check_names_the_place_to_mend():
@@ -90,24 +76,6 @@ def test_only_this_adapter_uses_what_others_keep_private():
 
 def is_private(name):
     return name.startswith("_") and not name.startswith("__")
-
-
-class Tiny(tune.Trainable):
-    """A trial of two steps; a negative ``x`` fails in the first."""
-
-    def setup(self, config):
-        self.x = config.get("x", 0.0)
-
-    def step(self):
-        if self.x < 0:
-            raise ValueError("x is negative")
-        return {"loss": self.x, "rows": [1], "done": self.iteration == 1}
-
-    def save_checkpoint(self, folder):
-        Path(folder, "state").write_text("state")
-
-    def load_checkpoint(self, folder):
-        pass
 
 
 def test_a_tuner_has_its_callbacks_search_algorithm_and_progress_reporter():
@@ -268,91 +236,3 @@ def test_torch_still_says_that_a_gpu_is_full_in_these_words():
             b"CUDA out of memory" in path.read_bytes() for path in libraries.glob("libc10_cuda*")
         )
         assert contains(libraries, no_allocation)
-
-
-class Looks(tune.Callback):
-    """Notes what private.py reads of running trials; of the class, since Tune pickles callbacks."""
-
-    places, shares, errors, counts = [], [], [], []
-
-    def on_trial_result(self, iteration, trials, trial, result, **info):
-        self.places.append(private.snapshot_place(trial))
-        self.shares.append(private.share_of(trial))
-
-    def on_trial_error(self, iteration, trials, trial, **info):
-        self.errors.append(private.last_error_of(trial))
-        self.counts.append(private.failures_counted(trial))
-
-
-@pytest.fixture(scope="module")
-def ran(cluster, tmp_path_factory):
-    """A search of four tiny trials, of which one fails: its folder, its trials and its callback."""
-    folder, scheduler, looks = tmp_path_factory.mktemp("out"), ASHAScheduler(), Looks()
-    points = [{"x": x} for x in (0.5, -1.0, 0.25, 0.75)]
-    space = {"x": FloatDistribution(-1, 1)}
-    search = OptunaSearch(space, metric="loss", mode="min", points_to_evaluate=points)
-    tuner = tune.Tuner(
-        tune.with_resources(Tiny, {"cpu": 1}),
-        tune_config=tune.TuneConfig(
-            metric="loss",
-            mode="min",
-            search_alg=Limiter(search, 1),
-            scheduler=scheduler,
-            num_samples=4,
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(folder),
-            verbose=1,
-            callbacks=[looks, SchedulerState(scheduler)],
-            progress_reporter=StudyProgress(SILENT, ["x"], 4),
-        ),
-    )
-    return SimpleNamespace(folder=folder / "tune", grid=tuner.fit(), looks=looks)
-
-
-def test_configs_come_in_the_order_of_the_results_failed_trials_included(ran):
-    with relied_on_by("configs_of"):
-        configs = private.configs_of(ran.grid)
-        assert sorted(config["x"] for config in configs) == [-1.0, 0.25, 0.5, 0.75]
-        for result, config in zip(ran.grid, configs, strict=True):
-            assert (result.error is None) == (config["x"] > 0)
-            assert result.error or result.metrics["loss"] == config["x"]
-
-
-def test_a_snapshot_is_written_to_these_files(ran):
-    with relied_on_by("snapshot_place"):
-        ((staging, files, folder),) = set(ran.looks.places)
-        assert folder == str(ran.folder) and files.get_file_info(folder).base_name == "tune"
-    with relied_on_by("SNAPSHOT_FILES"):
-        for place in (staging, ran.folder):
-            for name in private.SNAPSHOT_FILES:
-                assert len(list(place.glob(name.format("*")))) == 1, (place, name)
-    with relied_on_by("TUNER_FILE"):
-        assert (ran.folder / private.TUNER_FILE).stat().st_size
-    with relied_on_by("ERROR_PICKLE"):
-        (pickled,) = ran.folder.rglob(private.ERROR_PICKLE)
-        assert pickled.parent.name in {Path(each.path).name for each in ran.grid if each.error}
-
-
-def test_a_running_trial_tells_its_share_and_a_failed_one_its_error(ran):
-    with relied_on_by("share_of"):
-        assert len(ran.looks.shares) == 6 and all(share["CPU"] == 1 for share in ran.looks.shares)
-    with relied_on_by("last_error_of"):
-        assert ran.looks.errors == ["ValueError: x is negative"]
-    with relied_on_by("failures_counted"):
-        assert ran.looks.counts == [1]
-
-
-def test_a_restored_search_has_its_own_parts_again(ran):
-    tuner = tune.Tuner.restore(str(ran.folder), Tiny)
-    with relied_on_by("callbacks_of"):
-        looks, state = private.callbacks_of(tuner)
-        assert isinstance(looks, Looks) and looks is not ran.looks
-        assert isinstance(state, SchedulerState)
-        # Tune pickles both together: the callback's scheduler is the one that Tune uses.
-        assert state.scheduler is tuner._local_tuner._tune_config.scheduler
-    with relied_on_by("search_algorithm_of"):
-        assert isinstance(private.search_algorithm_of(tuner), Limiter)
-    with relied_on_by("progress_reporter_of"):
-        assert isinstance(private.progress_reporter_of(tuner), StudyProgress)
