@@ -4,8 +4,8 @@ from pathlib import Path
 import yaml
 from packaging.requirements import Requirement
 
+from darec.api import own_cluster
 from darec.provenance import versions
-from jobs.own_cluster import own_cluster
 
 CLUSTER = Path(__file__).parents[2] / "cluster.yaml"
 
@@ -49,9 +49,10 @@ def test_ray_up_sends_all_code_to_the_nodes():
 def test_own_cluster_writes_its_out_also_if_cluster_yaml_was_edited(tmp_path, monkeypatch):
     edited = tmp_path / "cluster.yaml"
     edited.write_text(CLUSTER.read_text().replace("s3://YOUR-BUCKET/results", "s3://mine/r"))
-    monkeypatch.setattr("jobs.own_cluster.SHIPPED", edited)
-    own_cluster("10.0.0.1,10.0.0.2", "ada", "/nfs/results", to=tmp_path / "own.yaml")
-    written = (tmp_path / "own.yaml").read_text()
+    monkeypatch.setattr(own_cluster, "PLACES", (edited,))
+    own, hosts = tmp_path / "own.yaml", ["10.0.0.1", "10.0.0.2"]
+    own_cluster.write_cluster_file(hosts, "ada", "/nfs/results", to=own)
+    written = own.read_text()
     assert "DAREC_OUT=/nfs/results'" in written and "s3://" not in written
     config = yaml.safe_load(written)
     assert config["provider"]["worker_ips"] == ["10.0.0.2"] and "/home/ada/darec" in written

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from darec.tuning.study.state import nodes_lost
+from darec.tuning.study.accounts import nodes_lost
 from tests.cluster import hosts
 
 ROOT = Path(__file__).parents[2]
