@@ -136,7 +136,7 @@ def titled(page, text, width, script):
     return json.loads(re.search(r"<title>(.*?)</title>", said.stdout).group(1))
 
 
-@pytest.mark.slow
+@pytest.mark.browser
 def test_a_browser_finds_no_error_and_the_page_asks_for_nothing(made):
     said = browsed(made[0], 1280, "--enable-logging=stderr", "--dump-dom")
     assert "CONSOLE" not in said.stderr and "</html>" in said.stdout
@@ -150,7 +150,7 @@ def test_a_browser_finds_no_error_and_the_page_asks_for_nothing(made):
     assert titled(made[0], with_image, 1280, resources) == [image]  # it would be seen
 
 
-@pytest.mark.slow
+@pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_tables_sort_and_nothing_is_wider_than_the_page(made, width):
     script = """
