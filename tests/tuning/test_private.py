@@ -27,6 +27,7 @@ from darec.tuning.private import PrivateInterfaceError
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.searcher import Limiter
 from tests.tuning.assumptions import RELEASES, Tiny, relied_on_by
+from tests.tuning.trials import LoggedTrial
 
 SOURCES = Path(private.__file__).parent
 FUNCTIONS = [
@@ -168,19 +169,6 @@ def test_optuna_search_knows_which_trials_are_open():
         study = private.optuna_study_of(search)
         assert isinstance(study, optuna.Study)
         assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
-
-
-class LoggedTrial:
-    """What Tune's TensorBoard logger reads of a trial."""
-
-    evaluated_params: dict = {"x": 1.0}  # noqa: RUF012
-    config: dict = {"x": 1.0}  # noqa: RUF012
-
-    def __init__(self, folder):
-        self.local_path, self.logdir = str(folder), str(folder)
-
-    def init_local_path(self):
-        pass
 
 
 def test_tensorboard_shows_one_metric_of_each_trial(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from ray.tune.experiment.trial import Trial
 
 from darec.tuning.cluster.gpu_retry import MoreGPUMemory
-from tests.tuning.failing import failed
+from tests.tuning.trials import failed
 
 ROOT = Path(__file__).parents[3]
 

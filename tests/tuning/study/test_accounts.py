@@ -5,7 +5,7 @@ import pytest
 
 from darec.tuning.study import accounts
 from darec.tuning.study.accounts import Clock, Outcomes, Usage, nodes_lost, own_failures
-from tests.tuning.failing import failed
+from tests.tuning.trials import failed
 
 NODE_DIED = "The actor died because its node has died. Node Id: 1f2e"
 

@@ -11,7 +11,7 @@ from darec.tuning.cluster.shares import Slots
 from darec.tuning.study import halt as halting
 from darec.tuning.study.halt import IDLE_S, CodeWatch, Halt, IdleWatch
 from darec.tuning.study.study import run_study
-from tests.tuning.failing import failed
+from tests.tuning.trials import failed
 
 
 @pytest.fixture

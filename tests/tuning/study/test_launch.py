@@ -3,14 +3,48 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from darec.errors import UserError
+from darec.tuning.cluster.shares import Slots, Wanted
+from darec.tuning.study import launch
+from tests.tuning.common import Told, request_for
+
 ROOT = Path(__file__).parents[3]
+NODE = {"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}
+
+
+@pytest.fixture
+def one_node(monkeypatch):
+    """A cluster of one node with four CPUs and a GPU."""
+    monkeypatch.setattr("darec.tuning.cluster.shares.ray.nodes", lambda: [NODE])
+
+
+def test_a_share_follows_from_computed_memory_and_from_the_kind(one_node, tiny_pair, tmp_path):
+    request = request_for("i_autorec", tiny_pair, tmp_path)
+    assert launch.computed_share(request, Wanted()) == Slots(1.0, 0.125, 4)
+    on_cpus = replace(request, kind=replace(request.kind, cpu_only=True))
+    assert launch.computed_share(on_cpus, Wanted()) == Slots(1.0, 0.0, 4)
+    large = replace(request.kind, n_weights=lambda config, training: 10**12)
+    assert launch.computed_share(replace(request, kind=large), Wanted()).gpus == 1.0
+
+
+def test_checkpoints_that_do_not_fit_on_the_disk_are_told(one_node, tiny_pair, tmp_path):
+    request = request_for("i_autorec", tiny_pair, tmp_path)
+    share, told = launch.computed_share(request, Wanted(gpus=0.0)), Told()
+    assert launch.checked_share(request, Wanted(gpus=0.0), share, told) == share
+    large = replace(request.kind, n_weights=lambda config, training: 10**12)
+    with pytest.raises(UserError, match=r"GiB are free, but the trials .* for their checkpoints"):
+        launch.checked_share(replace(request, kind=large), Wanted(gpus=0.0), share, told)
+
+
 SHARED = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import ray
 from darec.data.synthetic import planted_pair

@@ -8,14 +8,20 @@ from safetensors.torch import load_file
 
 from darec.core.config import parse
 from darec.core.fit import Fit
-from darec.core.recommender import Run
+from darec.core.recommender import MemoryCache, Run
 from darec.errors import UserError
 from darec.models import MODELS
 from darec.models.best import load_best
 from darec.seeds import derive
+from darec.tuning.cluster.shares import Slots
+from darec.tuning.study import protocol
 from darec.tuning.study.protocol import Protocol
 from darec.tuning.study.record import check_record
-from darec.tuning.study.request import Budget
+from darec.tuning.study.request import Budget, middle
+from darec.tuning.study.rows import TrialRow
+from darec.tuning.study.study import Settings
+from darec.tuning.trial.names import flatten
+from search_spaces import SPACES
 from tests.tuning.common import Told, request_for
 
 
@@ -66,3 +72,54 @@ def test_the_winner_is_the_lowest_row_with_the_weights_of_that_row(
     other = replace(request, budget=Budget(7, 2, 4, None))
     with pytest.raises(UserError, match="--resume needs the same budget"):
         search(other, settings, resume=True)
+
+
+@pytest.fixture
+def studies(monkeypatch, tmp_path):
+    """The studies that a protocol runs, each of which at once finds a winner of two epochs."""
+    ran = []
+
+    def run(study, settings, resume):
+        ran.append(study)
+        space = SPACES[study.model]
+        config = {**middle(space), **study.fixed}
+        row = TrialRow(f"t{len(ran)}", "completed", 4, 2, 0.9, flatten(config))
+        return [row]
+
+    monkeypatch.setattr(protocol, "run_study", run)
+    monkeypatch.setattr(
+        protocol, "save_winner", lambda study, rows, best, cache: best.save(study.folder)
+    )
+    return ran
+
+
+def test_stage_1_is_searched_on_target_and_source_and_frozen(studies, tiny_pair, tmp_path):
+    request = request_for("i_darec", tiny_pair, tmp_path)
+    request = replace(request, budget=Budget(6, 2, 4, time_budget=100.0))
+    settings = Settings("tpe", "asha", 4, Slots(1.0, 0.0, 2), 0, MemoryCache())
+    search(request, settings, resume=False)
+    target, source, second = studies
+    assert [study.model for study in studies] == ["i_autorec", "i_autorec", "i_darec"]
+    assert [study.trials for study in studies] == [2, 2, 6]
+    assert [study.time_budget for study in studies] == [25.0, 25.0, 50.0]
+    assert [study.folder.name for study in (target, source)] == ["stage1_target", "stage1_source"]
+    assert target.data is request.data and second.data is request.data
+    assert source.data.training.target is request.data.training.source
+    first = load_best(target.folder)
+    for name in ("hidden", "center"):  # the source keeps the target's
+        assert name in target.space and name not in source.space
+        assert source.fixed[name] == first.config[name]
+    assert second.fixed["autorec"] == {**first.config, "epochs": 2}
+    assert second.fixed["autorec_source"]["epochs"] == 2
+    (target.folder.parent / "best.json").unlink()
+    search(request, settings, resume=True)  # what is finished is not run again
+    assert studies[3:] == [second]
+
+
+def test_a_one_stage_model_is_one_study(studies, tiny_pair, tmp_path):
+    request = request_for("i_autorec", tiny_pair, tmp_path)
+    settings = Settings("tpe", "asha", 4, Slots(1.0, 0.0, 2), 0, MemoryCache())
+    best = search(request, settings, resume=False)
+    (study,) = studies
+    assert study.folder == request.folder and study.time_budget is None
+    assert best.epoch == 2 and best.trials == 1

@@ -1,8 +1,86 @@
-from darec.tuning.study.results import at_edge
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from darec.core.config import parse
+from darec.core.fit import Fit
+from darec.core.recommender import MemoryCache, Run
+from darec.models.best import load_best
+from darec.seeds import derive
+from darec.tuning.study.results import at_edge, save_trials, save_winner, winner
+from darec.tuning.study.rows import TrialRow
+from darec.tuning.study.study import Study
 from search_spaces import SPACES
+from tests.tuning.common import request_for
+
+CONFIG = {"axis": "item", "hidden": 16, "alpha": 0.01, "learning_rate": 0.01, "batch_size": 16}
+
+
+@pytest.fixture
+def asked(tiny_pair, tmp_path):
+    return request_for("i_autorec", tiny_pair, tmp_path)
+
+
+@pytest.fixture
+def study(asked, tmp_path):
+    space = dict(asked.space.space)
+    return Study("i_autorec", asked.kind, asked.data, space, {}, 2, tmp_path, str(tmp_path))
+
+
+def trained(asked, epochs):
+    """Train a trial as a search does, and return its row without a checkpoint."""
+    run = Run(derive(0, "run"))
+    fit = Fit(
+        asked.kind.build(parse(asked.kind.config, CONFIG), asked.data.training, run), asked.data
+    )
+    for _ in range(epochs):
+        fit.step()
+    row = TrialRow("t0", "completed", epochs, fit.best_epoch, fit.best_rmse, CONFIG)
+    return row, fit
 
 
 def test_edges_are_named():
     space = dict(SPACES["i_darec"].space)
     config = {"extractor": 50, "beta": 0.01, "mu": 1e4, "lambda_": 1.0, "learning_rate": 0.00010001}
     assert at_edge(space, config) == ["extractor", "mu", "learning_rate"]
+
+
+def test_a_table_has_one_line_per_trial_with_all_hyper_parameters(study, tmp_path):
+    rows = [
+        TrialRow("a", "completed", 4, 3, 0.9, {**CONFIG, "alpha": 0.1}),
+        TrialRow("b", "failed", 0, 0, 2.0, {**CONFIG, "center": "bias"}, failures=("x", "y")),
+    ]
+    save_trials(study, rows)
+    table = pd.read_csv(tmp_path / "trials.csv")
+    assert list(table["trial_id"]) == ["a", "b"] and list(table["best_valid_rmse"]) == [0.9, 2.0]
+    assert table["failures"].to_list()[1] == "x; y" and table["alpha"].to_list() == [0.1, 0.01]
+    assert set(table.columns) >= {*CONFIG, "center", "at_edge", "seconds", "ended"}
+
+
+def test_a_winner_whose_checkpoint_is_lost_is_trained_again_to_the_same_weights(
+    asked, study, tmp_path
+):
+    row, fit = trained(asked, 3)
+    best = winner(asked, study, [row])
+    assert (best.epoch, best.valid_rmse, best.trials) == (row.best_epoch, row.best_valid_rmse, 1)
+    save_winner(study, [row], best, MemoryCache())
+    assert load_best(tmp_path) == best
+    saved = load_file(tmp_path / "best.safetensors")
+    assert saved.keys() == fit.best_weights.keys()
+    assert all((saved[name] == fit.best_weights[name]).all() for name in saved)
+    assert json.loads((tmp_path / "best.json").read_text())["config"]["hidden"] == 16
+
+
+def test_a_winner_without_its_checkpoints_files_is_trained_again(asked, study, tmp_path):
+    row, fit = trained(asked, 2)
+
+    def missing():
+        raise FileNotFoundError("deleted")
+
+    lost = TrialRow(**{**vars(row), "checkpoint": SimpleNamespace(as_directory=missing)})
+    save_winner(study, [lost], winner(asked, study, [lost]), MemoryCache())
+    saved = load_file(tmp_path / "best.safetensors")
+    assert all((saved[name] == fit.best_weights[name]).all() for name in saved)

@@ -1,4 +1,4 @@
-"""A trial that failed, as Tune shows it to callbacks."""
+"""Stand-ins for the trials that Tune gives to callbacks."""
 
 from types import SimpleNamespace
 
@@ -11,3 +11,16 @@ def failed(error, tmp_path, **share):
     trial.placement_group_factory = SimpleNamespace(required_resources=share)
     trial.update_resources = trial.shares.append
     return trial
+
+
+class LoggedTrial:
+    """What Tune's loggers read of a trial."""
+
+    trial_id, checkpoint = "a", None
+
+    def __init__(self, folder):
+        self.local_path = str(folder)
+        self.config = self.evaluated_params = {"x": 1.0}
+
+    def init_local_path(self):
+        pass
