@@ -1,4 +1,4 @@
-"""What a trial takes of a GPU: the arithmetic, and the way there; on a GPU, the real thing."""
+"""What a trial takes of a GPU: the arithmetic on a CPU, and a real measurement on a GPU."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ TRAINED_ON_GPUS = [name for name, kind in MODELS.items() if not kind.cpu_only]
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    """What is to run on a GPU runs here; its memory is as a GPU of 1000 MiB might tell it."""
+    """Run on the CPU, and report the memory of a GPU of 1000 MiB."""
     monkeypatch.setattr(gpu_memory, "Run", lambda device: Run(device="cpu"))
     told = {
         "mem_get_info": (300 * MIB, 1000 * MIB),
@@ -38,7 +38,7 @@ def no_gpu(monkeypatch):
 
 def test_the_peak_counts_and_what_the_process_holds_beside_tensors(tiny_pair, tmp_path, no_gpu):
     request = request_for("i_autorec", tiny_pair, tmp_path)
-    # 700 MiB are in use now, 450 of them no tensors; at the peak, 150 MiB more were
+    # 700 MiB are in use now, 450 MiB of them not by tensors; the peak was 150 MiB higher
     config = largest_trial(request, EPOCHS)
     assert measure(request.kind, config, request.data) == Memory(850 * MIB, 1000 * MIB)
 

@@ -2,10 +2,10 @@
 
 Run it with ``python -m tests.tuning.durability.cycles 200``.
 
-Two searches take turns: three times one study whose trials do not depend on each other's order,
-then the paper's three, with TPE and ASHA. After each that came to its end, every trial is there
-once and has ended; the first has the winner of an undisturbed search. Prints the figures of
-docs/reliability.md.
+Two searches take turns: three times a single study with random sampling, whose trials do not depend
+on their order, then the paper's three studies with TPE and ASHA. When a search has come to its end,
+every trial must be there once and must have ended. The single study must also have the winner of an
+undisturbed search. Prints the figures of docs/reliability.md.
 """
 
 import csv
@@ -32,12 +32,12 @@ KEPT = ("config", "epoch", "valid_rmse", "trials")
 
 @dataclass
 class Figures:
-    """What the cycles did."""
+    """What happened in the cycles."""
 
     kills: int = 0
     searches: int = 0
     forgotten: int = 0
-    """Trials that ran in a killed driver and were unknown to its last snapshot."""
+    """Trials that a killed driver had started and its last snapshot did not know."""
     problems: list[str] = field(default_factory=list)
 
 

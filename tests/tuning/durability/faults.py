@@ -1,7 +1,7 @@
-"""A small search that a fault strikes: ``python -m tests.tuning.durability.faults KIND DIR``.
+"""A small search with one fault in it: ``python -m tests.tuning.durability.faults KIND DIR``.
 
-Prints a line of JSON: each trial's configuration, best validation RMSE, end and failures, and how
-many epochs were trained more than once.
+Prints a line of JSON: each trial's config, best validation RMSE, end and failures, and how many
+epochs were trained more than once.
 """
 
 import json
@@ -31,15 +31,15 @@ from search_spaces import SPACES
 
 EPOCHS, TRIALS = 40, 4
 QUICK = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
-"""How soon a dead node is noticed."""
+"""Ray notices a dead node within two seconds."""
 
 
 HANG = "DAREC_TEST_HANG"
-"""Names the file that the one trial to hang makes."""
+"""Names the file that marks that one trial has hung."""
 
 
 def hurry():
-    """Report and checkpoint often, in each worker; hang once where that is asked for."""
+    """Let a worker report and checkpoint often, and hang once if `HANG` is set."""
     trainable.REPORT_S, trainable.CHECKPOINT_S, trainable.HANGS = 0.1, 0.2, 0.1
     step, mark = Fit.step, Path(os.environ.get(HANG, "/"))
 
@@ -53,17 +53,19 @@ def hurry():
 
 
 class Fault(tune.Callback):
-    """Strikes once, at a trial that has a checkpoint and epochs after it; counts epochs."""
+    """Kills a process or node once, and counts how often each epoch is trained."""
 
     kind, strike = "", None
-    """Of the class, since Tune pickles its callbacks."""
+    """Attributes of the class, because Tune pickles its callbacks."""
 
     def __init__(self):
         self.epochs, self.at, self.starts, self.counted = Counter(), None, 0, 0
 
     def on_trial_start(self, iteration, trials, trial, **info):
         self.starts += 1
-        if Fault.kind == "start" and self.starts == TRIALS - 1:  # an actor that another trial had
+        if (
+            Fault.kind == "start" and self.starts == TRIALS - 1
+        ):  # its process ran another trial before
             self.at = trial.trial_id
             actor_id = trial.temporary_state.ray_actor._actor_id.hex()
             (pid,) = (actor.pid for actor in list_actors() if actor.actor_id == actor_id)
@@ -71,7 +73,7 @@ class Fault(tune.Callback):
 
     def on_trial_complete(self, iteration, trials, trial, **info):
         self.counted += trial.num_failures
-        if Fault.kind == "reset" and self.at is None:  # another trial is about to get its actor
+        if Fault.kind == "reset" and self.at is None:  # another trial is about to get its process
             self.at = trial.trial_id
             os.kill(trial.last_result["pid"], signal.SIGKILL)
 
@@ -147,6 +149,6 @@ def main(kind, folder):
 if __name__ == "__main__":
     from tests.tuning.durability import (
         faults,
-    )  # by its name, so that what Tune pickles can be found
+    )  # by its name, so that workers find what Tune pickles
 
     faults.main(sys.argv[1], Path(sys.argv[2]).resolve())

@@ -1,4 +1,4 @@
-"""What a fault in the middle of a search costs: a killed worker, a killed node."""
+"""What a fault in the middle of a search costs: a killed worker or node, a full disk."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def test_a_killed_or_hanging_worker_or_node_costs_epochs_and_no_trial(kind, undi
     # Tune counts a death between two trials as the task's and as the actor's
     assert failures == {"worker-hang": 2, "reset": 2}.get(kind, 1), said
     assert kind != "node" or said["counted"] == 0, said  # a lost node is no trial's failure
-    assert said["again"] <= 30, said  # since the last checkpoints, of at most both trials
+    assert said["again"] <= 30, said  # the epochs since the last checkpoints of at most two trials
     for name in ("config", "best_valid_rmse", "best_epoch", "ended"):
         assert [row[name] for row in said["rows"]] == [row[name] for row in undisturbed]
 

@@ -1,4 +1,4 @@
-"""A search goes on from one whole copy of Tune's snapshot."""
+"""A search is resumed from one complete copy of Tune's snapshot."""
 
 import os
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ def staged(tmp_path, text, when="2026-01-01_00-00-00"):
 
 
 def states(folder):
-    """Return what the last snapshot in a folder says."""
+    """Return the contents of the latest snapshot in a folder."""
     return [max(folder.glob(name.format("*"))).read_text() for name in SNAPSHOT_FILES]
 
 
@@ -49,24 +49,24 @@ def test_the_copy_takes_the_place_of_files_cut_short_or_of_another_moment(search
     (tune / SNAPSHOT_FILES[0].format("2026-01-01_00-00-00")).write_text("o")
     (tune / SNAPSHOT_FILES[1].format("2999-01-01_00-00-00")).write_text("a clock that went wrong")
     (tune / TUNER_FILE).write_text("")
-    for _ in range(2):  # again, where it was interrupted
+    for _ in range(2):  # an interrupted restoration is repeated
         restore_copy(str(tune))
         assert states(tune) == ["one"] * 4 and (tune / TUNER_FILE).read_text() == "driver"
         assert len(list(tune.iterdir())) == 5
     delete_copy(str(tune))
     delete_copy(str(tune))
-    restore_copy(str(tune))  # there is none
+    restore_copy(str(tune))  # without a copy it does nothing
     assert states(tune) == ["one"] * 4 and not (tmp_path / COPY).exists()
 
 
 def test_each_new_snapshot_is_copied_but_not_too_often(search, tmp_path, monkeypatch):
     staged(tmp_path, "two")
-    step(search, tmp_path)  # at once after the first
+    step(search, tmp_path)  # too soon after the first
     restore_copy(str(tmp_path / "tune"))
     assert states(tmp_path / "tune") == ["one"] * 4
     monkeypatch.setattr(snapshot, "EVERY_S", 0.0)
     monkeypatch.setattr(snapshot, "SHARE", 1e9)
-    search.copy()  # at the end, whatever the time
+    search.copy()  # the last copy is made at any time
     staged(tmp_path, "three", when="2026-01-01_00-00-09")  # a run that continues it
     search.setup()
     step(search, tmp_path)

@@ -36,12 +36,12 @@ def test_a_claim_that_is_not_renewed_goes_to_the_next(monkeypatch):
     time.sleep(0.06)
     state, (second,) = store.claim("k")
     assert state == "yours"
-    store.renew("k", first)  # it has lost the key, and takes nothing from the one that has it
+    store.renew("k", first)  # the first has lost the key: it cannot take it from the second
     store.release("k", first)
     assert store.claim("k")[0] == "wait"
     store.release("k", second)
     assert store.claim("k")[0] == "yours"
-    restarted = stage1_cache.CacheStore()  # it knows of no claim until the holder renews its own
+    restarted = stage1_cache.CacheStore()  # it knows no claim until the holder renews its own
     restarted.renew("k", second)
     assert restarted.claim("k")[0] == "wait"
 
@@ -61,13 +61,13 @@ class Hurried(stage1_cache.CacheStore):
     """Gives a claim to the next trial after a second."""
 
     def __init__(self):
-        stage1_cache.LEASE_S = 1.0  # of the actor's process
+        stage1_cache.LEASE_S = 1.0  # in the process of the actor
         super().__init__()
 
 
 @ray.remote(num_cpus=0, max_retries=0)
 def die_while_computing(cache, key):
-    """Claim a key and end as the node that runs this would."""
+    """Claim a key and end at once, as if the node had died."""
     cache.get(key, lambda: os._exit(1))
 
 

@@ -120,7 +120,7 @@ def test_a_damaged_or_deleted_checkpoint_gives_way_to_the_one_before_and_says_so
     assert row["epoch"] == 1 and row["valid_rmse"] == rows[0]["valid_rmse"]
     assert row["note"].startswith("started again: ") and not trial._time_total
     newer.mkdir()
-    trial.save_checkpoint(str(newer))  # what is told is told after another loss, too
+    trial.save_checkpoint(str(newer))  # the note is kept after another loss
     assert restored(local(CONFIG, data), newer)["note"] == row["note"]
 
 
