@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from darec.api.evaluate import evaluate, evaluate_cold_users
     from darec.api.pairs import load_pair, prepare
     from darec.api.registry import register, search_space
-    from darec.api.search import SearchResult, load_result, search
+    from darec.api.result import SearchResult, load_result
+    from darec.api.search import search
     from darec.errors import UserError
     from darec.models import ModelKind
     from darec.models import all_models as models
@@ -28,8 +29,8 @@ _PLACES = {
     "load_pair": "darec.api.pairs",
     "prepare": "darec.api.pairs",
     "search": "darec.api.search",
-    "SearchResult": "darec.api.search",
-    "load_result": "darec.api.search",
+    "SearchResult": "darec.api.result",
+    "load_result": "darec.api.result",
     "evaluate": "darec.api.evaluate",
     "evaluate_cold_users": "darec.api.evaluate",
     "register": "darec.api.registry",

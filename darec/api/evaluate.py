@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import pandas as pd
 import torch
 
-from darec.api.search import SearchResult, load_result
+from darec.api.result import SearchResult, load_result
 from darec.core.recommender import ColdPolicy, DivergedError
 from darec.data.ratings import DomainPair
 from darec.errors import UserError

@@ -35,7 +35,7 @@ def cold_users(
     from darec.api.evaluate import evaluate_cold_users
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
-    from darec.api.search import finished_searches
+    from darec.api.result import finished_searches
     from darec.evaluation.cold_users import ANSWERING
 
     names = chosen_models(model, list(ANSWERING))

@@ -43,7 +43,7 @@ def evaluate(
     from darec.api import evaluate as api
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
-    from darec.api.search import finished_searches
+    from darec.api.result import finished_searches
 
     names = chosen_models(model)
     prepared = load_pair(pair, data, synthetic, reporter)

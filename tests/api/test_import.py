@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import darec
-from darec.api import evaluate, pairs, registry, search
+from darec.api import evaluate, pairs, registry, result, search
 
 FUNCTIONS = [name for name in darec.__all__ if inspect.isfunction(getattr(darec, name))]
 
@@ -36,7 +36,7 @@ def test_every_function_is_typed_and_documented(name):
         assert f"{parameter}" in function.__doc__
 
 
-@pytest.mark.parametrize("module", [evaluate, pairs, registry, search])
+@pytest.mark.parametrize("module", [evaluate, pairs, registry, result, search])
 def test_the_examples_of_the_docstrings_run(module):
     failed, tried = doctest.testmod(module)
     assert not failed and tried

@@ -1,0 +1,115 @@
+"""The result that a search leaves on disk: its winner, its trials, and how to continue it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from darec.data.ratings import DomainPair
+from darec.data.split import TrainPercent
+from darec.errors import UserError
+from darec.models.best import Best, load_best, study_folder
+from darec.tuning import storage
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A search on disk: its winner, its trials, and where its files are."""
+
+    path: str
+    """The study's folder or URI, ``<out>/<pair>-<train>/<model>``."""
+    folder: Path
+    """Where its plain files can be read: the same folder, or a local copy of the URI's files."""
+    again: "Callable[[], SearchResult] | None" = None
+    """Continues the search as it was begun."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the search came to its end; if not, `resume` continues it."""
+        return (self.folder / "best.json").is_file()
+
+    @property
+    def best(self) -> Best:
+        """The winner: the configuration and epoch with the lowest validation RMSE.
+
+        Raises `UserError` when the search is not finished.
+        """
+        return load_best(self.folder)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial, best first; raises `UserError` when the search is not finished."""
+        path = self.folder / "trials.csv"
+        if not path.is_file():
+            raise UserError(f"{path}: the search is not finished; continue it with resume()")
+        return pd.read_csv(path)
+
+    @property
+    def out(self) -> str:
+        """The folder or URI of all results."""
+        return self.path.rstrip("/").rsplit("/", 2)[0]
+
+    def resume(self) -> "SearchResult":
+        """Continue an unfinished search with the arguments it was begun with.
+
+        A finished search is returned as it is. Raises `UserError` for a result that was read from
+        disk: call `search` with ``resume=True`` and the same arguments instead.
+        """
+        if self.finished:
+            return self
+        if self.again is None:
+            raise UserError(f"{self.path}: call darec.search(..., resume=True) to continue it")
+        return self.again()
+
+
+def study_place(out: str, pair: str, train: TrainPercent, model: str) -> str:
+    """Return the folder or URI of a study, ``<out>/<pair>-<train>/<model>``."""
+    root = out if storage.is_uri(out) else str(Path(out).resolve())
+    return storage.join(root, f"{pair}-{train}", model)
+
+
+def load_result(path: str | Path) -> SearchResult:
+    """Return a search that was done earlier.
+
+    Args:
+        path: The study's folder or URI, ``<out>/<pair>-<train>/<model>``.
+
+    Returns:
+        The result, whose ``finished`` says whether the search came to its end.
+
+    Raises:
+        UserError: There is no search.
+
+    Example:
+        >>> import darec
+        >>> result = darec.load_result("results/toys_auto-90/i_darec")  # doctest: +SKIP
+    """
+    place = str(path)
+    folder = storage.working_folder(place)
+    if storage.is_uri(place):
+        storage.fetch(place, folder)
+    if not (folder / "study.json").is_file():
+        raise UserError(f"{place}: no search here; run one first (darec tune)")
+    return SearchResult(place if storage.is_uri(place) else str(folder), folder)
+
+
+def finished_searches(
+    models: Iterable[str], pair: DomainPair, train: TrainPercent, out: str, required: bool
+) -> list[SearchResult]:
+    """Return the finished searches of a pair under ``out``, one for each model that has one.
+
+    Raises `UserError` when none of the models, or a required one, has a finished search.
+    """
+    root = storage.working_folder(out)
+    if storage.is_uri(out):
+        storage.fetch(out, root)
+    found = []
+    for model in models:
+        folder = study_folder(root, pair.name, train, model)
+        if required or (folder / "best.json").is_file():
+            load_best(folder)  # its error says what is missing or damaged
+            found.append(SearchResult(study_place(out, pair.name, train, model), folder))
+    if not found:
+        raise UserError(f"{out}: no finished search of {pair.name}; run one first (darec tune)")
+    return found
