@@ -38,5 +38,6 @@ def own_cluster(
     reporter.line(
         f"written: {to}\n"
         f"next:  (umask 077; ray get-auth-token --generate)   # once\n"
-        f"       RAY_UP_enable_autoscaler_v2=0 ray up {to}   # v2 leaves one of your hosts out"
+        f"       RAY_UP_enable_autoscaler_v2=0 ray up {to}   # in the checkout, which every host "
+        f"gets; the autoscaler's v2 leaves one host out"
     )

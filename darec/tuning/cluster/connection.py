@@ -1,5 +1,6 @@
 """Joins a Ray cluster, or starts Ray on this machine."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,20 +11,26 @@ import ray
 from ray.exceptions import RayError
 
 from darec.errors import UserError
+from darec.reporter import LOGGER
 
 
 def connect(address: str | None, cpus: int | None = None) -> None:
     """Join the cluster at an address, or start Ray here; raises `UserError` if it cannot be joined.
 
-    ``cpus`` is how many CPUs a Ray started here counts; by default those of this machine.
+    ``cpus`` is how many CPUs a Ray started here counts; by default those of this machine. With
+    ``-v``, the workers' output and Ray's own messages are shown as well.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    verbose = LOGGER.isEnabledFor(logging.DEBUG)
+    shown: dict[str, Any] = {
+        "log_to_driver": verbose,
+        "logging_level": "INFO" if verbose else "ERROR",
+    }
     if address is None:
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **shown)
         return
     try:
-        ray.init(address=address, **quiet)
+        ray.init(address=address, **shown)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"--address {address}: no Ray cluster can be joined: {reason}") from error
