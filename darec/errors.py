@@ -1,8 +1,8 @@
-"""The exception for what a user did wrong, or can put right."""
+"""The exception for errors that the user can put right."""
 
 
 class UserError(Exception):
-    """One line that names what is wrong: the file and line or the argument, the rule, the value.
+    """An error whose message is one line: the file or argument, the rule, and what was found.
 
     The commands print the line and exit with code 1.
     """

@@ -1,4 +1,4 @@
-"""Ends a process together with the process that started it."""
+"""Ends this process when the process that started it ends."""
 
 import ctypes
 import os
@@ -6,12 +6,12 @@ import signal
 import sys
 
 PARENT = "DAREC_PARENT"
-"""The environment variable that names the process whose end this one shares."""
+"""The environment variable with the id of the process that started this one."""
 PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Let the kernel kill this process when the process that `PARENT` names ends (Linux only).
+    """Let the kernel kill this process when the process in `PARENT` ends (Linux only).
 
     A search whose cluster is gone would only wait. It can be resumed from its snapshot.
     """
@@ -19,5 +19,5 @@ def end_with_parent() -> None:
     if parent is None or sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):  # it ended before the call above
+    if os.getppid() != int(parent):  # the parent ended before the call above
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Which code and libraries made a result: recorded in every study and score."""
+"""The code and libraries that made a result, which every study and score records."""
 
 import hashlib
 import platform
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 def revision() -> str:
-    """Return the git revision of this code, with ``-dirty`` if it was changed, or the version."""
+    """Return the git revision, with ``-dirty`` for changed files, or the version without git."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
@@ -21,7 +21,7 @@ def revision() -> str:
 
 @cache
 def code_digest() -> str:
-    """Return the SHA-256 of this package's Python files; nodes that run the same code agree.
+    """Return the SHA-256 of this package's Python files, which is equal on nodes with equal code.
 
     The first call in a process decides: a file that changes later does not change the digest.
     """
@@ -32,7 +32,7 @@ def code_digest() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that decide numbers."""
+    """Return the versions of Python and of the libraries that can change results."""
     names = ("numpy", "torch", "optuna", "ray")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
@@ -51,9 +51,10 @@ def this_build() -> Build:
 
 
 def difference(driver: Build, node: Build) -> str:
-    """Return how a node differs from the driver, to follow the node's name; "" if it does not.
+    """Return how a node differs from the driver; the text follows the node's name in a message.
 
-    Releases of libraries must be equal, of Python the first two numbers.
+    It is empty if they do not differ. Libraries must have equal releases. Python must have the same
+    major and minor version.
     """
     for library, of_driver in driver.versions.items():
         of_node, parts = node.versions[library], 2 if library == "python" else None

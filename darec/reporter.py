@@ -15,24 +15,24 @@ Advance = Callable[[], None]
 
 
 class Reporter(Protocol):
-    """Receives what the library has to tell a person; library code never prints.
+    """Receives the library's messages, tables and progress; library code never prints.
 
-    The commands draw it on a terminal (`darec.cli.console`). Pass your own object to
-    `darec.search` or `darec.evaluate` to show it elsewhere, or `SILENT` to drop it.
+    The commands show them on a terminal (`darec.cli.console`). Pass your own object to
+    `darec.search` or `darec.evaluate` to show them elsewhere, or `SILENT` to drop them.
     """
 
     def line(self, text: str) -> None:
-        """Show one message; it may contain line breaks, and no markup."""
+        """Show one message. It may contain line breaks, and is shown as it is, without markup."""
 
     def table(self, title: str, table: "pd.DataFrame") -> None:
         """Show a table: its index holds the row labels."""
 
     def progress(self, label: str, total: int) -> AbstractContextManager[Advance]:
-        """Show a progress bar for ``total`` items; call what the context gives once per item."""
+        """Show progress over ``total`` items; the context gives a function to call per item."""
 
 
 class LogReporter:
-    """Sends every message to the logger ``darec`` at level INFO, which is silent by default."""
+    """Logs every message to ``darec`` at level INFO, which Python does not show by default."""
 
     def line(self, text: str) -> None:
         """Log one message."""
@@ -44,7 +44,7 @@ class LogReporter:
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Advance]:
-        """Log how many of the items are done, one message each."""
+        """Log the number of finished items after each item."""
         done = 0
 
         def advance() -> None:
@@ -66,7 +66,7 @@ class SilentReporter:
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Advance]:
-        """Count nothing."""
+        """Show no progress."""
         yield lambda: None
 
 

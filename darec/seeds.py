@@ -1,4 +1,4 @@
-"""Named random streams from one root seed, so that neither order nor parallelism matters."""
+"""Named random streams from one root seed. They do not depend on the order of their use."""
 
 import hashlib
 

@@ -11,7 +11,7 @@ from search_spaces import autorec, bias, cdtf, cf_nade, cmf, conet, darec, fm_cd
 
 @dataclass(frozen=True)
 class Space:
-    """What a search draws, and what it holds fixed; ``/`` separates nested names.
+    """The hyper-parameters of a search: drawn or held fixed. ``/`` separates nested names.
 
     Example::
 
@@ -19,17 +19,17 @@ class Space:
     """
 
     space: Mapping[str, BaseDistribution]
-    """The hyper-parameters that are drawn, and the distributions that they are drawn from."""
+    """The hyper-parameters that are drawn, and their distributions."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """The hyper-parameters that are held fixed, and their values."""
     first: Mapping[str, Any] = field(default_factory=dict)
     """A good guess for the first trial; it may name more hyper-parameters than are drawn."""
     joint: Mapping[str, BaseDistribution] = field(default_factory=dict)
-    """Drawn as well when this is a first stage that is searched jointly with the second."""
+    """More hyper-parameters of a first stage, drawn only if both stages are searched jointly."""
     joint_first: Mapping[str, Any] = field(default_factory=dict)
-    """The good guess for those."""
+    """A good guess for the hyper-parameters in `joint`."""
     decided: tuple[str, ...] = ("axis",)
-    """Hyper-parameters that follow from the model's name, so that ``--fix`` may not set them."""
+    """Hyper-parameters that follow from the model's name. ``--fix`` may not set them."""
 
     @property
     def start(self) -> dict[str, Any]:
@@ -51,9 +51,9 @@ class Space:
         return replace(self, space=space, fixed={**self.fixed, **values})
 
     def joined(self, stage1: "Space", prefix: str) -> Self:
-        """Return this second stage's space with its first stage's beside it.
+        """Return the joint space of this second stage and of its first stage.
 
-        Both domains then share one first-stage config (``--stages joint``; ours, after Fig. 2).
+        Both domains then share one first-stage config (``--stages joint``; ours).
         """
 
         def named(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,9 +96,10 @@ SPACES = {
 def hold_fixed(
     space: Space, stage1: Space | None, prefix: str, values: Mapping[str, Any]
 ) -> tuple[Space, Space | None]:
-    """Return a model's space and its first stage's with some hyper-parameters held fixed.
+    """Return both stages' spaces with some hyper-parameters held fixed.
 
-    A bare key is the model's own, or else the first stage's; ``prefix/KEY`` is the first stage's.
+    A key without a prefix is looked up in the model's space, then in its first stage's.
+    ``prefix/KEY`` is looked up in the first stage's space.
     Raises ``ValueError`` for an unknown key and for one that the model's name decides.
     """
     for key, value in values.items():

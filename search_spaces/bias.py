@@ -1,4 +1,4 @@
-"""The search spaces of the biases and the mean. All is ours: the paper has no such baselines."""
+"""The search spaces of the biases and the mean. All are ours: the paper has no such models."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ SPACE = {
 }
 
 SHARED_SPACE = {
-    # scientific: at 0 it is the bias baseline
+    # scientific: with 0 the model is the bias baseline
     "source_weight": FloatDistribution(0.0, 1.0),  # ours
     **SPACE,
 }

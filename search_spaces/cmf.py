@@ -3,7 +3,7 @@
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 SPACE = {
-    # scientific: at 0 it would be PMF on the target
+    # scientific: with 0 the model is PMF on the target
     "source_share": FloatDistribution(0.05, 0.95),  # ours
     # nuisance
     "factors": IntDistribution(5, 100, log=True),  # ours

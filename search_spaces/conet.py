@@ -5,7 +5,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 SPACE = {
     # scientific
     "lasso": FloatDistribution(1e-4, 1.0, log=True),  # ours
-    "crossing": CategoricalDistribution(["mean", "none"]),  # ours; "none" is the authors' code's
+    "crossing": CategoricalDistribution(["mean", "none"]),  # ours; "none" as in the authors' code
     # nuisance
     "embedding": CategoricalDistribution([8, 16, 32, 64]),  # ours
     "reg": FloatDistribution(1e-4, 1e-1, log=True),  # ours

@@ -12,7 +12,7 @@ SPACE = {
 }
 
 START = {"norm": "sqrt_n", "rank": 8, "init_stdev": 0.1, "iterations": 200}
-"""The first trial: the rank is libFM's default, the standard deviation myfm's."""
+"""The first trial: libFM's default rank, and myfm's default standard deviation."""
 
 FIXED = {"max_aux": 0, "center": "none"}
-"""All source ratings of a user count, as the paper says; the authors' code takes five items'."""
+"""All source ratings of a user count, as in the paper. The authors' code takes five of them."""

@@ -1,1 +1,1 @@
-"""One Python function under each command; ``import darec`` offers them all."""
+"""The Python functions behind the commands; ``import darec`` exports most of them."""

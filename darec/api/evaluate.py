@@ -1,4 +1,4 @@
-"""Score winners on test ratings, over several seeds, beside the trivial baselines."""
+"""Score winners on test ratings over several seeds, and compare them with the baselines."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ from darec.tuning.cluster.pool import RunAll, pool
 from darec.tuning.trial.travel import send_by_value
 
 Results = SearchResult | str | Path | Sequence[SearchResult | str | Path]
-"""A finished search, or several: what `darec.search` returned, or the study's folder or URI."""
+"""One or more finished searches, each as a `SearchResult` or as the study's folder or URI."""
 
 
 def evaluate(
@@ -41,20 +41,20 @@ def evaluate(
     address: str | None = None,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame:
-    """Train winners on fresh splits and score each on the split's test ratings, once.
+    """Train each winner once per seed, and score it on the test ratings of the seed's split.
 
-    Scores are appended to ``<out>/scores.jsonl``; a score that is there already is not measured
-    again.
+    The first seed has the split that was searched on, the others have splits of their own. Scores
+    are appended to ``<out>/scores.jsonl``. A score that the file has already is not measured again.
 
     Args:
         result: A finished search, or several.
         pair: The ratings that were searched on.
-        seeds: How many splits and runs.
-        same_split: Whether to keep the searched split and vary the run only.
-        refit: Whether to train on training and validation ratings at the end.
+        seeds: Number of seeds. Each decides a split and a training run.
+        same_split: Whether every seed keeps the searched split and decides only the run.
+        refit: Whether to train again on training and validation ratings before scoring.
         device: Where to train.
         threads: CPU threads of each run.
-        at_once: Runs side by side; by default as many as CPUs allow, and one on a GPU.
+        at_once: Most runs at once; by default as many as the CPUs allow, or one on a GPU.
         address: The Ray cluster to join; None: this machine.
         reporter: Receives the plan, progress and tables; by default they are logged.
 
@@ -83,8 +83,8 @@ def evaluate(
             best = winner.best
             reporter.line(
                 f"Plan: {best.model} on {pair.name}, {best.train} % training: {seeds} seeds x "
-                f"<= {best.max_epochs} epochs on {device}, {workers} at once; in the search: RMSE "
-                f"{best.valid_rmse:.4f}"
+                f"<= {best.max_epochs} epochs on {device}, {workers} at once; validation RMSE in "
+                f"the search: {best.valid_rmse:.4f}"
             )
             roots = range(best.seed, best.seed + seeds)
             runs = [(best.seed if same_split else root, root) for root in roots]
@@ -115,14 +115,15 @@ def evaluate_cold_users(
 ) -> pd.DataFrame:
     """Withhold all target ratings of a tenth of the users and predict them from the source.
 
-    Each winner is trained with the source as it is and with its users exchanged, which then says
-    nothing about these users. Scores are appended to ``<out>/cold_users.jsonl``.
+    Each winner is trained twice: with the source as it is, and with the source's users shuffled.
+    A shuffled source says nothing about the withheld users. Scores are appended to
+    ``<out>/cold_users.jsonl``.
 
     Args:
-        result: A finished search, or several, of models that can answer for such users.
+        result: A finished search, or several, of models that can predict for such users.
         pair: The ratings that were searched on.
-        seeds: How many splits, sets of withheld users and runs.
-        at_once: Runs side by side; by default as many as CPUs.
+        seeds: Number of seeds. Each decides a split, the withheld users and a training run.
+        at_once: Most runs at once; by default one for each CPU.
         address: The Ray cluster to join; None: this machine.
         reporter: Receives the plan, progress and tables; by default they are logged.
 
@@ -143,7 +144,7 @@ def evaluate_cold_users(
             best = winner.best
             reporter.line(
                 f"Plan: {best.model} on {pair.name}: {seeds} seeds, each with the source as it is "
-                f"and with its users exchanged, {workers} at once"
+                f"and with its users shuffled, {workers} at once"
             )
             with _kept(winner, "cold_users.jsonl") as path:
                 kept = _scored_cold(run_all, best, pair, seeds, path, reporter)
@@ -159,7 +160,7 @@ def evaluate_cold_users(
 
 
 def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:
-    """Return finished searches of these ratings; raises `UserError` for any other."""
+    """Return the searches as results; raises `UserError` if one used other ratings."""
     several = [result] if isinstance(result, SearchResult | str | Path) else result
     found = [each if isinstance(each, SearchResult) else load_result(each) for each in several]
     for each in found:
@@ -171,7 +172,7 @@ def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:
 
 @contextmanager
 def _kept(winner: SearchResult, name: str) -> Iterator[Path]:
-    """Give the local file of scores; copy its lines to the URI in the end, if it has one."""
+    """Yield the local file of scores; at the end, copy its lines to the URI if there is one."""
     path = winner.folder.parents[1] / name
     try:
         yield path
@@ -235,7 +236,7 @@ def _measured(
     model: str,
     reporter: Reporter,
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield each call's name and value as it ends; a call without a score is told of."""
+    """Yield each call's name and value as it ends; report a call that has no score."""
     if not calls:
         return
     with reporter.progress(model, len(calls)) as advance:
@@ -259,7 +260,7 @@ def _run_key(best: Best, run: Run, refit: bool) -> tuple[Any, ...]:
 
 
 def _report(kept: dict[Run, list[Score]], reporter: Reporter) -> None:
-    """Tell each run's test RMSE, then the means and whether the model beats the bias baseline."""
+    """Report each run's test RMSE, the means, and whether the model beats the bias baseline."""
     for (split_seed, run_seed), each in kept.items():
         mark = "*" if each[0].searched_split else " "
         rmse = ", ".join(f"{score.test_rmse:.4f} (cold={score.cold})" for score in each)

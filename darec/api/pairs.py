@@ -15,7 +15,7 @@ from darec.paper import TABLE_1
 from darec.reporter import SILENT, LogReporter, Reporter
 
 COPIES_TOLD = 0.02
-"""From this share of copied ratings on, `prepare` warns of them."""
+"""`prepare` warns if at least this share of a domain's ratings are copies."""
 Year = Literal[2014, 2018, 2023]
 
 
@@ -30,7 +30,7 @@ def load_pair(
     Args:
         name: A pair of Table 1 (``toys_auto``), or the name under which you prepared your own.
         data: The folder of downloads and prepared pairs.
-        synthetic: Whether to generate a stand-in with the counts of Table 1 instead.
+        synthetic: Whether to generate a synthetic pair with the counts of Table 1 instead.
         reporter: Receives messages; by default they are logged.
 
     Returns:
@@ -73,11 +73,11 @@ def prepare(
         pair: A pair of Table 1, instead of two files and a name.
         data: The folder of downloads and prepared pairs.
         min_ratings: Users with fewer ratings are left out.
-        min_ratings_in: Whether these are counted in each domain, or in total.
+        min_ratings_in: Whether a user's ratings are counted in each domain, or in total.
         layout: The layout of the files; by default it is recognised.
         year: The Amazon release that a pair of Table 1 is taken from; the paper's is 2014.
         accept_changed: Whether to accept a download whose SHA-256 differs from the recorded one.
-        synthetic: Whether to generate a stand-in for the pair instead; it is not saved.
+        synthetic: Whether to generate a synthetic pair instead; it is not saved.
         reporter: Receives messages and counts; by default they are logged.
 
     Returns:
@@ -118,12 +118,12 @@ def prepare(
     for domain, ratings in (("source", prepared.source), ("target", prepared.target)):
         if (share := copied_share(ratings)) >= COPIES_TOLD:
             reporter.line(
-                f"note: {share:.0%} of the {domain}'s ratings repeat their user's rating of an "
-                f"item with nearly the same raters (editions of one product?), which models of "
-                f"item rows can copy"
+                f"note: {share:.0%} of the {domain}'s ratings equal the same user's rating of an "
+                f"item that nearly the same users rated (editions of one product?); models on the "
+                f"item axis can copy them"
             )
     kept = f"saved: {data / 'pairs' / prepared.name}"
-    reporter.line("a stand-in is generated anew by every command" if synthetic else kept)
+    reporter.line("not saved: every command generates this pair again" if synthetic else kept)
     return prepared
 
 
@@ -134,9 +134,9 @@ def _shows_downloads(reporter: Reporter | None) -> bool:
 
 def _removed_line(removed: Preparation) -> str:
     return (
-        f"Repeated (user, item) rows, of which the latest is kept: source "
-        f"{removed.repeated_source}, target {removed.repeated_target}; items in both domains, "
-        f"dropped: {removed.shared_items}; shared users before the filter: {removed.shared_users}"
+        f"Dropped: {removed.repeated_source} source and {removed.repeated_target} target rows "
+        f"that repeat a (user, item), and {removed.shared_items} items in both domains; shared "
+        f"users before the filter: {removed.shared_users}"
     )
 
 

@@ -21,7 +21,8 @@ def register(name: str, kind: ModelKind, space: Space) -> None:
         space: What a search of it draws.
 
     Raises:
-        UserError: The name belongs to a model of darec, or cannot be a folder.
+        UserError: The name belongs to a model of darec or is not an identifier, or the kind is
+            not a `ModelKind`.
 
     Example:
         >>> import darec
@@ -49,7 +50,7 @@ def search_space(model: str) -> Space:
         >>> sorted(darec.search_space("bias").space)
         ['reg_item', 'reg_user']
     """
-    kind_of(model)  # an unknown name is an error that names the known ones
+    kind_of(model)  # raises `UserError` for an unknown name
     space: Space = {**SPACES, **plugins.SPACES}[model]
     return space
 
@@ -71,7 +72,7 @@ def spaces_for(
     fix: Mapping[str, Any] | None = None,
     space: Space | str | Path | None = None,
 ) -> tuple[Space, Space | None]:
-    """Return the search space of a model, and of its first stage if that is searched by itself.
+    """Return a model's search space, and its first stage's if that is searched separately.
 
     ``space`` replaces the model's own (`with_space`); ``fix`` holds hyper-parameters fixed. Raises
     `UserError` for a one-stage model whose stages are to be searched jointly, and for a key of
@@ -110,7 +111,7 @@ def with_space(
 
 
 def _split(space: Space, prefix: str) -> tuple[Space, Space]:
-    """Return what has a prefix, without it, and the rest."""
+    """Split a space into the names that begin with a prefix, which is removed, and the others."""
 
     def part(values: Mapping[str, Any], inner: bool) -> dict[str, Any]:
         return {

@@ -20,13 +20,13 @@ class SearchResult:
     path: str
     """The study's folder or URI, ``<out>/<pair>-<train>/<model>``."""
     folder: Path
-    """Where its plain files can be read: the same folder, or a local copy of the URI's files."""
+    """Where its result files can be read: the same folder, or a local copy of the URI's files."""
     again: "Callable[[], SearchResult] | None" = None
-    """Continues the search as it was begun."""
+    """Continues the search with its first arguments; None for a result that was read from disk."""
 
     @property
     def finished(self) -> bool:
-        """Whether the search came to its end; if not, `resume` continues it."""
+        """Whether the search is finished; if not, `resume` continues it."""
         return (self.folder / "best.json").is_file()
 
     @property
@@ -76,10 +76,10 @@ def load_result(path: str | Path) -> SearchResult:
         path: The study's folder or URI, ``<out>/<pair>-<train>/<model>``.
 
     Returns:
-        The result, whose ``finished`` says whether the search came to its end.
+        The result. Its ``finished`` says whether the search is finished.
 
     Raises:
-        UserError: There is no search.
+        UserError: There is no search at this path.
 
     Example:
         >>> import darec
@@ -108,7 +108,7 @@ def finished_searches(
     for model in models:
         folder = study_folder(root, pair.name, train, model)
         if required or (folder / "best.json").is_file():
-            load_best(folder)  # its error says what is missing or damaged
+            load_best(folder)  # raises `UserError` if best.json is missing or damaged
             found.append(SearchResult(study_place(out, pair.name, train, model), folder))
     if not found:
         raise UserError(f"{out}: no finished search of {pair.name}; run one first (darec tune)")

@@ -66,14 +66,14 @@ def search(
         train: Percent of the ratings that are not held out.
         trials: Trials of the model's study.
         stage1_trials: Trials of each first-stage study; a third of ``trials`` by default.
-        max_epochs: Most epochs of a trial.
+        max_epochs: Number of epochs after which a trial ends at the latest.
         sampler: How trials are drawn (`darec.tuning.study.algorithms.SAMPLERS`).
         scheduler: How trials are stopped early (``SCHEDULERS`` there).
         stages: ``paper`` searches the first stage, then freezes it; ``joint`` searches both.
         fix: Hyper-parameters to hold fixed; those of the first stage as ``autorec/hidden``.
         space: Replaces the model's search space: a `Space`, or a file that defines ``SPACE``.
         time_budget: Seconds for all studies together; None: no limit.
-        cpus_per_trial: CPUs, and threads, of a trial.
+        cpus_per_trial: CPUs of a trial, which has as many threads.
         gpus_per_trial: GPUs of a trial, possibly a fraction; by default what its memory needs.
         at_once: Most trials at once; by default as many as there is room for.
         trial_limit: Seconds of training after which a trial ends with its best epoch so far.
@@ -88,8 +88,8 @@ def search(
         continues the search.
 
     Raises:
-        UserError: An argument is wrong, the folder holds another search, a machine does not fit,
-            or no trial reached a finite validation RMSE.
+        UserError: An argument is wrong, the folder holds another search, a machine fails a check
+            or lacks room, or no trial reached a finite validation RMSE.
 
     Example:
         >>> import darec
@@ -183,7 +183,7 @@ def _run(request: Request, settings: Settings, wanted: Wanted, resume: bool) -> 
 
 
 def _report_winner(result: SearchResult, reporter: Reporter) -> None:
-    """Tell the winner, how it compares with the bias baseline, its config and its warnings."""
+    """Report the winner, its gap to the bias baseline, its config and its warnings."""
     best = result.best
     verdict = "beats" if best.valid_rmse < best.bias_valid_rmse else "loses to"
     gap = abs(best.valid_rmse - best.bias_valid_rmse)
@@ -193,7 +193,7 @@ def _report_winner(result: SearchResult, reporter: Reporter) -> None:
         f"{gap:.4f}"
     )
     if best.stage1_valid_rmse is not None:
-        reporter.line(f"  its own first stage, on the target: {best.stage1_valid_rmse:.4f}")
+        reporter.line(f"  validation RMSE of its own first stage: {best.stage1_valid_rmse:.4f}")
     for name, value in best.config.items():
         reporter.line(f"  {name:15} {value}")
     edges = result.trials["at_edge"].iloc[0]

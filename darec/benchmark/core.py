@@ -30,8 +30,8 @@ class Figure:
     unit: str
     reference: float
     ratio: float
-    """Reference over value for times and sizes, value over reference for rates. It is 0 when what
-    was waited for did not happen."""
+    """Reference over value for times and sizes, value over reference for rates. It is 0 if a search
+    never reached the reference's RMSE."""
 
 
 def setting(axis: Axis, decay: Decay = "coupled") -> AutoRecConfig:

@@ -1,4 +1,4 @@
-"""What the driver pays as a search grows: many trials of a trivial model on many small nodes.
+"""How the driver's cost grows with a search: many trials of a trivial model on many small nodes.
 
 The nodes are processes of this machine (`ray.cluster_utils`), each with one CPU to give.
 """

@@ -1,4 +1,4 @@
-"""What a search costs beside training, and how soon it is as good as a plain one.
+"""What a search costs in addition to training, and how soon it is as good as random search.
 
 Every figure runs whole studies on this machine's Ray, with its files in a temporary folder.
 """
@@ -51,14 +51,15 @@ class Ran:
     """Seconds since the start and the lowest validation RMSE so far."""
 
     def reach(self, rmse: float) -> float:
-        """Return the seconds it took to a validation RMSE; infinite if it never got there."""
+        """Return the seconds until a validation RMSE was reached; infinite if it never was."""
         return next((seconds for seconds, best in self.curve if best <= rmse), float("inf"))
 
 
 def trial_overhead(data: SearchData, few: int, many: int) -> list[Figure]:
     """Measure what one more trial costs, with a model that is fitted in milliseconds.
 
-    And the share that this and 30 reports take of a trial of 30 s. References: 0.2 s and 3 %.
+    The second figure is the share that this and 30 reports take of a trial of 30 s. The references
+    are 0.2 s and 3 %.
     """
     study = Study(
         "bias",
@@ -94,7 +95,7 @@ def side_by_side(data: SearchData, few: int, many: int, epochs: int) -> Figure:
 
 
 def stage1_reuse(data: SearchData, trials: int, epochs: int) -> Figure:
-    """Compare DARec trials per hour with stage 1 trained once and in every trial."""
+    """Compare DARec trials per hour if stage 1 is trained once, and if it is in every trial."""
     fixed = {"autorec": {**plain(setting("item")), "epochs": 30}, "pyramid": 1.0}
     study = Study("i_darec", MODELS["i_darec"], data, RATE, fixed, trials, Path(), "")
     rates = []
@@ -143,10 +144,11 @@ def time_to_quality(
 ) -> list[Figure]:
     """Compare how long the default search takes to the best RMSE that plain random search finds.
 
-    Ours is TPE from a good guess, with ASHA and stage-1 reuse. Both run the same number of trials
-    of I-DARec, two at once, on the same stage 1; the reference draws every trial, trains stage 1 in
-    each, and each until it stalls. Its time is that of the whole search, after which one knows its
-    best; for ``_first``, until that best was first seen.
+    Ours is TPE from a good guess, with ASHA and a shared stage 1. Both run the same number of
+    trials of I-DARec, two at once, with the same stage-1 config. The reference draws every trial at
+    random, trains stage 1 in each trial, and trains each trial until it stalls. Its time is that of
+    the whole search, since only then its best is known. The figure ``_first`` instead takes the
+    time at which that best was first seen.
     """
     autorec = {**plain(setting("item")), "hidden": 100, "epochs": 20}
     flat = {**space.fixed, **flatten({"autorec": autorec})}
@@ -178,7 +180,7 @@ def _seconds_per_trial(study: Study, settings: Settings, few: int, many: int) ->
 
 
 def _run(study: Study, settings: Settings) -> Ran:
-    """Run a study with its files in a temporary folder ."""
+    """Run a study with its files in a temporary folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         begin, begun = time.perf_counter(), time.time()

@@ -1,4 +1,4 @@
-"""The sections of the benchmark: each yields figures beside a reference, a ratio within one run."""
+"""The sections of the benchmark. Each yields figures that are compared with a reference."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -20,8 +20,8 @@ def measure(
 ) -> list[Figure]:
     """Measure one section or ``all``; write and return the figures.
 
-    ``benchmark.json`` in ``out`` is written anew after every figure. ``gpu`` is part of all where
-    there is a CUDA device. Raises `UserError` if it is asked for and there is none.
+    ``benchmark.json`` in ``out`` is written anew after every figure. ``all`` includes ``gpu`` if
+    there is a CUDA device. Raises `UserError` if ``gpu`` is asked for without one.
     """
     torch.set_num_threads(1)
     has_gpu = torch.cuda.is_available()
@@ -99,7 +99,7 @@ def _growth(quick: bool) -> Iterator[Figure]:
 
 
 def _fits(quick: bool) -> Iterator[Figure]:
-    """A fit of every model, the middle of its search space, on office_movies' stand-in."""
+    """A fit of every model in the middle of its search space, on synthetic office_movies."""
     from darec.benchmark.models import fits
     from darec.models import MODELS
     from darec.models.libraries import library

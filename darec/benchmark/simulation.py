@@ -1,4 +1,4 @@
-"""A cluster whose nodes are processes of this machine, and how long Tune's snapshots take."""
+"""A cluster whose nodes are processes of this machine, and a timer of Tune's snapshots."""
 
 import contextlib
 import time
@@ -14,7 +14,7 @@ from darec.tuning.cluster.connection import connect
 from darec.tuning.durability.snapshot import CopySnapshots
 
 OBJECT_STORE_BYTES = 100 * 2**20
-"""Of each node; they share this machine's memory."""
+"""Size of each node's object store. All nodes share this machine's memory."""
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def simulated_cluster(nodes: int) -> Iterator[None]:
 def timed_snapshots() -> Iterator[list[float]]:
     """Collect the seconds that a search waits for each of Tune's snapshots, and for each copy.
 
-    What Tune copies to where results go meanwhile, in another thread, is not in it.
+    The time in which another thread of Tune copies files to the storage is not included.
     """
     seconds: list[float] = []
 

@@ -1,1 +1,1 @@
-"""The commands: each is a thin layer over one function of the Python API."""
+"""The commands: each is a thin layer over one Python function."""

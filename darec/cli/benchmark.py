@@ -1,4 +1,4 @@
-"""``darec benchmark``: time what users pay for on this machine."""
+"""``darec benchmark``: measure training, searching and preparing on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,19 +16,19 @@ def benchmark(
     section: Annotated[SectionName, typer.Option(help="What to measure.")] = "all",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats, smaller sizes.")] = False,
     pair: Annotated[
-        str | None, typer.Option(help="Prepared pair for quality; by default a stand-in.")
+        str | None, typer.Option(help="Prepared pair for quality; by default a synthetic one.")
     ] = None,
     data: Data = Path("data"),
     out: Annotated[Path, typer.Option(help="Folder for benchmark.json.")] = Path("results"),
 ) -> None:
-    """Print what training, searching and preparing cost here, each beside a reference.
+    """Print what training, searching and preparing cost here, each compared with a reference.
 
-    core, growth and memory: the training core against a plain dense implementation, one thread.
-    fits: every model. transfer: cross-domain models against a source with its users shuffled.
-    data: preparing a large file. search: what a trial costs beside training. scale: what the driver
-    pays for large searches. quality: how soon the default search is as good as a plain random one.
-    gpu: core on a GPU, held against its memory bandwidth too, and trials that share it; part of all
-    where there is one.
+    core, growth and memory: the training core and a plain dense implementation, in one thread.
+    fits: a fit of every model. transfer: cross-domain models with and without shuffled source
+    users. data: preparing a large file. search: what a trial costs in addition to its training.
+    scale: how the driver's cost grows with the number of trials. quality: how soon the default
+    search is as good as plain random search. gpu: the core on a GPU, also compared with the GPU's
+    memory bandwidth, and trials that share a GPU; all includes it if there is a GPU.
 
     Example: darec benchmark --quick --section core
     """

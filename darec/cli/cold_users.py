@@ -1,4 +1,4 @@
-"""``darec cold-users``: score winners on users of whom they see source ratings only."""
+"""``darec cold-users``: score winners on users who have only source ratings in training."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,8 +29,9 @@ def cold_users(
 
     Example: darec cold-users --pair toys_auto --synthetic --model u_darec --seeds 5
 
-    Only u_darec, shared_bias, cmf and fm_cdcf can do so; by default all of them that were searched.
-    The bias baseline knows the items alone, a shuffled source nothing about these users.
+    Only u_darec, shared_bias, cmf and fm_cdcf can do so. By default, all of these that were
+    searched are scored. The bias baseline knows only the items. A source whose users are shuffled
+    says nothing about these users.
     """
     from darec.api.evaluate import evaluate_cold_users
     from darec.api.pairs import load_pair

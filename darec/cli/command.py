@@ -19,16 +19,16 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
 EXAMPLE = re.compile(
     r"\bdarec (prepare|tune|evaluate|cold-users|reproduce|benchmark|own-cluster)\b"
 )
-"""A command in a help text."""
+"""Finds the commands in a help text."""
 INTERRUPTED = 130
-"""The exit code of a command that was interrupted, as of any program that SIGINT ended."""
+"""The exit code of a command that was interrupted. Shells use it for programs ended by SIGINT."""
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Return a typer command from a function whose first parameter is the reporter.
 
-    Adds ``-v`` and ``-q``. A `UserError` or a fault of the disk becomes one line on stderr and exit
-    code 1, an interruption exit code 130.
+    Adds ``-v`` and ``-q``. A `UserError` or an ``OSError`` becomes one line on stderr and exit code
+    1. An interruption becomes exit code 130.
     """
 
     @wraps(function)
@@ -61,7 +61,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def help_of(function: Callable[..., None]) -> str:
-    """Return a command's help text, with other commands as the user would call them."""
+    """Return a command's help text, with all commands in it written as the user calls them."""
     return EXAMPLE.sub(lambda found: called(found[1]), inspect.getdoc(function) or "")
 
 
@@ -76,9 +76,9 @@ def called(name: str) -> str:
 def stop_on_sigterm() -> None:
     """Treat SIGTERM, and the end of the terminal, as Ctrl-C.
 
-    Also where a shell has made its background commands ignore Ctrl-C. The end of the terminal
-    (SIGHUP) stays ignored under nohup. While Tune runs, its own handler of Ctrl-C writes a last
-    snapshot.
+    SIGTERM also stops a background command, for which the shell has turned Ctrl-C off. The end of
+    the terminal (SIGHUP) stays ignored under nohup. While Tune runs, its own handler of Ctrl-C
+    writes a last snapshot.
     """
 
     def stop(*_: object) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 WIDEST = 1000
-"""Columns that a table may take in a file."""
+"""The width in characters that a table may have when the output is not a terminal."""
 
 
 class ConsoleReporter:
@@ -29,7 +29,7 @@ class ConsoleReporter:
         self._out.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def table(self, title: str, table: "pd.DataFrame") -> None:
-        """Print a table; the index is its first column. In a file it is as wide as its content."""
+        """Print a table with the index as its first column. Output to a file is never cut short."""
         from rich.measure import Measurement
         from rich.table import Table
 
@@ -54,7 +54,7 @@ class ConsoleReporter:
 
 
 def set_up(verbose: bool, quiet: bool) -> Reporter:
-    """Set up logging to stderr for ``-v`` and ``-q``, and return where messages go."""
+    """Set up logging to stderr for ``-v`` and ``-q``, and return the command's reporter."""
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s")
     logging.getLogger("darec").setLevel(level)

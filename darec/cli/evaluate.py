@@ -16,9 +16,9 @@ def evaluate(
     pair: Pair,
     model: Model = "i_darec",
     train: Train = "90",
-    seeds: Annotated[int, typer.Option(min=1, help="Fresh splits and runs.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds, each with a split and a run.")] = 5,
     same_split: Annotated[
-        bool, typer.Option("--same-split", help="Vary the run only, on the searched split.")
+        bool, typer.Option("--same-split", help="Use the searched split for every seed.")
     ] = False,
     refit: Annotated[
         bool, typer.Option("--refit", help="Train on training + validation ratings at the end.")
@@ -34,7 +34,7 @@ def evaluate(
     out: Out = "results",
     synthetic: Synthetic = False,
 ) -> None:
-    """Train the winner for each seed, predict its test part once, and print mean and spread.
+    """Train the winner for each seed, predict the test ratings once, and print mean and spread.
 
     Example: darec evaluate --pair toys_auto --synthetic --model i_darec --seeds 5
 

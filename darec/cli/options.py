@@ -32,7 +32,7 @@ Synthetic = Annotated[
     bool,
     typer.Option(
         "--synthetic",
-        help="Use the stand-in with Table 1's counts; results are labelled <pair>-synthetic.",
+        help="Generate a pair with Table 1's counts; results are labelled <pair>-synthetic.",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Root seed of splits, searches and runs.")]

@@ -15,7 +15,7 @@ def own_cluster(
     hosts: Annotated[
         str, typer.Option(help="Host names or addresses, comma-separated; the first is the head.")
     ],
-    user: Annotated[str, typer.Option(help="Who logs in, on every host, without a password.")],
+    user: Annotated[str, typer.Option(help="User who can ssh to every host without a password.")],
     out: Annotated[
         str, typer.Option(help="Where results go: a folder that every host sees (NFS), or a URI.")
     ],
@@ -25,12 +25,13 @@ def own_cluster(
     key: Annotated[Path | None, typer.Option(help="Private ssh key; ssh's own by default.")] = None,
     to: Annotated[Path, typer.Option(help="File to write.")] = Path("own-cluster.yaml"),
 ) -> None:
-    """Write cluster.yaml for machines of your own: the same set-up without a cloud and containers.
+    """Write a cluster file for your own machines: cluster.yaml without a cloud and containers.
 
     Example: darec own-cluster --hosts 10.0.0.1,10.0.0.2 --user ada --out /nfs/results
 
-    Every host needs ssh, rsync, Python 3.11 or later and Ray on the PATH of its login shell. It
-    gets the releases of torch, Optuna and NumPy that run here. The head runs trials too.
+    Every host needs ssh, rsync, Python 3.11 or later and Ray on the PATH of its login shell.
+    `ray up` installs the releases of torch, Optuna and NumPy that run here. The head runs trials,
+    too.
     """
     from darec.api.own_cluster import write_cluster_file
 

@@ -14,17 +14,17 @@ from darec.reporter import Reporter
 def prepare(
     reporter: Reporter,
     pair: Annotated[str | None, typer.Option(help="A pair of Table 1, e.g. toys_auto.")] = None,
-    source: Annotated[Path | None, typer.Option(help="Your own source ratings.")] = None,
-    target: Annotated[Path | None, typer.Option(help="Your own target ratings.")] = None,
+    source: Annotated[Path | None, typer.Option(help="Your own file of source ratings.")] = None,
+    target: Annotated[Path | None, typer.Option(help="Your own file of target ratings.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of your own pair.")] = None,
     data: Data = Path("data"),
-    min_ratings: Annotated[int, typer.Option(min=1, help="Least ratings of a user kept.")] = 5,
+    min_ratings: Annotated[int, typer.Option(min=1, help="Drop users with fewer ratings.")] = 5,
     min_ratings_in: Annotated[
-        Literal["each", "total"], typer.Option(help="Counted in each domain, or in total.")
+        Literal["each", "total"], typer.Option(help="Count them in each domain, or in total.")
     ] = "each",
     layout: Annotated[
         Literal["amazon2014", "amazon2018", "header"] | None,
-        typer.Option(help="Force the files' layout; recognised from the file by default."),
+        typer.Option(help="Layout of the files; recognised from the files by default."),
     ] = None,
     year: Annotated[
         Literal["2014", "2018", "2023"], typer.Option(help="Amazon release; the paper's is 2014.")

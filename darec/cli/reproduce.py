@@ -14,6 +14,7 @@ from darec.reporter import Reporter
 LISTS = ("--pairs", "--models", "--train")
 """Options that take several values, separated by commas or blanks."""
 SHOWN = ("table2", "fig2", "fig3", "all")
+"""Words that may follow such a list on the command line and do not belong to it."""
 
 
 @command
@@ -28,44 +29,44 @@ def reproduce(
     models: Annotated[str, typer.Option(help="Only these models, beside mean and bias.")] = "",
     train: Annotated[
         str,
-        typer.Option(help="Percent not held out; Fig. 2 and what is beyond the paper have 90."),
+        typer.Option(help="Percent not held out; 90 for Fig. 2 and the sections beyond the paper."),
     ] = "90 80",
     trials: Annotated[int, typer.Option(min=1, help="Trials of every model's search.")] = 50,
     stage1_trials: Annotated[
         int | None,
         typer.Option(min=1, help="Trials of each stage-1 study; a third of --trials by default."),
     ] = None,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Most epochs of a trial.")] = 100,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Maximum epochs of a trial.")] = 100,
     seeds: Annotated[
         int,
-        typer.Option(min=1, help="Splits and runs that score a winner; tests need 5, better 10."),
+        typer.Option(min=1, help="Seeds that score a winner; the paired tests need at least 5."),
     ] = 5,
     at_once: Annotated[
-        int | None, typer.Option(min=1, help="Searches at once; by the cluster's CPUs by default.")
+        int | None, typer.Option(min=1, help="Searches at once; by default as CPUs allow.")
     ] = None,
     address: Address = None,
     data: Data = Path("data"),
     out: Annotated[
-        str, typer.Option(envvar="DAREC_OUT", help="Folder of all results, which all nodes see.")
+        str, typer.Option(envvar="DAREC_OUT", help="Folder of all results; all nodes must see it.")
     ] = "results",
     gpus_per_trial: Annotated[
-        float | None, typer.Option(min=0, help="GPUs of a trial; by memory by default.")
+        float | None, typer.Option(min=0, help="GPUs of a trial; by default what its memory needs.")
     ] = None,
     synthetic: Synthetic = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print what would run, and for how long; run nothing.")
     ] = False,
     page: Annotated[
-        bool, typer.Option("--page", help="Make the page from what is there; run nothing.")
+        bool, typer.Option("--page", help="Write the page from existing scores; run nothing.")
     ] = False,
 ) -> None:
-    """Search, score and judge what the paper's tables and figures show; repeat it to continue.
+    """Run the searches behind the paper's tables and figures, and write one page about them.
 
     Example: darec reproduce table2 --pairs toys_auto --synthetic --trials 4 --plan
 
-    What is done is skipped, and a failure is listed and stops nothing else. At the end, or when the
-    command is interrupted, the page is made from what is there: results/report/report.html,
-    table2.md, .csv and .tex, figures, provenance.json.
+    Run the same command again to continue: it skips what is done. A failure is listed and stops no
+    other search. At the end, or after an interruption, the report is written from the scores that
+    exist: results/report/report.html, table2.md, .csv and .tex, figures, provenance.json.
     """
     from darec.report.reproduce import reproduce as reproduce_
 
@@ -104,7 +105,7 @@ def _percent(text: str) -> Literal[90, 80]:
 
 
 def join_lists(argv: list[str]) -> list[str]:
-    """Return a command line in which ``--train 90 80`` is one value, and so for `LISTS`."""
+    """Return a command line in which the values after each option of `LISTS` are one word."""
     found: list[str] = []
     for word in argv:
         in_list = len(found) > 1 and found[-2] in LISTS

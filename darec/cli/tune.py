@@ -36,7 +36,7 @@ def tune(
         int | None,
         typer.Option(min=1, help="Trials of each stage-1 study; a third of --trials by default."),
     ] = None,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Most epochs of a trial.")] = 100,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Maximum epochs of a trial.")] = 100,
     sampler: Annotated[SamplerName, typer.Option(help="How trials are drawn.")] = "tpe",
     scheduler: Annotated[SchedulerName, typer.Option(help="How trials are stopped.")] = "asha",
     stages: Annotated[
@@ -54,9 +54,9 @@ def tune(
     time_budget: Annotated[
         float | None, typer.Option(min=1, help="Seconds for all studies of a model together.")
     ] = None,
-    cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="CPUs, and threads.")] = 1.0,
+    cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="CPUs (threads) per trial.")] = 1.0,
     gpus_per_trial: Annotated[
-        str, typer.Option(help="GPUs (may be a fraction), or auto: by memory, where there are any.")
+        str, typer.Option(help="GPUs of a trial, also a fraction; auto: what its memory needs.")
     ] = "auto",
     at_once: Annotated[
         int | None,
@@ -75,7 +75,7 @@ def tune(
     ] = False,
     synthetic: Synthetic = False,
     smoke_test: Annotated[
-        bool, typer.Option("--smoke-test", help="Two trials of two epochs, on the stand-in.")
+        bool, typer.Option("--smoke-test", help="Run 2 trials of 2 epochs on synthetic data.")
     ] = False,
 ) -> None:
     """Search hyper-parameters; the lowest validation RMSE wins, test ratings are never read.
@@ -96,7 +96,7 @@ def tune(
 
     names = chosen_models(model)
     for name in names:
-        spaces_for(name, stages, held, space)  # a wrong option is told before data are fetched
+        spaces_for(name, stages, held, space)  # reports a wrong option before data are fetched
     prepared = load_pair(pair, data, synthetic, reporter)
     failed = []
     finished = True

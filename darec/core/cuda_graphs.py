@@ -65,7 +65,7 @@ class FixedBatch:
 
 
 class CapturedStep:
-    """A training step that is captured as a graph after `WARM_UP` calls, where the device can.
+    """A training step that is captured as a graph after `WARM_UP` calls, on CUDA devices.
 
     On other devices every call runs the step directly. So does, on any device, a batch with fewer
     rows than the first one (the last of an epoch), and a step that cannot be captured, after a

@@ -1,4 +1,4 @@
-"""RMSE and MAE in stars over held-out ratings; both refuse a missing prediction."""
+"""RMSE and MAE in stars over held-out ratings. Every rating needs a finite prediction."""
 
 import numpy as np
 import numpy.typing as npt

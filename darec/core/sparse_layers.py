@@ -16,7 +16,7 @@ def encode(
     batch: RowBatch, weight_MK: torch.Tensor, bias_K: torch.Tensor, backend: Backend
 ) -> torch.Tensor:
     """Return ``ratings_BM @ weight_MK + bias_K``, reading only the columns that the rows rate."""
-    # torch does not annotate Function.apply; so below
+    # torch does not annotate Function.apply, here and below
     sums_BK: torch.Tensor = _Encode.apply(weight_MK, batch, backend)  # type: ignore[no-untyped-call]
     return sums_BK + bias_K
 

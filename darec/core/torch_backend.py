@@ -58,7 +58,7 @@ class TorchBackend:
     def touched_columns(
         self, epoch: RowBatch, edges_S1: list[int], n_columns: int
     ) -> tuple[torch.Tensor, list[None]]:
-        """Return nothing of use: `TorchAdam` moves every column at every step."""
+        """Return no groups, because `TorchAdam` moves every column in every step."""
         return torch.empty(0), [None] * (len(edges_S1) - 1)
 
     def adam(

@@ -83,7 +83,7 @@ def _download(url: str, path: Path, sha256: str | None, show_progress: bool) -> 
     differs.
     """
     LOGGER.info("downloading %s", url)
-    pooch.get_logger().setLevel("WARNING")  # it would print to stderr
+    pooch.get_logger().setLevel("WARNING")  # otherwise pooch prints to stderr
     path.parent.mkdir(parents=True, exist_ok=True)
     bar = show_progress and sys.stderr.isatty()
     try:

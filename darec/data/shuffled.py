@@ -1,4 +1,4 @@
-"""The control of every claim of transfer: the same source ratings, given to other users."""
+"""A control for claims of transfer: a pair whose source ratings are given to other users."""
 
 import json
 from dataclasses import replace

@@ -26,7 +26,7 @@ LOGGER = logging.getLogger(__name__)
 Tell = Callable[[str], object]
 """Receives one message for the user, as `darec.reporter.Reporter.line` does."""
 MIN_RATINGS = 5
-"""The paper's filter (section 4.1); it does not say whether in each domain or in total."""
+"""The paper's filter (section 4.1), which may be meant for each domain or for the total."""
 
 
 def obtain(

@@ -32,7 +32,7 @@ class Planted:
     rank: int = 4
     """Number of factors."""
     shared: bool = True
-    """If False, the source has user biases and factors of its own: it tells nothing."""
+    """If False, the source has other user biases and factors, and says nothing about the target."""
 
 
 def synthetic_pair(name: str, seed: int = 0) -> DomainPair:

@@ -29,7 +29,7 @@ ANSWERING = ("u_darec", "shared_bias", "cmf", "fm_cdcf")
 
 
 class ChoosesDomain(Protocol):
-    """A model that keeps what it knows about a user per domain, as U-DARec its embeddings.
+    """A model that knows each user separately in each domain, like the embeddings of U-DARec.
 
     For a cold user it is asked to answer from the source. Every other model is asked to
     ``predict`` as usual.
@@ -47,7 +47,7 @@ class ChoosesDomain(Protocol):
 
 @dataclass(frozen=True)
 class ColdUserScore:
-    """Errors in stars on the target ratings of users whose source ratings alone were trained on."""
+    """Errors in stars on the target ratings of users who had only source ratings in training."""
 
     model: str
     pair: str
@@ -59,9 +59,9 @@ class ColdUserScore:
     """Number of withheld ratings of items that have training ratings; all errors are on these."""
     rmse: float
     shuffled_rmse: float
-    """RMSE of the same model beside a useless source, whose users are shuffled."""
+    """RMSE of the same model, trained with a source whose users are shuffled."""
     bias_rmse: float
-    """RMSE of mu + b_i: all that is known without a source."""
+    """RMSE of mu + b_i, which is all that is known about these users without a source."""
     mean_rmse: float
     """RMSE of the mean of the training ratings."""
     max_epochs: int

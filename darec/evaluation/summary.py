@@ -16,8 +16,8 @@ class Summary:
     """Mean and standard deviation (n - 1) over seeds, and a 95 % Student-t interval of the mean.
 
     The interval is too narrow, because the splits of different seeds share most of their ratings:
-    by a fifth at five splits of 90 % (`darec.report.statistics.widening`). Most test ratings of a
-    fresh split were training or validation ratings of the search.
+    by a fifth with five splits at 90 % (`widening` in ``darec/report/analysis/statistics.py``).
+    Most test ratings of a fresh split were training or validation ratings of the search.
     """
 
     n: int

@@ -1,4 +1,4 @@
-"""The winner of a search, as a plain file that every later step starts from."""
+"""The winner of a search, and the files from which it is read again."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from darec.models import kind_of
 
 @dataclass(frozen=True)
 class Best:
-    """The lowest validation RMSE of every epoch of every trial, and how to train it again."""
+    """The epoch with the lowest validation RMSE of all trials, and how to train it again."""
 
     model: str
     pair: str
@@ -22,7 +22,7 @@ class Best:
     config: dict[str, Any]
     """The full config, nested, as `darec.core.config.parse` reads it."""
     epoch: int
-    """The epoch with the lowest validation RMSE; training for evaluation stops by the same rule."""
+    """The epoch with the lowest validation RMSE. Evaluation chooses its epoch by the same rule."""
     max_epochs: int
     """The search's epoch budget per trial."""
     valid_rmse: float
@@ -31,9 +31,9 @@ class Best:
     trials: int
     trial_id: str
     bias_valid_rmse: float
-    """The bias baseline on the same validation ratings."""
+    """RMSE of the untuned bias baseline on the same validation ratings."""
     stage1_valid_rmse: float | None
-    """Stage 1's own target validation RMSE, for two-stage models."""
+    """Validation RMSE of stage 1 alone on the target; None for one-stage models."""
     data_digest: str
     """`DomainPair.digest` of the data searched on."""
 
@@ -58,7 +58,7 @@ def load_best(folder: Path) -> Best:
 
 
 def load_study(folder: Path) -> dict[str, Any]:
-    """Read ``study.json``, which says what a search was asked for.
+    """Read ``study.json``, which records the options and spaces of a search.
 
     Raises `UserError` when it is damaged or of another version.
     """

@@ -1,8 +1,8 @@
 """CoNet (Hu, Zhang & Yang, CIKM 2018) for ratings: two towers with cross connections.
 
 ``a_T' = relu(W_T a_T + b_T + H a_S)``, and the same with T and S exchanged. One H serves both ways
-(Eq. 7-8 of Hu et al.). The first two layers have one, with an L1 penalty by its subgradient, so
-that entries become small but not exactly zero. Outputs are linear, and errors are squared.
+(Eq. 7-8 of Hu et al.). The first two layers have an H each. Its L1 penalty is minimised by its
+subgradient, so that entries become small but not zero. Outputs are linear, and errors are squared.
 Shapes: B pairs of a step, U users, I items of a domain, E embedding, N ratings asked for.
 """
 

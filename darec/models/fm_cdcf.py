@@ -26,7 +26,7 @@ from darec.seeds import derive
 
 Norm = Literal["n", "sqrt_n", "none", "centred"]
 SAMPLES = 50
-"""The largest number of samples kept. They are evenly spaced over the last three quarters."""
+"""Most samples kept. They are evenly spaced over the last three quarters of the chain."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -45,7 +45,7 @@ class FMCDCFConfig:
     user's mean rating in the source."""
     max_aux: Annotated[int, Field(ge=0, le=10**9)] = 0
     """How many source ratings of each user count, those of the most rated items first. 0: all. The
-    authors' code takes 5."""
+    authors' code uses 5."""
     center: Center = "none"
     """What is subtracted from target ratings first; ours. The authors subtract nothing."""
 

@@ -27,7 +27,7 @@ class FirstStage:
     field: str = "autorec"
     """The field of the second stage's config that holds the target's first-stage config."""
     source_field: str = "autorec_source"
-    """The field that holds the source's."""
+    """The field that holds the source's first-stage config."""
     shared: tuple[str, ...] = ("hidden", "center")
     """Hyper-parameters that must be equal in both domains."""
     epochs: str = "epochs"
@@ -46,11 +46,11 @@ class ModelKind:
     config: type[Any]
     """The frozen dataclass of its hyper-parameters."""
     build: Callable[[Any, Training, Run], Recommender]
-    """Builds a complete model from a config, the training ratings and how to run."""
+    """Builds a model from a config, the training ratings and a `Run` (seed, device, cache)."""
     n_weights: Callable[[Any, Training], int] = no_weights
-    """Returns an upper bound of the number of weights, from a config: for memory and disk."""
+    """Returns an upper bound of the number of weights, to estimate memory and disk space."""
     axis: Axis | None = None
-    """The axis of an autoencoder's rating rows; None for models without one."""
+    """Whether the rating rows of the model are users or items; None if it has no rating rows."""
     stage1: FirstStage | None = None
     """The first stage of a two-stage model; None for all others."""
     whole_fit: bool = False

@@ -31,8 +31,8 @@ def level_of(values_n: torch.Tensor) -> torch.Tensor:
 def log_frequencies(ratings: Ratings, axis: Axis) -> torch.Tensor:
     """Return the logarithm of each column's share of each level, [M, L].
 
-    Five ratings with the shares of the whole domain are added to each column. So a column with few
-    ratings is drawn to the shares of the domain.
+    Five ratings with the shares of the whole domain are added to each column. So the shares of a
+    column with few ratings are close to those of the domain.
     """
     columns = ratings.items if axis == "user" else ratings.users
     levels = np.floor(ratings.values + 0.5).astype(np.int64) - 1

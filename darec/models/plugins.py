@@ -1,4 +1,4 @@
-"""Models from outside the package: registered by a program, or named by an installed package."""
+"""Models from outside darec: registered by a program, or offered by an installed package."""
 
 from functools import cache
 from importlib.metadata import entry_points
@@ -24,7 +24,7 @@ SPACES: dict[str, Any] = {}
 def add(name: str, kind: ModelKind, space: Any) -> None:
     """Add a model; it replaces an earlier one of the same name.
 
-    Raises `UserError` for a name that cannot be a folder or a kind of another type.
+    Raises `UserError` if the name is not an identifier, or the kind is not a `ModelKind`.
     """
     if not name.isidentifier():
         raise UserError(f"a model's name must be letters, digits and '_', but got {name!r}")
@@ -35,7 +35,7 @@ def add(name: str, kind: ModelKind, space: Any) -> None:
 
 @cache
 def load_installed() -> None:
-    """Add the models that installed packages name, once; one that cannot be loaded is an error."""
+    """Add the models that installed packages offer; raises `UserError` if one cannot be loaded."""
     for point in entry_points(group=GROUP):
         try:
             kind, space = point.load()

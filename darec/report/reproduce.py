@@ -1,4 +1,4 @@
-"""Search, score and judge what the paper's tables and figures show, and write one page about it."""
+"""Runs the searches behind the paper's tables and figures, and writes one page about them."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,9 @@ from darec.tuning.cluster.connection import cluster_address, cluster_cpus, conne
 from darec.tuning.durability.lock import alone
 
 CPUS_PER_SEARCH = 8
-"""CPUs of the cluster for each of the searches that run side by side."""
+"""One search runs at a time for this many CPUs of the cluster."""
 LEAST_AT_ONCE = 2
-"""Searches that run side by side on any cluster."""
+"""At least this many searches run side by side on any cluster."""
 
 
 def reproduce(
@@ -49,7 +49,7 @@ def reproduce(
     argv: Sequence[str] = (),
     after_connect: Callable[[], object] = lambda: None,
 ) -> Path | None:
-    """Search and score what is missing, and write the page; the same call continues later.
+    """Run the missing searches and scores, and write the page. The same call continues later.
 
     Args:
         what: ``table2``, ``fig2``, ``fig3`` or ``all``.
@@ -71,7 +71,7 @@ def reproduce(
         page: Run nothing, and write the page from the scores that exist.
         reporter: Receives messages and progress; they are logged if None.
         argv: The command line, which provenance.json records.
-        after_connect: Called when Ray is connected, which sets signal handlers of its own.
+        after_connect: Called once Ray is connected, to replace the signal handlers that Ray sets.
 
     Returns:
         The path of the page, or None with ``plan``.
@@ -120,7 +120,7 @@ def reproduce(
                     after_connect()
                     cpus = int(cluster_cpus())
                     n_at_once = at_once or max(LEAST_AT_ONCE, cpus // CPUS_PER_SEARCH)
-                    share = cpus // n_at_once or None  # None: the nodes are still to come
+                    share = cpus // n_at_once or None  # None: the cluster has no nodes yet
                     place = Place(out, data.resolve(), cluster_address(), share, gpus_per_trial)
                     failures |= _run(request.budget, todo, place, n_at_once, reporter)
         finally:

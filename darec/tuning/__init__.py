@@ -1,4 +1,4 @@
-"""Distributed search with Ray Tune and Optuna: the only package that imports ray."""
+"""Distributed search with Ray Tune and Optuna. Only this package and a benchmark import Ray."""
 
 import os
 

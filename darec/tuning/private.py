@@ -31,15 +31,15 @@ SNAPSHOT_FILES = (
     "searcher-state-{}.pkl",
     "callback-states-{}.pkl",
 )
-"""The files of one snapshot of a search; ``{}`` is the time at which that run of it began."""
+"""The files of one snapshot of a search; ``{}`` is the time at which that run began."""
 TUNER_FILE = "tuner.pkl"
 """Tune pickles the whole search into this file when it begins."""
 ERROR_PICKLE = "error.pkl"
 """Tune pickles a failed trial's exception into this file of the trial's folder."""
 GPU_OUT_OF_MEMORY = re.compile("CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED")
-"""Texts of torch. Ray has an ``OutOfMemoryError`` too, for a node's main memory."""
+"""Error texts of torch. Ray has an ``OutOfMemoryError``, too, for a node's main memory."""
 NODE_LOST = re.compile("its node has died|actor is temporarily unavailable")
-"""Texts of Ray. The second one appears while a node is silent but not yet given up."""
+"""Error texts of Ray. The second appears while a node is silent but not yet given up."""
 NEVER_RAN = "The actor never ran"
 """Ray ends the error of a lost actor with a line that begins so and explains nothing."""
 
@@ -128,7 +128,7 @@ def count_failures(trial: Any, count: int) -> None:
 
 @_private
 def last_error_of(trial: Any) -> str:
-    """Return the last line of a trial's error file that says what happened, at most 160 signs."""
+    """Return at most 160 characters of the last line of a trial's error file that says why."""
     path = Path(trial.error_file) if trial.error_file else None
     lines = path.read_text().split("\n") if path and path.is_file() else []
     said = [line.strip() for line in lines if line and not line[0].isspace()]

@@ -1,4 +1,4 @@
-"""The one place that reads and writes under a URI (``s3://...``) as well as in a folder.
+"""Reads and writes files in a folder or under a URI (``s3://...``).
 
 Tune writes its own files to a URI by itself. The plain result files of a study are written to a
 local folder first and copied to the URI. Paths are handled by ``pyarrow.fs``, as in Tune.
@@ -61,7 +61,7 @@ def read(files: FileSystem, path: str) -> bytes:
 
 
 def replace(files: FileSystem, path: str, content: bytes) -> None:
-    """Write a file at once: a disk renames a complete one, an object store swaps whole objects."""
+    """Write a file as a whole, so that a reader sees either the old content or the new one."""
     if isinstance(files, LocalFileSystem):
         write(Path(path), lambda temporary: temporary.write_bytes(content))
         return
@@ -87,7 +87,7 @@ def working_folder(out: str) -> Path:
 
 
 def fetch(uri: str, folder: Path) -> None:
-    """Copy the plain files below a URI to a folder, without Tune's own."""
+    """Copy the plain result files below a URI to a folder, but not Tune's own files."""
     files, root = open_place(uri)
     for info in listed(files, root, recursive=True):
         name = Path(info.path[len(root) :].lstrip("/"))
@@ -98,7 +98,7 @@ def fetch(uri: str, folder: Path) -> None:
 
 
 def publish(folder: Path, uri: str) -> None:
-    """Copy a folder's plain files to a URI; ``best.json``, which marks the end, comes last."""
+    """Copy a folder's plain result files to a URI; ``best.json`` comes last and marks the end."""
     files, root = open_place(uri)
     found = [path for path in folder.glob("**/*") if path.suffix in PLAIN]
     for path in sorted(found, key=lambda path: (path.name == "best.json", path)):
@@ -108,12 +108,12 @@ def publish(folder: Path, uri: str) -> None:
 
 
 def publisher(folder: Path, place: str) -> Callable[[], None]:
-    """Return what copies a folder to its storage: nothing is to be done if it is the storage."""
+    """Return a function that copies a folder to its URI; it does nothing if there is no URI."""
     return (lambda: publish(folder, place)) if is_uri(place) else (lambda: None)
 
 
 def publish_lines(path: Path, uri: str) -> None:
-    """Add an append-only file's new lines to its copy at a URI; lines of others there stay."""
+    """Add a file's new lines to its copy at a URI. Lines that others wrote there stay."""
     files, root = open_place(uri)
     to = join(root, path.name)
     kept = read(files, to).decode().splitlines() if exists(files, to) else []

@@ -24,7 +24,7 @@ from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 
 PAPER_GAIN = 3.7, 4.3
-"""Percent by which the paper has U-DARec better than U-AutoRec (section 4.3)."""
+"""Percent by which U-DARec is better than U-AutoRec in the paper (section 4.3)."""
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 
 

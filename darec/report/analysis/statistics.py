@@ -1,4 +1,4 @@
-"""Paired comparisons over splits: which of two errors is surely lower."""
+"""Paired tests over splits, which say whether one error is significantly lower than another."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ LEAST_SPLITS = 5
 """With fewer splits nothing is called better; 10 are recommended."""
 LEVEL = 0.05
 SAME = 5e-5
-"""Two mean errors are the same if they differ by less: half of the last digit printed."""
+"""Two mean errors count as equal if they differ by less, which is half of the last digit shown."""
 LEAST_P = 0.001
 """The smallest p-value that is printed."""
 
@@ -47,7 +47,7 @@ def paired_p(first: Sequence[float], second: Sequence[float], train: TrainPercen
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values corrected for how many they are (Holm 1979), in the order given."""
+    """Return the p-values corrected for their number (Holm 1979), in the order given."""
     order = np.argsort(p_values, kind="stable")
     corrected, running = [0.0] * len(p_values), 0.0
     for rank, k in enumerate(order):

@@ -38,7 +38,7 @@ def connect(address: str | None, cpus: int | None = None) -> None:
 
 @contextmanager
 def connected(address: str | None, cpus: int | None = None) -> Iterator[None]:
-    """Be connected to Ray in the block; a connection that the caller has is used and kept."""
+    """Connect to Ray for the block. A connection that exists already is used and kept."""
     if ray.is_initialized():
         yield
         return
@@ -46,7 +46,7 @@ def connected(address: str | None, cpus: int | None = None) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()  # a cluster that was joined goes on without this driver
+        ray.shutdown()  # a cluster that was joined keeps running
 
 
 def cluster_address() -> str:

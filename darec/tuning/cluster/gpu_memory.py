@@ -1,4 +1,4 @@
-"""Measures what the largest trial takes of a GPU, by training it on a whole one before a search."""
+"""Measures the GPU memory of the largest trial, by training it before a search starts."""
 
 import time
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from darec.models import ModelKind
 from darec.tuning.cluster.preflight import last_line
 
 EPOCHS = WARM_UP + 1
-"""After so many epochs even a model of one mini-batch an epoch has captured its step as a graph."""
+"""After this many epochs, even a model with one mini-batch per epoch has captured its graph."""
 LONG_EPOCH_S = 20.0
-"""An epoch that takes so long has many mini-batches: one is enough."""
+"""After this many seconds no further epoch is trained: long epochs have many mini-batches."""
 WAIT_S = 300.0
 """How long to wait for a free GPU and for the measurement."""
 

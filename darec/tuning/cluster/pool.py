@@ -1,4 +1,4 @@
-"""Calls functions side by side: in this process, on this machine's CPUs, or on a cluster."""
+"""Calls functions in this process, or several at once on this machine or on a cluster."""
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +21,7 @@ Calls = Sequence[tuple[Any, ...]]
 """The arguments of each call."""
 RunAll = Callable[[Callable[..., Any], Calls], Iterator[tuple[int, "Future[Any]"]]]
 OPTIONS = ("--threads", "--device cuda")
+"""The options that an error names if no node has the CPUs or GPUs of a call."""
 
 
 @contextmanager
@@ -28,9 +29,9 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
     """Give ``run_all(function, calls)``, which yields each call's position and future as it ends.
 
     ``workers`` calls run at once; one worker without an address is this process itself. Functions
-    and arguments travel by value, so that they may be defined in a script or notebook. A future
-    raises what its function raises. On a cluster, raises `UserError` when no node can give a call
-    that many threads and GPUs, a node runs other code than this process, or a worker is lost.
+    and arguments may be defined in a script or notebook. A future raises what its function raises.
+    On a cluster, raises `UserError` when no node can give a call that many threads and GPUs, a node
+    runs other code than this process, or a worker is lost.
     """
     if address is None and workers == 1:
         yield partial(_here, threads)

@@ -1,4 +1,4 @@
-"""Checks before a search starts: every node runs this code, sees the results and has room."""
+"""Checks before a search: all nodes run this code and see the results, and a trial fits on one."""
 
 import os
 import shutil
@@ -24,14 +24,14 @@ ANSWER_S = 60.0
 GROW_S = 900.0
 """How long an autoscaler is given to bring up the first node that a trial fits on."""
 BOOTSTRAP = Path.home() / "ray_bootstrap_config.yaml"
-"""Where `ray up` leaves a cluster's configuration on its head."""
+"""The file on the head in which `ray up` leaves the cluster's configuration."""
 LEAST_FREE = 64 * 2**20
 """Bytes that must be free where results go, in addition to those for checkpoints."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """What a node answers."""
+    """A node's answer to the driver."""
 
     host: str
     build: Build
@@ -67,7 +67,7 @@ def check_cluster(place: str, cpus: float, gpus: float, report: Callable[[str], 
 def check_room(cpus: float, gpus: float) -> None:
     """Raise `UserError` unless a node is large enough, or the autoscaler brings one that is."""
     if any(node["Alive"] and fits(node["Resources"], cpus, gpus) for node in ray.nodes()):
-        return  # it may be busy: then calls wait for it
+        return  # if the node is busy, calls wait for it
     answer = _ask(None, cpus=cpus, gpus=gpus)
     _check(_answer(f"a node with {cpus:g} CPU and {gpus:g} GPU", answer, GROW_S), "")
 

@@ -1,4 +1,4 @@
-"""What one trial gets of the machines, and how many trials run at once."""
+"""The CPUs and GPUs of one trial, and the number of trials that run at once."""
 
 import math
 from collections.abc import Mapping
@@ -13,17 +13,18 @@ from darec.tuning.cluster.preflight import growth
 
 MOST_TRIALS_PER_GPU = 8
 ASSUMED_GPU_BYTES = 16 * 2**30
-"""A GPU's memory, where this process cannot see one."""
+"""The memory that a GPU is assumed to have if this process sees no GPU."""
 COPIES = 6
 """Weights, gradient, two Adam moments, the best epoch's weights and one temporary."""
 MARGIN = 1.1
 """Memory that is kept for a trial, as a multiple of what it is expected to take."""
 TRIALS_PER_PLACE = 10
-"""Where nobody knows how far a cluster grows, one trial in so many runs at once: with more at once
-a sampler would learn little."""
+"""If it is unknown how far a cluster grows, one in this many trials runs at once. With more at
+once, the sampler would learn little."""
 CHECKPOINTS = 3
-"""Checkpoints kept of a trial. As many new ones since Tune's last snapshot force the next snapshot,
-whose cost grows with all trials. With two, the checkpoint at a trial's end would often do so."""
+"""Checkpoints kept of each trial. Tune forces a snapshot once a trial has written this many since
+the last one, and a snapshot costs more the more trials there are. With two, the checkpoint at a
+trial's end would often force one."""
 PROCESS_BYTES = 512 * 2**20
 """Memory of Python, torch and compiled code in one process."""
 WEIGHT_BYTES = 4
@@ -31,11 +32,11 @@ WEIGHT_BYTES = 4
 
 @dataclass(frozen=True)
 class Wanted:
-    """What each trial is to get, as asked for."""
+    """The resources that the user asked for."""
 
     cpus: float = 1.0
     gpus: float | None = None
-    """None: as much as its memory needs, if there are GPUs."""
+    """GPUs of a trial. None: as much as its memory needs, if there are GPUs."""
     at_once: int | None = None
     """Most trials at once; None: as many as there is room for."""
     joined: bool = False
@@ -44,7 +45,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Slots:
-    """What one trial gets, and how many trials run at once."""
+    """The resources of one trial, and the number of trials that run at once."""
 
     cpus: float
     gpus: float

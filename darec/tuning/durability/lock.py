@@ -1,4 +1,4 @@
-"""One search at a time in one place: two would mix their trials in one folder."""
+"""Allows one search at a time in one place, since two would mix their trials."""
 
 import fcntl
 import os

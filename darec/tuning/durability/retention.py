@@ -1,6 +1,6 @@
 """Decides which checkpoints stay on disk while a search runs.
 
-Those of trials that run or failed stay, and those of the best trial that has ended.
+The checkpoints of running and failed trials stay, and those of the best trial that has ended.
 """
 
 import math
@@ -17,10 +17,10 @@ from darec.tuning.trial.names import METRIC
 from darec.tuning.trial.trainable import SNAPSHOT_S
 
 SNAPSHOT_AGE_S, SNAPSHOT_PERIODS = 120.0, 40
-"""Seconds after a trial's end until every snapshot knows of it, or so many times the cost of a
-snapshot where that is longer. A search resumed from an older snapshot needs the checkpoint."""
+"""An ended trial's checkpoints are kept for this many seconds, or for this many times the cost of a
+snapshot if that is longer. A search that is resumed from an older snapshot needs them."""
 AT_ONCE = 20
-"""Trials whose checkpoints are deleted in one go: the driver does nothing else meanwhile."""
+"""Most trials whose checkpoints are deleted in one go, since the driver waits for it."""
 
 
 class KeepTheBest(tune.Callback):
@@ -35,7 +35,7 @@ class KeepTheBest(tune.Callback):
         self._ended_at = {}
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Look at the trials that ended long enough ago."""
+        """Delete the checkpoints of trials that ended long enough ago and are not the best."""
         now = time.monotonic()
         age = max(SNAPSHOT_AGE_S, SNAPSHOT_PERIODS * SNAPSHOT_S * len(trials))
         old = [
@@ -57,7 +57,7 @@ def _best_rmse(trial: Any) -> float:
 
 
 def delete_checkpoints(checkpoint: tune.Checkpoint | None) -> None:
-    """Delete all checkpoints of the trial that this one belongs to, as far as that is possible."""
+    """Delete all checkpoints of the trial that this one belongs to; ignore errors of the disk."""
     if checkpoint is None:
         return
     with suppress(OSError):

@@ -2,7 +2,7 @@
 
 Tune overwrites the files of its own snapshot in place, one after the other. A driver that is killed
 meanwhile, or a full disk, leaves some of them cut short, or of different moments. ``--resume``
-therefore goes on from the copy, which was made from the driver's complete files.
+therefore continues from the copy, which was made from the driver's complete files.
 """
 
 import io
@@ -23,11 +23,11 @@ from darec.tuning.private import ERROR_PICKLE, SNAPSHOT_FILES, TUNER_FILE, snaps
 COPY = "snapshot.zip"
 """The copy's name; it lies beside Tune's folder."""
 EVERY_S, SHARE = 0.25, 1 / 20
-"""Seconds between two looks for a new snapshot; more where copies would take a larger share."""
+"""Seconds between two looks for a new snapshot, and the largest share of time for copies."""
 
 
 class CopySnapshots(tune.Callback):
-    """Copies each new snapshot of Tune's."""
+    """Copies each new snapshot that Tune writes."""
 
     def __init__(self) -> None:
         self._place: tuple[Path, FileSystem, str] | None = None
@@ -62,7 +62,7 @@ class CopySnapshots(tune.Callback):
 def restore_copy(path: str) -> None:
     """Put the copy, if there is one, in the place of Tune's own snapshot.
 
-    Its files get the present time in their names, so that Tune takes them for the last run's.
+    The present time goes into the names of its files, so that Tune takes them as the newest.
     Repeating an interrupted call is harmless. ``path`` is Tune's folder.
     """
     files, folder = storage.open_place(path)
@@ -85,14 +85,14 @@ def delete_copy(path: str) -> None:
 
 
 def has_snapshot(path: str) -> bool:
-    """Return whether Tune has written a snapshot: it does not before the first trial."""
+    """Return whether Tune has written a snapshot. It writes none before the first trial."""
     files, folder = storage.open_place(path)
     first = SNAPSHOT_FILES[0]
     return any(_kind_of(found.base_name) == first for found in storage.listed(files, folder))
 
 
 def delete_pickled_errors(path: str) -> None:
-    """Delete the exceptions that Tune pickled: a disk that was full cut some of them short."""
+    """Delete the exceptions that Tune pickled. A full disk may have cut some of them short."""
     files, folder = storage.open_place(path)
     for found in storage.listed(files, folder, recursive=True):
         if found.base_name == ERROR_PICKLE:

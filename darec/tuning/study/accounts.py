@@ -1,4 +1,4 @@
-"""What a study keeps account of: the time it ran, what trials used, and how they ended."""
+"""What a study records: how long it ran, what its trials used, and how they ended."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from darec.tuning.private import (
 )
 
 MOST_NODES_LOST = 10
-"""A trial may lose so many nodes, besides its own failures: more, and it may break them itself."""
+"""This many losses of its node do not count against a trial. With more, it may be the cause."""
 
 
 class Clock(tune.Callback):
@@ -89,13 +89,13 @@ class Outcomes(tune.Callback):
         self.ended[trial.trial_id] = "completed"
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Note why an attempt failed that Tune repeats, and correct Tune's count of failures."""
+        """Note why an attempt failed that Tune will repeat; correct Tune's count of failures."""
         self._note(trial)
         own = own_failures(self.failures[trial.trial_id])
         count_failures(trial, min(failures_counted(trial), own))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Note that Tune gives a trial up."""
+        """Note why the last attempt failed, and that Tune gives the trial up."""
         self._note(trial)
         self.ended[trial.trial_id] = "failed"
 
@@ -103,11 +103,11 @@ class Outcomes(tune.Callback):
         self.failures.setdefault(trial.trial_id, []).append(last_error_of(trial))
 
     def get_state(self) -> dict[str, Any]:
-        """Return what is known of the trials, for a snapshot."""
+        """Return the records so far, for a snapshot."""
         return {"ended": dict(self.ended), "failures": dict(self.failures)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what a snapshot knows."""
+        """Go on from the records of a snapshot."""
         self.ended, self.failures = dict(state["ended"]), dict(state["failures"])
 
 

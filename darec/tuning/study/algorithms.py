@@ -1,7 +1,7 @@
-"""Samplers, which draw trials, and schedulers, which stop them early: one entry each, by name.
+"""Samplers, which draw trials, and schedulers, which stop them early, by name.
 
 To add one, add an entry here, or to the dictionary from your own program. Ray and Optuna are
-imported when an entry is used, so that the commands can list the names at once.
+imported when an entry is used, so that the commands can list the names quickly.
 """
 
 from collections.abc import Callable, Container
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
 
 REDUCTION = 3
-"""At each rung ASHA keeps the best of so many trials; the next rung is so many times later."""
+"""At each rung ASHA keeps one trial in this many; the next rung is this many times later."""
 FIRST_RUNG = 3
-"""ASHA's first rung is no earlier: a first epoch ranks learning rates, not configurations."""
+"""The earliest epoch of ASHA's first rung. After one epoch the learning rate decides the rank."""
 
 
 def _tpe(seed: int) -> "BaseSampler":
-    """Return TPE; running trials count as bad ones, so that it does not draw them again."""
+    """Return TPE. It treats running trials as bad ones, so that it draws different ones."""
     from optuna.samplers import TPESampler
 
     return TPESampler(seed=seed, multivariate=True, constant_liar=True)
@@ -34,7 +34,7 @@ def _random(seed: int) -> "BaseSampler":
 
 
 def _qmc(seed: int) -> "BaseSampler":
-    """Return a scrambled QMC sampler: without scrambling, trial 2 is every lower bound."""
+    """Return a scrambled QMC sampler. Without scrambling, trial 2 has only lower bounds."""
     import warnings
 
     import optuna
@@ -63,19 +63,19 @@ SAMPLERS: dict[str, Callable[[int], "BaseSampler"]] = {
     "gp": _gp,
     "nsga2": _nsga2,
 }
-"""Makes an Optuna sampler from a seed."""
+"""By name, a function that makes an Optuna sampler from a seed."""
 
 
 @dataclass(frozen=True)
 class Scheduler:
-    """A scheduler of Tune's, and what the search must know of it."""
+    """A scheduler of Tune, and what the search must know about it."""
 
     make: Callable[[int], "TrialScheduler"]
-    """Makes it from the most epochs of a trial."""
+    """Makes the scheduler, given the maximum number of epochs of a trial."""
     decides_at: Callable[[int], Container[int]]
-    """From the most epochs, the epochs at which it decides: trials report these at once."""
+    """Returns the epochs at which it decides, given the maximum number of epochs of a trial."""
     epoch_share: float
-    """Share of the most epochs that trials train on average; observed, for the time estimate."""
+    """Observed mean share of the maximum that a trial trains; used to estimate the time."""
 
 
 def _first_rung(epochs: int) -> int:
@@ -100,7 +100,7 @@ def _last_epoch(epochs: int) -> Container[int]:
 
 
 def _asha(epochs: int) -> "TrialScheduler":
-    """Return ASHA that stops trials at its rungs; it needs no full bracket."""
+    """Return ASHA. It stops trials at its rungs without waiting for other trials."""
     from ray.tune.schedulers import ASHAScheduler
 
     return ASHAScheduler(

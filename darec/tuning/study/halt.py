@@ -1,4 +1,4 @@
-"""Halts a study that cannot go on as things are; it can be resumed once the cause is mended."""
+"""Halts a study that cannot continue; it can be resumed once the cause is removed."""
 
 import signal
 import time
@@ -11,13 +11,13 @@ from darec.tuning.private import last_error_of
 from darec.tuning.trial.trainable import OtherCodeError
 
 IDLE_S = 900.0
-"""A study whose trials all wait for so long is waiting for a node that does not come."""
+"""A study is halted if all of its trials have been waiting for this many seconds."""
 
 
 class Halt(tune.Callback):
     """Ends Tune's run early and remembers the reason.
 
-    Tune writes its last snapshot and returns when it receives SIGINT, so that is what it is sent.
+    It sends SIGINT, upon which Tune writes a last snapshot and returns.
     """
 
     def __init__(self) -> None:
@@ -25,11 +25,11 @@ class Halt(tune.Callback):
         """Why the study was halted; empty while it may go on."""
 
     def setup(self, **info: Any) -> None:
-        """Begin a run: the cause of an earlier halt may have been mended."""
+        """Begin a run. The cause of an earlier halt may be gone."""
         self.reason = ""
 
     def because(self, reason: str) -> None:
-        """End the run; a second reason changes nothing."""
+        """End the run for this reason. A later reason is ignored."""
         if not self.reason:
             self.reason = reason
             signal.raise_signal(signal.SIGINT)
@@ -46,7 +46,7 @@ class IdleWatch(tune.Callback):
         self._busy_at = time.monotonic()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Look whether trials wait while none runs."""
+        """Check whether trials wait while none runs."""
         waiting = any(trial.status == Trial.PENDING for trial in trials)
         running = any(trial.status == Trial.RUNNING for trial in trials)
         if running or not waiting:

@@ -1,4 +1,4 @@
-"""Checks the machines before a search starts, and settles what each trial gets of them."""
+"""Checks the machines before a search starts, and decides the resources of a trial."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def computed_share(request: Request, wanted: Wanted) -> Slots:
 def checked_share(request: Request, wanted: Wanted, share: Slots, reporter: Reporter) -> Slots:
     """Check every node and the disk, and return a trial's share, on GPUs by measured memory.
 
-    Raises `UserError` when something does not hold.
+    Raises `UserError` when a check fails.
     """
     if wanted.joined:
         preflight.check_cluster(request.storage, share.cpus, share.gpus, reporter.line)
@@ -36,7 +36,7 @@ def checked_share(request: Request, wanted: Wanted, share: Slots, reporter: Repo
 
 
 def _measured_share(request: Request, wanted: Wanted, share: Slots, reporter: Reporter) -> Slots:
-    """Return a trial's share by its measured memory; the computed share if it is unknown."""
+    """Return a trial's share by its measured memory, or the computed share if that failed."""
     reporter.line("  memory     trying what the largest trial takes of a GPU")
     config, kind = largest_trial(request, gpu_memory.EPOCHS), send_by_value(request.kind)
     try:

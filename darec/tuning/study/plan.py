@@ -1,4 +1,4 @@
-"""What a search will cost, told before it starts: one epoch of a middling trial is timed."""
+"""Estimates what a search will cost, from one timed epoch of a middling trial."""
 
 import math
 import time
@@ -17,7 +17,7 @@ from darec.tuning.study.results import bias_rmse
 from darec.tuning.study.study import Settings
 
 PER_STUDY_S = 6.0
-"""Start and end of a study: processes and snapshots."""
+"""Seconds that a study takes for its processes and snapshots, besides its trials."""
 WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and stop none early"
 
 
@@ -30,7 +30,7 @@ class Estimate:
 
 
 def describe(request: Request, settings: Settings) -> list[str]:
-    """Return the plan as lines: data, what is to be beaten, budget, resources, time, files."""
+    """Return the plan as lines: data, bias baseline, budget, resources, time, files."""
     data, budget, slots = request.data, request.budget, settings.slots
     source, target = data.training.source, data.training.target
     cost = estimate(request, settings)
@@ -57,7 +57,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
 
 
 def estimate(request: Request, settings: Settings) -> Estimate:
-    """Time an epoch of each study's middling trial.
+    """Estimate the time of all studies from one epoch of each study's middling trial.
 
     Raises `UserError` when a hyper-parameter that is held fixed breaks a rule of the model.
     """
@@ -81,7 +81,7 @@ def estimate(request: Request, settings: Settings) -> Estimate:
 def _trial_seconds(
     kind: ModelKind, data: SearchData, values: dict[str, Any], budget: Budget
 ) -> float:
-    """Return the seconds of a trial of all epochs on this CPU, its first stage left out."""
+    """Return the seconds of a trial of all epochs on this CPU, without its first stage."""
     config = checked_config(kind, values)
     fit = Fit(kind.build(config, data.training, Run(cache=MemoryCache())), data)
     if not kind.whole_fit:

@@ -1,4 +1,4 @@
-"""Shows a running study through a `Reporter`: how many trials are where, and the best of them."""
+"""Shows a running study through a `Reporter`: its trials' states, and the best trials."""
 
 import time
 from collections import Counter
@@ -14,11 +14,11 @@ from darec.tuning.trial.names import METRIC, TIME, flatten
 EVERY_S = 10.0
 """Seconds between two tables."""
 MOST_ROWS = 8
-"""The best trials are shown."""
+"""Number of best trials in a table."""
 
 
 class StudyProgress(ProgressReporter):
-    """Tune's progress reporter that draws nothing itself."""
+    """A progress reporter for Tune that passes everything to a `Reporter`."""
 
     def __init__(self, reporter: Reporter, hyper_parameters: Sequence[str], n_trials: int) -> None:
         self._names, self._n_trials = list(hyper_parameters), n_trials

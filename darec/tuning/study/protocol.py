@@ -24,13 +24,13 @@ STAGE1_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Protocol:
-    """All studies of one search, and how they are run."""
+    """Runs all studies of one search."""
 
     request: Request
     settings: Settings
     resume: bool
     publish: Callable[[], object]
-    """Copies the folder to where it is kept, whenever a file there is new."""
+    """Copies the folder to its storage. It is called whenever there are new files."""
 
     def run(self, command: list[str]) -> Best:
         """Run every study that is not finished yet, and return the winner.
@@ -74,7 +74,7 @@ class Protocol:
     def _first_stage(
         self, first: FirstStage, space: SearchSpace, domain: Literal["target", "source"]
     ) -> dict[str, Any]:
-        """Return the config of a domain's winner, with its best epoch as number of epochs."""
+        """Return the config of a domain's winner, with its best epoch as its number of epochs."""
         request, name = self.request, f"stage1_{domain}"
         budget = request.budget.time_budget
         study = Study(
@@ -93,7 +93,7 @@ class Protocol:
         return {**best.config, first.epochs: best.epoch}
 
     def _finished(self, study: Study) -> Best:
-        """Run a study unless it is finished, and write its files; ``best.json`` is the last."""
+        """Run a study unless it is finished, and write its files; ``best.json`` comes last."""
         if self.resume and (study.folder / "best.json").is_file():
             return load_best(study.folder)
         study.folder.mkdir(parents=True, exist_ok=True)

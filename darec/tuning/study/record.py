@@ -1,4 +1,4 @@
-"""``study.json``: what a search was asked for, so that it is only resumed as it was begun."""
+"""``study.json`` records the options of a search, so that it is resumed with the same ones."""
 
 import json
 import logging
@@ -48,7 +48,7 @@ def write_record(request: Request, command: list[str]) -> None:
 
 
 def record_of(request: Request) -> dict[str, Any]:
-    """Return what must be equal in all runs of a search, as JSON gives it back."""
+    """Return what must be equal in all runs of a search, as JSON values."""
     content = {
         "model": request.model,
         "pair": request.pair,

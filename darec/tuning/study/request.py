@@ -1,4 +1,4 @@
-"""What a search is asked for: a model, data, search spaces and a budget."""
+"""What the user asked a search for: a model, data, search spaces and a budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -123,7 +123,7 @@ def middle(space: SearchSpace) -> dict[str, Any]:
 
 
 def largest(space: SearchSpace) -> dict[str, Any]:
-    """Return the largest sizes, and the least rates and penalties, with which training is safe."""
+    """Return the largest sizes, with the smallest rates and penalties for stable training."""
     drawn = {name: _largest(distribution) for name, distribution in space.space.items()}
     return nest({**drawn, **space.fixed})
 

@@ -23,7 +23,7 @@ from darec.tuning.trial.checkpoint import DamagedError, load_state
 from darec.tuning.trial.names import nest
 
 EDGE = 0.01
-"""Share of a range (of its logarithm if it is searched so) that counts as its edge."""
+"""Share of a range that counts as its edge, on a logarithmic scale if the range has one."""
 COLUMNS = (
     *("trial_id", "ended", "failures", "seconds", "epochs", "best_epoch", "best_valid_rmse"),
     "at_edge",
@@ -76,7 +76,7 @@ def _from_checkpoint(row: TrialRow) -> Weights | None:
     try:
         with row.checkpoint.as_directory() as folder:
             state = load_state(Path(folder))["fit"]
-    except (FileNotFoundError, DamagedError):  # its driver was killed while deleting it
+    except (FileNotFoundError, DamagedError):  # the driver was killed while it deleted this
         return None
     if not state or state["best"]["epoch"] != row.best_epoch:
         return None
@@ -85,7 +85,7 @@ def _from_checkpoint(row: TrialRow) -> Weights | None:
 
 
 def _trained_again(study: Study, best: Best, cache: Cache) -> Weights:
-    """Train the winner up to its best epoch again: its last checkpoint is lost or older."""
+    """Train the winner again up to its best epoch, because no checkpoint has its weights."""
     run = Run(derive(best.seed, "run"), cache=cache)
     config = parse(study.kind.config, best.config)
     fit = Fit(study.kind.build(config, study.data.training, run), study.data)
@@ -95,7 +95,7 @@ def _trained_again(study: Study, best: Best, cache: Cache) -> Weights:
 
 
 def winner(request: Request, study: Study, rows: list[TrialRow]) -> Best:
-    """Return the best trial of a study, one of the studies of a request."""
+    """Return the winner of one of a request's studies."""
     row = rows[0]
     return Best(
         model=study.model,

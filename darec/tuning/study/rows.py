@@ -1,4 +1,4 @@
-"""A study's trials, one row each: what it reached, how it ended, what it cost and what failed."""
+"""A study's trials, one row each: the best epoch, how the trial ended, its cost, its failures."""
 
 import math
 from collections import Counter
@@ -24,7 +24,7 @@ class TrialRow:
     that the trial gave itself."""
     epochs: int
     best_epoch: int
-    """0: no epoch had a finite validation RMSE."""
+    """The epoch with the lowest validation RMSE; 0 if no epoch had a finite one."""
     best_valid_rmse: float
     config: dict[str, Any]
     """Every hyper-parameter, under flat names."""
@@ -32,11 +32,11 @@ class TrialRow:
     """Time of its epochs, and of the first stage if it trained that or waited for it."""
     cpu_s: float = 0.0
     gpu_s: float = 0.0
-    """What it used, repeated epochs included."""
+    """CPU and GPU seconds that it used, repeated epochs included."""
     note: str = ""
     """What the trial itself reports, a damaged checkpoint for example."""
     failures: tuple[str, ...] = ()
-    """Why its attempts failed. The trial started again after each, unless it ended as failed."""
+    """The reason of each failed attempt, in order."""
     stage1_valid_rmse: float | None = None
     checkpoint: Any = field(default=None, repr=False)
 

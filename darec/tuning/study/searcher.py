@@ -13,7 +13,7 @@ from darec.tuning.private import is_open, tell_failed
 
 
 def empty_space(trial: optuna.Trial) -> None:
-    """Stand for the search space of a model without hyper-parameters."""
+    """Draw nothing. This is the search space of a model without hyper-parameters."""
 
 
 class SafeOptunaSearch(OptunaSearch):
@@ -40,7 +40,7 @@ class SafeOptunaSearch(OptunaSearch):
         Path(checkpoint_path).write_bytes(ray.cloudpickle.dumps(self.__dict__.copy()))
 
     def restore(self, checkpoint_path: str) -> None:
-        """Read them back: a pickle, as Tune's own files are (docs/security.md)."""
+        """Read both back from a pickle; Tune's own files are pickles, too (docs/security.md)."""
         self.__dict__.update(ray.cloudpickle.loads(Path(checkpoint_path).read_bytes()))
 
     def _is_finite(self, result: dict[str, Any]) -> bool:

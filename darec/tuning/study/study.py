@@ -1,4 +1,4 @@
-"""One study: Optuna proposes trials, Tune runs and stops them, and every epoch counts."""
+"""One study: Optuna proposes trials, and Tune runs them and stops poor ones early."""
 
 import math
 import pickle
@@ -38,10 +38,11 @@ from darec.tuning.trial.travel import send_by_value
 
 Kind = TypeVar("Kind", bound=tune.Callback)
 MAX_FAILURES = 3
-"""Tune gives a trial up after so many failures of its own."""
+"""Tune starts a trial again after this many failures of its own, and gives it up at the next."""
 STORAGE_FAULTS = ("No space left", "Read-only file system", "Permission denied")
+"""Error texts of storage that cannot be written."""
 CLOCKS_DIFFER_S = 2.0
-"""Tune's clock of a time budget and ours may differ by so much."""
+"""Most seconds by which Tune's clock of a time budget and ours may differ."""
 REMEDY = "mend that and continue with --resume"
 
 
@@ -134,7 +135,7 @@ def _report(rows: list[TrialRow], settings: Settings) -> None:
 
 @dataclass(frozen=True)
 class _Watched:
-    """The callbacks that a study reads after a run."""
+    """The callbacks that are read after Tune's run."""
 
     halt: Halt
     clock: Clock
@@ -144,7 +145,7 @@ class _Watched:
 
     @staticmethod
     def of(tuner: tune.Tuner) -> "_Watched":
-        """Return a search's callbacks; of a resumed search the unpickled ones."""
+        """Return a tuner's callbacks. A restored tuner has unpickled ones."""
         callbacks = callbacks_of(tuner)
 
         def one(kind: type[Kind]) -> Kind:
@@ -156,12 +157,12 @@ class _Watched:
 
 
 def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], _Watched]:
-    """Let Tune run until no trial is left or it is stopped, by its time budget for example."""
+    """Let Tune run until all trials have ended or it is stopped, by a time budget for example."""
     tuner, known = make_tuner(study, settings, resume)
     watched = _Watched.of(tuner)
     try:
         grid = tuner.fit()
-    except (EOFError, pickle.UnpicklingError, OSError) as error:  # Tune's files, cut short
+    except (EOFError, pickle.UnpicklingError, OSError) as error:  # Tune's files are cut short
         told = [each[-1] for each in watched.outcomes.failures.values()] or [str(error)]
         raise UserError(f"{study.folder}: {told[-1]}; {REMEDY}") from error
     watched.snapshots.copy()

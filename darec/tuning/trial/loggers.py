@@ -1,4 +1,4 @@
-"""Tune's own loggers, given one row per epoch: a trial's report may hold several epochs."""
+"""Tune's own loggers, with one row per epoch although a report may hold several epochs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Names in reports, and hyper-parameters between flat names and nested configs.
+"""The names of a report's entries, and the flat names of nested hyper-parameters.
 
 Optuna's names are flat (``autorec/hidden``), configs are nested.
 """
@@ -6,10 +6,9 @@ Optuna's names are flat (``autorec/hidden``), configs are nested.
 from typing import Any
 
 METRIC = "best_valid_rmse"
-"""What searches minimise: the lowest ``valid_rmse`` of a trial so far, so that its best epoch
-counts."""
+"""What searches minimise: the lowest ``valid_rmse`` of a trial so far."""
 TIME = "epoch"
-"""What schedulers count."""
+"""The entry that schedulers take as a trial's time."""
 ROWS = "epochs"
 """The entry of a report that holds one row for every epoch since the last report."""
 

@@ -16,7 +16,7 @@ from darec.core.recommender import Weights
 LEASE_S = 30.0
 """A claim that is not renewed for so long passes to the next trial that asks."""
 KEPT_BYTES = 4 * 2**30
-"""Bytes of values that are kept; the oldest values are dropped first."""
+"""Most bytes of values that are kept. The oldest values are dropped first."""
 
 
 class CacheStore:
@@ -30,7 +30,7 @@ class CacheStore:
         self.n_computed = 0
 
     def claim(self, key: str) -> tuple[str, list[Any]]:
-        """Return ("ready", [ref]), ("wait", []), or ("yours", [claim]): the caller computes it."""
+        """Return ("ready", [ref]) or ("wait", []), or ("yours", [claim]) if the caller computes."""
         if key in self._refs:
             return "ready", [self._refs[key][0]]
         if self._claimed.get(key, (0.0, 0))[0] > time.monotonic():
@@ -73,7 +73,7 @@ class ClusterCache:
     """A `darec.core.recommender.Cache` that all trials on all nodes share."""
 
     def __init__(self) -> None:
-        here = ray.get_runtime_context().get_node_id()  # other nodes may be lost at any time
+        here = ray.get_runtime_context().get_node_id()  # the driver's node: others may be lost
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(CacheStore)
         place = NodeAffinitySchedulingStrategy(here, soft=True)
         self.store = actor.options(scheduling_strategy=place).remote()

@@ -1,4 +1,4 @@
-"""Any model as a Tune trainable: each step trains about a second of epochs; a rung is an epoch."""
+"""Any model as a Tune trainable. A step trains epochs for about a second, then reports them."""
 
 import copy
 import faulthandler
@@ -28,17 +28,17 @@ from darec.tuning.trial.checkpoint import DamagedError, load_state, save_state
 from darec.tuning.trial.names import METRIC, ROWS, TIME, nest
 
 WORST_RMSE = HIGHEST - LOWEST
-"""Reported by a trial that diverged before any finite epoch: finite, and never the best."""
+"""Reported by a trial that diverged before any finite epoch. It is finite but never the best."""
 REPORT_S = 1.0
 """Seconds of training between reports: each report costs the driver some milliseconds."""
 CHECKPOINT_S, CHECKPOINT_SHARE = 10.0, 1 / 20
-"""Seconds between a trial's checkpoints; more where writing them would take a larger share. A
-killed worker loses at most this much, and the epoch that it was in."""
+"""Seconds between a trial's checkpoints, and the largest share of its time that they may take. A
+killed worker loses the epochs since its last checkpoint."""
 SNAPSHOT_S = 0.0004
 """Seconds that each trial adds to one of Tune's snapshots. Enough checkpoints of one trial force a
 snapshot, so large searches write checkpoints less often."""
 HANGS = 1.5
-"""A trial that is silent for so many times its time limit hangs: its process is ended."""
+"""If a trial is silent for this many times its time limit, its process is ended."""
 
 
 class OtherCodeError(RuntimeError):
@@ -72,12 +72,12 @@ class TrialTask:
 class RecommenderTrainable(tune.Trainable):
     """Builds a model, first stage included, in its first ``step`` and trains it there.
 
-    Not in ``setup``: when a reused process fails there, Tune gives the trial up without another
-    attempt.
+    Nothing is built in ``setup``: if a reused process fails there, Tune gives the trial up without
+    another attempt.
     """
 
     def setup(self, config: dict[str, Any], task: TrialTask | None = None) -> None:
-        """Note what is to be trained, from flat hyper-parameters; raises `OtherCodeError`."""
+        """Prepare to train a trial, but build no model yet; raises `OtherCodeError`."""
         assert task is not None
         task.check_node()
         share = self.trial_resources.required_resources
@@ -170,7 +170,7 @@ class RecommenderTrainable(tune.Trainable):
             fit.load_state_dict(state["fit"])
 
     def restore(self, checkpoint_path: Any) -> None:
-        """Continue from a checkpoint; from an older one, or the start, where it is damaged."""
+        """Continue from a checkpoint. If it is damaged, use another one or start again."""
         asked, problem = checkpoint_path.checkpoint, ""
         for checkpoint in (asked, *others_beside(asked)):
             result = copy.copy(checkpoint_path)
@@ -209,7 +209,7 @@ def others_beside(checkpoint: tune.Checkpoint) -> list[tune.Checkpoint]:
 
 @contextmanager
 def ended_if_silent(seconds: float) -> Iterator[None]:
-    """End this process unless the body ends within so many seconds: nothing else ends a hung one.
+    """End this process unless the block ends within so many seconds.
 
     Its stack goes to the worker's log. Tune then starts the trial elsewhere from its last
     checkpoint, or gives it up.

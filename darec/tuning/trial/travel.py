@@ -1,4 +1,4 @@
-"""Sends a model to other processes by value, so that they need not be able to import it."""
+"""Sends a model to other processes by value, so that they need not import its module."""
 
 import inspect
 
