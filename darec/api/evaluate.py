@@ -26,6 +26,8 @@ from darec.tuning.trial.travel import send_by_value
 
 Results = SearchResult | str | Path | Sequence[SearchResult | str | Path]
 """One or more finished searches, each as a `SearchResult` or as the study's folder or URI."""
+Seeds = tuple[int, int]
+"""The seed of a split and the seed of a training run."""
 
 
 def evaluate(
@@ -73,13 +75,13 @@ def evaluate(
     """
     if device == "cuda" and address is None and not torch.cuda.is_available():
         raise UserError("--device cuda: no CUDA device is available here; leave it out")
-    reporter, found = reporter or LogReporter(), _winners(result, pair)
+    reporter, winners = reporter or LogReporter(), _winners(result, pair)
     room = 1 if device == "cuda" else max(1, local_cpus() // threads)
     workers = min(seeds, at_once or (room if address is None else seeds))
-    every: list[Score] = []
+    all_scores: list[Score] = []
     n_failed = 0
     with pool(address, workers, threads, float(device == "cuda")) as run_all:
-        for winner in found:
+        for winner in winners:
             best = winner.best
             reporter.line(
                 f"Plan: {best.model} on {pair.name}, {best.train} % training: {seeds} seeds x "
@@ -88,20 +90,20 @@ def evaluate(
             )
             roots = range(best.seed, best.seed + seeds)
             runs = [(best.seed if same_split else root, root) for root in roots]
-            with _kept(winner, "scores.jsonl") as path:
+            with _scores_file(winner, "scores.jsonl") as path:
                 kept = _scored(run_all, best, pair, runs, refit, device, path, reporter)
             n_failed += len(runs) - len(kept)
             own = [score for each in kept.values() for score in each]
-            every += own
+            all_scores += own
             _report(kept, reporter)
-    if len({score.model for score in every}) > 1:
-        reporter.table(f"RMSE on {pair.name}, mean ± sd", summary.comparison(every))
-        for winner in found:
+    if len({score.model for score in all_scores}) > 1:
+        reporter.table(f"RMSE on {pair.name}, mean ± sd", summary.comparison(all_scores))
+        for winner in winners:
             reporter.line(f"{winner.best.model}: {winner.best.config}")
-    reporter.line(f"scores: {storage.join(found[0].out, 'scores.jsonl')}")
+    reporter.line(f"scores: {storage.join(winners[0].out, 'scores.jsonl')}")
     if n_failed:
-        raise UserError(f"{n_failed} of {seeds * len(found)} runs have no score")
-    return summary.frame(every)
+        raise UserError(f"{n_failed} of {seeds * len(winners)} runs have no score")
+    return summary.frame(all_scores)
 
 
 def evaluate_cold_users(
@@ -135,28 +137,28 @@ def evaluate_cold_users(
         UserError: The search is not finished, the ratings are not those it saw, or a run has no
             score.
     """
-    reporter, found = reporter or LogReporter(), _winners(result, pair)
-    every: list[ColdUserScore] = []
+    reporter, winners = reporter or LogReporter(), _winners(result, pair)
+    all_scores: list[ColdUserScore] = []
     n_failed = 0
     workers = min(seeds, at_once or (local_cpus() if address is None else seeds))
     with pool(address, workers, threads=1) as run_all:
-        for winner in found:
+        for winner in winners:
             best = winner.best
             reporter.line(
                 f"Plan: {best.model} on {pair.name}: {seeds} seeds, each with the source as it is "
                 f"and with its users shuffled, {workers} at once"
             )
-            with _kept(winner, "cold_users.jsonl") as path:
+            with _scores_file(winner, "cold_users.jsonl") as path:
                 kept = _scored_cold(run_all, best, pair, seeds, path, reporter)
             n_failed += seeds - len(kept)
-            every += kept
-    if every:
-        title = f"cold users of {pair.name}, {every[0].train} % training"
-        reporter.table(title, summary.cold_table(every))
-    reporter.line(f"scores: {storage.join(found[0].out, 'cold_users.jsonl')}")
+            all_scores += kept
+    if all_scores:
+        title = f"cold users of {pair.name}, {all_scores[0].train} % training"
+        reporter.table(title, summary.cold_table(all_scores))
+    reporter.line(f"scores: {storage.join(winners[0].out, 'cold_users.jsonl')}")
     if n_failed:
-        raise UserError(f"{n_failed} of {seeds * len(found)} runs have no score")
-    return summary.frame(every)
+        raise UserError(f"{n_failed} of {seeds * len(winners)} runs have no score")
+    return summary.frame(all_scores)
 
 
 def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:
@@ -171,7 +173,7 @@ def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:
 
 
 @contextmanager
-def _kept(winner: SearchResult, name: str) -> Iterator[Path]:
+def _scores_file(winner: SearchResult, name: str) -> Iterator[Path]:
     """Yield the local file of scores; at the end, copy its lines to the URI if there is one."""
     path = winner.folder.parents[1] / name
     try:
@@ -181,20 +183,16 @@ def _kept(winner: SearchResult, name: str) -> Iterator[Path]:
             storage.publish_lines(path, winner.out)
 
 
-Run = tuple[int, int]
-"""The seeds of a split and of a training run."""
-
-
 def _scored(
     run_all: RunAll,
     best: Best,
     pair: DomainPair,
-    runs: list[Run],
+    runs: list[Seeds],
     refit: bool,
     device: str,
     path: Path,
     reporter: Reporter,
-) -> dict[Run, list[Score]]:
+) -> dict[Seeds, list[Score]]:
     """Return the scores of each run, read from the file or measured now; failed runs are absent."""
     read, found = scores.read(path, Score), {}
     for run in runs:
@@ -205,7 +203,7 @@ def _scored(
     missing = [run for run in runs if run not in found]
     kind = send_by_value(kind_of(best.model))
     calls = [(kind, best, pair, *run, device, refit) for run in missing]
-    for run, measured in _measured(run_all, score_run, calls, missing, best.model, reporter):
+    for run, measured in _run_missing(run_all, score_run, calls, missing, best.model, reporter):
         found[run] = measured
         scores.append(path, measured)
     return {run: found[run] for run in runs if run in found}
@@ -222,13 +220,13 @@ def _scored_cold(
     kind = send_by_value(kind_of(best.model))
     calls = [(kind, best, pair, seed) for seed in missing]
     function = cold_users.evaluate_cold_users
-    for seed, measured in _measured(run_all, function, calls, missing, best.model, reporter):
+    for seed, measured in _run_missing(run_all, function, calls, missing, best.model, reporter):
         found[seed] = measured
         scores.append(path, [measured])
     return [found[seed] for seed in wanted if seed in found]
 
 
-def _measured(
+def _run_missing(
     run_all: RunAll,
     function: Any,
     calls: list[tuple[Any, ...]],
@@ -248,7 +246,7 @@ def _measured(
             advance()
 
 
-def _run_key(best: Best, run: Run, refit: bool) -> tuple[Any, ...]:
+def _run_key(best: Best, run: Seeds, refit: bool) -> tuple[Any, ...]:
     values = {
         "train": best.train,
         "split_seed": run[0],
@@ -259,7 +257,7 @@ def _run_key(best: Best, run: Run, refit: bool) -> tuple[Any, ...]:
     return scores.run_key(best.data_digest, best.model, best.config, values)
 
 
-def _report(kept: dict[Run, list[Score]], reporter: Reporter) -> None:
+def _report(kept: dict[Seeds, list[Score]], reporter: Reporter) -> None:
     """Report each run's test RMSE, the means, and whether the model beats the bias baseline."""
     for (split_seed, run_seed), each in kept.items():
         mark = "*" if each[0].searched_split else " "

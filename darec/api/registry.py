@@ -103,28 +103,28 @@ def with_space(
     hyper-parameters of the first stage (``autorec/hidden``), they replace what that draws.
     """
     inner, outer = _split(given, f"{prefix}/")
+    if inner.fixed and not inner.space:
+        key = f"{prefix}/{next(iter(inner.fixed))}"
+        raise UserError(f"--space: {key} is fixed, but nothing of {prefix} is drawn; use --fix")
     if stage1 is not None and inner.space:
         stage1 = _replaced(stage1, inner)
-    elif inner.space or inner.fixed:
-        raise UserError(f"--space: {next(iter([*inner.space, *inner.fixed]))}: no first stage here")
     return _replaced(own, outer), stage1
 
 
 def _split(space: Space, prefix: str) -> tuple[Space, Space]:
     """Split a space into the names that begin with a prefix, which is removed, and the others."""
+    start = f"{prefix}/"
 
-    def part(values: Mapping[str, Any], inner: bool) -> dict[str, Any]:
-        return {
-            name.removeprefix(prefix) if inner else name: value
-            for name, value in values.items()
-            if (prefix != "/" and name.startswith(prefix)) == inner
-        }
+    def inner(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {n.removeprefix(start): v for n, v in values.items() if n.startswith(start)}
 
-    inner, outer = (
-        Space(part(space.space, side), part(space.fixed, side), part(space.first, side))
-        for side in (True, False)
+    def outer(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if not name.startswith(start)}
+
+    inside, outside = (
+        Space(part(space.space), part(space.fixed), part(space.first)) for part in (inner, outer)
     )
-    return inner, outer
+    return inside, outside
 
 
 def _replaced(own: Space, given: Space) -> Space:

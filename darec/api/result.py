@@ -21,7 +21,7 @@ class SearchResult:
     """The study's folder or URI, ``<out>/<pair>-<train>/<model>``."""
     folder: Path
     """Where its result files can be read: the same folder, or a local copy of the URI's files."""
-    again: "Callable[[], SearchResult] | None" = None
+    continue_search: "Callable[[], SearchResult] | None" = None
     """Continues the search with its first arguments; None for a result that was read from disk."""
 
     @property
@@ -58,9 +58,9 @@ class SearchResult:
         """
         if self.finished:
             return self
-        if self.again is None:
+        if self.continue_search is None:
             raise UserError(f"{self.path}: call darec.search(..., resume=True) to continue it")
-        return self.again()
+        return self.continue_search()
 
 
 def study_place(out: str, pair: str, train: TrainPercent, model: str) -> str:

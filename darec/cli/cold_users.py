@@ -1,12 +1,12 @@
 """``darec cold-users``: score winners on users who have only source ratings in training."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from darec.cli.command import command
-from darec.cli.options import Address, Data, Model, Out, Pair, Synthetic, Train
+from darec.cli.options import Address, Data, Model, Out, Pair, Synthetic, Train, percent
 from darec.reporter import Reporter
 
 
@@ -41,9 +41,8 @@ def cold_users(
 
     names = chosen_models(model, list(ANSWERING))
     prepared = load_pair(pair, data, synthetic, reporter)
-    percent: Literal[90, 80] = 90 if train == "90" else 80
     evaluate_cold_users(
-        finished_searches(names, prepared, percent, out, required=model != "all"),
+        finished_searches(names, prepared, percent(train), out, required=model != "all"),
         prepared,
         seeds=seeds,
         at_once=at_once,

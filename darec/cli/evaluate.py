@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import command
-from darec.cli.options import Address, Data, Model, Out, Pair, Synthetic, Train
+from darec.cli.options import Address, Data, Model, Out, Pair, Synthetic, Train, percent
 from darec.reporter import Reporter
 
 
@@ -47,9 +47,8 @@ def evaluate(
 
     names = chosen_models(model)
     prepared = load_pair(pair, data, synthetic, reporter)
-    percent: Literal[90, 80] = 90 if train == "90" else 80
     api.evaluate(
-        finished_searches(names, prepared, percent, out, required=model != "all"),
+        finished_searches(names, prepared, percent(train), out, required=model != "all"),
         prepared,
         seeds=seeds,
         same_split=same_split,

@@ -16,6 +16,14 @@ else:  # the registries decide what the commands accept
     SamplerName, SchedulerName = Literal[tuple(SAMPLERS)], Literal[tuple(SCHEDULERS)]
     SectionName = Literal[("all", *SECTIONS)]
 
+Percent = Literal[90, 80]
+
+
+def percent(train: str) -> Percent:
+    """Return ``--train`` as a number."""
+    return 90 if train == "90" else 80
+
+
 Pair = Annotated[
     str, typer.Option(help="A pair of Table 1, or the --name that you gave to darec prepare.")
 ]

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import command, stop_on_sigterm
-from darec.cli.options import Address, Data, Synthetic
+from darec.cli.options import Address, Data, Percent, Synthetic, percent
 from darec.errors import UserError
 from darec.reporter import Reporter
 
 LISTS = ("--pairs", "--models", "--train")
 """Options that take several values, separated by commas or blanks."""
-SHOWN = ("table2", "fig2", "fig3", "all")
+SECTIONS = ("table2", "fig2", "fig3", "all")
 """Words that may follow such a list on the command line and do not belong to it."""
 
 
@@ -98,10 +98,10 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text.replace(",", " ").split()))
 
 
-def _percent(text: str) -> Literal[90, 80]:
+def _percent(text: str) -> Percent:
     if text not in ("90", "80"):
         raise UserError(f"--train must be 90, 80 or both, comma-separated, but got {text!r}")
-    return 90 if text == "90" else 80
+    return percent(text)
 
 
 def join_lists(argv: list[str]) -> list[str]:
@@ -109,7 +109,7 @@ def join_lists(argv: list[str]) -> list[str]:
     found: list[str] = []
     for word in argv:
         in_list = len(found) > 1 and found[-2] in LISTS
-        if in_list and not word.startswith("-") and word not in SHOWN:
+        if in_list and not word.startswith("-") and word not in SECTIONS:
             found[-1] += f" {word}"
         else:
             found.append(word)

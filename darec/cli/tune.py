@@ -20,6 +20,7 @@ from darec.cli.options import (
     Seed,
     Synthetic,
     Train,
+    percent,
 )
 from darec.errors import UserError
 from darec.reporter import Reporter
@@ -107,7 +108,7 @@ def tune(
                 result = search(
                     name,
                     prepared,
-                    train=90 if train == "90" else 80,
+                    train=percent(train),
                     trials=trials,
                     stage1_trials=stage1_trials,
                     max_epochs=max_epochs,

@@ -22,7 +22,7 @@ from darec.seeds import derive
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedWinner:
     """A winner trained again on one split: all that its scores are computed from."""
 
     model: Recommender
@@ -63,11 +63,11 @@ def evaluate(
         model = kind.build(parse(kind.config, best.config), training, run)
         for _ in range(fit.best_epoch):
             model.train_epoch()
-    trained = Trained(model, training, parts, run_seed, refit, fit.best_rmse, fit.best_epoch)
+    trained = TrainedWinner(model, training, parts, run_seed, refit, fit.best_rmse, fit.best_epoch)
     return [score(trained, best, policy) for policy in get_args(ColdPolicy)]
 
 
-def score(trained: Trained, best: Best, policy: ColdPolicy) -> Score:
+def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
     """Return a trained model's test errors under a cold policy, with those of both baselines."""
     model, parts = trained.model, trained.parts
     test, rule = parts.test, ColdRule(trained.training.target)
@@ -115,7 +115,7 @@ def score(trained: Trained, best: Best, policy: ColdPolicy) -> Score:
     )
 
 
-def _source_rmse(trained: Trained, policy: ColdPolicy) -> float | None:
+def _source_rmse(trained: TrainedWinner, policy: ColdPolicy) -> float | None:
     """Return the RMSE of the source's test ratings; None if the model predicts the target only."""
     if "source" not in trained.model.domains:
         return None

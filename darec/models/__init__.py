@@ -66,6 +66,8 @@ def kind_of(name: str) -> ModelKind:
 def all_models() -> dict[str, ModelKind]:
     """Return every model by name: darec's own, then those from outside."""
     plugins.load_installed()
+    if taken := MODELS.keys() & plugins.OUTSIDE.keys():
+        raise UserError(f"{min(taken)!r} is a model of darec; a plug-in needs another name")
     return {**MODELS, **plugins.OUTSIDE}
 
 

@@ -27,7 +27,8 @@ def add(name: str, kind: ModelKind, space: Any) -> None:
     Raises `UserError` if the name is not an identifier, or the kind is not a `ModelKind`.
     """
     if not name.isidentifier():
-        raise UserError(f"a model's name must be letters, digits and '_', but got {name!r}")
+        rule = "must be letters, digits and '_' and not begin with a digit"
+        raise UserError(f"a model's name {rule}, but got {name!r}")
     if not isinstance(kind, ModelKind):
         raise UserError(f"{name}: kind must be a darec.ModelKind, but got {kind!r}")
     OUTSIDE[name], SPACES[name] = kind, space

@@ -34,7 +34,7 @@ def test_a_registered_model_is_known_by_its_name_and_can_be_replaced():
     ("name", "kind", "words"),
     [
         ("bias", KIND, "'bias' is a model of darec"),
-        ("my model", KIND, "must be letters, digits and '_', but got 'my model'"),
+        ("my model", KIND, "must be letters, digits and '_' and not .*, but got 'my model'"),
         ("mine", build_bias, "kind must be a darec.ModelKind"),
     ],
 )
@@ -54,8 +54,8 @@ def test_an_unknown_model_is_told_with_the_known_ones():
 PLUGIN = (KIND, SPACE)
 
 
-def installed(monkeypatch, value):
-    points = [EntryPoint("plugged", value, plugins.GROUP)]
+def installed(monkeypatch, value, name="plugged"):
+    points = [EntryPoint(name, value, plugins.GROUP)]
     monkeypatch.setattr(plugins, "entry_points", lambda group: points)
     plugins.load_installed.cache_clear()
 
@@ -63,6 +63,12 @@ def installed(monkeypatch, value):
 def test_an_installed_package_adds_a_model(monkeypatch):
     installed(monkeypatch, f"{__name__}:PLUGIN")
     assert darec.models()["plugged"] is KIND and darec.search_space("plugged") is SPACE
+
+
+def test_a_plug_in_does_not_replace_a_model_of_darec(monkeypatch):
+    installed(monkeypatch, f"{__name__}:PLUGIN", name="bias")
+    with pytest.raises(darec.UserError, match="'bias' is a model of darec; a plug-in needs anoth"):
+        darec.models()
 
 
 def test_a_plug_in_that_cannot_be_loaded_is_named(monkeypatch):

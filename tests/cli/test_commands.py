@@ -16,6 +16,7 @@ from darec.cli.command import called
 from darec.cli.main import COMMANDS, app_of
 from darec.cli.reproduce import join_lists
 from darec.cli.tune import parse_fix
+from darec.reporter import LOGGER
 
 ROOT = Path(__file__).parents[2]
 JOBS = ROOT / "jobs"
@@ -37,6 +38,7 @@ def invoke(monkeypatch, tmp_path):
     """Run a command in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["jobs/tune.py"])
+    monkeypatch.setattr(LOGGER, "level", LOGGER.level)  # -v and -q set it
 
     def call(name, *options):
         return CliRunner().invoke(app_of(name), [*map(str, options)])

@@ -52,7 +52,7 @@ class IdleWatch(tune.Callback):
         if running or not waiting:
             self._busy_at = time.monotonic()
         elif time.monotonic() - self._busy_at > IDLE_S:
-            reason = f"no trial could run for {IDLE_S:g} s: the cluster gives no room for one"
+            reason = f"no trial could run for {IDLE_S:g} s: the cluster has no room for a trial"
             self._halt.because(reason)
 
 

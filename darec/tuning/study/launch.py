@@ -37,7 +37,7 @@ def checked_share(request: Request, wanted: Wanted, share: Slots, reporter: Repo
 
 def _measured_share(request: Request, wanted: Wanted, share: Slots, reporter: Reporter) -> Slots:
     """Return a trial's share by its measured memory, or the computed share if that failed."""
-    reporter.line("  memory     trying what the largest trial takes of a GPU")
+    reporter.line("  memory     measuring the GPU memory of the largest trial")
     config, kind = largest_trial(request, gpu_memory.EPOCHS), send_by_value(request.kind)
     try:
         memory = gpu_memory.measured(kind, config, request.data, share.cpus)

@@ -36,7 +36,7 @@ from darec.tuning.trial.names import METRIC, TIME, flatten
 from darec.tuning.trial.trainable import RecommenderTrainable, TrialTask
 from darec.tuning.trial.travel import send_by_value
 
-Kind = TypeVar("Kind", bound=tune.Callback)
+CallbackT = TypeVar("CallbackT", bound=tune.Callback)
 MAX_FAILURES = 3
 """Tune starts a trial again after this many failures of its own, and gives it up at the next."""
 STORAGE_FAULTS = ("No space left", "Read-only file system", "Permission denied")
@@ -148,7 +148,7 @@ class _Watched:
         """Return a tuner's callbacks. A restored tuner has unpickled ones."""
         callbacks = callbacks_of(tuner)
 
-        def one(kind: type[Kind]) -> Kind:
+        def one(kind: type[CallbackT]) -> CallbackT:
             return next(each for each in callbacks if isinstance(each, kind))
 
         return _Watched(

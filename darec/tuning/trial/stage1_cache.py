@@ -27,7 +27,7 @@ class CacheStore:
         self._claimed: dict[str, tuple[float, int]] = {}
         """When each claim ends, and its number."""
         self._n_claims = 0
-        self.n_computed = 0
+        self._n_computed = 0
 
     def claim(self, key: str) -> tuple[str, list[Any]]:
         """Return ("ready", [ref]) or ("wait", []), or ("yours", [claim]) if the caller computes."""
@@ -60,13 +60,13 @@ class CacheStore:
         """Keep a value. This actor owns it, so that it outlives the trial that computed it."""
         self._refs[key] = (ray.put(value), sum(array.nbytes for array in value.values()))
         self._claimed.pop(key, None)
-        self.n_computed += 1
+        self._n_computed += 1
         while len(self._refs) > 1 and sum(size for _, size in self._refs.values()) > KEPT_BYTES:
             self._refs.pop(next(iter(self._refs)))
 
     def computed(self) -> int:
         """Return how many values were computed so far."""
-        return self.n_computed
+        return self._n_computed
 
 
 class ClusterCache:

@@ -56,7 +56,7 @@ def test_trials_that_all_wait_for_long_halt_a_study(signals, monkeypatch):
     assert not halt.reason
     clock.now += IDLE_S + 1
     watch.on_step_end(0, [waiting])
-    assert halt.reason == "no trial could run for 900 s: the cluster gives no room for one"
+    assert halt.reason == "no trial could run for 900 s: the cluster has no room for a trial"
 
 
 def test_a_node_with_other_code_halts_a_study_and_other_errors_do_not(signals, tmp_path):
@@ -84,5 +84,5 @@ def test_a_node_with_other_code_halts_the_search_until_it_is_mended(study, setti
 def test_a_search_that_waits_in_vain_for_a_node_says_so(study, settings, monkeypatch):
     monkeypatch.setattr(halting, "IDLE_S", 3.0)
     gpus = replace(settings, slots=Slots(1.0, 1.0, 2))
-    with pytest.raises(UserError, match="no trial could run for 3 s: the cluster gives no room"):
+    with pytest.raises(UserError, match="no trial could run for 3 s: the cluster has no room"):
         run_study(study, gpus, resume=False)

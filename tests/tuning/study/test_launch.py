@@ -76,7 +76,7 @@ def test_a_search_takes_the_measured_share_or_where_unknown_the_computed_one(tmp
     assert ended.returncode == 0, ended.stderr[-3000:]
     tried, unknown, *shares, _, told, still_computed, measured_share = ended.stdout.splitlines()
     computed = "Slots(cpus=0.5, gpus=0.125, concurrent=4)"
-    assert tried == "  memory     trying what the largest trial takes of a GPU"
+    assert tried == "  memory     measuring the GPU memory of the largest trial"
     assert unknown.startswith("  memory     not measured, 0.125 GPU each as computed: ")
     assert "CUDA" in unknown or "NVIDIA" in unknown
     assert shares == [computed, computed] and still_computed == computed
