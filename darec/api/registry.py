@@ -102,7 +102,7 @@ def with_space(
     What the model holds fixed stays fixed unless the given space names it. If the given space names
     hyper-parameters of the first stage (``autorec/hidden``), they replace what that draws.
     """
-    inner, outer = _split(given, f"{prefix}/")
+    inner, outer = _split(given, prefix)
     if inner.fixed and not inner.space:
         key = f"{prefix}/{next(iter(inner.fixed))}"
         raise UserError(f"--space: {key} is fixed, but nothing of {prefix} is drawn; use --fix")
