@@ -1,5 +1,6 @@
 """Fixtures shared by all tests, and the tiers: which marks a test gets and how long it may take."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ LONG_LIMIT_S = 900
 
 
 torch.set_num_threads(1)  # the models of the tests are too small to gain from threads
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores Ctrl-C
 
 
 def pytest_collection_modifyitems(items):
