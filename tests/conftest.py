@@ -1,5 +1,6 @@
 """Fixtures shared by all tests, and the tiers: which marks a test gets and how long it may take."""
 
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -40,6 +41,15 @@ def only_marked_tests_start_ray(request):
 
 def ray_is_running():
     return "ray" in sys.modules and sys.modules["ray"].is_initialized()
+
+
+@pytest.fixture(autouse=True)
+def logging_level_is_restored():
+    """Undo the level that a command sets for the rest of its process."""
+    logger = logging.getLogger("darec")
+    before = logger.level
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture(scope="session")
