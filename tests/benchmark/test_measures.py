@@ -80,7 +80,7 @@ def test_a_fit_is_timed_and_its_memory_taken_in_a_process_of_its_own():
 
 
 EXCUSED = "i_darec"
-"""As printed it cannot use who rated what in the source (docs/paper.md)."""
+"""As printed in the paper, it cannot use who rated what in the source (docs/paper.md)."""
 
 
 @pytest.mark.slow
