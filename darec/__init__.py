@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from darec.errors import UserError
     from darec.models import ModelKind
     from darec.models import all_models as models
-    from darec.reporter import Reporter
+    from darec.reporter import SILENT, LogReporter, Reporter
     from search_spaces import Space
 
 __version__ = "0.1.0"
@@ -37,12 +37,16 @@ _PLACES = {
     "search_space": "darec.api.registry",
     "ModelKind": "darec.models.kind",
     "Space": "search_spaces",
+    "LogReporter": "darec.reporter",
     "Reporter": "darec.reporter",
+    "SILENT": "darec.reporter",
     "UserError": "darec.errors",
 }
 """Where each public name is defined; it is imported at its first use."""
 
 __all__ = [
+    "SILENT",
+    "LogReporter",
     "ModelKind",
     "Reporter",
     "SearchResult",

@@ -2,17 +2,14 @@
 
 import re
 import shlex
-import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import files, version
 from pathlib import Path
 
 import yaml
 
 from darec.errors import UserError
 
-PLACES = (Path(__file__).parents[2] / "cluster.yaml", Path(sys.prefix, "share/darec/cluster.yaml"))
-"""Where the shipped file is: in a checkout, and in an environment that darec was installed into."""
 IMAGE_HOME = "/home/ray"
 """The home directory in cluster.yaml's container image."""
 PIN, RESULTS = re.compile(r"(\w+)==\S+"), re.compile(r"DAREC_OUT=[^\s']+")
@@ -38,9 +35,7 @@ def write_cluster_file(
         raise UserError(f"--out must be an absolute path or a URI, but got {out!r}")
     if shlex.quote(out) != out:
         raise UserError(f"--out must be without blanks and quotes, but got {out!r}")
-    shipped = next((path for path in PLACES if path.is_file()), None)
-    if shipped is None:
-        raise UserError(f"cluster.yaml is missing; it should be at one of {PLACES}")
+    shipped = _shipped()
     text, n_places = RESULTS.subn(lambda _: f"DAREC_OUT={out}", shipped.read_text())
     if n_places != 1:
         raise UserError(f"{shipped}: DAREC_OUT= must be set in one place, but is in {n_places}")
@@ -55,3 +50,14 @@ def write_cluster_file(
         config["auth"]["ssh_private_key"] = str(key)
     config["min_workers"] = config["max_workers"] = len(hosts) - 1
     to.write_text(f"# Made from cluster.yaml by darec own-cluster.\n{yaml.safe_dump(config)}")
+
+
+def _shipped() -> Path:
+    """Return the path of cluster.yaml in a checkout, or where the wheel was installed."""
+    path = Path(__file__).parents[2] / "cluster.yaml"
+    if path.is_file():
+        return path
+    for installed in files("darec") or []:
+        if installed.name == path.name:
+            return Path(str(installed.locate()))
+    raise UserError(f"{path}: the file is missing")

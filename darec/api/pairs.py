@@ -12,7 +12,7 @@ from darec.data.ratings import DomainPair
 from darec.data.twins import copied_share
 from darec.errors import UserError
 from darec.paper import TABLE_1
-from darec.reporter import SILENT, LogReporter, Reporter
+from darec.reporter import LogReporter, Reporter
 
 COPIES_TOLD = 0.02
 """`prepare` warns if at least this share of a domain's ratings are copies."""
@@ -45,8 +45,7 @@ def load_pair(
         >>> len(pair.user_ids)
         2885
     """
-    tell = (reporter or LogReporter()).line
-    return store.obtain(name, Path(data), synthetic, tell, _shows_downloads(reporter))
+    return store.obtain(name, Path(data), synthetic, reporter or LogReporter())
 
 
 def prepare(
@@ -89,7 +88,6 @@ def prepare(
     Example:
         ``darec.prepare("books.csv", "music.csv", name="books_music")``
     """
-    shows = _shows_downloads(reporter)
     reporter, data = reporter or LogReporter(), Path(data)
     own = (source, target, name)
     if (pair is None) == (own == (None, None, None)) or (pair is None and None in own):
@@ -99,11 +97,11 @@ def prepare(
     if synthetic:
         if pair is None:
             raise UserError("--synthetic needs --pair: it stands in for a pair of Table 1")
-        prepared = store.obtain(pair, data, True, reporter.line)
+        prepared = store.obtain(pair, data, True, reporter)
     else:
         if pair is not None:
             reporter.line(f"Fetching {pair}'s two category files ({year}) unless they are there")
-            source, target = store.amazon_files(pair, data, year, accept_changed, shows)
+            source, target = store.amazon_files(pair, data, year, accept_changed, reporter)
         name = name or pair
         assert name is not None and source is not None and target is not None
         reporter.line(
@@ -125,11 +123,6 @@ def prepare(
     kept = f"saved: {data / 'pairs' / prepared.name}"
     reporter.line("not saved: every command generates this pair again" if synthetic else kept)
     return prepared
-
-
-def _shows_downloads(reporter: Reporter | None) -> bool:
-    """Return whether a download may draw its own progress bar on the terminal."""
-    return reporter is not None and reporter is not SILENT
 
 
 def _removed_line(removed: Preparation) -> str:

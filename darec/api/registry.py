@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from darec.core.config import field_names
 from darec.errors import UserError
 from darec.models import MODELS, all_models, kind_of, plugins
 from darec.models.kind import ModelKind
@@ -33,6 +34,8 @@ def register(name: str, kind: ModelKind, space: Space) -> None:
     """
     if name in MODELS:
         raise UserError(f"{name!r} is a model of darec; choose another name")
+    if not isinstance(space, Space):
+        raise UserError(f"{name}: space must be a darec.Space, but got {space!r}")
     plugins.add(name, kind, space)
 
 
@@ -55,12 +58,13 @@ def search_space(model: str) -> Space:
     return space
 
 
-def chosen_models(model: str, known: list[str] | None = None) -> list[str]:
+def chosen_models(model: str, cold_users: bool = False) -> list[str]:
     """Return the models that ``--model`` names: one of the known ones, or all of them.
 
-    Raises `UserError` for an unknown name.
+    With ``cold_users`` only models that can predict for such users are known. Raises `UserError`
+    for an unknown name.
     """
-    names = list(all_models()) if known is None else known
+    names = [name for name, kind in all_models().items() if kind.cold_users or not cold_users]
     if model not in [*names, "all"]:
         raise UserError(f"--model must be one of {', '.join(names)} or all, but got {model!r}")
     return names if model == "all" else [model]
@@ -84,6 +88,9 @@ def spaces_for(
     if space is not None:
         given = space if isinstance(space, Space) else load_space(space)
         own, stage1 = with_space(own, stage1, prefix, given)
+        _check_names(kind_of(model), own)
+        if first is not None and stage1 is not None:
+            _check_names(kind_of(first.model), stage1)
     if stages == "joint":
         if stage1 is None:
             raise UserError(f"--stages joint needs a two-stage model, but {model} has one stage")
@@ -100,15 +107,23 @@ def with_space(
     """Return a model's spaces with what is drawn replaced by a given space.
 
     What the model holds fixed stays fixed unless the given space names it. If the given space names
-    hyper-parameters of the first stage (``autorec/hidden``), they replace what that draws.
+    hyper-parameters of the first stage (``autorec/hidden``), they replace what that draws. A given
+    space that only holds hyper-parameters fixed changes nothing else.
     """
-    inner, outer = _split(given, prefix)
-    if inner.fixed and not inner.space:
-        key = f"{prefix}/{next(iter(inner.fixed))}"
-        raise UserError(f"--space: {key} is fixed, but nothing of {prefix} is drawn; use --fix")
-    if stage1 is not None and inner.space:
-        stage1 = _replaced(stage1, inner)
+    inner, outer = (given, given) if stage1 is None else _split(given, prefix)
+    if stage1 is not None:
+        stage1 = _replaced(stage1, inner) if inner.space else stage1.fix(inner.fixed)
+    if not outer.space:
+        return own.fix(outer.fixed), stage1
     return _replaced(own, outer), stage1
+
+
+def _check_names(kind: ModelKind, space: Space) -> None:
+    known = field_names(kind.config)
+    for name in [*space.space, *space.fixed]:
+        if name.partition("/")[0] not in known:
+            told = f"has no hyper-parameter {name!r}; it has: {', '.join(known)}"
+            raise UserError(f"--space: {kind.config.__name__} {told}")
 
 
 def _split(space: Space, prefix: str) -> tuple[Space, Space]:
@@ -148,13 +163,16 @@ def load_space(path: str | Path) -> Space:
 
     try:
         found = runpy.run_path(str(path))
-    except Exception as error:  # whatever the user's file raises
+    except (Exception, SystemExit) as error:  # whatever the user's file raises
         raise UserError(f"--space {path}: {type(error).__name__}: {error}") from error
-    space = found.get("SPACE")
+    space, fixed, start = (found.get(name, {}) for name in ("SPACE", "FIXED", "START"))
     if not isinstance(space, Mapping) or not space:
         raise UserError(f"--space {path}: SPACE must be a dictionary of Optuna distributions")
+    for name, values in (("FIXED", fixed), ("START", start)):
+        if not isinstance(values, Mapping):
+            raise UserError(f"--space {path}: {name} must be a dictionary, but got {values!r}")
     for name, distribution in space.items():
         if not isinstance(distribution, BaseDistribution):
             rule = "must be an Optuna distribution"
             raise UserError(f"--space {path}: SPACE[{name!r}] {rule}, but got {distribution!r}")
-    return Space(space, found.get("FIXED", {}), found.get("START", {}))
+    return Space(space, fixed, start)

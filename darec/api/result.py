@@ -1,7 +1,7 @@
 """The result that a search leaves on disk: its winner, its trials, and how to continue it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +12,9 @@ from darec.errors import UserError
 from darec.models.best import Best, load_best, study_folder
 from darec.tuning import storage
 
+TEXTS = ("failures", "at_edge")
+"""Columns of ``trials.csv`` that are often empty."""
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -19,10 +22,20 @@ class SearchResult:
 
     path: str
     """The study's folder or URI, ``<out>/<pair>-<train>/<model>``."""
-    folder: Path
-    """Where its result files can be read: the same folder, or a local copy of the URI's files."""
-    continue_search: "Callable[[], SearchResult] | None" = None
+    root: Path
+    """The local folder of all results: ``<out>``, or for a URI a scratch folder of its structure."""
+    _continue: "Callable[[], SearchResult] | None" = field(default=None, repr=False, compare=False)
     """Continues the search with its first arguments; None for a result that was read from disk."""
+
+    @property
+    def out(self) -> str:
+        """The folder or URI of all results."""
+        return self.path.rstrip("/").rsplit("/", 2)[0]
+
+    @property
+    def folder(self) -> Path:
+        """The local folder with the study's result files."""
+        return self.root.joinpath(*self.path.rstrip("/").rsplit("/", 2)[1:])
 
     @property
     def finished(self) -> bool:
@@ -35,20 +48,19 @@ class SearchResult:
 
         Raises `UserError` when the search is not finished.
         """
+        self._check_finished()
         return load_best(self.folder)
 
     @property
     def trials(self) -> pd.DataFrame:
         """One row per trial, best first; raises `UserError` when the search is not finished."""
-        path = self.folder / "trials.csv"
-        if not path.is_file():
-            raise UserError(f"{path}: the search is not finished; continue it with resume()")
-        return pd.read_csv(path)
+        self._check_finished()
+        table = pd.read_csv(self.folder / "trials.csv")
+        return table.assign(**{name: table[name].fillna("") for name in TEXTS})
 
-    @property
-    def out(self) -> str:
-        """The folder or URI of all results."""
-        return self.path.rstrip("/").rsplit("/", 2)[0]
+    def _check_finished(self) -> None:
+        if not self.finished:
+            raise UserError(f"{self.path}: the search is not finished; continue it with resume()")
 
     def resume(self) -> "SearchResult":
         """Continue an unfinished search with the arguments it was begun with.
@@ -58,15 +70,22 @@ class SearchResult:
         """
         if self.finished:
             return self
-        if self.continue_search is None:
+        if self._continue is None:
             raise UserError(f"{self.path}: call darec.search(..., resume=True) to continue it")
-        return self.continue_search()
+        return self._continue()
 
 
-def study_place(out: str, pair: str, train: TrainPercent, model: str) -> str:
-    """Return the folder or URI of a study, ``<out>/<pair>-<train>/<model>``."""
-    root = out if storage.is_uri(out) else str(Path(out).resolve())
-    return storage.join(root, f"{pair}-{train}", model)
+def result_at(
+    out: str,
+    root: Path,
+    pair: str,
+    train: TrainPercent,
+    model: str,
+    continue_: "Callable[[], SearchResult] | None" = None,
+) -> SearchResult:
+    """Return the result of a model's search under ``out``; ``root`` is `SearchResult.root`."""
+    place = out if storage.is_uri(out) else str(root)
+    return SearchResult(storage.join(place, f"{pair}-{train}", model), root, continue_)
 
 
 def load_result(path: str | Path) -> SearchResult:
@@ -85,13 +104,13 @@ def load_result(path: str | Path) -> SearchResult:
         >>> import darec
         >>> result = darec.load_result("results/toys_auto-90/i_darec")  # doctest: +SKIP
     """
-    place = str(path)
-    folder = storage.working_folder(place)
+    place = str(path).rstrip("/") if storage.is_uri(str(path)) else str(Path(path).resolve())
+    result = SearchResult(place, storage.working_folder(place.rsplit("/", 2)[0]))
     if storage.is_uri(place):
-        storage.fetch(place, folder)
-    if not (folder / "study.json").is_file():
-        raise UserError(f"{place}: no search here; run one first (darec tune)")
-    return SearchResult(place if storage.is_uri(place) else str(folder), folder)
+        storage.fetch(place, result.folder)
+    if not (result.folder / "study.json").is_file():
+        raise UserError(f"{path}: no search here; run one first (darec tune)")
+    return result
 
 
 def finished_searches(
@@ -109,7 +128,7 @@ def finished_searches(
         folder = study_folder(root, pair.name, train, model)
         if required or (folder / "best.json").is_file():
             load_best(folder)  # raises `UserError` if best.json is missing or damaged
-            found.append(SearchResult(study_place(out, pair.name, train, model), folder))
+            found.append(result_at(out, root, pair.name, train, model))
     if not found:
         raise UserError(f"{out}: no finished search of {pair.name}; run one first (darec tune)")
     return found

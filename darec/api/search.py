@@ -1,21 +1,19 @@
 """Search a model's hyper-parameters, and the result that a search leaves on disk."""
 
 import math
-import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from darec.api.checks import check_choice, check_count, check_positive
 from darec.api.registry import spaces_for
-from darec.api.result import SearchResult, study_place
+from darec.api.result import SearchResult, result_at
 from darec.data.ratings import DomainPair
 from darec.data.split import TrainPercent, split
 from darec.errors import UserError
 from darec.models import kind_of
-from darec.models.best import study_folder
-from darec.reporter import LogReporter, Reporter
+from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster.connection import connected
 from darec.tuning.cluster.shares import Wanted
@@ -98,11 +96,12 @@ def search(
         >>> result.best.valid_rmse  # doctest: +SKIP
         0.9876
     """
+    out = str(out) if storage.is_uri(str(out)) else str(Path(out).resolve())
     arguments = {**locals(), "resume": True}
-    _check_choices(train, trials, max_epochs, sampler, scheduler, stages)
+    _check(arguments)
     kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space)
-    root, place = storage.working_folder(str(out)), study_place(str(out), pair.name, train, model)
-    folder = study_folder(root, pair.name, train, model)
+    root = storage.working_folder(out)
+    result = result_at(out, root, pair.name, train, model, lambda: search(**arguments))
     request = Request(
         model=model,
         kind=kind,
@@ -115,7 +114,7 @@ def search(
         stage1=stage1,
         budget=Budget(
             trials=trials if drawn.space else 1,
-            stage1_trials=stage1_trials or max(1, trials // 3),
+            stage1_trials=max(1, trials // 3) if stage1_trials is None else stage1_trials,
             max_epochs=1 if kind.whole_fit else max_epochs,
             time_budget=time_budget,
         ),
@@ -123,63 +122,114 @@ def search(
         scheduler=scheduler,
         stages=stages,
         fix=dict(fix or {}),
-        folder=folder,
-        storage=place,
+        folder=result.folder,
+        storage=result.path,
     )
-    wanted = Wanted(cpus_per_trial, gpus_per_trial, at_once, joined=address is not None)
     reporter = reporter or LogReporter()
     check_record(request, resume)
-    result = SearchResult(place, folder, lambda: search(**arguments))
-    if result.finished:
-        _report_winner(result, reporter)
-        return result
-    with connected(address):
-        share = computed_share(request, wanted)
-        settings = Settings(
-            sampler=sampler,
-            scheduler=scheduler,
-            max_epochs=request.budget.max_epochs,
-            slots=share,
-            seed=seed,
-            cache=ClusterCache(),
-            trial_limit=trial_limit,
-            reporter=reporter,
-        )
-        for line in describe(request, settings):
-            reporter.line(line)
-        with alone(folder, place):
-            _run(request, settings, wanted, resume)
+    if not result.finished:
+        with connected(address) as joined:
+            wanted = Wanted(cpus_per_trial, gpus_per_trial, at_once, joined)
+            _search(request, wanted, trial_limit, resume, reporter, _recorded(arguments))
     if result.finished:
         _report_winner(result, reporter)
     return result
 
 
-def _check_choices(
-    train: object, trials: int, max_epochs: int, sampler: str, scheduler: str, stages: str
-) -> None:
-    for option, value, known in (
-        ("--train", train, (90, 80)),
-        ("--sampler", sampler, tuple(SAMPLERS)),
-        ("--scheduler", scheduler, tuple(SCHEDULERS)),
-        ("--stages", stages, ("paper", "joint")),
+def search_all(
+    models: Sequence[str], pair: DomainPair, *, reporter: Reporter, **options: Any
+) -> list[SearchResult]:
+    """Search several models with the same options (`search`); a failure stops no other model.
+
+    Stops at the first search that is interrupted; that result is not finished. Raises `UserError`
+    in the end if a model has no winner.
+    """
+    results, failed = [], []
+    with connected(options.get("address")):
+        for model in models:
+            try:
+                results.append(search(model, pair, reporter=reporter, **options))
+            except UserError as error:
+                if len(models) == 1:
+                    raise
+                failed.append(model)
+                reporter.line(f"{model}: {error}")
+                continue
+            if not results[-1].finished:
+                return results
+    if failed:
+        names = ", ".join(failed)
+        raise UserError(f"{len(failed)} of {len(models)} models have no winner: {names}")
+    return results
+
+
+def _check(arguments: Mapping[str, Any]) -> None:
+    """Raise `UserError` for the first argument of `search` that breaks a rule."""
+    for name, known in (
+        ("train", (90, 80)),
+        ("sampler", SAMPLERS),
+        ("scheduler", SCHEDULERS),
+        ("stages", ("paper", "joint")),
     ):
-        if value not in known:
-            names = ", ".join(map(str, known))
-            raise UserError(f"{option} must be one of {names}, but got {value!r}")
-    for option, number in (("--trials", trials), ("--max-epochs", max_epochs)):
-        if number < 1:
-            raise UserError(f"{option} must be at least 1, but got {number}")
+        check_choice(f"--{name}", arguments[name], known)
+    for name in ("trials", "max_epochs"):
+        check_count(_option(name), arguments[name])
+    for name in ("stage1_trials", "at_once"):
+        check_count(_option(name), arguments[name], optional=True)
+    for name in ("cpus_per_trial", "trial_limit"):
+        check_positive(_option(name), arguments[name])
+    check_positive("--time-budget", arguments["time_budget"], optional=True)
+    if arguments["gpus_per_trial"] != 0:
+        check_positive("--gpus-per-trial", arguments["gpus_per_trial"], optional=True)
 
 
-def _run(request: Request, settings: Settings, wanted: Wanted, resume: bool) -> None:
+def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `search` as JSON values, to do the same search again."""
+    left_out = ("pair", "reporter", "resume")
+    values = {name: value for name, value in arguments.items() if name not in left_out}
+    plain = (str, int, float, bool, dict, type(None))
+    shown = {n: v if isinstance(v, plain) and v != math.inf else str(v) for n, v in values.items()}
+    return {"pair": arguments["pair"].name, **shown}
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _search(
+    request: Request,
+    wanted: Wanted,
+    trial_limit: float,
+    resume: bool,
+    reporter: Reporter,
+    arguments: dict[str, Any],
+) -> None:
     """Check the machines and run all studies; an interruption leaves the search unfinished."""
-    if storage.is_uri(request.storage):
-        storage.fetch(request.storage, request.folder)
-    check_record(request, resume)
-    share = checked_share(request, wanted, settings.slots, settings.reporter)
-    publish = storage.publisher(request.folder, request.storage)
-    with suppress(StudyInterrupted):
-        Protocol(request, replace(settings, slots=share), resume, publish).run(sys.argv)
+    cache = ClusterCache()
+    settings = Settings(
+        sampler=request.sampler,
+        scheduler=request.scheduler,
+        max_epochs=request.budget.max_epochs,
+        slots=computed_share(request, wanted),
+        seed=request.seed,
+        cache=cache,
+        trial_limit=trial_limit,
+        reporter=reporter,
+    )
+    try:
+        for line in describe(request, settings):
+            reporter.line(line)
+        with alone(request.folder, request.storage):
+            if storage.is_uri(request.storage):
+                storage.fetch(request.storage, request.folder)
+            check_record(request, resume)  # another search may have begun, or be at the URI
+            share = checked_share(request, wanted, settings.slots, reporter)
+            publish = storage.publisher(request.folder, request.storage)
+            Protocol(request, replace(settings, slots=share), resume, publish).run(arguments)
+    except StudyInterrupted:
+        LOGGER.debug("interrupted: %s", request.folder)
+    finally:
+        cache.close()
 
 
 def _report_winner(result: SearchResult, reporter: Reporter) -> None:

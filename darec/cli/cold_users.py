@@ -37,9 +37,8 @@ def cold_users(
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
-    from darec.evaluation.cold_users import ANSWERING
 
-    names = chosen_models(model, list(ANSWERING))
+    names = chosen_models(model, cold_users=True)
     prepared = load_pair(pair, data, synthetic, reporter)
     evaluate_cold_users(
         finished_searches(names, prepared, percent(train), out, required=model != "all"),

@@ -36,9 +36,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         from darec.cli.console import set_up
 
         end_with_parent()
-        reporter = set_up(verbose, quiet)
         try:
-            function(reporter, **options)
+            if verbose and quiet:
+                raise UserError("give either --verbose or --quiet")
+            function(set_up(verbose, quiet), **options)
         except (UserError, OSError) as error:  # OSError: a full disk, a folder without permission
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(1) from error
@@ -70,7 +71,7 @@ def called(name: str) -> str:
     path = Path(sys.argv[0])
     if path.suffix == ".py" and path.parent.name == "jobs":
         return f"python {path.with_name(name.replace('-', '_') + '.py')}"
-    return f"darec {name}"
+    return f"python -m darec {name}" if path.name == "__main__.py" else f"darec {name}"
 
 
 def stop_on_sigterm() -> None:

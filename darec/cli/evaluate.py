@@ -41,11 +41,13 @@ def evaluate(
     With --model all, scores every model that was searched and prints one table of them all.
     """
     from darec.api import evaluate as api
+    from darec.api.checks import check_device
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
 
     names = chosen_models(model)
+    check_device(device, address)
     prepared = load_pair(pair, data, synthetic, reporter)
     api.evaluate(
         finished_searches(names, prepared, percent(train), out, required=model != "all"),

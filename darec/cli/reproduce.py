@@ -70,6 +70,7 @@ def reproduce(
     """
     from darec.report.reproduce import reproduce as reproduce_
 
+    stop_on_sigterm()
     reproduce_(
         what,
         _words(pairs),
@@ -89,7 +90,6 @@ def reproduce(
         page=page,
         reporter=reporter,
         argv=tuple(sys.argv),
-        after_connect=stop_on_sigterm,
     )
 
 

@@ -13,9 +13,6 @@ def step(reporter: Reporter) -> None:
     `darec reproduce` starts this command for each of the searches that it runs side by side.
     """
     from darec.report.running.step import StepRequest, run_step
-    from darec.tuning.cluster.connection import connected
 
-    request = StepRequest.from_json(sys.stdin.read())
-    with connected(request.place.address):
-        stop_on_sigterm()  # after Ray's own handler
-        run_step(request, reporter)
+    stop_on_sigterm()
+    run_step(StepRequest.from_json(sys.stdin.read()), reporter)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from darec.cli.command import INTERRUPTED, called, command, stop_on_sigterm
+from darec.cli.command import called, command, stop_on_sigterm
 from darec.cli.options import (
     Address,
     Data,
@@ -91,65 +91,56 @@ def tune(
         synthetic, trials, stage1_trials, max_epochs = True, 2, 2, 2
 
     from darec.api.pairs import load_pair
-    from darec.api.registry import chosen_models, spaces_for
-    from darec.api.search import search
-    from darec.tuning.cluster.connection import connected
+    from darec.api.registry import chosen_models, load_space, spaces_for
+    from darec.api.search import search_all
 
-    names = chosen_models(model)
+    stop_on_sigterm()
+    names, given = chosen_models(model), None if space is None else load_space(space)
     for name in names:
-        spaces_for(name, stages, held, space)  # reports a wrong option before data are fetched
-    prepared = load_pair(pair, data, synthetic, reporter)
-    failed = []
-    finished = True
-    with connected(address):
-        stop_on_sigterm()  # after Ray's own handler
-        for name in names:
-            try:
-                result = search(
-                    name,
-                    prepared,
-                    train=percent(train),
-                    trials=trials,
-                    stage1_trials=stage1_trials,
-                    max_epochs=max_epochs,
-                    sampler=sampler,
-                    scheduler=scheduler,
-                    stages=stages,
-                    fix=held,
-                    space=space,
-                    time_budget=time_budget,
-                    cpus_per_trial=cpus_per_trial,
-                    gpus_per_trial=gpus,
-                    at_once=at_once,
-                    trial_limit=trial_limit,
-                    address=address,
-                    seed=seed,
-                    out=out,
-                    resume=resume,
-                    reporter=reporter,
-                )
-                finished = result.finished
-            except KeyboardInterrupt:
-                finished = False
-            except UserError as error:
-                if len(names) == 1:
-                    raise
-                failed.append(name)
-                reporter.line(f"{name}: {error}")
-            if not finished:
-                break
-    if not finished:
-        options = shlex.join(word for word in sys.argv[1:] if word not in ("--resume", "tune"))
-        reporter.line(f"interrupted; continue with: {called('tune')} {options} --resume")
-        raise typer.Exit(INTERRUPTED)
+        spaces_for(name, stages, held, given)  # a wrong option is told before data are fetched
+    try:
+        results = search_all(
+            names,
+            load_pair(pair, data, synthetic, reporter),
+            train=percent(train),
+            trials=trials,
+            stage1_trials=stage1_trials,
+            max_epochs=max_epochs,
+            sampler=sampler,
+            scheduler=scheduler,
+            stages=stages,
+            fix=held,
+            space=given,
+            time_budget=time_budget,
+            cpus_per_trial=cpus_per_trial,
+            gpus_per_trial=gpus,
+            at_once=at_once,
+            trial_limit=trial_limit,
+            address=address,
+            seed=seed,
+            out=out,
+            resume=resume,
+            reporter=reporter,
+        )
+        if not results[-1].finished:
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        reporter.line(f"interrupted; continue with: {this_command()} --resume")
+        raise
     same = f"--pair {pair} --train {train}{' --synthetic' if synthetic else ''}"
     where = "" if data == Path("data") else f" --data {data}"
     reporter.line(
         f"next:  {called('evaluate')} --model {model} {same}{where} --out {out}\n"
         f"       tensorboard --logdir {out}"
     )
-    if failed:
-        raise UserError(f"{len(failed)} of {len(names)} models have no winner: {', '.join(failed)}")
+
+
+def this_command() -> str:
+    """Return the command line that runs now, without ``--resume``."""
+    program, *words = sys.argv
+    if not program.endswith("tune.py"):
+        words.remove("tune")  # the subcommand is the first word that is not an option
+    return shlex.join([*called("tune").split(), *(word for word in words if word != "--resume")])
 
 
 def parse_fix(words: list[str]) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 import json
 import logging
-import sys
 from pathlib import Path
 
 import pooch
 
 from darec.errors import UserError
 from darec.files import write_json
+from darec.reporter import SILENT, Advance, Reporter
 
 LOGGER = logging.getLogger(__name__)
 
@@ -40,12 +40,12 @@ def fetch(
     pair: str,
     base_url: str | None = None,
     accept_changed: bool = False,
-    show_progress: bool = False,
+    reporter: Reporter = SILENT,
 ) -> Path:
     """Return the path of a category's file in ``folder``, and download it first if it is absent.
 
-    ``pair`` is the pair of Table 1 that needs the file; error messages name it. With
-    ``show_progress`` a terminal shows a progress bar on stderr.
+    ``pair`` is the pair of Table 1 that needs the file; error messages name it. ``reporter`` shows
+    the progress of a download in percent.
     Raises `UserError` when the file cannot be downloaded, or when its SHA-256 is neither the known
     one nor accepted with ``accept_changed``.
     """
@@ -57,7 +57,7 @@ def fetch(
     how = f"accept it with darec prepare --pair {pair} --accept-changed"
     if not path.is_file():
         try:
-            _download(url, path, None if accept_changed else known, show_progress)
+            _download(url, path, None if accept_changed else known, reporter)
         except OSError as error:
             stand_in = f"darec tune --pair {pair} --synthetic"
             raise UserError(
@@ -76,7 +76,7 @@ def fetch(
     return path
 
 
-def _download(url: str, path: Path, sha256: str | None, show_progress: bool) -> None:
+def _download(url: str, path: Path, sha256: str | None, reporter: Reporter) -> None:
     """Download a file, and keep nothing of it on failure.
 
     Raises ``OSError`` when it cannot be downloaded or written, and ``ValueError`` when its SHA-256
@@ -85,15 +85,39 @@ def _download(url: str, path: Path, sha256: str | None, show_progress: bool) -> 
     LOGGER.info("downloading %s", url)
     pooch.get_logger().setLevel("WARNING")  # otherwise pooch prints to stderr
     path.parent.mkdir(parents=True, exist_ok=True)
-    bar = show_progress and sys.stderr.isatty()
     try:
-        pooch.retrieve(
-            url,
-            known_hash=f"sha256:{sha256}" if sha256 else None,
-            path=path.parent,
-            fname=path.name,
-            downloader=pooch.HTTPDownloader(progressbar=bar, timeout=60),
-        )
+        with reporter.progress(f"downloading {path.name}", 100) as advance:
+            pooch.retrieve(
+                url,
+                known_hash=f"sha256:{sha256}" if sha256 else None,
+                path=path.parent,
+                fname=path.name,
+                downloader=pooch.HTTPDownloader(progressbar=_Percent(advance), timeout=60),
+            )
     except (ValueError, OSError):
         path.unlink(missing_ok=True)
         raise
+
+
+class _Percent:
+    """A progress bar as pooch expects it, which advances a `Reporter`'s bar percent by percent."""
+
+    total = 0
+    """Bytes of the whole file, set by pooch."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance, self._bytes, self._shown = advance, 0, 0
+
+    def update(self, n_bytes: int) -> None:
+        """Count bytes that have arrived."""
+        self._bytes += n_bytes
+        while self.total and self._shown < min(100, 100 * self._bytes // self.total):
+            self._shown += 1
+            self._advance()
+
+    def reset(self) -> None:
+        """Do nothing: pooch calls this before it counts the whole file once more at the end."""
+        self._bytes = 0
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -1,11 +1,9 @@
 """Prepared pairs on disk, and the one way to get a pair by its name."""
 
 import json
-import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,8 @@ from darec.data.readers import read_ratings
 from darec.data.synthetic import synthetic_pair
 from darec.errors import UserError
 from darec.files import write_json
+from darec.reporter import SILENT, Reporter
 
-LOGGER = logging.getLogger(__name__)
-Tell = Callable[[str], object]
-"""Receives one message for the user, as `darec.reporter.Reporter.line` does."""
 MIN_RATINGS = 5
 """The paper's filter (section 4.1), which may be meant for each domain or for the total."""
 
@@ -33,14 +29,12 @@ def obtain(
     name: str,
     data: Path,
     synthetic: bool = False,
-    tell: Tell = LOGGER.info,
-    show_progress: bool = False,
+    reporter: Reporter = SILENT,
 ) -> DomainPair:
     """Return a pair by its name: read from ``data``, generated, or prepared now.
 
     The synthetic stand-ins of Table 1's pairs are generated anew each time. One of Table 1's pairs
-    that is not prepared yet is downloaded and prepared with the default filter; ``show_progress``
-    then shows a progress bar on a terminal.
+    that is not prepared yet is downloaded and prepared with the default filter.
     Raises `UserError` for an unknown name; the message lists the known ones.
     """
     if synthetic:
@@ -57,8 +51,8 @@ def obtain(
         raise UserError(
             f"no pair {name!r} under {data}; known: {known}; prepare your own with {how}"
         )
-    tell(f"{name} is not prepared yet, so it is downloaded and prepared first")
-    return prepare(name, data, *amazon_files(name, data, show_progress=show_progress))[0]
+    reporter.line(f"{name} is not prepared yet, so it is downloaded and prepared first")
+    return prepare(name, data, *amazon_files(name, data, reporter=reporter))[0]
 
 
 def prepare(
@@ -94,7 +88,7 @@ def amazon_files(
     data: Path,
     year: int = 2014,
     accept_changed: bool = False,
-    show_progress: bool = False,
+    reporter: Reporter = SILENT,
 ) -> tuple[Path, Path]:
     """Return the source's and the target's category file of a pair of Table 1.
 
@@ -108,7 +102,7 @@ def amazon_files(
             data / "raw",
             name,
             accept_changed=accept_changed,
-            show_progress=show_progress,
+            reporter=reporter,
         )
         for category in (files.source, files.target)
     )

@@ -17,15 +17,15 @@ from darec.data.ratings import Domain, DomainPair, FloatArray, IntArray, Ratings
 from darec.data.shuffled import shuffle_source
 from darec.data.split import SearchData, Training, TrainPercent, split
 from darec.evaluation.training import train_again
-from darec.models import ModelKind
+from darec.models import MODELS, ModelKind
 from darec.models.best import Best
 from darec.provenance import revision, versions
 from darec.seeds import derive, generator
 
 SHARE = 0.1
 """Share of the users whose target ratings are all withheld."""
-ANSWERING = ("u_darec", "shared_bias", "cmf", "fm_cdcf")
-"""Built-in models that learn something about a user from source ratings alone."""
+ANSWERING = tuple(name for name, kind in MODELS.items() if kind.cold_users)
+"""Models of darec that learn something about a user from source ratings alone."""
 
 
 class ChoosesDomain(Protocol):

@@ -27,13 +27,18 @@ __all__ = ["MODELS", "FirstStage", "ModelKind", "all_models", "kind_of"]
 MODELS: dict[str, ModelKind] = {
     "mean": ModelKind(MeanConfig, build_mean, whole_fit=True, cpu_only=True),
     "bias": ModelKind(BiasConfig, build_bias, cpu_only=True),
-    "shared_bias": ModelKind(SharedBiasConfig, build_shared_bias, cpu_only=True),
+    "shared_bias": ModelKind(SharedBiasConfig, build_shared_bias, cpu_only=True, cold_users=True),
     "pmf": ModelKind(PMFConfig, build_pmf, n_weights_pmf, whole_fit=True, cpu_only=True),
     "cmf_unbiased": ModelKind(CMFConfig, build_cmf, n_weights_cmf),
-    "cmf": ModelKind(CMFConfig, build_cmf, n_weights_cmf),
+    "cmf": ModelKind(CMFConfig, build_cmf, n_weights_cmf, cold_users=True),
     "cdtf": ModelKind(CDTFConfig, build_cdtf, n_weights_cdtf, cpu_only=True),
     "fm_cdcf": ModelKind(
-        FMCDCFConfig, build_fm_cdcf, n_weights_fm_cdcf, whole_fit=True, cpu_only=True
+        FMCDCFConfig,
+        build_fm_cdcf,
+        n_weights_fm_cdcf,
+        whole_fit=True,
+        cpu_only=True,
+        cold_users=True,
     ),
     "conet": ModelKind(CoNetConfig, build_conet, n_weights_conet),
     "u_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="user"),
@@ -43,7 +48,12 @@ MODELS: dict[str, ModelKind] = {
     "u_autorec": ModelKind(AutoRecConfig, build_autorec, n_weights_autorec, axis="user"),
     "i_autorec": ModelKind(AutoRecConfig, build_autorec, n_weights_autorec, axis="item"),
     "u_darec": ModelKind(
-        DARecConfig, build_darec, n_weights_darec, axis="user", stage1=FirstStage("u_autorec")
+        DARecConfig,
+        build_darec,
+        n_weights_darec,
+        axis="user",
+        stage1=FirstStage("u_autorec"),
+        cold_users=True,
     ),
     "i_darec": ModelKind(
         DARecConfig, build_darec, n_weights_darec, axis="item", stage1=FirstStage("i_autorec")
@@ -54,20 +64,20 @@ MODELS: dict[str, ModelKind] = {
 def kind_of(name: str) -> ModelKind:
     """Return a model by name, darec's own or one from outside (`darec.models.plugins`).
 
-    Raises `UserError`, naming the known models, for an unknown name.
+    Raises `UserError` for an unknown name, and for an installed model that cannot be loaded.
     """
     known = all_models()
-    if name not in known:
-        hint = "register a model of your own first (darec.register)"
-        raise UserError(f"there is no model {name!r}; known: {', '.join(known)}; {hint}")
-    return known[name]
+    if name in known:
+        return known[name]
+    if name in plugins.BROKEN:
+        raise UserError(plugins.BROKEN[name])
+    hint = "register a model of your own first (darec.register)"
+    raise UserError(f"there is no model {name!r}; known: {', '.join(known)}; {hint}")
 
 
 def all_models() -> dict[str, ModelKind]:
     """Return every model by name: darec's own, then those from outside."""
-    plugins.load_installed()
-    if taken := MODELS.keys() & plugins.OUTSIDE.keys():
-        raise UserError(f"{min(taken)!r} is a model of darec; a plug-in needs another name")
+    plugins.load_installed(frozenset(MODELS))
     return {**MODELS, **plugins.OUTSIDE}
 
 

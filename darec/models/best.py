@@ -66,7 +66,7 @@ def load_study(folder: Path) -> dict[str, Any]:
     try:
         study: dict[str, Any] = json.loads(path.read_text())
         known = {
-            "argv",
+            "arguments",
             "budget",
             "fix",
             "seed",

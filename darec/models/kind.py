@@ -57,3 +57,5 @@ class ModelKind:
     """Whether one epoch is a whole fit, as in libraries that do not report epochs."""
     cpu_only: bool = False
     """Whether the model never uses a GPU."""
+    cold_users: bool = False
+    """Whether the model can predict for users of whom it has source ratings only."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from darec.errors import UserError
 from darec.models.kind import ModelKind
+from darec.reporter import LOGGER
 
 GROUP = "darec.models"
 """An installed package adds models under this entry-point group. In its ``pyproject.toml``::
@@ -19,6 +20,8 @@ OUTSIDE: dict[str, ModelKind] = {}
 """Models from outside the package, by name."""
 SPACES: dict[str, Any] = {}
 """Their search spaces, by name."""
+BROKEN: dict[str, str] = {}
+"""Why installed models could not be loaded, by name."""
 
 
 def add(name: str, kind: ModelKind, space: Any) -> None:
@@ -35,13 +38,20 @@ def add(name: str, kind: ModelKind, space: Any) -> None:
 
 
 @cache
-def load_installed() -> None:
-    """Add the models that installed packages offer; raises `UserError` if one cannot be loaded."""
+def load_installed(taken: frozenset[str]) -> None:
+    """Add the models that installed packages name, once.
+
+    A model that cannot be loaded, or whose name is one of those ``taken``, is left out with a
+    warning: it must not stop a search of another model.
+    """
     for point in entry_points(group=GROUP):
+        place = f"entry point {point.name} = {point.value}"
+        if point.name in OUTSIDE:
+            continue
         try:
-            kind, space = point.load()
-        except Exception as error:
-            place = f"entry point {point.name} = {point.value}"
-            raise UserError(f"{place}: a model could not be loaded: {error}") from error
-        if point.name not in OUTSIDE:
-            add(point.name, kind, space)
+            if point.name in taken:
+                raise UserError(f"{point.name!r} is a model of darec")
+            add(point.name, *point.load())
+        except Exception as error:  # whatever the package raises
+            BROKEN[point.name] = f"{place}: this model could not be loaded: {error}"
+            LOGGER.warning(BROKEN[point.name])

@@ -1,7 +1,7 @@
 """Runs the searches behind the paper's tables and figures, and writes one page about them."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from darec.data.pairs import PAIRS
@@ -47,7 +47,6 @@ def reproduce(
     page: bool = False,
     reporter: Reporter | None = None,
     argv: Sequence[str] = (),
-    after_connect: Callable[[], object] = lambda: None,
 ) -> Path | None:
     """Run the missing searches and scores, and write the page. The same call continues later.
 
@@ -94,7 +93,7 @@ def reproduce(
         budget=Budget(trials, stage1_trials or max(1, trials // 3), max_epochs, seeds),
     )
     prepared = {
-        name: obtain(name, data, synthetic, reporter.line)
+        name: obtain(name, data, synthetic, reporter)
         for name in request.pairs
         if not plan or synthetic or name not in PAIRS or pair_folder(data, name).is_dir()
     }
@@ -117,7 +116,6 @@ def reproduce(
                     for pair in prepared.values():
                         prepare_shuffled(pair, data)
                 with connected(address):
-                    after_connect()
                     cpus = int(cluster_cpus())
                     n_at_once = at_once or max(LEAST_AT_ONCE, cpus // CPUS_PER_SEARCH)
                     share = cpus // n_at_once or None  # None: the cluster has no nodes yet

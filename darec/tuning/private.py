@@ -2,25 +2,32 @@
 
 Ray Tune's public interface does not say which callbacks a restored search has, where its snapshots
 are written, or why a trial failed. Everything of that kind stands here, as small functions with
-plain names. Each was seen in Ray 2.52.0 to 2.60.0 and Optuna 4.5.0 to 5.0.0, unless its docstring
+plain names. Each was seen in Ray 2.52.0 to 2.60.0 and Optuna 4.7.0 to 5.0.0, unless its docstring
 says otherwise. `tests/tuning/test_private.py` checks every assumption against the installed
 releases. When a new release breaks one, that test names the function to mend, and a running search
 raises `PrivateInterfaceError`.
 """
 
+import logging
 import re
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import optuna
 import ray
 from optuna.trial import TrialState
 from pyarrow.fs import FileSystem
 from ray import tune
 from ray.tune.logger import TBXLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
+
+from darec.reporter import LOGGER
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,6 +39,10 @@ SNAPSHOT_FILES = (
     "callback-states-{}.pkl",
 )
 """The files of one snapshot of a search; ``{}`` is the time at which that run began."""
+CHECKPOINT_FOLDER = "checkpoint_"
+"""The names of a trial's checkpoint folders begin so."""
+LIMIT_KEY = "max_concurrent"
+"""The entry of a ``ConcurrencyLimiter``'s state that holds its limit."""
 TUNER_FILE = "tuner.pkl"
 """Tune pickles the whole search into this file when it begins."""
 ERROR_PICKLE = "error.pkl"
@@ -82,6 +93,31 @@ def search_algorithm_of(tuner: tune.Tuner) -> Any:
 def progress_reporter_of(tuner: tune.Tuner) -> Any:
     """Return what shows a search's progress; after ``Tuner.restore`` it is the unpickled one."""
     return tuner._local_tuner.get_run_config().progress_reporter
+
+
+@contextmanager
+def signal_handlers_kept() -> Iterator[None]:
+    """Put back the handlers of SIGINT and SIGUSR1 that ``Tuner.fit`` replaces and leaves behind."""
+    numbers = (signal.SIGINT, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep Optuna from printing a line about every study and trial, unless ``-v`` asks for it."""
+    before = optuna.logging.get_verbosity()
+    if not LOGGER.isEnabledFor(logging.DEBUG):
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 @_private

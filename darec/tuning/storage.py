@@ -97,6 +97,14 @@ def fetch(uri: str, folder: Path) -> None:
             copy_files(info.path, str(folder / name), files, LocalFileSystem())
 
 
+def fetch_file(uri: str, path: Path) -> None:
+    """Copy one file from a URI if it is there."""
+    files, source = open_place(uri)
+    if exists(files, source):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        copy_files(source, str(path), files, LocalFileSystem())
+
+
 def publish(folder: Path, uri: str) -> None:
     """Copy a folder's plain result files to a URI; ``best.json`` comes last and marks the end."""
     files, root = open_place(uri)

@@ -8,4 +8,5 @@ def nothing_stays_registered():
     yield
     plugins.OUTSIDE.clear()
     plugins.SPACES.clear()
+    plugins.BROKEN.clear()
     plugins.load_installed.cache_clear()

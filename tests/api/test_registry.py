@@ -44,6 +44,13 @@ def test_what_cannot_be_registered_is_refused(name, kind, words):
     assert name in MODELS or name not in darec.models()
 
 
+def test_a_space_of_another_type_is_refused():
+    with pytest.raises(
+        darec.UserError, match=r"mine: space must be a darec.Space, but got \{'x': 1\}"
+    ):
+        darec.register("mine", KIND, {"x": 1})
+
+
 def test_an_unknown_model_is_told_with_the_known_ones():
     with pytest.raises(darec.UserError, match=r"no model 'svd'; known: mean, .*darec.register"):
         darec.search_space("svd")
@@ -65,16 +72,20 @@ def test_an_installed_package_adds_a_model(monkeypatch):
     assert darec.models()["plugged"] is KIND and darec.search_space("plugged") is SPACE
 
 
-def test_a_plug_in_does_not_replace_a_model_of_darec(monkeypatch):
+def test_a_plug_in_does_not_replace_a_model_of_darec(monkeypatch, caplog):
     installed(monkeypatch, f"{__name__}:PLUGIN", name="bias")
-    with pytest.raises(darec.UserError, match="'bias' is a model of darec; a plug-in needs anoth"):
-        darec.models()
+    assert darec.models()["bias"] is MODELS["bias"]
+    assert darec.search_space("bias") is SPACES["bias"]
+    (warning,) = caplog.records
+    assert "could not be loaded: 'bias' is a model of darec" in warning.getMessage()
 
 
-def test_a_plug_in_that_cannot_be_loaded_is_named(monkeypatch):
+def test_a_plug_in_that_cannot_be_loaded_stops_only_its_own_model(monkeypatch, caplog):
     installed(monkeypatch, "nowhere:MODEL")
+    assert "plugged" not in darec.models() and len(caplog.records) == 1
+    assert chosen_models("bias") == ["bias"]
     with pytest.raises(darec.UserError, match=r"entry point plugged = nowhere:MODEL: .*nowhere"):
-        darec.models()
+        darec.search_space("plugged")
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,13 @@ def test_a_given_space_replaces_what_is_drawn_and_keeps_what_is_fixed():
     )
     space, stage1 = spaces_for("i_darec", space=both)
     assert set(space.space) == {"extractor"} and set(stage1.space) == {"hidden"}
+    fixed = darec.Space({}, {"autorec/hidden": 100, "beta": 0.5})
+    space, stage1 = spaces_for("i_darec", space=fixed)
+    assert stage1.fixed["hidden"] == 100 and "alpha" in stage1.space
+    assert space.fixed["beta"] == 0.5 and "extractor" in space.space
+    wrong = darec.Space({"nonsense": IntDistribution(1, 2)})
+    with pytest.raises(darec.UserError, match="--space: BiasConfig has no hyper-parameter 'nonse"):
+        spaces_for("bias", space=wrong)
     with pytest.raises(
         darec.UserError, match="--fix: i_autorec: axis follows from the model's name"
     ):
@@ -115,11 +133,16 @@ def test_a_given_space_replaces_what_is_drawn_and_keeps_what_is_fixed():
         spaces_for("bias", "joint")
 
 
+SOME = "from optuna.distributions import IntDistribution as I; SPACE = {'hidden': I(4, 8)}"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("SPACE = {", "SyntaxError"),
         ("OTHER = 1", "SPACE must be a dictionary"),
+        ("raise SystemExit('gone')", "SystemExit: gone"),
+        (f"{SOME}; FIXED = 3", "FIXED must be a dictionary, but got 3"),
         ("SPACE = {'x': (1, 2)}", r"SPACE\['x'\] must be an Optuna distribution, but got \(1, 2\)"),
     ],
 )

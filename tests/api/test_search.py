@@ -6,13 +6,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 
+import optuna
 import pytest
+import ray
+import torch
+from ray.util.state import list_actors
 
 import darec
-from darec.api import search as module
+from darec.api import runs
+from darec.core.config import parse, plain
 from darec.models import plugins
+from darec.models.best import Best, load_best
 from darec.models.bias import BiasConfig, build_bias
 from tests.reporting import Recorder
 
@@ -24,7 +32,14 @@ from tests.reporting import Recorder
         ({"scheduler": "pbt"}, "--scheduler must be one of asha, .* but got 'pbt'"),
         ({"train": 70}, "--train must be one of 90, 80, but got 70"),
         ({"stages": "both"}, "--stages must be one of paper, joint, but got 'both'"),
-        ({"trials": 0}, "--trials must be at least 1, but got 0"),
+        ({"trials": 0}, "--trials must be a whole number of at least 1, but got 0"),
+        ({"trials": 2.5}, "--trials must be a whole number of at least 1, but got 2.5"),
+        ({"stage1_trials": 0}, "--stage1-trials must be a whole number of at least 1, but got 0"),
+        ({"at_once": -3}, "--at-once must be a whole number of at least 1, but got -3"),
+        ({"cpus_per_trial": 0}, "--cpus-per-trial must be a number above 0, but got 0"),
+        ({"gpus_per_trial": -1}, "--gpus-per-trial must be a number above 0, but got -1"),
+        ({"time_budget": -1}, "--time-budget must be a number above 0, but got -1"),
+        ({"trial_limit": 0}, "--trial-limit must be a number above 0, but got 0"),
     ],
 )
 def test_wrong_arguments_are_refused_before_ray_is_started(tiny_pair, tmp_path, options, words):
@@ -38,7 +53,7 @@ def test_what_is_not_there_is_told(tiny_pair, tmp_path):
         darec.load_result(tmp_path)
     with pytest.raises(darec.UserError, match="no search here"):
         darec.evaluate(tmp_path, tiny_pair)
-    unfinished = darec.SearchResult(str(tmp_path), tmp_path)
+    unfinished = darec.SearchResult(str(tmp_path / "a" / "b"), tmp_path)
     assert not unfinished.finished
     for ask in (lambda: unfinished.trials, lambda: unfinished.best, unfinished.resume):
         with pytest.raises(darec.UserError):
@@ -174,22 +189,98 @@ def test_a_model_of_a_script_is_searched_and_evaluated(tmp_path):
     assert ended.stdout == "RAN 4 4 True\n"
 
 
-def test_a_users_ray_connection_is_used_and_kept(monkeypatch):
-    from darec.tuning.cluster import connection
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"seeds": 0}, "--seeds must be a whole number of at least 1, but got 0"),
+        ({"threads": 0}, "--threads must be a whole number of at least 1, but got 0"),
+        ({"at_once": 0}, "--at-once must be a whole number of at least 1, but got 0"),
+        ({"device": "gpu"}, "--device must be one of cpu, cuda, but got 'gpu'"),
+    ],
+)
+def test_wrong_arguments_of_an_evaluation_are_refused(tiny_pair, options, words):
+    with pytest.raises(darec.UserError, match=words):
+        darec.evaluate([], tiny_pair, **options)
+    with pytest.raises(darec.UserError, match="there is no search to evaluate"):
+        darec.evaluate([], tiny_pair)
 
-    called = []
-    monkeypatch.setattr(connection.ray, "is_initialized", lambda: True)
-    monkeypatch.setattr(connection.ray, "shutdown", lambda: called.append("shutdown"))
-    monkeypatch.setattr(connection.ray, "init", lambda **options: called.append("init"))
-    with module.connected(None):
-        pass
-    assert not called
+
+def finished(folder, pair, model):
+    """A search that seems to be finished, of the mean or of a model like it."""
+    kind = darec.models()[model]
+    best = Best(model, pair.name, 90, {}, 1, 1, 1.0, 0, 1, "t", 1.0, None, pair.digest)
+    assert plain(parse(kind.config, {})) == {}
+    study = folder / f"{pair.name}-90" / model
+    best.save(study)
+    (study / "study.json").write_text("{}")
+    return study
+
+
+def test_only_models_that_can_are_scored_on_cold_users(tiny_pair, tmp_path):
+    study = finished(tmp_path, tiny_pair, "mean")
+    with pytest.raises(darec.UserError, match="mean cannot predict for users without target rat"):
+        darec.evaluate_cold_users(study, tiny_pair)
+
+
+@pytest.mark.ray
+def test_a_result_at_a_uri_is_evaluated_and_its_scores_go_back_there(
+    cluster, tiny_pair, tmp_path, monkeypatch
+):
+    study = finished(tmp_path / "bucket", tiny_pair, "mean")
+    uri = study.as_uri()
+    result = darec.load_result(uri)
+    assert result.finished and result.path == uri and tmp_path not in result.root.parents
+    scores = darec.evaluate(result, tiny_pair, seeds=2)
+    kept = (tmp_path / "bucket" / "scores.jsonl").read_text()
+    assert len(kept.splitlines()) == 4
+    monkeypatch.setattr(runs, "pool", None)  # nothing is left to measure
+    again = darec.evaluate(darec.load_result(uri), tiny_pair, seeds=2)
+    assert again.equals(scores) and (tmp_path / "bucket" / "scores.jsonl").read_text() == kept
+
+
+@pytest.mark.ray
+def test_a_search_leaves_the_process_as_it_was(cluster, tiny_pair, tmp_path):
+    """Its handlers of signals, torch's threads, Optuna's messages, and no actor in the cluster."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+    def state():
+        handlers = [signal.getsignal(number) for number in numbers]
+        alive = [actor for actor in list_actors() if actor.class_name == "CacheStore"]
+        alive = [actor for actor in alive if actor.state == "ALIVE"]
+        return handlers, torch.get_num_threads(), optuna.logging.get_verbosity(), len(alive)
+
+    before = state()
+    torch.set_num_threads(2)
+    darec.search("mean", tiny_pair, out=tmp_path, cpus_per_trial=1.0)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    assert state() == before and ray.is_initialized()
+
+
+@pytest.mark.ray
+def test_a_search_in_a_thread_that_cannot_go_on_ends(cluster, tiny_pair, tmp_path, monkeypatch):
+    """No signal reaches Tune there."""
+    monkeypatch.setattr("darec.tuning.study.halt.IDLE_S", 2.0)
+    monkeypatch.setattr("darec.tuning.study.study.MAX_FAILURES", 0)
+    told = []
+
+    def run():
+        try:
+            darec.search("bias", tiny_pair, out=tmp_path, trials=2, cpus_per_trial=2)
+        except darec.UserError as error:
+            told.append(str(error))
+
+    holder = ray.remote(num_cpus=2)(time.sleep).remote(30)  # takes all of the room
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(timeout=100)
+    ray.cancel(holder, force=True)
+    assert not thread.is_alive()
+    assert told and "no trial could run for 2 s" in told[0]
 
 
 def test_a_kind_that_is_registered_can_be_loaded_back(tmp_path):
     darec.register("mine", darec.ModelKind(BiasConfig, build_bias), darec.Space({}))
-    from darec.models.best import Best, load_best
-
     best = Best("mine", "p", 90, {}, 1, 1, 1.0, 0, 1, "t", 1.0, None, "d")
     best.save(tmp_path)
     assert load_best(tmp_path) == best

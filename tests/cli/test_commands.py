@@ -15,8 +15,7 @@ import darec
 from darec.cli.command import called
 from darec.cli.main import COMMANDS, app_of
 from darec.cli.reproduce import join_lists
-from darec.cli.tune import parse_fix
-from darec.reporter import LOGGER
+from darec.cli.tune import parse_fix, this_command
 
 ROOT = Path(__file__).parents[2]
 JOBS = ROOT / "jobs"
@@ -38,7 +37,6 @@ def invoke(monkeypatch, tmp_path):
     """Run a command in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["jobs/tune.py"])
-    monkeypatch.setattr(LOGGER, "level", LOGGER.level)  # -v and -q set it
 
     def call(name, *options):
         return CliRunner().invoke(app_of(name), [*map(str, options)])
@@ -71,7 +69,7 @@ def test_the_darec_command_lists_all_commands():
     assert " step " not in ended.stdout  # it is for darec itself
     command[-1:] = ["tune", "--help"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
-    assert "Example: darec tune " in ended.stdout
+    assert "Example: python -m darec tune " in ended.stdout
 
 
 def test_commands_import_nothing_heavy():
@@ -129,7 +127,11 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
             ["--pair", "toys_auto", "--synthetic"],
             "no finished search of toys_auto",
         ),
-        ("cold-users", ["--pair", "toys_auto", "--model", "bias"], "one of u_darec, shared_bias"),
+        (
+            "cold-users",
+            ["--pair", "toys_auto", "--model", "bias"],
+            "one of shared_bias, cmf, fm_cdcf, u_darec",
+        ),
         ("reproduce", ["table2", "--models", "svd"], "'svd'"),
         ("reproduce", ["table2", "--train", "70"], "--train must be 90, 80 or both"),
         ("reproduce", ["fig2", "--pairs", "mine"], "no pair 'mine'"),
@@ -179,6 +181,24 @@ def test_fixed_values_are_json_or_words():
     }
 
 
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["jobs/tune.py", "--out", "tune", "--resume"], "python jobs/tune.py --out tune"),
+        (["/usr/bin/darec", "tune", "--out", "a b"], "darec tune --out 'a b'"),
+        (["/x/darec/__main__.py", "tune", "--out", "tune"], "python -m darec tune --out tune"),
+    ],
+)
+def test_an_interrupted_command_is_told_as_it_was_typed(argv, words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", argv)
+    assert this_command() == words
+
+
+def test_verbose_and_quiet_exclude_each_other(invoke):
+    ended = invoke("prepare", "--pair", "toys_auto", "-v", "-q")
+    assert ended.exit_code == 1 and "give either --verbose or --quiet" in ended.stderr
+
+
 def test_lists_may_be_separated_by_blanks():
     words = ["reproduce", "all", "--pairs", "a", "b", "--train", "90", "80", "--plan"]
     joined = ["reproduce", "all", "--pairs", "a b", "--train", "90 80", "--plan"]
@@ -192,7 +212,7 @@ def test_lists_may_be_separated_by_blanks():
         ("jobs/tune.py", "python jobs/cold_users.py"),
         ("/home/ada/darec/jobs/tune.py", "python /home/ada/darec/jobs/cold_users.py"),
         ("/usr/bin/darec", "darec cold-users"),
-        ("/x/darec/__main__.py", "darec cold-users"),
+        ("/x/darec/__main__.py", "python -m darec cold-users"),
     ],
 )
 def test_the_next_command_is_told_as_the_user_would_type_it(argv0, words, monkeypatch):

@@ -42,7 +42,7 @@ def searched(cell, out, trials=8, digest="d", **changed):
     best.save(folder)
     drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
     budget = {**BUDGET, "max_epochs": best.max_epochs, "time_budget": None}
-    study = {"argv": ["tune"], "seed": 0, "sampler": "tpe", "scheduler": "asha"}
+    study = {"arguments": {"model": "made up"}, "seed": 0, "sampler": "tpe", "scheduler": "asha"}
     study |= {"budget": budget, "space": {"drawn": drawn}, "stage1": None}
     study |= {"stages": "paper", "fix": dict(cell.fix)}
     if kind.stage1:

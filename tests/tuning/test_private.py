@@ -33,7 +33,10 @@ SOURCES = Path(private.__file__).parent
 FUNCTIONS = [
     name
     for name, each in vars(private).items()
-    if inspect.isfunction(each) and each.__module__ == private.__name__ and name[0] != "_"
+    if inspect.isfunction(each)
+    and each.__module__ == private.__name__
+    and name[0] != "_"
+    and name not in ("signal_handlers_kept", "quiet_optuna")  # only undo what Tune leaves behind
 ]
 
 

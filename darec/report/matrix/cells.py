@@ -22,8 +22,6 @@ TABLE_2 = ("cmf_unbiased", "cmf", "cdtf", "fm_cdcf", "conet", "u_darec", "i_dare
 FIGURE_3 = ("pmf", "u_rbm", "u_autorec", "u_darec", "i_autorec", "i_cf_nade", "i_darec", "bias")
 DAREC = ("u_darec", "i_darec")
 FIGURE_2_EXTRACTOR = 100
-STAGE1_NAMES = {"hidden", "center"}
-"""Hyper-parameters of stage 1 that a cell may hold fixed."""
 PARTS: dict[str, dict[str, tuple[str, Value]]] = {
     "u_darec": {
         "no classifier (mu = 0)": ("mu", 0),
@@ -87,8 +85,8 @@ class Cell:
     @property
     def base(self) -> "Cell | None":
         """The search that has the same stage 1, if only hyper-parameters of stage 2 are fixed."""
-        names = {name for name, _ in self.fix}
-        if not names or MODELS[self.model].stage1 is None or names & STAGE1_NAMES:
+        names, stage1 = {name for name, _ in self.fix}, MODELS[self.model].stage1
+        if not names or stage1 is None or names & set(stage1.shared):
             return None
         return replace(self, fix=())
 

@@ -10,6 +10,7 @@ from darec.paper import TABLE_1
 from darec.report.matrix.cells import Cell
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Step, Todo
+from darec.tuning.study.algorithms import SCHEDULERS
 
 FIT_S = {
     "mean": 0.01,
@@ -32,8 +33,8 @@ FIT_S = {
 }
 """Seconds of a fit of `FIT_EPOCHS` epochs on one core, at `FIT_RATINGS` (docs/performance.md)."""
 FIT_EPOCHS, FIT_RATINGS = 30, 199_221
-EPOCH_SHARE = 0.4
-"""Share of their epoch budget that trials use on average under ASHA and early stopping."""
+STALLED_SHARE = 0.4
+"""Share of the epoch budget that a winner uses on average until its validation RMSE stalls."""
 STEP_S = 12.0
 """Seconds that a step takes in addition to its trials or runs."""
 
@@ -76,8 +77,14 @@ def _trials(cell: Cell, request: Request) -> int:
 
 def _seconds(cell: Cell, step: Step, request: Request, pairs: Mapping[str, DomainPair]) -> float:
     epochs = 1.0 if MODELS[cell.model].whole_fit else request.budget.max_epochs / FIT_EPOCHS
-    fit = FIT_S[cell.model] * epochs * _ratings(cell, request, pairs) / FIT_RATINGS
-    fit *= 1.0 if MODELS[cell.model].whole_fit else EPOCH_SHARE
+    fit = (
+        FIT_S.get(cell.model, max(FIT_S.values()))
+        * epochs
+        * _ratings(cell, request, pairs)
+        / FIT_RATINGS
+    )
+    share = SCHEDULERS["asha"].epoch_share if step == "search" else STALLED_SHARE
+    fit *= 1.0 if MODELS[cell.model].whole_fit else share
     if step == "search":
         return STEP_S + fit * _trials(cell, request)
     return STEP_S + fit * request.budget.seeds * (2 if step == "cold_users" else 1)

@@ -55,5 +55,5 @@ def _winner(results: Results, cell: Cell, best: Best) -> dict[str, Any]:
     """Return what a search found, and the code and libraries that ran it."""
     study = load_study(cell.folder(results.out))
     kept = ("config", "epoch", "valid_rmse", "trials", "data_digest")
-    ran = {name: study.get(name) for name in ("argv", "revision", "versions")}
+    ran = {name: study.get(name) for name in ("arguments", "revision", "versions")}
     return {**{name: getattr(best, name) for name in kept}, **ran}

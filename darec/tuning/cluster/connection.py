@@ -2,11 +2,12 @@
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import optuna
 import ray
 from ray.exceptions import RayError
 
@@ -14,39 +15,81 @@ from darec.errors import UserError
 from darec.reporter import LOGGER
 
 
+class _Shared:
+    """The connection that blocks of `connected` share; none while ``users`` is 0."""
+
+    lock = threading.Lock()
+    users = 0
+    joined = False
+    """Whether the cluster existed before."""
+
+
 def connect(address: str | None, cpus: int | None = None) -> None:
     """Join the cluster at an address, or start Ray here; raises `UserError` if it cannot be joined.
 
     ``cpus`` is how many CPUs a Ray started here counts; by default those of this machine. With
-    ``-v``, the workers' output and Ray's own messages are shown as well.
+    ``-v``, the workers' output and Ray's own messages are shown as well. The caller's handler of
+    SIGTERM stays.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     verbose = LOGGER.isEnabledFor(logging.DEBUG)
     shown: dict[str, Any] = {
         "log_to_driver": verbose,
         "logging_level": "INFO" if verbose else "ERROR",
     }
-    if address is None:
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **shown)
-        return
     try:
-        ray.init(address=address, **shown)
+        with _sigterm_handler_kept():
+            if address is None:
+                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **shown)
+            else:
+                ray.init(address=address, **shown)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        if address is None:
+            raise
         reason = str(error).splitlines()[0]
         raise UserError(f"--address {address}: no Ray cluster can be joined: {reason}") from error
+    LOGGER.debug("connected to Ray at %s: %s", cluster_address(), ray.cluster_resources())
 
 
 @contextmanager
-def connected(address: str | None, cpus: int | None = None) -> Iterator[None]:
-    """Connect to Ray for the block. A connection that exists already is used and kept."""
-    if ray.is_initialized():
-        yield
-        return
-    connect(address, cpus)
+def connected(address: str | None, cpus: int | None = None) -> Iterator[bool]:
+    """Be connected to Ray in the block, and yield whether the cluster existed before.
+
+    Blocks may be nested and may run in several threads: they share one connection, which the last
+    of them closes. A connection of the caller's own (``ray.init``) is used and kept; it counts as a
+    cluster that existed before. Raises `UserError` when Ray is connected to another cluster than
+    the one at ``address``.
+    """
+    with _Shared.lock:
+        if not ray.is_initialized():
+            connect(address, cpus)
+            _Shared.users, _Shared.joined = 1, address is not None
+            shared = True
+        else:
+            if address not in (None, "auto", cluster_address()):
+                here = cluster_address()
+                raise UserError(f"--address {address}: this process uses the Ray cluster at {here}")
+            shared = _Shared.users > 0
+            _Shared.users += shared
+        joined = _Shared.joined if shared else True
+    try:
+        yield joined
+    finally:
+        if shared:
+            with _Shared.lock:
+                _Shared.users -= 1
+                if not _Shared.users:
+                    ray.shutdown()  # a cluster that was joined goes on without this driver
+
+
+@contextmanager
+def _sigterm_handler_kept() -> Iterator[None]:
+    """Put the handler of SIGTERM back that ``ray.init`` replaces; only the main thread may."""
+    before = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
-        ray.shutdown()  # a cluster that was joined keeps running
+        if threading.current_thread() is threading.main_thread() and callable(before):
+            signal.signal(signal.SIGTERM, before)
 
 
 def cluster_address() -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment.trial import Trial
 
+from darec.reporter import LOGGER
+from darec.tuning.private import CHECKPOINT_FOLDER
 from darec.tuning.storage import listed
 from darec.tuning.trial.names import METRIC
 from darec.tuning.trial.trainable import SNAPSHOT_S
@@ -49,6 +51,7 @@ class KeepTheBest(tune.Callback):
         best = min(map(_best_rmse, old), default=math.inf)
         for each in [each for each in old if _best_rmse(each) > best][:AT_ONCE]:
             self._deleted.add(each.trial_id)
+            LOGGER.debug("trial %s: its checkpoints are deleted", each.trial_id)
             delete_checkpoints(each.checkpoint)
 
 
@@ -62,5 +65,5 @@ def delete_checkpoints(checkpoint: tune.Checkpoint | None) -> None:
         return
     with suppress(OSError):
         for found in listed(checkpoint.filesystem, str(Path(checkpoint.path).parent)):
-            if found.base_name.startswith("checkpoint_"):
+            if found.base_name.startswith(CHECKPOINT_FOLDER):
                 checkpoint.filesystem.delete_dir(found.path)

@@ -17,6 +17,7 @@ from zipfile import ZipFile
 from pyarrow.fs import FileSystem
 from ray import tune
 
+from darec.reporter import LOGGER
 from darec.tuning import storage
 from darec.tuning.private import ERROR_PICKLE, SNAPSHOT_FILES, TUNER_FILE, snapshot_place
 
@@ -72,6 +73,7 @@ def restore_copy(path: str) -> None:
     with ZipFile(io.BytesIO(storage.read(files, _copy_of(folder)))) as copy:
         for name in (TUNER_FILE, *SNAPSHOT_FILES):
             storage.replace(files, f"{folder}/{name.format(now)}", copy.read(name))
+    LOGGER.debug("%s: restored from %s", folder, COPY)
     new = [name.format(now) for name in SNAPSHOT_FILES]
     for found in storage.listed(files, folder):
         if _kind_of(found.base_name) and found.base_name not in new:

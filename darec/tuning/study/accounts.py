@@ -7,6 +7,7 @@ from typing import Any
 from ray import tune
 from ray.tune.result import TIME_THIS_ITER_S
 
+from darec.reporter import LOGGER
 from darec.tuning.private import (
     NODE_LOST,
     count_failures,
@@ -100,7 +101,9 @@ class Outcomes(tune.Callback):
         self.ended[trial.trial_id] = "failed"
 
     def _note(self, trial: Any) -> None:
-        self.failures.setdefault(trial.trial_id, []).append(last_error_of(trial))
+        error = last_error_of(trial)
+        LOGGER.debug("trial %s: an attempt failed: %s", trial.trial_id, error)
+        self.failures.setdefault(trial.trial_id, []).append(error)
 
     def get_state(self) -> dict[str, Any]:
         """Return the records so far, for a snapshot."""

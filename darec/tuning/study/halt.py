@@ -1,6 +1,7 @@
 """Halts a study that cannot continue; it can be resumed once the cause is removed."""
 
 import signal
+import threading
 import time
 from typing import Any
 
@@ -12,6 +13,10 @@ from darec.tuning.trial.trainable import OtherCodeError
 
 IDLE_S = 900.0
 """A study is halted if all of its trials have been waiting for this many seconds."""
+
+
+class StudyHalted(Exception):
+    """Ends Tune's run where a signal cannot."""
 
 
 class Halt(tune.Callback):
@@ -29,10 +34,16 @@ class Halt(tune.Callback):
         self.reason = ""
 
     def because(self, reason: str) -> None:
-        """End the run for this reason. A later reason is ignored."""
-        if not self.reason:
-            self.reason = reason
-            signal.raise_signal(signal.SIGINT)
+        """End the run; a second reason changes nothing.
+
+        Tune listens to signals in the main thread only. In another thread raises `StudyHalted`.
+        """
+        if self.reason:
+            return
+        self.reason = reason
+        if threading.current_thread() is not threading.main_thread():
+            raise StudyHalted(reason)
+        signal.raise_signal(signal.SIGINT)
 
 
 class IdleWatch(tune.Callback):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from darec.reporter import Reporter
+from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster import gpu_memory, preflight, shares
 from darec.tuning.cluster.shares import Slots, Wanted
@@ -17,7 +17,9 @@ def computed_share(request: Request, wanted: Wanted) -> Slots:
     if request.kind.cpu_only:
         wanted = replace(wanted, gpus=0.0)
     need = shares.trial_bytes(n_weights(request), request.data.training)
-    return shares.slots(wanted, request.budget.trials, need)
+    share = shares.slots(wanted, request.budget.trials, need)
+    LOGGER.debug("a trial needs at most %.2f GiB and gets %s", need / GIB, share)
+    return share
 
 
 def checked_share(request: Request, wanted: Wanted, share: Slots, reporter: Reporter) -> Slots:

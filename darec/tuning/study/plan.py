@@ -5,10 +5,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run, TwoStage
+from darec.core.threads import torch_threads
 from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
 from darec.tuning.study.algorithms import SCHEDULERS
@@ -33,7 +32,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
     """Return the plan as lines: data, bias baseline, budget, resources, time, files."""
     data, budget, slots = request.data, request.budget, settings.slots
     source, target = data.training.source, data.training.target
-    cost = estimate(request, settings)
+    with torch_threads(max(1, int(slots.cpus))):
+        cost = estimate(request, settings)
     stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
     lines = [
         f"Plan: {request.model} on {request.pair}, {request.train} % training, seed {request.seed}",
@@ -62,7 +62,6 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     Raises `UserError` when a hyper-parameter that is held fixed breaks a rule of the model.
     """
     budget, first, data = request.budget, request.kind.stage1, request.data
-    torch.set_num_threads(max(1, int(settings.slots.cpus)))
     seconds = _trial_seconds(request.kind, data, middle_trial(request), budget)
     if first is not None and request.stage1 is None:
         epochs = middle(request.space)[first.field][first.epochs]
@@ -97,8 +96,8 @@ def _first_stage_seconds(request: Request) -> float:
     model = request.kind.build(config, request.data.training, Run(cache=MemoryCache()))
     assert isinstance(model, TwoStage)
     begin = time.perf_counter()
-    for autorec in model.stage1.values():
-        autorec.train_epoch()
+    for first_stage in model.stage1.values():
+        first_stage.train_epoch()
     return time.perf_counter() - begin
 
 

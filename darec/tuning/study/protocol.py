@@ -3,7 +3,7 @@
 One-stage models and joint searches are one study.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,14 +32,14 @@ class Protocol:
     publish: Callable[[], object]
     """Copies the folder to its storage. It is called whenever there are new files."""
 
-    def run(self, command: list[str]) -> Best:
+    def run(self, arguments: Mapping[str, Any]) -> Best:
         """Run every study that is not finished yet, and return the winner.
 
-        ``command`` is recorded in ``study.json``. The caller has checked that the folder holds no
+        ``arguments`` is recorded in ``study.json``. The caller has checked that the folder holds no
         other search (`darec.tuning.study.record.check_record`).
         """
         request, first = self.request, self.request.kind.stage1
-        write_record(request, command)
+        write_record(request, arguments)
         self.publish()
         fixed, budget = dict(request.space.fixed), request.budget.time_budget
         if first is not None and request.stage1 is not None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -29,12 +30,15 @@ def check_record(request: Request, resume: bool) -> None:
             raise UserError(f"{path}: --resume needs the same {name}: {told}")
 
 
-def write_record(request: Request, command: list[str]) -> None:
-    """Write ``study.json``; log a warning if other code or libraries began a resumed search."""
+def write_record(request: Request, arguments: Mapping[str, Any]) -> None:
+    """Write ``study.json``; log a warning if other code or libraries began a resumed search.
+
+    ``arguments`` are those of `darec.search`, as JSON values.
+    """
     path = request.folder / "study.json"
     if not path.is_file():
         who = {
-            "argv": command,
+            "arguments": dict(arguments),
             "revision": revision(),
             "versions": versions(),
             "code": code_digest(),

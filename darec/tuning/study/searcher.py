@@ -9,7 +9,7 @@ import ray
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 
-from darec.tuning.private import is_open, tell_failed
+from darec.tuning.private import LIMIT_KEY, is_open, tell_failed
 
 
 def empty_space(trial: optuna.Trial) -> None:
@@ -53,6 +53,4 @@ class Limiter(ConcurrencyLimiter):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore a snapshot's state, except for its limit."""
-        super().set_state(
-            {name: value for name, value in state.items() if name != "max_concurrent"}
-        )
+        super().set_state({name: value for name, value in state.items() if name != LIMIT_KEY})

@@ -24,10 +24,16 @@ from darec.tuning.cluster.shares import CHECKPOINTS, Slots
 from darec.tuning.durability import snapshot
 from darec.tuning.durability.retention import KeepTheBest
 from darec.tuning.durability.scheduler_state import SchedulerState
-from darec.tuning.private import callbacks_of, progress_reporter_of, search_algorithm_of
+from darec.tuning.private import (
+    callbacks_of,
+    progress_reporter_of,
+    quiet_optuna,
+    search_algorithm_of,
+    signal_handlers_kept,
+)
 from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
-from darec.tuning.study.halt import CodeWatch, Halt, IdleWatch
+from darec.tuning.study.halt import CodeWatch, Halt, IdleWatch, StudyHalted
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.rows import TrialRow, summary_lines, trial_rows
 from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
@@ -161,7 +167,10 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
     tuner, known = make_tuner(study, settings, resume)
     watched = _Watched.of(tuner)
     try:
-        grid = tuner.fit()
+        with signal_handlers_kept(), quiet_optuna():
+            grid = tuner.fit()
+    except StudyHalted as error:
+        raise UserError(f"{study.folder}: {error}; {REMEDY}") from error
     except (EOFError, pickle.UnpicklingError, OSError) as error:  # Tune's files are cut short
         told = [each[-1] for each in watched.outcomes.failures.values()] or [str(error)]
         raise UserError(f"{study.folder}: {told[-1]}; {REMEDY}") from error

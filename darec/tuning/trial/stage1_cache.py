@@ -88,6 +88,10 @@ class ClusterCache:
                 return self._compute(key, refs[0], compute)
             time.sleep(0.1)
 
+    def close(self) -> None:
+        """End the actor and drop its values."""
+        ray.kill(self.store)
+
     def _compute(self, key: str, claim: int, compute: Callable[[], Weights]) -> Weights:
         with self._lease(key, claim):
             value = compute()

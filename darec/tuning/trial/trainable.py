@@ -22,7 +22,7 @@ from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import SearchData
 from darec.models import ModelKind
 from darec.provenance import Build, difference, this_build
-from darec.tuning.private import forget_results, restart_clock
+from darec.tuning.private import CHECKPOINT_FOLDER, forget_results, restart_clock
 from darec.tuning.storage import listed
 from darec.tuning.trial.checkpoint import DamagedError, load_state, save_state
 from darec.tuning.trial.names import METRIC, ROWS, TIME, nest
@@ -203,7 +203,7 @@ def others_beside(checkpoint: tune.Checkpoint) -> list[tune.Checkpoint]:
     return [
         tune.Checkpoint(name, files)
         for name in found
-        if Path(name).name.startswith("checkpoint_") and Path(name).name != path.name
+        if Path(name).name.startswith(CHECKPOINT_FOLDER) and Path(name).name != path.name
     ]
 
 

@@ -6,38 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from darec.tuning.cluster.pool import pool
 
 ROOT = Path(__file__).parents[3]
-
-
-def test_one_worker_is_this_process_and_makes_the_calls_one_after_another():
-    order, threads = [], torch.get_num_threads()
-
-    def half(number):
-        order.append((number, os.getpid(), torch.get_num_threads()))
-        if number % 2:
-            raise ValueError(f"{number} is odd")
-        return number // 2
-
-    with pool(None, workers=1, threads=threads + 1) as run_all:
-        futures = list(run_all(half, [(4,), (3,), (8,)]))
-    assert order == [(number, os.getpid(), threads + 1) for number in (4, 3, 8)]
-    assert [position for position, _ in futures] == [0, 1, 2]
-    assert [futures[k][1].result() for k in (0, 2)] == [2, 4]
-    with pytest.raises(ValueError, match="3 is odd"):
-        futures[1][1].result()
-    assert torch.get_num_threads() == threads
-
-
-def test_an_interruption_in_this_process_is_raised_at_once():
-    def interrupt():
-        raise KeyboardInterrupt
-
-    with pool(None, workers=1, threads=1) as run_all, pytest.raises(KeyboardInterrupt):
-        list(run_all(interrupt, [()]))
 
 
 def test_several_workers_of_this_machine_give_every_calls_value_with_its_position(cluster):

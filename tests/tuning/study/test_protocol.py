@@ -29,7 +29,7 @@ def search(request, settings, resume):
     """Check the folder and run all studies of a request, as the Python API does."""
     check_record(request, resume)
     published = []
-    best = Protocol(request, settings, resume, lambda: published.append(True)).run(["test"])
+    best = Protocol(request, settings, resume, lambda: published.append(True)).run({})
     assert published
     return best
 
