@@ -23,7 +23,7 @@ class SearchResult:
     path: str
     """The study's folder or URI, ``<out>/<pair>-<train>/<model>``."""
     root: Path
-    """The local folder of all results: ``<out>``, or for a URI a scratch folder of its structure."""
+    """The local folder of all results: ``<out>``, or for a URI a scratch folder like it."""
     _continue: "Callable[[], SearchResult] | None" = field(default=None, repr=False, compare=False)
     """Continues the search with its first arguments; None for a result that was read from disk."""
 
@@ -55,7 +55,7 @@ class SearchResult:
     def trials(self) -> pd.DataFrame:
         """One row per trial, best first; raises `UserError` when the search is not finished."""
         self._check_finished()
-        table = pd.read_csv(self.folder / "trials.csv")
+        table = pd.read_csv(self.folder / "trials.csv", dtype=dict.fromkeys(TEXTS, "str"))
         return table.assign(**{name: table[name].fillna("") for name in TEXTS})
 
     def _check_finished(self) -> None:

@@ -14,14 +14,15 @@ import optuna
 import pytest
 import ray
 import torch
-from ray.util.state import list_actors
 
 import darec
-from darec.api import runs
+from darec.api import runs, search
 from darec.core.config import parse, plain
+from darec.core.threads import torch_threads
 from darec.models import plugins
 from darec.models.best import Best, load_best
 from darec.models.bias import BiasConfig, build_bias
+from darec.tuning.trial.stage1_cache import ClusterCache
 from tests.reporting import Recorder
 
 
@@ -70,7 +71,11 @@ def test_a_search_and_its_scores_come_as_tables_and_nothing_is_printed(
     assert result.finished and result.best.model == "bias"
     assert result.path == str(tmp_path / "tiny-90" / "bias") and result.out == str(tmp_path)
     trials = result.trials
-    assert len(trials) == 3 and trials["best_valid_rmse"].min() == result.best.valid_rmse
+    assert (
+        len(trials) == 3
+        and list(trials["failures"]) == [""] * 3
+        and trials["best_valid_rmse"].min() == result.best.valid_rmse
+    )
     assert result.resume() is result
     assert recorder.has("Plan: bias on tiny") and recorder.has("Winner: trial")
     with pytest.raises(darec.UserError, match="holds a search already"):
@@ -239,22 +244,28 @@ def test_a_result_at_a_uri_is_evaluated_and_its_scores_go_back_there(
 
 
 @pytest.mark.ray
-def test_a_search_leaves_the_process_as_it_was(cluster, tiny_pair, tmp_path):
+def test_a_search_leaves_the_process_as_it_was(cluster, tiny_pair, tmp_path, monkeypatch):
     """Its handlers of signals, torch's threads, Optuna's messages, and no actor in the cluster."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    caches = []
+
+    class Noted(ClusterCache):
+        def __init__(self):
+            super().__init__()
+            caches.append(self)
 
     def state():
         handlers = [signal.getsignal(number) for number in numbers]
-        alive = [actor for actor in list_actors() if actor.class_name == "CacheStore"]
-        alive = [actor for actor in alive if actor.state == "ALIVE"]
-        return handlers, torch.get_num_threads(), optuna.logging.get_verbosity(), len(alive)
+        return handlers, torch.get_num_threads(), optuna.logging.get_verbosity()
 
+    monkeypatch.setattr(search, "ClusterCache", Noted)
     before = state()
-    torch.set_num_threads(2)
-    darec.search("mean", tiny_pair, out=tmp_path, cpus_per_trial=1.0)
-    assert torch.get_num_threads() == 2
-    torch.set_num_threads(1)
+    with torch_threads(2):
+        darec.search("mean", tiny_pair, out=tmp_path)
+        assert torch.get_num_threads() == 2
     assert state() == before and ray.is_initialized()
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(caches[0].store.computed.remote())
 
 
 @pytest.mark.ray
@@ -270,7 +281,7 @@ def test_a_search_in_a_thread_that_cannot_go_on_ends(cluster, tiny_pair, tmp_pat
         except darec.UserError as error:
             told.append(str(error))
 
-    holder = ray.remote(num_cpus=2)(time.sleep).remote(30)  # takes all of the room
+    holder = ray.remote(num_cpus=2)(lambda: time.sleep(30)).remote()  # takes all of the room
     thread = threading.Thread(target=run)
     thread.start()
     thread.join(timeout=100)

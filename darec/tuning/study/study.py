@@ -108,7 +108,8 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
     """
     budget = math.inf if study.time_budget is None else study.time_budget
     while True:
-        rows, watched = _run_once(study, settings, resume)
+        with quiet_optuna():
+            rows, watched = _run_once(study, settings, resume)
         if watched.halt.reason:
             _report(rows, settings)
             raise UserError(f"{study.folder}: {watched.halt.reason}; {REMEDY}")
@@ -167,7 +168,7 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
     tuner, known = make_tuner(study, settings, resume)
     watched = _Watched.of(tuner)
     try:
-        with signal_handlers_kept(), quiet_optuna():
+        with signal_handlers_kept():
             grid = tuner.fit()
     except StudyHalted as error:
         raise UserError(f"{study.folder}: {error}; {REMEDY}") from error
