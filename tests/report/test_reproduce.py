@@ -10,8 +10,8 @@ from darec.report import reproduce as module
 from darec.report.matrix.cells import Cell
 from darec.report.reproduce import reproduce
 from darec.report.running import runner
-from darec.reporter import SilentReporter
 from tests.report.made import scored
+from tests.reporting import Recorder
 
 ASKED = {
     "what": "table2",
@@ -24,16 +24,6 @@ ASKED = {
     "synthetic": True,
 }
 MODELS = ("cmf", "mean", "bias")
-
-
-class Kept(SilentReporter):
-    """Keeps the lines."""
-
-    def __init__(self):
-        self.lines = []
-
-    def line(self, text):
-        self.lines.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +46,7 @@ def pretended_cluster(monkeypatch):
 
 
 def test_the_plan_runs_nothing_and_writes_nothing(tmp_path):
-    told = Kept()
+    told = Recorder()
     assert reproduce(**ASKED, out=tmp_path / "out", plan=True, reporter=told) is None
     (plan,) = told.lines
     assert plan.startswith("Plan: table2 of toys_auto: 3 searches and their scores\n")
@@ -67,7 +57,7 @@ def test_the_plan_runs_nothing_and_writes_nothing(tmp_path):
 def test_what_is_done_is_not_run_again(tmp_path, digest):
     for model in MODELS:
         scored(Cell("toys_auto", 90, model, True), tmp_path, [1.0, 1.1], digest=digest)
-    told = Kept()
+    told = Recorder()
     page = reproduce(**ASKED, out=str(tmp_path), reporter=told)
     assert page == tmp_path / "report" / "report.html"
     assert "3 of 3 searches are scored" in page.read_text()
@@ -81,7 +71,7 @@ def test_a_failure_is_told_and_the_page_is_written(
     code = "import sys; text = sys.stdin.read(); print(text); sys.exit('error: no score')"
     monkeypatch.setattr(runner, "COMMAND", (sys.executable, "-c", code))
     scored(Cell("toys_auto", 90, "bias", True), tmp_path, [1.0, 1.1], digest=digest)
-    told = Kept()
+    told = Recorder()
     with pytest.raises(UserError, match="2 of 3 searches have no score; run it again"):
         reproduce(
             **ASKED,
@@ -105,7 +95,7 @@ def test_the_page_is_written_when_it_is_interrupted(tmp_path, pretended_cluster,
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module.Runner, "run", interrupted)
-    told = Kept()
+    told = Recorder()
     with pytest.raises(KeyboardInterrupt):
         reproduce(**ASKED, out=tmp_path, reporter=told)
     assert "interrupted; run the same command again to continue" in told.lines

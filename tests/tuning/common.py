@@ -32,16 +32,3 @@ def request_for(model, pair, folder):
         folder=folder,
         storage=str(folder),
     )
-
-
-class Told:
-    """A `Reporter` that keeps what it is told."""
-
-    def __init__(self):
-        self.lines, self.tables = [], []
-
-    def line(self, text):
-        self.lines.append(text)
-
-    def table(self, title, table):
-        self.tables.append((title, table))

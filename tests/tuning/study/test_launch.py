@@ -12,7 +12,8 @@ import torch
 from darec.errors import UserError
 from darec.tuning.cluster.shares import Slots, Wanted
 from darec.tuning.study import launch
-from tests.tuning.common import Told, request_for
+from tests.reporting import Recorder
+from tests.tuning.common import request_for
 
 ROOT = Path(__file__).parents[3]
 NODE = {"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}
@@ -35,7 +36,7 @@ def test_a_share_follows_from_computed_memory_and_from_the_kind(one_node, tiny_p
 
 def test_checkpoints_that_do_not_fit_on_the_disk_are_told(one_node, tiny_pair, tmp_path):
     request = request_for("i_autorec", tiny_pair, tmp_path)
-    share, told = launch.computed_share(request, Wanted(gpus=0.0)), Told()
+    share, told = launch.computed_share(request, Wanted(gpus=0.0)), Recorder()
     assert launch.checked_share(request, Wanted(gpus=0.0), share, told) == share
     large = replace(request.kind, n_weights=lambda config, training: 10**12)
     with pytest.raises(UserError, match=r"GiB are free, but the trials .* for their checkpoints"):
@@ -52,7 +53,8 @@ from darec.paper import Counts
 from darec.tuning.cluster import gpu_memory
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.study import launch
-from tests.tuning.common import Told, request_for
+from tests.reporting import Recorder
+from tests.tuning.common import request_for
 
 ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
 pair = planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))
@@ -60,7 +62,7 @@ request = request_for("u_darec", pair, Path(sys.argv[1]))
 wanted = Wanted(cpus=0.5)
 computed = launch.computed_share(request, wanted)
 for measure in (gpu_memory.measure, lambda *trial: gpu_memory.Memory(5 << 30, 16 << 30)):
-    gpu_memory.measure, told = measure, Told()
+    gpu_memory.measure, told = measure, Recorder()
     share = launch._measured_share(request, wanted, computed, told)
     print(*told.lines, computed, share, sep=chr(10))
 """

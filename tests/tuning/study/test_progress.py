@@ -9,7 +9,7 @@ from darec.reporter import SilentReporter
 from darec.tuning.study import progress
 from darec.tuning.study.progress import MOST_ROWS, StudyProgress
 from darec.tuning.study.study import run_study
-from tests.tuning.common import Told
+from tests.reporting import Recorder
 
 
 def trial(name, status="RUNNING", best=None, **config):
@@ -18,7 +18,7 @@ def trial(name, status="RUNNING", best=None, **config):
 
 
 def test_a_table_shows_the_best_trials_with_what_was_drawn(capfd):
-    told = Told()
+    told = Recorder()
     progress = StudyProgress(told, ["hidden", "autorec/rate"], n_trials=4)
     trials = [
         trial("a", "TERMINATED", 0.9, hidden=10, autorec={"rate": 0.00123456}, fixed=1),
@@ -41,7 +41,7 @@ def test_a_table_shows_the_best_trials_with_what_was_drawn(capfd):
 
 
 def test_a_long_table_is_cut_to_its_best_trials():
-    told = Told()
+    told = Recorder()
     trials = [trial(f"t{k}", best=1.0 + k) for k in range(MOST_ROWS + 5)]
     StudyProgress(told, [], 50).report(trials[::-1], done=False)
     ((title, table),) = told.tables
@@ -50,7 +50,7 @@ def test_a_long_table_is_cut_to_its_best_trials():
 
 
 def test_before_the_first_epoch_trials_are_only_counted():
-    told = Told()
+    told = Recorder()
     StudyProgress(told, [], 4).report([trial("a"), trial("b", "PENDING")], done=False)
     assert told.lines == ["2 of 4 trials (1 pending, 1 running) after 0 s"] and not told.tables
 
@@ -58,7 +58,7 @@ def test_before_the_first_epoch_trials_are_only_counted():
 def test_a_table_comes_at_once_then_every_ten_seconds_and_at_the_end(monkeypatch):
     clock = SimpleNamespace(monotonic=lambda: clock.now, now=5.0)
     monkeypatch.setattr(progress, "time", clock)
-    shown = StudyProgress(Told(), [], 4)
+    shown = StudyProgress(Recorder(), [], 4)
     assert shown.should_report([])
     shown.report([trial("a")], done=False)
     clock.now = 14.0
@@ -67,7 +67,7 @@ def test_a_table_comes_at_once_then_every_ten_seconds_and_at_the_end(monkeypatch
     assert shown.should_report([])
 
 
-class Bound(Told):
+class Bound(Recorder):
     """A reporter that cannot be pickled, as one that holds a terminal."""
 
     def __init__(self):

@@ -22,7 +22,8 @@ from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings
 from darec.tuning.trial.names import flatten
 from search_spaces import SPACES
-from tests.tuning.common import Told, request_for
+from tests.reporting import Recorder
+from tests.tuning.common import request_for
 
 
 def search(request, settings, resume):
@@ -38,7 +39,7 @@ def search(request, settings, resume):
 def test_the_winner_is_the_lowest_row_with_the_weights_of_that_row(
     model, tiny_pair, settings, tmp_path
 ):
-    request, told = request_for(model, tiny_pair, tmp_path / "study"), Told()
+    request, told = request_for(model, tiny_pair, tmp_path / "study"), Recorder()
     settings = replace(settings, reporter=told)
     best = search(request, settings, resume=False)
     folder = request.folder

@@ -14,7 +14,7 @@ import pytest
 
 from darec.tuning.private import search_algorithm_of
 from darec.tuning.study.study import StudyInterrupted, make_tuner, run_study
-from tests.tuning.common import Told
+from tests.reporting import Recorder
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,7 +31,7 @@ def test_a_resumed_search_runs_as_many_at_once_as_there_is_room_for_now(study, s
 
 def test_a_time_budget_is_used_up_by_a_search_that_was_interrupted(study, settings):
     """Tune's clock of it goes on where the search does, and so does ours."""
-    long, told = replace(study, time_budget=25.0, trials=10_000), Told()
+    long, told = replace(study, time_budget=25.0, trials=10_000), Recorder()
 
     def interrupt():
         while not any(path.stat().st_size for path in study.folder.glob("tune/*/result.json")):

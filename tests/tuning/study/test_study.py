@@ -14,7 +14,7 @@ from darec.models import MODELS
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study.study import Settings, make_tuner, run_study
 from search_spaces import SPACES
-from tests.tuning.common import Told
+from tests.reporting import Recorder
 
 
 def test_one_seed_is_one_search(study, settings, tmp_path):
@@ -39,7 +39,7 @@ def test_a_study_whose_trials_all_diverge_says_why(study, settings):
     poisoned.values[0] = np.nan  # after the checks at birth
     training = replace(study.data.training, target=poisoned)
     hopeless = replace(study, data=replace(study.data, training=training), trials=2)
-    told = Told()
+    told = Recorder()
     with pytest.raises(
         UserError,
         match=r"no trial has a finite validation RMSE: diverged: loss.* is nan in epoch 1",
