@@ -49,7 +49,7 @@ def test_ray_up_sends_all_code_to_the_nodes():
 def test_own_cluster_writes_its_out_also_if_cluster_yaml_was_edited(tmp_path, monkeypatch):
     edited = tmp_path / "cluster.yaml"
     edited.write_text(CLUSTER.read_text().replace("s3://YOUR-BUCKET/results", "s3://mine/r"))
-    monkeypatch.setattr(own_cluster, "PLACES", (edited,))
+    monkeypatch.setattr(own_cluster, "_shipped", lambda: edited)
     own, hosts = tmp_path / "own.yaml", ["10.0.0.1", "10.0.0.2"]
     own_cluster.write_cluster_file(hosts, "ada", "/nfs/results", to=own)
     written = own.read_text()
