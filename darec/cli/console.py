@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WIDEST = 1000
 """The width in characters that a table may have when the output is not a terminal."""
+SHORT = 16
+"""Cells of so many characters stay on one line."""
 
 
 class ConsoleReporter:
@@ -33,9 +35,13 @@ class ConsoleReporter:
         from rich.measure import Measurement
         from rich.table import Table
 
-        drawn = Table(str(table.index.name or ""), *map(str, table.columns), title=title)
-        for label, row in zip(table.index, table.to_numpy(), strict=True):
-            drawn.add_row(str(label), *map(str, row))
+        drawn = Table(title=title)
+        shown = table.reset_index(names=table.index.name or "").astype(str)
+        for name in shown.columns:
+            longest = max(shown[name].str.len(), default=0)
+            drawn.add_column(str(name), no_wrap=longest <= SHORT)
+        for row in shown.to_numpy():
+            drawn.add_row(*row)
         out = self._out
         if not out.is_terminal:
             natural = Measurement.get(out, out.options.update(width=WIDEST), drawn).maximum

@@ -56,13 +56,14 @@ class StudyProgress(ProgressReporter):
 
     def _row(self, trial: Any) -> dict[str, str]:
         result, config = trial.last_result, flatten(trial.config)
-        drawn = {name: _short(config.get(name, "")) for name in self._names}
-        numbers = {
+        drawn = [f"{name}={_short(config.get(name, ''))}" for name in self._names]
+        return {
+            "state": trial.status.lower(),
             "epoch": f"{result[TIME]:.0f}",
             "valid RMSE": f"{result['valid_rmse']:.4f}",
             "best": f"{result[METRIC]:.4f}",
+            "hyper-parameters": " ".join(drawn),
         }
-        return {"state": trial.status.lower(), **numbers, **drawn}
 
 
 def _short(value: Any) -> str:

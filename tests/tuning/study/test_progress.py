@@ -34,8 +34,7 @@ def test_a_table_shows_the_best_trials_with_what_was_drawn(capfd):
         "epoch": "3",
         "valid RMSE": "1.0000",
         "best": "0.9000",
-        "hidden": "10",
-        "autorec/rate": "0.00123",
+        "hyper-parameters": "hidden=10 autorec/rate=0.00123",
     }
     assert not told.lines and capfd.readouterr() == ("", "")
 
@@ -88,7 +87,7 @@ def test_it_is_pickled_without_its_reporter_and_takes_another():
     assert again.should_report([])
     again.report([trial("a", best=0.9, hidden=10)], done=True)
     ((_, table),) = after.tables
-    assert table.loc["a", "hidden"] == "10" and not before.tables
+    assert table.loc["a", "hyper-parameters"] == "hidden=10" and not before.tables
 
 
 def test_a_running_study_tells_its_reporter_and_prints_nothing(study, settings, capfd):
@@ -100,7 +99,8 @@ def test_a_running_study_tells_its_reporter_and_prints_nothing(study, settings, 
     assert title.startswith("3 of 3 trials (3 terminated) after ")
     assert set(table.index) == {row.trial_id for row in rows}
     assert float(table["best"].iloc[0]) == pytest.approx(rows[0].best_valid_rmse, abs=5e-5)
-    assert table.columns[4:].to_list() == list(study.space)
+    drawn = table["hyper-parameters"].iloc[0].split()
+    assert [word.partition("=")[0] for word in drawn] == list(study.space)
     (line,) = told.lines[-1:]
     assert line.startswith("  trials     ")
     again = Bound()  # a resumed study shows its progress through the new reporter
