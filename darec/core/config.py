@@ -17,7 +17,6 @@ from dataclasses import MISSING, asdict, fields
 from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
@@ -66,7 +65,7 @@ def field_names(cls: type) -> list[str]:
     return [field.name for field in fields(cls)]
 
 
-def _line(cls: type, error: ErrorDetails) -> str:
+def _line(cls: type, error: Any) -> str:
     """Return an error of pydantic as one plain line."""
     *parents, field = error["loc"] or ("",)
     owner = ".".join([cls.__name__, *map(str, parents)])

@@ -4,7 +4,9 @@ To add one, add an entry here, or to the dictionary from your own program. Ray a
 imported when an entry is used, so that the commands can list the names quickly.
 """
 
-from collections.abc import Callable, Container
+import warnings
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,20 +36,28 @@ def _random(seed: int) -> "BaseSampler":
 
 
 def _qmc(seed: int) -> "BaseSampler":
-    """Return a scrambled QMC sampler. Without scrambling, trial 2 has only lower bounds."""
-    import warnings
+    """Return a scrambled QMC sampler: without scrambling, trial 2 is every lower bound."""
+    from optuna.samplers import QMCSampler
 
-    import optuna
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.QMCSampler(seed=seed, scramble=True)
+    with _experimental():
+        return QMCSampler(seed=seed, scramble=True)
 
 
 def _gp(seed: int) -> "BaseSampler":
     from optuna.samplers import GPSampler
 
-    return GPSampler(seed=seed)
+    with _experimental():  # before Optuna 5
+        return GPSampler(seed=seed)
+
+
+@contextmanager
+def _experimental() -> Iterator[None]:
+    """Do not warn that a sampler is experimental."""
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
 
 
 def _nsga2(seed: int) -> "BaseSampler":
