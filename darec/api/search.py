@@ -206,17 +206,17 @@ def _search(
 ) -> None:
     """Check the machines and run all studies; an interruption leaves the search unfinished."""
     cache = ClusterCache()
-    settings = Settings(
-        sampler=request.sampler,
-        scheduler=request.scheduler,
-        max_epochs=request.budget.max_epochs,
-        slots=computed_share(request, wanted),
-        seed=request.seed,
-        cache=cache,
-        trial_limit=trial_limit,
-        reporter=reporter,
-    )
     try:
+        settings = Settings(
+            sampler=request.sampler,
+            scheduler=request.scheduler,
+            max_epochs=request.budget.max_epochs,
+            slots=computed_share(request, wanted),
+            seed=request.seed,
+            cache=cache,
+            trial_limit=trial_limit,
+            reporter=reporter,
+        )
         for line in describe(request, settings):
             reporter.line(line)
         with alone(request.folder, request.storage):

@@ -39,13 +39,19 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
         task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=3)(_call)
         driver = this_build()
 
+        running: set[ray.ObjectRef] = set()
+
         def run(function: Callable[..., Any], *arguments: Any) -> Any:
+            answer = task.remote(driver, threads, function, *arguments)
+            running.add(answer)
             try:
-                return ray.get(task.remote(driver, threads, function, *arguments))
+                return ray.get(answer)
             except RayTaskError as error:
                 raise error.cause from None  # the function's own error, without Ray's frames
             except RayError as error:
                 raise UserError(f"a worker was lost: {last_line(error)}") from error
+            finally:
+                running.discard(answer)
 
         def run_all(
             function: Callable[..., Any], calls: Calls
@@ -59,6 +65,11 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
 
         try:
             yield run_all
+        except BaseException:  # Ctrl-C above all: nobody waits for the calls that run
+            waiting.shutdown(wait=False, cancel_futures=True)
+            for answer in list(running):
+                ray.cancel(answer, force=True)
+            raise
         finally:
             waiting.shutdown(cancel_futures=True)  # while Ray is still connected
 
