@@ -35,7 +35,7 @@ class Space:
     def start(self) -> dict[str, Any]:
         """Return the first trial's value of everything that is drawn.
 
-        Empty unless `first` names all of it; then the first trial is drawn like the others.
+        Empty if `first` lacks any of it: then the first trial is drawn like the others.
         """
         if not self.first.keys() >= self.space.keys():
             return {}

@@ -8,11 +8,17 @@ import pandas as pd
 
 from darec.api.checks import check_count, check_device
 from darec.api.result import SearchResult, load_result
-from darec.api.runs import ColdUsersRun, ScoreRun, measure, room, scores_file
+from darec.api.runs import (
+    COLD_USER_SCORES,
+    TEST_SCORES,
+    ColdUsersRun,
+    Machines,
+    ScoreRun,
+    measure,
+)
 from darec.data.ratings import DomainPair
 from darec.errors import UserError
-from darec.evaluation import scores, summary
-from darec.evaluation.cold_users import ColdUserScore
+from darec.evaluation import summary
 from darec.evaluation.scores import Score
 from darec.models import kind_of
 from darec.reporter import LogReporter, Reporter
@@ -62,30 +68,25 @@ def evaluate(
 
     Example:
         >>> import darec
-        >>> scores = darec.evaluate(result, pair, seeds=5)  # doctest: +SKIP
-        >>> scores.groupby(["model", "cold"])["test_rmse"].agg(["mean", "std"])  # doctest: +SKIP
+        >>> pair = darec.load_pair("toys_auto", synthetic=True)
+        >>> options = {"trials": 2, "max_epochs": 2, "out": "results", "resume": True}
+        >>> result = darec.search("shared_bias", pair, **options)
+        >>> scores = darec.evaluate(result, pair, seeds=2)
+        >>> scores.groupby("cold")["test_rmse"].count().to_dict()
+        {'fallback': 2, 'floor': 2}
     """
     check_device(device, address)
     for option, count in (("--seeds", seeds), ("--threads", threads)):
         check_count(option, count)
     check_count("--at-once", at_once, optional=True)
     reporter, winners = reporter or LogReporter(), _winners(result, pair)
-    runs, found = [], []
-    for winner in winners:
-        best, read = winner.best, scores.read(scores_file(winner, "scores.jsonl"), Score)
-        for root in range(best.seed, best.seed + seeds):
-            run = ScoreRun(winner, best, best.seed if same_split else root, root, refit, device)
-            runs.append(run)
-            found.append(run.known(read))
-    measured = measure(
-        runs,
-        found,
-        pair,
-        workers=at_once or room(device, threads, address),
-        pool_options=(address, threads, float(device == "cuda")),
-        where=f"on {device}",
-        reporter=reporter,
-    )
+    runs = [
+        ScoreRun(winner, best, best.seed if same_split else seed, seed, refit, device)
+        for winner, best in ((winner, winner.best) for winner in winners)
+        for seed in range(best.seed, best.seed + seeds)
+    ]
+    machines = Machines(address, at_once, threads, float(device == "cuda"))
+    measured = measure(runs, TEST_SCORES, pair, machines, reporter)
     for winner in winners:
         own = [each for run, each in zip(runs, measured, strict=True) if run.winner is winner]
         _report([each for each in own if each], reporter)
@@ -94,7 +95,7 @@ def evaluate(
         reporter.table(f"RMSE on {pair.name}, mean ± sd", summary.comparison(all_scores))
         for winner in winners:
             reporter.line(f"{winner.best.model}: {winner.best.config}")
-    return _finished(winners, measured, "scores.jsonl", summary.frame(all_scores), reporter)
+    return _finished(winners, measured, TEST_SCORES.file, summary.frame(all_scores), reporter)
 
 
 def evaluate_cold_users(
@@ -127,34 +128,31 @@ def evaluate_cold_users(
     Raises:
         UserError: The search is not finished, the ratings are not those it saw, its model cannot
             predict for such users (`ModelKind.cold_users`), or a run has no score.
+
+    Example:
+        >>> import darec
+        >>> pair = darec.load_pair("toys_auto", synthetic=True)
+        >>> options = {"trials": 2, "max_epochs": 2, "out": "results", "resume": True}
+        >>> result = darec.search("shared_bias", pair, **options)
+        >>> scores = darec.evaluate_cold_users(result, pair, seeds=1)
+        >>> bool((scores["rmse"] > 0).all())
+        True
     """
     check_count("--seeds", seeds)
     check_count("--at-once", at_once, optional=True)
     reporter, winners = reporter or LogReporter(), _winners(result, pair)
-    runs, found = [], []
+    runs = []
     for winner in winners:
         best = winner.best
         if not kind_of(best.model).cold_users:
             raise UserError(f"{best.model} cannot predict for users without target ratings")
-        read = scores.read(scores_file(winner, "cold_users.jsonl"), ColdUserScore)
-        for seed in range(best.seed, best.seed + seeds):
-            run = ColdUsersRun(winner, best, seed)
-            runs.append(run)
-            found.append(run.known(read))
-    measured = measure(
-        runs,
-        found,
-        pair,
-        workers=at_once or room("cpu", 1, address),
-        pool_options=(address, 1, 0.0),
-        where="with the source as it is and with its users shuffled",
-        reporter=reporter,
-    )
+        runs += [ColdUsersRun(winner, best, seed) for seed in range(best.seed, best.seed + seeds)]
+    measured = measure(runs, COLD_USER_SCORES, pair, Machines(address, at_once), reporter)
     all_scores = [score for each in measured for score in each]
     if all_scores:
         title = f"cold users of {pair.name}, {all_scores[0].train} % training"
         reporter.table(title, summary.cold_table(all_scores))
-    return _finished(winners, measured, "cold_users.jsonl", summary.frame(all_scores), reporter)
+    return _finished(winners, measured, COLD_USER_SCORES.file, summary.frame(all_scores), reporter)
 
 
 def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:

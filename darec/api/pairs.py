@@ -1,10 +1,11 @@
 """Pairs of rating sets: load one by name, or prepare one from two files."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import pandas as pd
 
+from darec.api.checks import check_choice, check_count
 from darec.data import store
 from darec.data.layouts import Layout
 from darec.data.pairs import PAIRS, MinIn, Preparation
@@ -89,6 +90,10 @@ def prepare(
         ``darec.prepare("books.csv", "music.csv", name="books_music")``
     """
     reporter, data = reporter or LogReporter(), Path(data)
+    check_choice("--min-ratings-in", min_ratings_in, get_args(MinIn))
+    check_choice("--layout", layout, (None, *get_args(Layout)))
+    check_choice("--year", year, get_args(Year))
+    check_count("--min-ratings", min_ratings)
     own = (source, target, name)
     if (pair is None) == (own == (None, None, None)) or (pair is None and None in own):
         raise UserError("give either --pair, or all of --source, --target and --name")

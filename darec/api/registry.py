@@ -34,8 +34,6 @@ def register(name: str, kind: ModelKind, space: Space) -> None:
     """
     if name in MODELS:
         raise UserError(f"{name!r} is a model of darec; choose another name")
-    if not isinstance(space, Space):
-        raise UserError(f"{name}: space must be a darec.Space, but got {space!r}")
     plugins.add(name, kind, space)
 
 
@@ -88,9 +86,9 @@ def spaces_for(
     if space is not None:
         given = space if isinstance(space, Space) else load_space(space)
         own, stage1 = with_space(own, stage1, prefix, given)
-        _check_names(kind_of(model), own)
+        _check_names(kind_of(model), own, given, "")
         if first is not None and stage1 is not None:
-            _check_names(kind_of(first.model), stage1)
+            _check_names(kind_of(first.model), stage1, given, f"{prefix}/")
     if stages == "joint":
         if stage1 is None:
             raise UserError(f"--stages joint needs a two-stage model, but {model} has one stage")
@@ -118,8 +116,12 @@ def with_space(
     return _replaced(own, outer), stage1
 
 
-def _check_names(kind: ModelKind, space: Space) -> None:
+def _check_names(kind: ModelKind, space: Space, given: Space, prefix: str) -> None:
+    """Raise `UserError` for a name that the model has not, or that its own name decides."""
     known = field_names(kind.config)
+    for name in space.decided:
+        if given.has(prefix + name):
+            raise UserError(f"--space: {prefix}{name} follows from the model's name")
     for name in [*space.space, *space.fixed]:
         if name.partition("/")[0] not in known:
             told = f"has no hyper-parameter {name!r}; it has: {', '.join(known)}"

@@ -9,7 +9,7 @@ import pandas as pd
 from darec.data.ratings import DomainPair
 from darec.data.split import TrainPercent
 from darec.errors import UserError
-from darec.models.best import Best, load_best, study_folder
+from darec.models.best import Best, load_best
 from darec.tuning import storage
 
 TEXTS = ("failures", "at_edge")
@@ -49,7 +49,7 @@ class SearchResult:
         Raises `UserError` when the search is not finished.
         """
         self._check_finished()
-        return load_best(self.folder)
+        return load_best(self.folder, self.path)
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -102,7 +102,10 @@ def load_result(path: str | Path) -> SearchResult:
 
     Example:
         >>> import darec
-        >>> result = darec.load_result("results/toys_auto-90/i_darec")  # doctest: +SKIP
+        >>> pair = darec.load_pair("toys_auto", synthetic=True)
+        >>> done = darec.search("mean", pair, out="results", resume=True)
+        >>> darec.load_result("results/toys_auto-synthetic-90/mean").best == done.best
+        True
     """
     place = str(path).rstrip("/") if storage.is_uri(str(path)) else str(Path(path).resolve())
     result = SearchResult(place, storage.working_folder(place.rsplit("/", 2)[0]))
@@ -125,10 +128,10 @@ def finished_searches(
         storage.fetch(out, root)
     found = []
     for model in models:
-        folder = study_folder(root, pair.name, train, model)
-        if required or (folder / "best.json").is_file():
-            load_best(folder)  # raises `UserError` if best.json is missing or damaged
-            found.append(result_at(out, root, pair.name, train, model))
+        result = result_at(out, root, pair.name, train, model)
+        if required or result.finished:
+            load_best(result.folder, result.path)  # raises `UserError` if missing or damaged
+            found.append(result)
     if not found:
         raise UserError(f"{out}: no finished search of {pair.name}; run one first (darec tune)")
     return found

@@ -1,8 +1,11 @@
 """Search a model's hyper-parameters, and the result that a search leaves on disk."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.launch import checked_share, computed_share
 from darec.tuning.study.plan import describe
 from darec.tuning.study.protocol import Protocol
-from darec.tuning.study.record import check_record
+from darec.tuning.study.record import check_record, space_json
 from darec.tuning.study.request import Budget, Request, Stages
 from darec.tuning.study.study import Settings, StudyInterrupted
 from darec.tuning.trial.stage1_cache import ClusterCache
@@ -82,8 +85,8 @@ def search(
         reporter: Receives the plan, progress and messages; by default they are logged.
 
     Returns:
-        The result. After an interruption (Ctrl-C) it is not ``finished``, and its ``resume()``
-        continues the search.
+        The result. After an interruption (Ctrl-C) of the trials it is not ``finished``, and its
+        ``resume()`` continues the search.
 
     Raises:
         UserError: An argument is wrong, the folder holds another search, a machine fails a check
@@ -92,16 +95,19 @@ def search(
     Example:
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
-        >>> result = darec.search("bias", pair, trials=2, out="results")  # doctest: +SKIP
-        >>> result.best.valid_rmse  # doctest: +SKIP
-        0.9876
+        >>> result = darec.search("bias", pair, trials=2, max_epochs=2, out="results")
+        >>> result.finished, len(result.trials)
+        (True, 2)
     """
     out = str(out) if storage.is_uri(str(out)) else str(Path(out).resolve())
     arguments = {**locals(), "resume": True}
     _check(arguments)
+    trials, max_epochs, seed = int(trials), int(max_epochs), int(seed)
+    time_budget = None if time_budget == math.inf else time_budget
     kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space)
     root = storage.working_folder(out)
-    result = result_at(out, root, pair.name, train, model, lambda: search(**arguments))
+    again = partial(search, **arguments)
+    result = result_at(out, root, pair.name, train, model, again)
     request = Request(
         model=model,
         kind=kind,
@@ -114,7 +120,7 @@ def search(
         stage1=stage1,
         budget=Budget(
             trials=trials if drawn.space else 1,
-            stage1_trials=max(1, trials // 3) if stage1_trials is None else stage1_trials,
+            stage1_trials=max(1, trials // 3) if stage1_trials is None else int(stage1_trials),
             max_epochs=1 if kind.whole_fit else max_epochs,
             time_budget=time_budget,
         ),
@@ -153,7 +159,7 @@ def search_all(
                 if len(models) == 1:
                     raise
                 failed.append(model)
-                reporter.line(f"{model}: {error}")
+                LOGGER.error("%s: %s", model, error)
                 continue
             if not results[-1].finished:
                 return results
@@ -178,18 +184,22 @@ def _check(arguments: Mapping[str, Any]) -> None:
         check_count(_option(name), arguments[name], optional=True)
     for name in ("cpus_per_trial", "trial_limit"):
         check_positive(_option(name), arguments[name])
+    if isinstance(arguments["seed"], bool) or not isinstance(arguments["seed"], Integral):
+        raise UserError(f"--seed must be a whole number, but got {arguments['seed']!r}")
     check_positive("--time-budget", arguments["time_budget"], optional=True)
     if arguments["gpus_per_trial"] != 0:
         check_positive("--gpus-per-trial", arguments["gpus_per_trial"], optional=True)
 
 
 def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of `search` as JSON values, to do the same search again."""
-    left_out = ("pair", "reporter", "resume")
+    """Return the arguments of `search` as JSON values, with the pair's name for the pair."""
+    left_out = ("reporter", "resume")
     values = {name: value for name, value in arguments.items() if name not in left_out}
-    plain = (str, int, float, bool, dict, type(None))
-    shown = {n: v if isinstance(v, plain) and v != math.inf else str(v) for n, v in values.items()}
-    return {"pair": arguments["pair"].name, **shown}
+    values |= {"pair": arguments["pair"].name, "fix": dict(arguments["fix"] or {})}
+    if isinstance(values["space"], Space):
+        values["space"] = space_json(values["space"])
+    text: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return {name: "inf" if value == math.inf else value for name, value in text.items()}
 
 
 def _option(name: str) -> str:
@@ -247,8 +257,10 @@ def _report_winner(result: SearchResult, reporter: Reporter) -> None:
     for name, value in best.config.items():
         reporter.line(f"  {name:15} {value}")
     edges = result.trials["at_edge"].iloc[0]
-    if isinstance(edges, str) and edges:
-        reporter.line(f"  warning: at the edge of its range: {edges}; a wider one may be better")
+    if edges:
+        LOGGER.warning(
+            "the winner is at the edge of a range (%s); a wider one may be better", edges
+        )
     if best.epoch == best.max_epochs > 1:
-        reporter.line("  warning: its best epoch is its last; more --max-epochs may be better")
+        LOGGER.warning("the winner's best epoch is its last; more --max-epochs may be better")
     reporter.line(f"files: {result.path}")

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -70,7 +71,7 @@ def called(name: str) -> str:
     """Return how the user calls a command: ``darec tune``, or ``python jobs/tune.py``."""
     path = Path(sys.argv[0])
     if path.suffix == ".py" and path.parent.name == "jobs":
-        return f"python {path.with_name(name.replace('-', '_') + '.py')}"
+        return shlex.join(["python", str(path.with_name(name.replace("-", "_") + ".py"))])
     return f"python -m darec {name}" if path.name == "__main__.py" else f"darec {name}"
 
 

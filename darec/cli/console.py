@@ -54,7 +54,9 @@ class ConsoleReporter:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self._error, transient=True) as shown:
+        # lines that are printed meanwhile must come from the console that draws the bar
+        console = self._out if self._out.is_terminal else self._error
+        with Progress(*columns, console=console, transient=True) as shown:
             task = shown.add_task(label, total=total)
             yield lambda: shown.advance(task)
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from darec.benchmark.names import SECTIONS
+from darec.benchmark.names import SECTIONS as BENCHMARK_SECTIONS
+from darec.errors import UserError
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 
 if TYPE_CHECKING:
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
     SectionName: TypeAlias = str
 else:  # the registries decide what the commands accept
     SamplerName, SchedulerName = Literal[tuple(SAMPLERS)], Literal[tuple(SCHEDULERS)]
-    SectionName = Literal[("all", *SECTIONS)]
+    SectionName = Literal[("all", *BENCHMARK_SECTIONS)]
 
 Percent = Literal[90, 80]
 
 
 def percent(train: str) -> Percent:
-    """Return ``--train`` as a number."""
+    """Return ``--train`` as a number; raises `UserError` for another than 90 and 80."""
+    if train not in ("90", "80"):
+        raise UserError(f"--train must be 90 or 80, but got {train!r}")
     return 90 if train == "90" else 80
 
 

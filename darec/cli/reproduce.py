@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import command, stop_on_sigterm
-from darec.cli.options import Address, Data, Percent, Synthetic, percent
-from darec.errors import UserError
+from darec.cli.options import Address, Data, Synthetic, percent
 from darec.reporter import Reporter
 
 LISTS = ("--pairs", "--models", "--train")
@@ -75,7 +74,7 @@ def reproduce(
         what,
         _words(pairs),
         models=_words(models),
-        train=tuple(_percent(word) for word in _words(train)),
+        train=tuple(percent(word) for word in _words(train)),
         trials=trials,
         stage1_trials=stage1_trials,
         max_epochs=max_epochs,
@@ -96,12 +95,6 @@ def reproduce(
 def _words(text: str) -> tuple[str, ...]:
     """Return the words between commas or blanks, each once."""
     return tuple(dict.fromkeys(text.replace(",", " ").split()))
-
-
-def _percent(text: str) -> Percent:
-    if text not in ("90", "80"):
-        raise UserError(f"--train must be 90, 80 or both, comma-separated, but got {text!r}")
-    return percent(text)
 
 
 def join_lists(argv: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from darec.cli.command import called, command, stop_on_sigterm
+from darec.cli.command import INTERRUPTED, called, command, stop_on_sigterm
 from darec.cli.options import (
     Address,
     Data,
@@ -122,11 +122,13 @@ def tune(
             resume=resume,
             reporter=reporter,
         )
-        if not results[-1].finished:
-            raise KeyboardInterrupt
     except KeyboardInterrupt:
         reporter.line(f"interrupted; continue with: {this_command()} --resume")
         raise
+    if not results[-1].finished:
+        reporter.line(f"interrupted; continue with: {this_command()} --resume")
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
     same = f"--pair {pair} --train {train}{' --synthetic' if synthetic else ''}"
     where = "" if data == Path("data") else f" --data {data}"
     reporter.line(
@@ -140,7 +142,8 @@ def this_command() -> str:
     program, *words = sys.argv
     if not program.endswith("tune.py"):
         words.remove("tune")  # the subcommand is the first word that is not an option
-    return shlex.join([*called("tune").split(), *(word for word in words if word != "--resume")])
+    options = shlex.join(word for word in words if word != "--resume")
+    return f"{called('tune')} {options}"
 
 
 def parse_fix(words: list[str]) -> dict[str, Any]:

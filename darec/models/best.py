@@ -43,17 +43,20 @@ class Best:
         return folder / "best.json"
 
 
-def load_best(folder: Path) -> Best:
-    """Read ``best.json``; raises `UserError` naming the file when it is absent or malformed."""
-    path = folder / "best.json"
+def load_best(folder: Path, place: str | None = None) -> Best:
+    """Read ``best.json``; raises `UserError` naming the file when it is absent or malformed.
+
+    ``place`` is how the user names the folder, if that is another: its URI.
+    """
+    path, named = folder / "best.json", f"{place or folder}/best.json"
     if not path.is_file():
-        raise UserError(f"{path}: no finished search here; run one first (darec tune)")
+        raise UserError(f"{named}: no finished search here; run one first (darec tune)")
     try:
         values = json.loads(path.read_text())
         best = Best(**values)
         parse(kind_of(best.model).config, best.config)
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: not a best.json of this version: {error}") from error
+        raise UserError(f"{named}: not a best.json of this version: {error}") from error
     return best
 
 

@@ -20,7 +20,7 @@ from darec.report.running.step import Place
 from darec.report.spaces import present_spaces
 from darec.reporter import LogReporter, Reporter
 from darec.tuning.cluster.connection import cluster_address, cluster_cpus, connected
-from darec.tuning.durability.lock import alone
+from darec.tuning.durability.lock import folder_locked
 
 CPUS_PER_SEARCH = 8
 """One search runs at a time for this many CPUs of the cluster."""
@@ -70,7 +70,6 @@ def reproduce(
         page: Run nothing, and write the page from the scores that exist.
         reporter: Receives messages and progress; they are logged if None.
         argv: The command line, which provenance.json records.
-        after_connect: Called once Ray is connected, to replace the signal handlers that Ray sets.
 
     Returns:
         The path of the page, or None with ``plan``.
@@ -109,7 +108,7 @@ def reproduce(
     if plan:
         return None
 
-    with alone(out / "report", ""):
+    with folder_locked(out / "report"):
         try:
             if todo and not page:
                 if what == "all":
@@ -118,7 +117,9 @@ def reproduce(
                 with connected(address):
                     cpus = int(cluster_cpus())
                     n_at_once = at_once or max(LEAST_AT_ONCE, cpus // CPUS_PER_SEARCH)
-                    share = cpus // n_at_once or None  # None: the cluster has no nodes yet
+                    share = (
+                        cpus // n_at_once or None
+                    )  # None: each search takes what there is room for
                     place = Place(out, data.resolve(), cluster_address(), share, gpus_per_trial)
                     failures |= _run(request.budget, todo, place, n_at_once, reporter)
         finally:

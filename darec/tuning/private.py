@@ -8,6 +8,7 @@ releases. When a new release breaks one, that test names the function to mend, a
 raises `PrivateInterfaceError`.
 """
 
+import copy
 import logging
 import re
 import signal
@@ -173,16 +174,35 @@ def last_error_of(trial: Any) -> str:
 
 
 @_private
-def scheduler_state(scheduler: Any) -> bytes:
-    """Return a scheduler's whole state; Tune itself saves none of it (ray-project/ray#30838)."""
-    state: bytes = ray.cloudpickle.dumps(scheduler.__dict__)
+def with_checkpoint(training_result: Any, checkpoint: tune.Checkpoint | None = None) -> Any:
+    """Return what ``Trainable.restore`` takes, with another checkpoint if one is given."""
+    changed = copy.copy(training_result)
+    changed.checkpoint = checkpoint or training_result.checkpoint
+    return changed
+
+
+@_private
+def limit_concurrency(limiter: Any, concurrent: int) -> None:
+    """Set how many trials of a restored search run at once, from its search algorithm."""
+    if not hasattr(limiter, LIMIT_KEY):
+        raise AttributeError(f"{type(limiter).__name__} has no {LIMIT_KEY}")
+    limiter.max_concurrent = concurrent
+
+
+@_private
+def pickled(part: Any) -> bytes:
+    """Return the whole state of a scheduler or search algorithm.
+
+    Tune itself saves nothing of a scheduler (ray-project/ray#30838).
+    """
+    state: bytes = ray.cloudpickle.dumps(part.__dict__.copy())
     return state
 
 
 @_private
-def restore_scheduler(scheduler: Any, state: bytes) -> None:
-    """Put a state of `scheduler_state` back; it is a pickle, as Tune's own files are."""
-    scheduler.__dict__.update(ray.cloudpickle.loads(state))
+def unpickle_into(part: Any, state: bytes) -> None:
+    """Put a state of `pickled` back; it is a pickle, as Tune's own files are."""
+    part.__dict__.update(ray.cloudpickle.loads(state))
 
 
 @_private
@@ -211,12 +231,6 @@ def tell_failed(search: OptunaSearch, trial_id: str) -> None:
     """Tell Optuna that a trial failed, so that the sampler does not wait for its value."""
     search._ot_study.tell(search._ot_trials[trial_id], state=TrialState.FAIL)
     search._completed_trials.add(trial_id)
-
-
-@_private
-def optuna_study_of(search: OptunaSearch) -> Any:
-    """Return the Optuna study behind a search algorithm."""
-    return search._ot_study
 
 
 class OneHParamsMetric(TBXLoggerCallback):

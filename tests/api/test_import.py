@@ -36,7 +36,19 @@ def test_every_function_is_typed_and_documented(name):
         assert f"{parameter}" in function.__doc__
 
 
-@pytest.mark.parametrize("module", [evaluate, pairs, registry, result, search])
-def test_the_examples_of_the_docstrings_run(module):
+@pytest.mark.parametrize(
+    "module",
+    [
+        pairs,
+        registry,
+        *(pytest.param(module, marks=pytest.mark.ray) for module in (evaluate, result, search)),
+    ],
+)
+def test_the_examples_of_the_docstrings_run(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testmod(module)
     assert not failed and tried
+
+
+def test_models_is_documented_too():
+    assert inspect.getdoc(darec.models.all_models)

@@ -121,6 +121,10 @@ def test_a_given_space_replaces_what_is_drawn_and_keeps_what_is_fixed():
     assert stage1.fixed["hidden"] == 100 and "alpha" in stage1.space
     assert space.fixed["beta"] == 0.5 and "extractor" in space.space
     wrong = darec.Space({"nonsense": IntDistribution(1, 2)})
+    for axis, model in (("axis", "i_autorec"), ("autorec/axis", "i_darec")):
+        other = darec.Space({}, {axis: "user"})
+        with pytest.raises(darec.UserError, match=f"--space: {axis} follows from the model's name"):
+            spaces_for(model, space=other)
     with pytest.raises(darec.UserError, match="--space: BiasConfig has no hyper-parameter 'nonse"):
         spaces_for("bias", space=wrong)
     with pytest.raises(

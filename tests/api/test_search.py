@@ -40,6 +40,7 @@ from tests.reporting import Recorder
         ({"cpus_per_trial": 0}, "--cpus-per-trial must be a number above 0, but got 0"),
         ({"gpus_per_trial": -1}, "--gpus-per-trial must be a number above 0, but got -1"),
         ({"time_budget": -1}, "--time-budget must be a number above 0, but got -1"),
+        ({"seed": 0.5}, "--seed must be a whole number, but got 0.5"),
         ({"trial_limit": 0}, "--trial-limit must be a number above 0, but got 0"),
     ],
 )

@@ -26,7 +26,7 @@ from darec.tuning import private
 from darec.tuning.private import PrivateInterfaceError
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.searcher import Limiter
-from tests.tuning.assumptions import RELEASES, Tiny, relied_on_by
+from tests.tuning.assumptions import RELEASES, Tiny, optuna_study_of, relied_on_by
 from tests.tuning.trials import LoggedTrial
 
 SOURCES = Path(private.__file__).parent
@@ -131,11 +131,11 @@ def test_all_of_a_schedulers_state_is_in_its_attributes():
 
     full, empty, restored = asha(), asha(), asha()
     rung_of(full, 1.0, 2.0, 3.0)
-    with relied_on_by("scheduler_state"):
-        state = private.scheduler_state(full)
+    with relied_on_by("pickled"):
+        state = private.pickled(full)
         assert isinstance(state, bytes)
-    with relied_on_by("restore_scheduler"):
-        private.restore_scheduler(restored, state)
+    with relied_on_by("unpickle_into"):
+        private.unpickle_into(restored, state)
         decided = [rung_of(scheduler, 2.5) for scheduler in (full, empty, restored)]
         assert decided == [ASHAScheduler.STOP, ASHAScheduler.CONTINUE, ASHAScheduler.STOP]
 
@@ -168,8 +168,8 @@ def test_optuna_search_knows_which_trials_are_open():
         private.tell_failed(search, "b")
         assert not private.is_open(search, "b")
         search.on_trial_complete("b", {"loss": 1.0, "training_iteration": 1})  # told once
-    with relied_on_by("optuna_study_of"):
-        study = private.optuna_study_of(search)
+    with relied_on_by("tell_failed"):
+        study = optuna_study_of(search)
         assert isinstance(study, optuna.Study)
         assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
 

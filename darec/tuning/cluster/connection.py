@@ -20,16 +20,16 @@ class _Shared:
 
     lock = threading.Lock()
     users = 0
-    joined = False
-    """Whether the cluster existed before."""
+    address: str | None = None
+    """The address that was joined; None: Ray was started on this machine."""
 
 
 def connect(address: str | None, cpus: int | None = None) -> None:
     """Join the cluster at an address, or start Ray here; raises `UserError` if it cannot be joined.
 
     ``cpus`` is how many CPUs a Ray started here counts; by default those of this machine. With
-    ``-v``, the workers' output and Ray's own messages are shown as well. The caller's handler of
-    SIGTERM stays.
+    ``-v``, the workers' output and Ray's own messages are shown as well. A handler of SIGTERM
+    that the caller has set stays.
     """
     verbose = LOGGER.isEnabledFor(logging.DEBUG)
     shown: dict[str, Any] = {
@@ -45,7 +45,7 @@ def connect(address: str | None, cpus: int | None = None) -> None:
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         if address is None:
             raise
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"--address {address}: no Ray cluster can be joined: {reason}") from error
     LOGGER.debug("connected to Ray at %s: %s", cluster_address(), ray.cluster_resources())
 
@@ -62,15 +62,15 @@ def connected(address: str | None, cpus: int | None = None) -> Iterator[bool]:
     with _Shared.lock:
         if not ray.is_initialized():
             connect(address, cpus)
-            _Shared.users, _Shared.joined = 1, address is not None
+            _Shared.users, _Shared.address = 1, address
             shared = True
         else:
-            if address not in (None, "auto", cluster_address()):
-                here = cluster_address()
-                raise UserError(f"--address {address}: this process uses the Ray cluster at {here}")
             shared = _Shared.users > 0
+            if shared and address not in (None, _Shared.address):
+                place = _Shared.address or "this machine"
+                raise UserError(f"--address {address}: Ray is already connected to {place}")
             _Shared.users += shared
-        joined = _Shared.joined if shared else True
+        joined = _Shared.address is not None if shared else True
     try:
         yield joined
     finally:
@@ -88,7 +88,8 @@ def _sigterm_handler_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        if threading.current_thread() is threading.main_thread() and callable(before):
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if in_main_thread and before not in (None, signal.SIG_DFL):
             signal.signal(signal.SIGTERM, before)
 
 

@@ -10,6 +10,7 @@ import ray
 import torch
 from ray.exceptions import RayError, RayTaskError
 
+from darec.data.ratings import DomainPair
 from darec.errors import UserError
 from darec.provenance import Build, difference, this_build
 from darec.tuning.cluster.connection import connected, local_cpus
@@ -56,10 +57,12 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
         def run_all(
             function: Callable[..., Any], calls: Calls
         ) -> Iterator[tuple[int, "Future[Any]"]]:
-            futures = {
-                waiting.submit(run, function, *arguments): position
-                for position, arguments in enumerate(calls)
-            }
+            pairs = {id(each): each for call in calls for each in call if _is_pair(each)}
+            stored = {key: ray.put(pair) for key, pair in pairs.items()}  # not once a call
+            futures = {}
+            for position, call in enumerate(calls):
+                arguments = [stored.get(id(each), each) for each in call]
+                futures[waiting.submit(run, function, *arguments)] = position
             for future in as_completed(futures):
                 yield futures[future], future
 
@@ -72,6 +75,10 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
             raise
         finally:
             waiting.shutdown(cancel_futures=True)  # while Ray is still connected
+
+
+def _is_pair(argument: Any) -> bool:
+    return isinstance(argument, DomainPair)
 
 
 def _call(driver: Build, threads: int, function: Callable[..., Any], *arguments: Any) -> Any:

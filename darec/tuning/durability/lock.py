@@ -27,7 +27,7 @@ def alone(folder: Path, place: str) -> AbstractContextManager[None]:
     A folder is locked for all processes on all machines that share it. A URI is locked for all
     searches of the cluster. A search that is killed leaves no lock behind.
     """
-    return _name_taken(place) if is_uri(place) else _folder_locked(folder)
+    return _name_taken(place) if is_uri(place) else folder_locked(folder)
 
 
 @contextmanager
@@ -46,7 +46,8 @@ def _name_taken(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def _folder_locked(folder: Path) -> Iterator[None]:
+def folder_locked(folder: Path) -> Iterator[None]:
+    """Hold a folder against all processes on all machines that share it; raises `UserError`."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a+") as lock:
         try:

@@ -5,7 +5,7 @@ from typing import Any
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
-from darec.tuning.private import restore_scheduler, scheduler_state
+from darec.tuning.private import pickled, unpickle_into
 
 
 class SchedulerState(tune.Callback):
@@ -20,8 +20,8 @@ class SchedulerState(tune.Callback):
 
     def get_state(self) -> dict[str, Any]:
         """Return the scheduler's state, for a snapshot."""
-        return {"scheduler": scheduler_state(self.scheduler)}
+        return {"scheduler": pickled(self.scheduler)}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the scheduler from a snapshot: a pickle (docs/security.md)."""
-        restore_scheduler(self.scheduler, state["scheduler"])
+        unpickle_into(self.scheduler, state["scheduler"])

@@ -12,6 +12,7 @@ from darec.errors import UserError
 from darec.files import write_json
 from darec.models.best import load_study
 from darec.provenance import code_digest, revision, versions
+from darec.tuning.storage import join
 from darec.tuning.study.request import Request, SearchSpace
 
 
@@ -22,12 +23,12 @@ def check_record(request: Request, resume: bool) -> None:
         return
     if not resume:
         ways = "continue it with --resume, delete it, or give another --out"
-        raise UserError(f"{request.folder} holds a search already; {ways}")
-    before = load_study(request.folder)
+        raise UserError(f"{request.storage} holds a search already; {ways}")
+    before, place = load_study(request.folder), join(request.storage, "study.json")
     for name, value in record_of(request).items():
         if before.get(name) != value:
             told = f"the search there used {name} {before.get(name)}; you asked for {value}"
-            raise UserError(f"{path}: --resume needs the same {name}: {told}")
+            raise UserError(f"{place}: --resume needs the same {name}: {told}")
 
 
 def write_record(request: Request, arguments: Mapping[str, Any]) -> None:

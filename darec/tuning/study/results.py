@@ -35,7 +35,7 @@ def at_edge(space: Mapping[str, BaseDistribution], config: dict[str, Any]) -> li
     """Return the hyper-parameters at an edge of their range: a wider range may be better."""
     names = []
     for name, distribution in space.items():
-        if isinstance(distribution, CategoricalDistribution):
+        if isinstance(distribution, CategoricalDistribution) or distribution.single():
             continue
         low, high, log = (getattr(distribution, part) for part in ("low", "high", "log"))
         scale = math.log if log else float

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import ray
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 
-from darec.tuning.private import LIMIT_KEY, is_open, tell_failed
+from darec.tuning.private import LIMIT_KEY, is_open, pickled, tell_failed, unpickle_into
 
 
 def empty_space(trial: optuna.Trial) -> None:
@@ -37,11 +36,11 @@ class SafeOptunaSearch(OptunaSearch):
 
     def save(self, checkpoint_path: str) -> None:
         """Write the study and the sampler's state."""
-        Path(checkpoint_path).write_bytes(ray.cloudpickle.dumps(self.__dict__.copy()))
+        Path(checkpoint_path).write_bytes(pickled(self))
 
     def restore(self, checkpoint_path: str) -> None:
         """Read both back from a pickle; Tune's own files are pickles, too (docs/security.md)."""
-        self.__dict__.update(ray.cloudpickle.loads(Path(checkpoint_path).read_bytes()))
+        unpickle_into(self, Path(checkpoint_path).read_bytes())
 
     def _is_finite(self, result: dict[str, Any]) -> bool:
         value = result.get(self.metric)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
 from ray import tune
+from ray.tune import TuneError
 
 from darec.core.recommender import Cache
 from darec.data.split import SearchData
@@ -26,6 +27,7 @@ from darec.tuning.durability.retention import KeepTheBest
 from darec.tuning.durability.scheduler_state import SchedulerState
 from darec.tuning.private import (
     callbacks_of,
+    limit_concurrency,
     progress_reporter_of,
     quiet_optuna,
     search_algorithm_of,
@@ -112,11 +114,11 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
             rows, watched = _run_once(study, settings, resume)
         if watched.halt.reason:
             _report(rows, settings)
-            raise UserError(f"{study.folder}: {watched.halt.reason}; {REMEDY}")
+            raise UserError(f"{study.storage}: {watched.halt.reason}; {REMEDY}")
         over = watched.clock.spent_s >= budget - max(CLOCKS_DIFFER_S, budget / 100)
         if len(watched.outcomes.ended) < study.trials and not over:
             _report(rows, settings)
-            raise StudyInterrupted(study.folder)
+            raise StudyInterrupted(study.storage)
         # Tune gives a trial up at once when the process that it is about to reuse has died.
         # Such a trial has failures left and is run again.
         failed = [own_failures(row.failures) for row in rows if row.ended == "failed"]
@@ -127,11 +129,11 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
     reasons = [row.failures[-1] for row in rows if row.ended == "failed" and row.failures]
     unwritten = [told for told in reasons if any(fault in told for fault in STORAGE_FAULTS)]
     if unwritten:
-        raise UserError(f"{study.folder}: {unwritten[0]}; {REMEDY}")
+        raise UserError(f"{study.storage}: {unwritten[0]}; {REMEDY}")
     if not rows or rows[0].best_epoch == 0:
         ends = Counter(reasons or [row.ended for row in rows] or ["no trial was started"])
         ((reason, _),) = ends.most_common(1)
-        raise UserError(f"{study.folder}: no trial has a finite validation RMSE: {reason}")
+        raise UserError(f"{study.storage}: no trial has a finite validation RMSE: {reason}")
     return rows
 
 
@@ -170,11 +172,13 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
     try:
         with signal_handlers_kept():
             grid = tuner.fit()
-    except StudyHalted as error:
-        raise UserError(f"{study.folder}: {error}; {REMEDY}") from error
+    except (StudyHalted, TuneError) as error:  # Tune wraps what most callbacks raise
+        if not watched.halt.reason:
+            raise
+        raise UserError(f"{study.storage}: {watched.halt.reason}; {REMEDY}") from error
     except (EOFError, pickle.UnpicklingError, OSError) as error:  # Tune's files are cut short
         told = [each[-1] for each in watched.outcomes.failures.values()] or [str(error)]
-        raise UserError(f"{study.folder}: {told[-1]}; {REMEDY}") from error
+        raise UserError(f"{study.storage}: {told[-1]}; {REMEDY}") from error
     watched.snapshots.copy()
     rows = trial_rows(grid, watched.outcomes, watched.usage)
     lost = known - {row.trial_id for row in rows}
@@ -221,10 +225,10 @@ def _restored(
         known = {Path(result.path).name for result in tuner.get_results()}
     except RuntimeError as error:
         told = "Tune's snapshot there cannot be read"
-        raise UserError(f"{path}: {told}; delete {study.folder} to start again") from error
+        raise UserError(f"{path}: {told}; delete {study.storage} to start again") from error
     if not known:
         return None
-    search_algorithm_of(tuner).max_concurrent = settings.slots.concurrent
+    limit_concurrency(search_algorithm_of(tuner), settings.slots.concurrent)
     progress_reporter_of(tuner).show_through(settings.reporter)
     return tuner, known
 

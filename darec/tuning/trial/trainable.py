@@ -1,6 +1,5 @@
 """Any model as a Tune trainable. A step trains epochs for about a second, then reports them."""
 
-import copy
 import faulthandler
 import math
 import socket
@@ -22,7 +21,7 @@ from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import SearchData
 from darec.models import ModelKind
 from darec.provenance import Build, difference, this_build
-from darec.tuning.private import CHECKPOINT_FOLDER, forget_results, restart_clock
+from darec.tuning.private import CHECKPOINT_FOLDER, forget_results, restart_clock, with_checkpoint
 from darec.tuning.storage import listed
 from darec.tuning.trial.checkpoint import DamagedError, load_state, save_state
 from darec.tuning.trial.names import METRIC, ROWS, TIME, nest
@@ -171,12 +170,10 @@ class RecommenderTrainable(tune.Trainable):
 
     def restore(self, checkpoint_path: Any) -> None:
         """Continue from a checkpoint. If it is damaged, use another one or start again."""
-        asked, problem = checkpoint_path.checkpoint, ""
+        asked, problem = with_checkpoint(checkpoint_path).checkpoint, ""
         for checkpoint in (asked, *others_beside(asked)):
-            result = copy.copy(checkpoint_path)
-            result.checkpoint = checkpoint
             try:
-                super().restore(result)
+                super().restore(with_checkpoint(checkpoint_path, checkpoint))
             except (DamagedError, ValueError) as error:  # ValueError: Tune's, for a missing one
                 problem = problem or str(error)
                 continue

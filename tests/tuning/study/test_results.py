@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
 from safetensors.torch import load_file
 
 from darec.core.config import parse
@@ -46,6 +47,8 @@ def test_edges_are_named():
     space = dict(SPACES["i_darec"].space)
     config = {"extractor": 50, "beta": 0.01, "mu": 1e4, "lambda_": 1.0, "learning_rate": 0.00010001}
     assert at_edge(space, config) == ["extractor", "mu", "learning_rate"]
+    one_value = {"hidden": IntDistribution(5, 5), "rate": FloatDistribution(0.1, 0.1, log=True)}
+    assert at_edge(one_value, {"hidden": 5, "rate": 0.1}) == []
 
 
 def test_a_table_has_one_line_per_trial_with_all_hyper_parameters(study, tmp_path):

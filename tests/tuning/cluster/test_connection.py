@@ -1,0 +1,70 @@
+"""One connection to Ray for all that a process does."""
+
+import threading
+
+import pytest
+
+from darec.errors import UserError
+from darec.tuning.cluster import connection
+from darec.tuning.cluster.connection import connected
+
+
+@pytest.fixture
+def ray_calls(monkeypatch):
+    """A Ray that only notes what is asked of it."""
+    calls, up = [], []
+
+    def start(**options):
+        calls.append(("init", options["address"]))
+        up.append(True)
+
+    def stop():
+        calls.append(("shutdown",))
+        up.clear()
+
+    monkeypatch.setattr(connection.ray, "is_initialized", lambda: bool(up))
+    monkeypatch.setattr(connection.ray, "init", start)
+    monkeypatch.setattr(connection.ray, "shutdown", stop)
+    monkeypatch.setattr(connection.ray, "cluster_resources", dict)
+    monkeypatch.setattr(connection, "cluster_address", lambda: "10.0.0.1:6379")
+    return calls
+
+
+def test_nested_blocks_share_one_connection_by_the_address_as_it_was_typed(ray_calls):
+    with connected("localhost:6379") as joined:
+        assert joined
+        with connected("localhost:6379") as again, connected(None):
+            assert again
+        assert ray_calls == [("init", "localhost:6379")]
+        with pytest.raises(UserError, match="--address other:1: Ray is already connected to local"):
+            with connected("other:1"):
+                pass
+    assert ray_calls == [("init", "localhost:6379"), ("shutdown",)]
+    with connected(None) as joined:
+        assert not joined
+    assert ray_calls[2:] == [("init", "local"), ("shutdown",)]
+
+
+def test_the_last_of_several_threads_closes_the_connection(ray_calls):
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold():
+        with connected(None):
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=hold)
+    with connected(None):
+        thread.start()
+        assert inside.wait(10)
+    assert ("shutdown",) not in ray_calls
+    leave.set()
+    thread.join(10)
+    assert ray_calls == [("init", "local"), ("shutdown",)]
+
+
+def test_a_connection_of_the_callers_own_is_used_and_kept(ray_calls):
+    connection.ray.init(address="10.0.0.1:6379")
+    with connected(None) as joined, connected("head:6379"):
+        assert joined
+    assert ray_calls == [("init", "10.0.0.1:6379")]
