@@ -18,7 +18,7 @@ from darec.errors import UserError
 from darec.models import kind_of
 from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
-from darec.tuning.cluster.connection import connected
+from darec.tuning.cluster.connection import connected, is_callers_own
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
@@ -239,7 +239,8 @@ def _search(
     except StudyInterrupted:
         LOGGER.debug("interrupted: %s", request.folder)
     finally:
-        cache.close()
+        if is_callers_own():  # otherwise the cache ends with the connection
+            cache.close()
 
 
 def _report_winner(result: SearchResult, reporter: Reporter) -> None:

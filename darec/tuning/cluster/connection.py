@@ -93,6 +93,11 @@ def _sigterm_handler_kept() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
+def is_callers_own() -> bool:
+    """Return whether the connection was made outside `connected`, so that it goes on."""
+    return _Shared.users == 0
+
+
 def cluster_address() -> str:
     """Return the address under which other processes join the cluster of this one."""
     address: str = ray.get_runtime_context().gcs_address
