@@ -35,7 +35,7 @@ class ConsoleReporter:
         from rich.measure import Measurement
         from rich.table import Table
 
-        drawn = Table(title=title)
+        drawn = Table(title=title, title_justify="left")
         shown = table.reset_index(names=table.index.name or "").astype(str)
         for name in shown.columns:
             longest = max(shown[name].str.len(), default=0)
