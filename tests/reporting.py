@@ -23,3 +23,8 @@ class Recorder:
 
     def has(self, text):
         return any(text in line for line in self.lines)
+
+
+def printed(capfd):
+    """What was printed, without what Ray's own processes say of themselves."""
+    return [line for line in capfd.readouterr().out.splitlines() if "(raylet)" not in line]

@@ -23,7 +23,7 @@ from darec.models import plugins
 from darec.models.best import Best, load_best
 from darec.models.bias import BiasConfig, build_bias
 from darec.tuning.trial.stage1_cache import ClusterCache
-from tests.reporting import Recorder
+from tests.reporting import Recorder, printed
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_search_and_its_scores_come_as_tables_and_nothing_is_printed(
     other = replace(tiny_pair, source=tiny_pair.target, source_item_ids=tiny_pair.target_item_ids)
     with pytest.raises(darec.UserError, match="its ratings are not those the search saw"):
         darec.evaluate(result, other)
-    assert capfd.readouterr().out == ""
+    assert printed(capfd) == []
 
 
 class Interrupting(Recorder):

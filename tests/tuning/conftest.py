@@ -10,7 +10,9 @@ from search_spaces import SPACES
 
 @pytest.fixture
 def settings(cluster):
-    return Settings("tpe", "asha", 4, Slots(1.0, 0.0, 2), seed=0, cache=ClusterCache())
+    cache = ClusterCache()
+    yield Settings("tpe", "asha", 4, Slots(1.0, 0.0, 2), seed=0, cache=cache)
+    cache.close()  # actors that stay make Ray warn of too many processes
 
 
 @pytest.fixture

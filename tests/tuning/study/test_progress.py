@@ -9,7 +9,7 @@ from darec.reporter import SilentReporter
 from darec.tuning.study import progress
 from darec.tuning.study.progress import MOST_ROWS, StudyProgress
 from darec.tuning.study.study import run_study
-from tests.reporting import Recorder
+from tests.reporting import Recorder, printed
 
 
 def trial(name, status="RUNNING", best=None, **config):
@@ -94,7 +94,7 @@ def test_a_running_study_tells_its_reporter_and_prints_nothing(study, settings, 
     told = Bound()
     with_reporter = replace(settings, reporter=told)
     rows = run_study(replace(study, trials=3), with_reporter, resume=False)
-    assert capfd.readouterr().out == ""
+    assert printed(capfd) == []
     title, table = told.tables[-1]
     assert title.startswith("3 of 3 trials (3 terminated) after ")
     assert set(table.index) == {row.trial_id for row in rows}
@@ -105,4 +105,4 @@ def test_a_running_study_tells_its_reporter_and_prints_nothing(study, settings, 
     assert line.startswith("  trials     ")
     again = Bound()  # a resumed study shows its progress through the new reporter
     run_study(replace(study, trials=3), replace(settings, reporter=again), resume=True)
-    assert again.tables and not capfd.readouterr().out
+    assert again.tables and not printed(capfd)
