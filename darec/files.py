@@ -1,31 +1,105 @@
-"""Write files so that a crash leaves either the old file or the new one, never half of one."""
+"""Write files so that a crash or power loss leaves the old file or the new one, not half of one.
 
+No symbolic link is followed in place of a file that is written: results may lie in folders that
+others can write to. A link is replaced, or refused where a file is added to.
+"""
+
+import errno
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from darec.errors import UserError
+
+SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Neither follow a link nor wait for the other end of a pipe."""
+NOT_PLAIN = {errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO}
+"""What opening a link (EMLINK on BSD), a folder or a socket raises."""
 
 
 def write(path: Path, save: Callable[[Path], object]) -> None:
     """Let ``save`` write a temporary file in the folder of ``path``, and rename it to ``path``.
 
+    The new file is on the disk when this returns. It has the permissions that the umask allows.
     What ``save`` raises is passed on; the old file then stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}")
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    allowed = stat.S_IMODE(os.fstat(handle).st_mode)
     os.close(handle)
-    temporary = Path(name)
     try:
         save(temporary)
-        temporary.chmod(0o644)
+        temporary.chmod(allowed)  # safetensors makes the file anew
+        _sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON; raises ``ValueError`` for a number that is not finite."""
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    write(path, lambda temporary: temporary.write_text(text))
+    write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def append(path: Path, lines: str) -> None:
+    """Add whole lines to a file in one write; they are on the disk when this returns.
+
+    Half a line that an interrupted write left is ended first.
+    Raises `UserError` where `open_to_append` does.
+    """
+    with open_to_append(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                lines = "\n" + lines
+        file.write(lines.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    if not size:
+        _sync_folder(path.parent)
+
+
+def open_to_append(path: Path) -> IO[bytes]:
+    """Open a file that is read and added to; it and its folder are made if they are absent.
+
+    Raises `UserError` where something else than a plain file has its name, such as a link.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | SAFELY, 0o666)
+    except OSError as error:
+        if error.errno not in NOT_PLAIN:
+            raise
+        raise _not_plain(path) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _not_plain(path)
+    return os.fdopen(handle, "ab+")
+
+
+def _not_plain(path: Path) -> UserError:
+    kind = "a symbolic link" if path.is_symlink() else "not one"
+    return UserError(f"{path}: must be a plain file, but is {kind}; move it out of the way")
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a folder's names on the disk, where its file system can do so."""
+    with suppress(OSError):
+        _sync(folder)

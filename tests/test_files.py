@@ -1,6 +1,14 @@
-import pytest
+import os
+import stat
 
-from darec.files import write, write_json
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from darec import files
+from darec.errors import UserError
+from darec.files import append, open_to_append, write, write_json
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path):
@@ -17,3 +25,66 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(path, {"rmse": float("nan")})
     assert path.read_text() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_new_files_have_the_permissions_that_the_umask_allows(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        write_json(tmp_path / "a.json", {})
+        write(tmp_path / "b.safetensors", lambda path: save_file({"w": torch.zeros(2)}, path))
+        write(tmp_path / "c.npy", lambda path: np.save(path, np.zeros(2)))
+        append(tmp_path / "d.jsonl", "{}\n")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {mode}
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name_and_the_name_after(tmp_path, monkeypatch):
+    path, synced = tmp_path / "best.json", []
+
+    def fsync(handle):
+        kind = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
+        synced.append((kind, path.exists()))
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    write_json(path, {})
+    assert synced == [("file", False), ("folder", True)]
+    synced.clear()
+    path.unlink()
+    append(path, "{}\n")
+    append(path, "{}\n")
+    assert synced == [("file", True), ("folder", True), ("file", True)]
+
+
+def test_half_a_line_is_ended_before_lines_are_added(tmp_path):
+    path = tmp_path / "deep" / "scores.jsonl"
+    append(path, '{"a": 1}\n{"a"')
+    append(path, '{"a": 2}\n')
+    assert path.read_text() == '{"a": 1}\n{"a"\n{"a": 2}\n'
+
+
+def test_no_link_is_followed_when_a_file_is_written(tmp_path):
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    path = tmp_path / "out" / "best.json"
+    path.parent.mkdir()
+    path.symlink_to(target)
+    with pytest.raises(UserError, match=r"best.json: must be a plain file, but is a symbolic link"):
+        append(path, "{}\n")
+    write_json(path, {})
+    assert target.read_text() == "precious" and not path.is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "dangling link"])
+def test_only_a_plain_file_is_added_to(tmp_path, kind):
+    path = tmp_path / "scores.jsonl"
+    make = {
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "dangling link": lambda: path.symlink_to(tmp_path / "nowhere"),
+    }
+    make[kind]()
+    with pytest.raises(UserError, match=r"scores.jsonl: must be a plain file") as caught:
+        open_to_append(path)
+    assert "\n" not in str(caught.value) and not (tmp_path / "nowhere").exists()

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from darec import files
 from darec.core.recommender import ColdPolicy
 from darec.data.split import TrainPercent
 from darec.errors import UserError
@@ -77,16 +77,7 @@ def run_key(
 
 def append(path: Path, scores: Sequence[Any]) -> None:
     """Append the scores of one run, all of one dataclass, in one write, and flush it to disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(asdict(score), allow_nan=False) + "\n" for score in scores)
-    with path.open("ab+") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                text = "\n" + text  # an interrupted write left half a line: start a new one
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    files.append(path, "".join(json.dumps(asdict(s), allow_nan=False) + "\n" for s in scores))
 
 
 def read(path: Path, kind: type[T]) -> list[T]:

@@ -11,9 +11,12 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darec.errors import UserError
+from darec.files import open_to_append
 from darec.tuning.storage import is_uri
 
 NAMESPACE = "darec"
+LONGEST = 300
+"""Most bytes that are read of what the holder wrote about itself."""
 REMEDY = "wait for it, or give another --out"
 
 
@@ -48,15 +51,14 @@ def _name_taken(uri: str) -> Iterator[None]:
 @contextmanager
 def folder_locked(folder: Path) -> Iterator[None]:
     """Hold a folder against all processes on all machines that share it; raises `UserError`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+") as lock:
+    with open_to_append(folder / ".lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
-            holder = f"another search writes here ({lock.read()})"
+            holder = f"another search writes here ({lock.read().decode(errors='replace')})"
             raise UserError(f"{folder}: {holder}; {REMEDY}") from error
         lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
         lock.flush()
         yield

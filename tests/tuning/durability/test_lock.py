@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from darec.errors import UserError
-from darec.tuning.durability.lock import alone
+from darec.tuning.durability.lock import alone, folder_locked
 
 HOLD = """
 import sys
@@ -32,6 +32,17 @@ def test_a_second_search_in_a_folder_is_refused_and_told_by_whom(tmp_path):
         other.communicate()
     with alone(tmp_path, str(tmp_path)):  # a killed search leaves no lock behind
         pass
+
+
+def test_a_lock_that_is_a_link_is_refused_and_its_target_kept(tmp_path):
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / ".lock").symlink_to(target)
+    with pytest.raises(UserError, match=r"\.lock: must be a plain file, but is a symbolic link"):
+        with folder_locked(tmp_path / "report"):
+            pass
+    assert target.read_text() == "precious"
 
 
 def test_a_second_search_under_a_uri_is_refused(cluster, tmp_path):
