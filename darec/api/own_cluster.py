@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from darec.errors import UserError
+from darec.files import write
 
 IMAGE_HOME = "/home/ray"
 """The home directory in cluster.yaml's container image."""
@@ -49,7 +50,8 @@ def write_cluster_file(
     if key is not None:
         config["auth"]["ssh_private_key"] = str(key)
     config["min_workers"] = config["max_workers"] = len(hosts) - 1
-    to.write_text(f"# Made from cluster.yaml by darec own-cluster.\n{yaml.safe_dump(config)}")
+    made = f"# Made from cluster.yaml by darec own-cluster.\n{yaml.safe_dump(config)}"
+    write(to, lambda temporary: temporary.write_text(made))
 
 
 def _shipped() -> Path:

@@ -5,11 +5,14 @@ local folder first and copied to the URI. Paths are handled by ``pyarrow.fs``, a
 """
 
 import atexit
+import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 from pyarrow.fs import (
     FileInfo,
     FileSelector,
@@ -19,14 +22,23 @@ from pyarrow.fs import (
     copy_files,
 )
 
+from darec.errors import UserError
 from darec.files import write
 
 PLAIN = (".json", ".jsonl", ".csv", ".safetensors")
 """Suffixes of the plain result files of a study."""
+ONE_SLASH = re.compile(r"[A-Za-z][\w+.-]+:/(?!/)")
+"""A URI that lacks a slash, as ``str(Path("s3://bucket"))`` makes it."""
 
 
 def is_uri(place: str) -> bool:
-    """Return whether ``--out`` or a study's storage is a URI rather than a folder."""
+    """Return whether ``--out`` or a study's storage is a URI rather than a folder.
+
+    Raises `UserError` for a URI with a single slash.
+    """
+    if ONE_SLASH.match(place):
+        rule = "a URI must have two slashes, as in s3://bucket/results"
+        raise UserError(f"--out {place}: {rule}; a folder of that name is ./{place}")
     return "://" in place
 
 
@@ -36,9 +48,26 @@ def join(place: str, *names: str) -> str:
 
 
 def open_place(place: str) -> tuple[FileSystem, str]:
-    """Return the file system of an absolute path or URI, and the path within it."""
-    files, path = FileSystem.from_uri(place)
+    """Return the file system of an absolute path or URI, and the path within it.
+
+    Raises `UserError` for a URI that no file system knows, or that has no region or bucket.
+    """
+    with _naming(place):
+        files, path = FileSystem.from_uri(place)
+        if not path:
+            raise ValueError("no bucket is named")
     return files, path
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Turn the errors of a file system into a `UserError` that names ``--out``."""
+    try:
+        yield
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        how = "check the address, and the credentials and region of a bucket"
+        raise UserError(f"--out {place}: cannot be used: {reason}; {how}") from error
 
 
 def listed(files: FileSystem, folder: str, recursive: bool = False) -> list[FileInfo]:
@@ -65,10 +94,23 @@ def replace(files: FileSystem, path: str, content: bytes) -> None:
     if isinstance(files, LocalFileSystem):
         write(Path(path), lambda temporary: temporary.write_bytes(content))
         return
-    if folder := path.rpartition("/")[0]:
-        files.create_dir(folder, recursive=True)
+    _make_folder(files, path)
     with files.open_output_stream(path) as target:
         target.write(content)
+
+
+def _copy(source: Path, files: FileSystem, path: str) -> None:
+    """Copy a file as a whole to a file system."""
+    if isinstance(files, LocalFileSystem):
+        write(Path(path), lambda temporary: shutil.copyfile(source, temporary))
+        return
+    _make_folder(files, path)
+    copy_files(str(source), path, LocalFileSystem(), files)
+
+
+def _make_folder(files: FileSystem, path: str) -> None:
+    if folder := path.rpartition("/")[0]:
+        files.create_dir(folder, recursive=True)
 
 
 def delete(files: FileSystem, path: str) -> None:
@@ -78,41 +120,58 @@ def delete(files: FileSystem, path: str) -> None:
 
 
 def working_folder(out: str) -> Path:
-    """Return where plain files are written: ``out`` itself, or a scratch folder for a URI."""
+    """Return where plain files are written: ``out`` itself, or a scratch folder for a URI.
+
+    Raises `UserError` for a URI that cannot be read.
+    """
     if not is_uri(out):
         return Path(out).resolve()
+    files, root = open_place(out)
+    with _naming(out):
+        listed(files, root)
     folder = Path(tempfile.mkdtemp(prefix="darec-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def fetch(uri: str, folder: Path) -> None:
-    """Copy the plain result files below a URI to a folder, but not Tune's own files."""
+    """Copy the plain result files below a URI to a folder, but not Tune's own files.
+
+    Raises `UserError` when they cannot be read.
+    """
     files, root = open_place(uri)
-    for info in listed(files, root, recursive=True):
-        name = Path(info.path[len(root) :].lstrip("/"))
-        wanted = info.is_file and name.suffix in PLAIN and not {"..", "tune"} & set(name.parts)
-        if wanted:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            copy_files(info.path, str(folder / name), files, LocalFileSystem())
+    with _naming(uri):
+        for info in listed(files, root, recursive=True):
+            name = Path(info.path[len(root) :].lstrip("/"))
+            if info.is_file and _is_plain(name) and not {"..", "tune"} & set(name.parts):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                copy_files(info.path, str(folder / name), files, LocalFileSystem())
 
 
 def fetch_file(uri: str, path: Path) -> None:
-    """Copy one file from a URI if it is there."""
+    """Copy one file from a URI if it is there; raises `UserError` when it cannot be read."""
     files, source = open_place(uri)
-    if exists(files, source):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        copy_files(source, str(path), files, LocalFileSystem())
+    with _naming(uri):
+        if exists(files, source):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            copy_files(source, str(path), files, LocalFileSystem())
 
 
 def publish(folder: Path, uri: str) -> None:
-    """Copy a folder's plain result files to a URI; ``best.json`` comes last and marks the end."""
+    """Copy a folder's plain result files to a URI; ``best.json`` comes last and marks the end.
+
+    Raises `UserError` when they cannot be written.
+    """
     files, root = open_place(uri)
-    found = [path for path in folder.glob("**/*") if path.suffix in PLAIN]
-    for path in sorted(found, key=lambda path: (path.name == "best.json", path)):
-        to = join(root, path.relative_to(folder).as_posix())
-        files.create_dir(to.rpartition("/")[0], recursive=True)
-        copy_files(str(path), to, LocalFileSystem(), files)
+    found = [path for path in folder.glob("**/*") if _is_plain(path)]
+    with _naming(uri):
+        for path in sorted(found, key=lambda path: (path.name == "best.json", path)):
+            _copy(path, files, join(root, path.relative_to(folder).as_posix()))
+
+
+def _is_plain(path: Path) -> bool:
+    """Return whether a file is a result, and not what an interrupted write left."""
+    return path.suffix in PLAIN and not path.name.startswith(".")
 
 
 def publisher(folder: Path, place: str) -> Callable[[], None]:
@@ -121,9 +180,13 @@ def publisher(folder: Path, place: str) -> Callable[[], None]:
 
 
 def publish_lines(path: Path, uri: str) -> None:
-    """Add a file's new lines to its copy at a URI. Lines that others wrote there stay."""
+    """Add a file's new lines to its copy at a URI. Lines that others wrote there stay.
+
+    Raises `UserError` when they cannot be written.
+    """
     files, root = open_place(uri)
     to = join(root, path.name)
-    kept = read(files, to).decode().splitlines() if exists(files, to) else []
-    lines = dict.fromkeys([*kept, *path.read_text().splitlines()])
-    replace(files, to, "".join(f"{line}\n" for line in lines).encode())
+    with _naming(uri):
+        kept = read(files, to).decode().splitlines() if exists(files, to) else []
+        lines = dict.fromkeys([*kept, *path.read_text().splitlines()])
+        replace(files, to, "".join(f"{line}\n" for line in lines).encode())

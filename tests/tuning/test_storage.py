@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
+from darec.errors import UserError
 from darec.tuning import storage
 
 
@@ -87,13 +88,55 @@ def test_plain_files_go_to_a_uri_and_come_back(tmp_path):
     assert found == {"stage1_target/best.json", "trials.csv"}
 
 
+def test_a_link_at_a_uri_is_replaced_and_what_a_write_left_is_not_a_result(tmp_path):
+    folder, bucket, target = tmp_path / "study", tmp_path / "bucket", tmp_path / "precious"
+    for made in (folder, bucket):
+        made.mkdir()
+    target.write_text("precious")
+    (bucket / "best.json").symlink_to(target)
+    (folder / "best.json").write_text("{}")
+    (folder / ".best.json.0f.json").write_text("{")
+    storage.publish(folder, bucket.as_uri())
+    assert target.read_text() == "precious" and (bucket / "best.json").read_text() == "{}"
+    assert [path.name for path in bucket.iterdir()] == ["best.json"]
+    (bucket / ".best.json.1f.json").write_text("{")
+    storage.fetch(bucket.as_uri(), tmp_path / "again")
+    assert [path.name for path in (tmp_path / "again").iterdir()] == ["best.json"]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("s3:/bucket/x", "a URI must have two slashes"),
+        ("foo://bar", "Unrecognized filesystem type"),
+        ("S3://bucket", "Unrecognized filesystem type"),
+        ("s3://", "no bucket is named"),
+        ("s3://a b/x", "syntax error"),
+        ("file://relative/x", "Unsupported hostname"),
+        pytest.param(  # AWS's client tries again for 6 s
+            "s3://bucket/x?endpoint_override=127.0.0.1:9&scheme=http",
+            "NETWORK_CONNECTION",
+            marks=pytest.mark.slow,
+        ),
+        ("a/b://c", "--out a/b://c: cannot be used"),
+    ],
+)
+def test_a_uri_that_cannot_be_used_is_one_line_naming_out(place, words, monkeypatch):
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "mock")
+    with pytest.raises(UserError) as caught:
+        storage.working_folder(place)
+    message = str(caught.value)
+    assert message.startswith(f"--out {place}: ") and words in message and "\n" not in message
+
+
 def test_a_winner_is_published_after_all_that_it_stands_for(tmp_path, monkeypatch):
     """A driver that is killed in between leaves no study that seems to be finished."""
     folder, copied = tmp_path / "study", []
     folder.mkdir()
     for name in ("best.json", "best.safetensors", "study.json", "trials.csv"):
         (folder / name).write_text("{}")
-    monkeypatch.setattr(storage, "copy_files", lambda path, *_: copied.append(Path(path).name))
+    monkeypatch.setattr(storage, "_copy", lambda path, *_: copied.append(path.name))
     storage.publish(folder, (tmp_path / "bucket").as_uri())
     assert len(copied) == 4 and copied[-1] == "best.json"
 

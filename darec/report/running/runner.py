@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from darec.errors import UserError
+from darec.files import open_to_append
 from darec.processes import PARENT
 from darec.report.matrix.cells import Budget, Cell
 from darec.report.matrix.results import Step, Todo, find_winner
@@ -93,11 +94,11 @@ class Runner:
     def _run_step(self, cell: Cell, step: Step) -> str:
         """Run a step and append what it prints to the cell's log; return its error, or nothing."""
         log = self.place.out / "report" / "logs" / f"{cell.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
         request = StepRequest(step, cell, self.budget, self.place).to_json()
         search_path = os.pathsep.join([IMPORTS, *filter(None, [os.environ.get("PYTHONPATH")])])
-        with log.open("a") as file:
-            print(f"$ echo {shlex.quote(request)} | {shlex.join(COMMAND)}", file=file, flush=True)
+        with open_to_append(log) as file:
+            file.write(f"$ echo {shlex.quote(request)} | {shlex.join(COMMAND)}\n".encode())
+            file.flush()
             begin = file.tell()
             process = subprocess.Popen(
                 COMMAND,
