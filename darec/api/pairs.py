@@ -125,7 +125,7 @@ def prepare(
                 f"item that nearly the same users rated (editions of one product?); models on the "
                 f"item axis can copy them"
             )
-    kept = f"saved: {data / 'pairs' / prepared.name}"
+    kept = f"saved: {store.pair_file(data, prepared.name)}"
     reporter.line("not saved: every command generates this pair again" if synthetic else kept)
     return prepared
 

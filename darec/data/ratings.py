@@ -22,6 +22,8 @@ def along(axis: Axis, users: IntArray, items: IntArray) -> tuple[IntArray, IntAr
     return (users, items) if axis == "user" else (items, users)
 
 
+SYNTHETIC, SHUFFLED = "-synthetic", "-shuffled"
+"""End the names of pairs that darec makes: stand-ins, and pairs whose source users are shuffled."""
 LOWEST, HIGHEST = 1.0, 5.0
 """The star scale (section 4.1); predictions are clipped to it."""
 

@@ -1,16 +1,15 @@
 """A control for claims of transfer: a pair whose source ratings are given to other users."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from darec.data import store
-from darec.data.ratings import DomainPair
+from darec.data.ratings import SHUFFLED, DomainPair
 from darec.seeds import generator
 
-SUFFIX = "-shuffled"
+SUFFIX = SHUFFLED
 """Ends the name of a pair whose source is shuffled."""
 
 
@@ -28,8 +27,6 @@ def shuffle_source(pair: DomainPair, seed: int = 0) -> DomainPair:
 def prepare_shuffled(pair: DomainPair, data: Path) -> None:
     """Save the shuffled pair among the prepared ones, unless it is there already."""
     shuffled = shuffle_source(pair)
-    folder = store.pair_folder(data, shuffled.name)
-    if folder.is_dir():
-        if json.loads((folder / "pair.json").read_text()).get("of") == pair.digest:
-            return
-    store.save(shuffled, folder, {"of": pair.digest})
+    path = store.pair_file(data, shuffled.name)
+    if not path.is_file() or store.provenance(path).get("of") != pair.digest:
+        store.save(shuffled, path, {"of": pair.digest})

@@ -1,11 +1,12 @@
 """Prepared pairs on disk, and the one way to get a pair by its name."""
 
+import errno
 import json
 import re
-import shutil
-import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import pooch
 import pyarrow as pa
@@ -14,15 +15,22 @@ import pyarrow.parquet as pq
 from darec.data.download import fetch
 from darec.data.layouts import Layout
 from darec.data.pairs import PAIRS, MinIn, Preparation, build_pair
-from darec.data.ratings import DomainPair, Ratings
+from darec.data.ratings import SHUFFLED, SYNTHETIC, DomainPair, Ratings
 from darec.data.readers import read_ratings
 from darec.data.synthetic import synthetic_pair
 from darec.errors import UserError
-from darec.files import write_json
+from darec.files import write
 from darec.reporter import SILENT, Reporter
 
 MIN_RATINGS = 5
 """The paper's filter (section 4.1), which may be meant for each domain or for the total."""
+IDS = ("user_ids", "source_item_ids", "target_item_ids")
+"""The arrays of ids of a `DomainPair`."""
+ABOUT = "pair.json"
+"""Says in a pair's file where the pair is from, and has its digest."""
+ZIP_FAULTS = (OSError, EOFError, RuntimeError, BadZipFile, zlib.error)
+FAULTS = (*ZIP_FAULTS, pa.ArrowException, ValueError, KeyError, TypeError)
+"""What reading a damaged file may raise."""
 
 
 def obtain(
@@ -42,9 +50,9 @@ def obtain(
             rule = f"only the pairs of Table 1 ({', '.join(PAIRS)}) have a synthetic stand-in"
             raise UserError(f"--synthetic: {rule}, but got {name!r}")
         return synthetic_pair(name)
-    folder = pair_folder(data, name)
-    if folder.is_dir():
-        return load(folder)
+    path = pair_file(data, name)
+    if path.is_file():
+        return load(path)
     if name not in PAIRS:
         known = ", ".join(sorted({*PAIRS, *_prepared(data)}))
         how = f"darec prepare --source FILE --target FILE --name {name}"
@@ -68,7 +76,10 @@ def prepare(
 
     Raises `UserError` for a bad name, a bad file, or files that share too few users.
     """
-    folder = pair_folder(data, name)
+    if name.endswith((SYNTHETIC, SHUFFLED)):
+        rule = f"must not end in {SYNTHETIC} or {SHUFFLED}, which mark pairs that darec makes"
+        raise UserError(f"a pair's name {rule}, but got {name!r}")
+    path = pair_file(data, name)
     pair, preparation = build_pair(
         name, read_ratings(source, layout), read_ratings(target, layout), min_ratings, min_in
     )
@@ -79,7 +90,7 @@ def prepare(
         "min_ratings_in": min_in,
         "removed": vars(preparation),
     }
-    save(pair, folder, provenance)
+    save(pair, path, provenance)
     return pair, preparation
 
 
@@ -109,67 +120,81 @@ def amazon_files(
     return source, target
 
 
-def pair_folder(data: Path, name: str) -> Path:
-    """Return ``<data>/pairs/<name>``; raises `UserError` for a name that cannot be a folder."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or name.endswith("-synthetic"):
-        rule = "only letters, digits, '_', '.' and '-', begin with a letter or digit"
-        raise UserError(
-            f"a pair's name must have {rule}, and not end in -synthetic, but got {name!r}"
-        )
-    return data / "pairs" / name
+def pair_file(data: Path, name: str) -> Path:
+    """Return ``<data>/pairs/<name>.zip``; raises `UserError` for a name that cannot be a file's."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        rule = "only letters, digits, '_', '.' and '-', and begin with a letter or digit"
+        raise UserError(f"a pair's name must have {rule}, but got {name!r}")
+    return data / "pairs" / f"{name}.zip"
 
 
-def save(pair: DomainPair, folder: Path, provenance: dict[str, Any]) -> None:
-    """Write a pair's folder: the ratings and ids as Parquet files, and ``pair.json``.
+def save(pair: DomainPair, path: Path, provenance: dict[str, Any]) -> None:
+    """Write a pair's file: a zip of the ratings and ids as Parquet files, and of ``pair.json``.
 
-    The folder appears under its name only once it is complete.
+    An older file is replaced as a whole, so that nobody reads parts of two pairs.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        for domain, ratings in (("source", pair.source), ("target", pair.target)):
-            columns = {"user": ratings.users, "item": ratings.items, "rating": ratings.values}
-            pq.write_table(pa.table(columns), temporary / f"{domain}.parquet")
-        for part in ("user_ids", "source_item_ids", "target_item_ids"):
-            pq.write_table(pa.table({"id": getattr(pair, part)}), temporary / f"{part}.parquet")
-        write_json(temporary / "pair.json", {"digest": pair.digest, **provenance})
-        temporary.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    tables = {part: pa.table({"id": getattr(pair, part)}) for part in IDS}
+    for domain, ratings in (("source", pair.source), ("target", pair.target)):
+        columns = {"user": ratings.users, "item": ratings.items, "rating": ratings.values}
+        tables[domain] = pa.table(columns)
+    about = json.dumps({"digest": pair.digest, **provenance}, indent=2)
+
+    def write_zip(temporary: Path) -> None:
+        with ZipFile(temporary, "w") as parts:
+            for name, table in tables.items():
+                with parts.open(f"{name}.parquet", "w", force_zip64=True) as part:
+                    pq.write_table(table, part)
+            parts.writestr(ABOUT, about)
+
+    write(path, write_zip)
 
 
-def load(folder: Path) -> DomainPair:
-    """Read a saved pair; raises `UserError` with the file that is missing or damaged."""
-    path = folder
+def load(path: Path) -> DomainPair:
+    """Read a saved pair; raises `UserError` if its file is missing or damaged."""
+    part = ""
     try:
-        ids = {}
-        for part in ("user_ids", "source_item_ids", "target_item_ids"):
-            path = folder / f"{part}.parquet"
-            ids[part] = pq.read_table(path)["id"].to_numpy()
-        ratings = {}
-        for domain in ("source", "target"):
-            path = folder / f"{domain}.parquet"
-            users, items, values = (column.to_numpy() for column in pq.read_table(path).columns)
-            n_users, n_items = len(ids["user_ids"]), len(ids[f"{domain}_item_ids"])
-            ratings[domain] = Ratings(users, items, values, n_users, n_items)
-        path = folder / "pair.json"
-        digest = json.loads(path.read_text())["digest"]
-        pair = DomainPair(folder.name, ratings["source"], ratings["target"], **ids)
+        with ZipFile(path) as parts:
+            ids, ratings = {}, {}
+            for part in IDS:
+                ids[part] = _table(parts, part)["id"].to_numpy()
+            for part in ("source", "target"):
+                users, items, values = (c.to_numpy() for c in _table(parts, part).columns)
+                sizes = len(ids["user_ids"]), len(ids[f"{part}_item_ids"])
+                ratings[part] = Ratings(users, items, values, *sizes)
+            part = ABOUT
+            digest = json.loads(parts.read(ABOUT))["digest"]
+        pair = DomainPair(path.stem, ratings["source"], ratings["target"], **ids)
         if digest != pair.digest:
             raise ValueError("the ratings differ from those that were saved (another digest)")
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        how = f"delete {folder} and prepare it again"
-        raise UserError(f"{path}: not a prepared pair: {error}; {how}") from error
+    except FAULTS as error:
+        if getattr(error, "errno", None) == errno.ESTALE:
+            return load(path)  # another machine replaced the file meanwhile (NFS)
+        raise _damaged(path, part, error) from error
     return pair
 
 
+def provenance(path: Path) -> dict[str, Any]:
+    """Return what ``pair.json`` in a pair's file says; raises `UserError` if it is damaged."""
+    try:
+        with ZipFile(path) as parts:
+            about: dict[str, Any] = json.loads(parts.read(ABOUT))
+    except FAULTS as error:
+        raise _damaged(path, ABOUT, error) from error
+    return about
+
+
+def _table(parts: ZipFile, name: str) -> pa.Table:
+    """Return one table of a pair's file; its checksum is compared."""
+    return pq.read_table(pa.BufferReader(parts.read(f"{name}.parquet")))
+
+
+def _damaged(path: Path, part: str, error: Exception) -> UserError:
+    reason = " ".join(f"{part}: {error}".split())
+    return UserError(f"{path}: not a prepared pair: {reason}; delete it and prepare it again")
+
+
 def _prepared(data: Path) -> list[str]:
-    folder = data / "pairs"
-    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-    return [name for name in names if not name.startswith(".")]
+    return [path.stem for path in (data / "pairs").glob("*.zip") if path.name[0] != "."]
 
 
 def counts(pair: DomainPair) -> dict[str, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from darec.data.ratings import DomainPair, Ratings
+from darec.data.ratings import SYNTHETIC, DomainPair, Ratings
 from darec.paper import TABLE_1, Counts
 from darec.seeds import generator
 
@@ -37,7 +37,7 @@ class Planted:
 
 def synthetic_pair(name: str, seed: int = 0) -> DomainPair:
     """Return the stand-in for a pair of Table 1; it is called ``<name>-synthetic``."""
-    return planted_pair(f"{name}-synthetic", TABLE_1[name], seed=seed)
+    return planted_pair(f"{name}{SYNTHETIC}", TABLE_1[name], seed=seed)
 
 
 def planted_pair(

@@ -8,7 +8,7 @@ from darec.data.pairs import PAIRS
 from darec.data.ratings import DomainPair
 from darec.data.shuffled import prepare_shuffled, shuffle_source
 from darec.data.split import TrainPercent
-from darec.data.store import obtain, pair_folder
+from darec.data.store import obtain, pair_file
 from darec.errors import UserError
 from darec.report.matrix.cells import Budget, Cell, distinct
 from darec.report.matrix.plan import describe
@@ -94,7 +94,7 @@ def reproduce(
     prepared = {
         name: obtain(name, data, synthetic, reporter)
         for name in request.pairs
-        if not plan or synthetic or name not in PAIRS or pair_folder(data, name).is_dir()
+        if not plan or synthetic or name not in PAIRS or pair_file(data, name).is_file()
     }
     digests = _digests(request, prepared)
     cells = distinct(request.cells())

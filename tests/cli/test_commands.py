@@ -1,7 +1,6 @@
 """The commands as a user types them, without a search."""
 
 import inspect
-import json
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from darec.cli.command import called
 from darec.cli.main import COMMANDS, app_of
 from darec.cli.reproduce import join_lists
 from darec.cli.tune import parse_fix, this_command
+from darec.data.store import provenance
 
 ROOT = Path(__file__).parents[2]
 JOBS = ROOT / "jobs"
@@ -254,7 +254,7 @@ def test_prepare_own_files_and_use_them_by_name(invoke, tmp_path):
     ended = invoke("prepare", *files, "--name", "own")
     assert ended.exit_code == 0, ended.stderr
     assert "next: python jobs/tune.py --pair own" in ended.stdout
-    pair = json.loads((tmp_path / "data" / "pairs" / "own" / "pair.json").read_text())
+    pair = provenance(tmp_path / "data" / "pairs" / "own.zip")
     assert pair["min_ratings"] == 5 and len(pair["source"]["sha256"]) == 64
     ended = invoke("evaluate", "--pair", "own", "--model", "bias")
     assert "results/own-90/bias/best.json: no finished search here" in ended.stderr

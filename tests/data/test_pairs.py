@@ -1,10 +1,17 @@
+import errno
+import subprocess
+import sys
+from zipfile import ZipFile
+
 import numpy as np
 import pytest
 
 from darec.data import store
 from darec.data.pairs import build_pair
 from darec.data.readers import read_ratings
+from darec.data.synthetic import planted_pair
 from darec.errors import UserError
+from darec.paper import Counts
 
 
 def read(tmp_path, name, rows):
@@ -54,31 +61,118 @@ def test_no_shared_user_is_said(tmp_path):
 
 
 def test_saving_and_loading_is_the_identity(tmp_path, tiny_pair):
-    folder = tmp_path / "pairs" / "tiny"
-    store.save(tiny_pair, folder, {"from": "a test"})
-    loaded = store.load(folder)
+    path = tmp_path / "pairs" / "tiny.zip"
+    store.save(tiny_pair, path, {"from": "a test"})
+    loaded = store.load(path)
     assert loaded.digest == tiny_pair.digest and loaded.name == "tiny"
     np.testing.assert_array_equal(loaded.target_item_ids, tiny_pair.target_item_ids)
     assert store.obtain("tiny", tmp_path).digest == tiny_pair.digest
+    assert store.provenance(path) == {"digest": tiny_pair.digest, "from": "a test"}
+    assert [path.name for path in path.parent.iterdir()] == ["tiny.zip"]
 
 
-@pytest.mark.parametrize("name", ["target.parquet", "user_ids.parquet", "pair.json"])
-def test_a_damaged_pair_names_its_file(tmp_path, tiny_pair, name):
-    folder = tmp_path / "tiny"
-    store.save(tiny_pair, folder, {})
-    (folder / name).write_bytes(b"{")
-    with pytest.raises(UserError, match=f"{name}: not a prepared pair"):
-        store.load(folder)
+def damage(path, part, change):
+    """Change the bytes of one part of a pair's file."""
+    with ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    parts[part] = change(parts[part])
+    with ZipFile(path, "w") as new:
+        for name, content in parts.items():
+            if content is not None:
+                new.writestr(name, content)
+
+
+@pytest.mark.parametrize("part", ["target.parquet", "user_ids.parquet", "pair.json"])
+@pytest.mark.parametrize(
+    "change", [lambda _: b"{", lambda _: None, lambda content: content[: len(content) // 2]]
+)
+def test_a_damaged_pair_names_its_file_and_part(tmp_path, tiny_pair, part, change):
+    path = tmp_path / "tiny.zip"
+    store.save(tiny_pair, path, {})
+    damage(path, part, change)
+    with pytest.raises(UserError, match=f"tiny.zip: not a prepared pair: {part[:5]}") as caught:
+        store.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flipped_bit_or_a_cut_is_noticed_anywhere(tmp_path, tiny_pair):
+    path = tmp_path / "tiny.zip"
+    store.save(tiny_pair, path, {})
+    whole = path.read_bytes()
+    for place in range(0, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:place])
+        with pytest.raises(UserError, match="not a prepared pair"):
+            store.load(path)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            same = store.load(path)
+        except UserError as error:
+            assert "not a prepared pair" in str(error)
+        else:  # a bit that says nothing of the pair, such as the time of a part
+            assert same.digest == tiny_pair.digest
+            assert same.user_ids.tolist() == tiny_pair.user_ids.tolist()
+
+
+def test_a_pair_that_another_machine_replaces_meanwhile_is_read_again(
+    tmp_path, tiny_pair, monkeypatch
+):
+    path, opened = tmp_path / "tiny.zip", []
+    store.save(tiny_pair, path, {})
+
+    class Stale(ZipFile):
+        def read(self, name):
+            opened.append(name)
+            if len(opened) == 3:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            return super().read(name)
+
+    monkeypatch.setattr(store, "ZipFile", Stale)
+    assert store.load(path).digest == tiny_pair.digest and len(opened) == 3 + 6
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from darec.data import store
+from darec.data.synthetic import planted_pair
+from darec.paper import Counts
+pair = planted_pair("p", Counts(300, 200, 200, 6000, 5000), seed=int(sys.argv[2]))
+end = time.monotonic() + 3
+while time.monotonic() < end:
+    store.save(pair, Path(sys.argv[1]), {"of": sys.argv[2]})
+"""
+
+
+@pytest.mark.slow
+def test_two_writers_and_a_reader_meet_whole_pairs_only(tmp_path):
+    path = tmp_path / "pairs" / "p.zip"
+    whole = {
+        planted_pair("p", Counts(300, 200, 200, 6000, 5000), seed=seed).digest for seed in (1, 2)
+    }
+    store.save(planted_pair("p", Counts(300, 200, 200, 6000, 5000), seed=1), path, {})
+    command = [sys.executable, "-c", WRITER, str(path)]
+    writers = [subprocess.Popen([*command, seed], stderr=subprocess.PIPE) for seed in "12"]
+    found = []
+    while any(writer.poll() is None for writer in writers):
+        found.append(store.load(path).digest)
+    assert [writer.communicate()[1] for writer in writers] == [b"", b""]
+    assert {writer.returncode for writer in writers} == {0} and set(found) == whole
+    assert [path.name for path in path.parent.iterdir()] == ["p.zip"]
 
 
 def test_unknown_and_bad_names(tmp_path):
     with pytest.raises(UserError, match=r"no pair 'mine'.*toys_auto.*--name mine"):
         store.obtain("mine", tmp_path)
-    for name in ("../x", "toys_auto-synthetic"):
-        with pytest.raises(UserError, match="name must have only letters"):
-            store.obtain(name, tmp_path)
+    with pytest.raises(UserError, match="name must have only letters"):
+        store.obtain("../x", tmp_path)
     with pytest.raises(UserError, match="Table 1"):
         store.obtain("mine", tmp_path, synthetic=True)
+
+
+@pytest.mark.parametrize("name", ["toys_auto-synthetic", "small-shuffled"])
+def test_the_names_of_pairs_that_darec_makes_are_reserved(tmp_path, name):
+    with pytest.raises(UserError, match="must not end in -synthetic or -shuffled"):
+        store.prepare(name, tmp_path, tmp_path / "s.csv", tmp_path / "t.csv")
 
 
 @pytest.mark.realdata

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 
-from darec.data.shuffled import shuffle_source
+from darec.data import store
+from darec.data.shuffled import prepare_shuffled, shuffle_source
 from darec.data.split import split
 
 
@@ -18,3 +21,15 @@ def test_the_same_ratings_are_held_out_of_it(tiny_pair):
     assert np.array_equal(parts.test_source.values, control.test_source.values)
     assert np.array_equal(parts.test_source.items, control.test_source.items)
     assert np.array_equal(parts.test.users, control.test.users)
+
+
+def test_a_shuffled_pair_is_saved_once_and_found_by_its_name(tmp_path, tiny_pair):
+    prepare_shuffled(tiny_pair, tmp_path)
+    path = tmp_path / "pairs" / "tiny-shuffled.zip"
+    assert store.obtain("tiny-shuffled", tmp_path).digest == shuffle_source(tiny_pair).digest
+    saved = path.stat().st_ino
+    prepare_shuffled(tiny_pair, tmp_path)
+    assert path.stat().st_ino == saved
+    other = replace(tiny_pair, source=tiny_pair.source.take(np.arange(2000)))
+    prepare_shuffled(other, tmp_path)
+    assert store.obtain("tiny-shuffled", tmp_path).digest == shuffle_source(other).digest
