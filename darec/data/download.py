@@ -1,13 +1,13 @@
 """Download an Amazon category's rating file once, and check its SHA-256 each time it is used."""
 
-import json
 import logging
 from pathlib import Path
 
 import pooch
+from pydantic import TypeAdapter, ValidationError
 
 from darec.errors import UserError
-from darec.files import write_json
+from darec.files import write, write_json
 from darec.reporter import SILENT, Advance, Reporter
 
 LOGGER = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ SHA256_2014 = {
 }
 """From public libraries that load the 2014 files. Files of later years are held against the
 SHA-256 of their first download."""
+RECORD = TypeAdapter(dict[str, str])
 
 
 def fetch(
@@ -52,16 +53,17 @@ def fetch(
     url = (base_url or BASE_URLS[year]) + FILE_NAMES[year].format(category)
     path = folder / str(year) / url.rsplit("/", 1)[1]
     record = path.parent / "sha256.json"
-    recorded: dict[str, str] = json.loads(record.read_text()) if record.is_file() else {}
+    recorded = _recorded(record)
     known = recorded.get(path.name) or (SHA256_2014.get(category) if year == 2014 else None)
     how = f"accept it with darec prepare --pair {pair} --accept-changed"
     if not path.is_file():
         try:
             _download(url, path, None if accept_changed else known, reporter)
         except OSError as error:
+            reason = error.strerror or type(error).__name__
             stand_in = f"darec tune --pair {pair} --synthetic"
             raise UserError(
-                f"{url}: cannot be downloaded ({type(error).__name__}); put the file at {path}, "
+                f"{url}: cannot be downloaded ({reason}); put the file at {path}, "
                 f"or try the synthetic stand-in: {stand_in}"
             ) from error
         except ValueError as error:
@@ -76,6 +78,15 @@ def fetch(
     return path
 
 
+def _recorded(path: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that was used before; raises `UserError` for another file."""
+    try:
+        return RECORD.validate_json(path.read_bytes()) if path.is_file() else {}
+    except ValidationError as error:
+        rule = "must be a JSON object of file names and their SHA-256"
+        raise UserError(f"{path}: {rule}, but is not; delete it to record them anew") from error
+
+
 def _download(url: str, path: Path, sha256: str | None, reporter: Reporter) -> None:
     """Download a file, and keep nothing of it on failure.
 
@@ -83,20 +94,15 @@ def _download(url: str, path: Path, sha256: str | None, reporter: Reporter) -> N
     differs.
     """
     LOGGER.info("downloading %s", url)
-    pooch.get_logger().setLevel("WARNING")  # otherwise pooch prints to stderr
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+
+    def save(temporary: Path) -> None:
         with reporter.progress(f"downloading {path.name}", 100) as advance:
-            pooch.retrieve(
-                url,
-                known_hash=f"sha256:{sha256}" if sha256 else None,
-                path=path.parent,
-                fname=path.name,
-                downloader=pooch.HTTPDownloader(progressbar=_Percent(advance), timeout=60),
-            )
-    except (ValueError, OSError):
-        path.unlink(missing_ok=True)
-        raise
+            get = pooch.HTTPDownloader(progressbar=_Percent(advance), timeout=60)
+            get(url, str(temporary), None)
+        if sha256 not in (None, pooch.file_hash(str(temporary))):
+            raise ValueError("another file")
+
+    write(path, save)
 
 
 class _Percent:

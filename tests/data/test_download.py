@@ -2,6 +2,8 @@
 
 import hashlib
 import http.server
+import os
+import stat
 import threading
 
 import pytest
@@ -49,11 +51,14 @@ def toys(server, folder, year=2014, **options):
 
 
 def test_a_file_is_downloaded_once_checked_and_in_silence(server, tmp_path, monkeypatch, capfd):
+    os.umask(umask := os.umask(0))
     good = hashlib.sha256(CONTENT).hexdigest()
     monkeypatch.setitem(download.SHA256_2014, "Toys_and_Games", good)
     path = toys(server, tmp_path)
     assert path.read_bytes() == CONTENT
     assert toys(server, tmp_path) == path and server.handler.requests == 1
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    assert {found.name for found in path.parent.iterdir()} == {path.name, "sha256.json"}
     assert capfd.readouterr() == ("", "")
 
 
@@ -85,3 +90,11 @@ def test_offline_says_which_file_to_put_where(server, tmp_path):
     with pytest.raises(UserError, match=r"put the file at .*Toys_and_Games.csv.*--synthetic"):
         fetch("Toys_and_Games", 2014, tmp_path, "toys_auto", base_url=gone)
     assert not list((tmp_path / "2014").glob("*.csv"))
+
+
+@pytest.mark.parametrize("content", ['{"Toys', "[]", '{"Toys_and_Games.csv": 1}'])
+def test_a_damaged_record_is_named(server, tmp_path, content):
+    record = toys(server, tmp_path, year=2018).with_name("sha256.json")
+    record.write_text(content)
+    with pytest.raises(UserError, match=r"sha256.json: must be a JSON object .* delete it"):
+        toys(server, tmp_path, year=2018)
