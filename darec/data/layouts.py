@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Literal
 
@@ -33,6 +33,10 @@ REVIEWER = re.compile(r"A[0-9A-Z]{9,20}")
 """An Amazon reviewer id."""
 SAMPLE_LINES = 200
 """Lines that are read to tell Amazon 2014 from Amazon 2018."""
+LONGEST_ROW = 2**20
+"""Most characters of a row. A small gzip file may hold a row that does not fit into memory."""
+SHOWN = 200
+"""Most characters of a file that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +60,21 @@ def recognise(path: Path, layout: Layout | None = None) -> Form:
     if first is None:
         raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
     delimiter = "\t" if len(first[1]) > 1 else ","
-    sample = [cells for _, cells in islice(read_lines(path, delimiter), SAMPLE_LINES)]
-    named = _named_columns(sample[0])
+    rows = (cells for _, cells in read_lines(path, delimiter))
+    header = next(rows)
+    sample = [cells[:2] for cells in chain([header], islice(rows, SAMPLE_LINES - 1))]
+    named = _named_columns(header)
     if layout == "header" or (layout is None and named.keys() >= REQUIRED):
         missing = sorted(REQUIRED - named.keys())
         if missing:
             rule = f"the header must name a {missing[0]} column"
-            raise UserError(f"{path}, line 1: {rule}, but got {sample[0]!r}")
+            raise UserError(f"{path}, line 1: {rule}, but got {shown(header)}")
         by_position = {position: name for name, position in named.items()}
-        columns = tuple(by_position.get(i, f"other{i}") for i in range(len(sample[0])))
+        columns = tuple(by_position.get(i, f"other{i}") for i in range(len(header)))
         return Form(columns, True, delimiter)
-    if len(sample[0]) != 4:
+    if len(header) != 4:
         rule = "must have a header naming user, item and rating, or 4 columns with a timestamp"
-        raise UserError(f"{path}, line 1: {rule}, but got {len(sample[0])} columns: {sample[0]!r}")
+        raise UserError(f"{path}, line 1: {rule}, but got {len(header)} columns: {shown(header)}")
     if layout is None:
         reviewers = [
             sum(bool(REVIEWER.fullmatch(cells[i])) for cells in sample if len(cells) > i)
@@ -96,16 +102,29 @@ def is_gzip(path: Path) -> bool:
 
 
 def read_lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the cells of every line that is not empty.
+    """Yield the line number and the cells of every row that is not empty.
 
-    Raises `UserError` where the file is not UTF-8 text, or where a gzip file is damaged.
+    Raises `UserError` where the file is not UTF-8 text, where a row is longer than `LONGEST_ROW`,
+    or where a gzip file is damaged.
     """
     number = 0
+    length = 0
+
+    def bounded_lines(text: IO[str]) -> Iterator[str]:
+        """Yield the lines of a text, none of them whole if their row is too long."""
+        nonlocal length
+        while line := text.readline(LONGEST_ROW + 1):
+            length += len(line)
+            if length > LONGEST_ROW:
+                rule = f"a row must have at most {LONGEST_ROW} characters"
+                raise UserError(f"{path}, line {number + 1}: {rule}, but one goes on")
+            yield line
+
     try:
         with _open_text(path) as text:
-            reader = csv.reader(text, delimiter=delimiter)
+            reader = csv.reader(bounded_lines(text), delimiter=delimiter)
             for cells in reader:
-                number = reader.line_num
+                number, length = reader.line_num, 0
                 if any("\0" in cell for cell in cells):
                     raise UserError(f"{path}, line {number}: must be text, but has a NUL byte")
                 if cells:
@@ -117,6 +136,12 @@ def read_lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{path}, after line {number}: {rule}: {error}") from error
     except csv.Error as error:
         raise UserError(f"{path}, line {number + 1}: must be delimited text: {error}") from error
+
+
+def shown(value: object) -> str:
+    """Return a value of a file for a message, which stays short however long the value is."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
 
 
 def _open_text(path: Path) -> IO[str]:

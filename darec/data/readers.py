@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from darec.data.layouts import Form, Layout, is_gzip, read_lines, recognise
+from darec.data.layouts import Form, Layout, is_gzip, read_lines, recognise, shown
 from darec.data.ratings import HIGHEST, LOWEST, FloatArray, IntArray
 from darec.errors import UserError
 
@@ -99,11 +99,11 @@ def _first_problem(path: Path, form: Form, reason: str) -> UserError:
             where = f"{path}, line {number}"
             if len(cells) != len(form.columns):
                 rule = f"must have {len(form.columns)} columns"
-                return UserError(f"{where}: {rule}, but got {len(cells)}: {cells!r}")
+                return UserError(f"{where}: {rule}, but got {len(cells)}: {shown(cells)}")
             for name, cell in zip(form.columns, cells, strict=True):
                 problem = _problem(name, cell)
                 if problem:
-                    return UserError(f"{where}, field {name}: {problem}, but got {cell!r}")
+                    return UserError(f"{where}, field {name}: {problem}, but got {shown(cell)}")
     except UserError as error:
         return error
     return UserError(f"{path}: cannot be read as ratings: {reason.splitlines()[0]}")

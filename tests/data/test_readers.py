@@ -1,6 +1,7 @@
 import gzip
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,39 @@ def test_bad_input_is_one_line_naming_file_place_rule_and_value(tmp_path, name):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         read_ratings(tmp_path / "nowhere.csv")
+
+
+HEAD, MIB = b"user,item,rating\nu,i,3\n", 2**20
+ENDLESS = {
+    "first line": lambda size: b"a" * size,
+    "later line": lambda size: HEAD + b"a" * size,
+    "open quote": lambda size: HEAD + b'"' + b"a\n" * (size // 2),
+    "quoted lines": lambda size: HEAD + b'"a\n",' * (size // 5),
+    "commas": lambda size: HEAD + b"," * size,
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_row_that_does_not_end_is_refused_before_it_fills_the_memory(tmp_path, kind):
+    path = tmp_path / "ratings.csv.gz"
+    path.write_bytes(gzip.compress(ENDLESS[kind](32 * MIB), 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=r"at most 1048576 characters|larger than") as caught:
+            read_ratings(path)
+        assert tracemalloc.get_traced_memory()[1] < 16 * MIB
+    finally:
+        tracemalloc.stop()
+    assert f"{path}, line " in str(caught.value)
+
+
+def test_a_message_repeats_only_the_beginning_of_a_long_row(tmp_path):
+    path = tmp_path / "ratings.csv"
+    for bad in (b"u,i,3," + b"x" * 50_000, b"u,i," + b"9" * 50_000, b"u,i,3" + b",x" * 50_000):
+        path.write_bytes(HEAD + bad + b"\n")
+        with pytest.raises(UserError, match=r"line 3.*\.\.\. \(\d+ characters\)$") as caught:
+            read_ratings(path)
+        assert len(str(caught.value)) < len(str(path)) + 400
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
