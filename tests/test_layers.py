@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = {"errors", "files", "paper", "processes", "provenance", "reporter", "seeds"}
+BASE = {"errors", "files", "paper", "parsing", "processes", "provenance", "reporter", "seeds"}
 MODELS = BASE | {"data", "core", "models"}
 API = MODELS | {"tuning", "evaluation", "api"}
 

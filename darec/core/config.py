@@ -18,6 +18,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from darec.parsing import problem
+
 T = TypeVar("T")
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 """Unknown fields are errors, True is not 1, 2.0 is not an int, and an int is a valid float."""
@@ -47,7 +49,7 @@ def parse(cls: type[T], values: dict[str, Any]) -> T:
     try:
         return TypeAdapter(cls).validate_json(text, strict=True, extra="forbid")
     except ValidationError as error:
-        raise ValueError(_line(cls, error.errors()[0])) from error
+        raise ValueError(problem(error, cls.__name__, field_names(cls))) from error
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -63,19 +65,3 @@ def json_schema(cls: type) -> dict[str, Any]:
 def field_names(cls: type) -> list[str]:
     """Return a config's field names in order."""
     return [field.name for field in fields(cls)]
-
-
-def _line(cls: type, error: Any) -> str:
-    """Return an error of pydantic as one plain line."""
-    *parents, field = error["loc"] or ("",)
-    owner = ".".join([cls.__name__, *map(str, parents)])
-    where = f"{owner}.{field}" if field else owner
-    if error["type"] == "missing":
-        return f"{where} is missing"
-    if error["type"] == "unexpected_keyword_argument":
-        known = "" if parents else f"; it has: {', '.join(field_names(cls))}"
-        return f"{owner} has no field {field!r}{known}"
-    if error["type"] == "value_error":
-        return f"{where}: {error['ctx']['error']}"
-    rule = error["msg"].replace("Input should", "must", 1)
-    return f"{where} {rule}, but got {error['input']!r}"

@@ -1,0 +1,76 @@
+"""Read what is on disk strictly as the type that the program expects of it.
+
+Files may be damaged, edited, or of another version. `read_json` and `parse_json` let pydantic check
+them against a dataclass: unknown and missing fields, types, and the ranges that the types state.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from darec.errors import UserError
+
+T = TypeVar("T")
+LONGEST = 100
+"""Most characters of a wrong value that a message shows."""
+
+
+def read_json(path: Path, kind: type[T], place: str | None = None) -> T:
+    """Return the content of a JSON file as a value of a type, a dataclass for example.
+
+    ``place`` is how the user names the file, if that is another: its URI. Raises `UserError` with
+    one line that names the file, the field, the rule and the value.
+    """
+    named = place or str(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{named}: cannot be read: {error.strerror}") from error
+    return parse_json(content, kind, named)
+
+
+def parse_json(content: str | bytes, kind: type[T], place: str) -> T:
+    """Return JSON as a value of a type; ``place`` is its file, or the file and the line.
+
+    Raises `UserError` like `read_json`, also for a number that is not finite (NaN, 1e999).
+    """
+    try:
+        json.dumps(from_json(content), allow_nan=False)
+        value: T = _adapter(cast(Any, kind)).validate_json(content, strict=True, extra="forbid")
+    except ValidationError as error:
+        raise UserError(f"{place}: {problem(error)}") from error
+    except ValueError as error:
+        raise UserError(f"{place}: is not JSON: {error}") from error
+    return value
+
+
+def problem(error: ValidationError, owner: str = "", known: Sequence[str] = ()) -> str:
+    """Return the first problem that pydantic found, as one line.
+
+    ``owner`` is put before the field, and ``known`` are the owner's fields, which are listed after
+    one that it does not have.
+    """
+    first: Any = error.errors()[0]
+    *parents, field = [owner, *map(str, first["loc"])]
+    within = ".".join(filter(None, parents))
+    where = ".".join(filter(None, [within, field]))
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        told = f"; it has: {', '.join(known)}" if known and within == owner else ""
+        return f"{within} has no field {field!r}{told}".strip()
+    if first["type"] == "value_error":
+        return ": ".join(filter(None, [where, str(first["ctx"]["error"])]))
+    rule, value = first["msg"].replace("Input should", "must", 1), repr(first["input"])
+    shown = value if len(value) <= LONGEST else f"{value[:LONGEST]}..."
+    return f"{where} {rule}, but got {shown}".strip()
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
