@@ -40,8 +40,9 @@ def parse_json(content: str | bytes, kind: type[T], place: str) -> T:
     Raises `UserError` like `read_json`, also for a number that is not finite (NaN, 1e999).
     """
     try:
-        json.dumps(from_json(content), allow_nan=False)
+        plain = from_json(content)
         value: T = _adapter(cast(Any, kind)).validate_json(content, strict=True, extra="forbid")
+        json.dumps(plain, allow_nan=False)
     except ValidationError as error:
         raise UserError(f"{place}: {problem(error)}") from error
     except ValueError as error:
