@@ -9,11 +9,13 @@ import pandas as pd
 from darec.data.ratings import DomainPair
 from darec.data.split import TrainPercent
 from darec.errors import UserError
-from darec.models.best import Best, load_best
+from darec.models.best import Best
 from darec.tuning import storage
+from darec.tuning.study.identity import load_best
+from darec.tuning.study.results import COLUMNS
 
-TEXTS = ("failures", "at_edge")
-"""Columns of ``trials.csv`` that are often empty."""
+TEXTS = ("trial_id", "failures", "at_edge")
+"""Columns of ``trials.csv`` that are text, even if they are empty or look like a number."""
 
 
 @dataclass(frozen=True)
@@ -40,27 +42,35 @@ class SearchResult:
     @property
     def finished(self) -> bool:
         """Whether the search is finished; if not, `resume` continues it."""
-        return (self.folder / "best.json").is_file()
+        return (self.folder / "best.json").exists()
 
     @property
     def best(self) -> Best:
         """The winner: the configuration and epoch with the lowest validation RMSE.
 
-        Raises `UserError` when the search is not finished.
+        Raises `UserError` when the search is not finished, or the files do not fit each other.
         """
-        self._check_finished()
+        if not self.finished:
+            raise UserError(f"{self.path}: the search is not finished; continue it with resume()")
         return load_best(self.folder, self.path)
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row per trial, best first; raises `UserError` when the search is not finished."""
-        self._check_finished()
-        table = pd.read_csv(self.folder / "trials.csv", dtype=dict.fromkeys(TEXTS, "str"))
-        return table.assign(**{name: table[name].fillna("") for name in TEXTS})
+        """One row per trial, best first.
 
-    def _check_finished(self) -> None:
-        if not self.finished:
-            raise UserError(f"{self.path}: the search is not finished; continue it with resume()")
+        Raises `UserError` when the search is not finished, or ``trials.csv`` is damaged.
+        """
+        best, named = self.best, f"{self.path}/trials.csv"
+        try:
+            table = pd.read_csv(self.folder / "trials.csv", dtype=dict.fromkeys(TEXTS, "str"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{named}: cannot be read: {str(error).strip()}") from error
+        if missing := [name for name in COLUMNS if name not in table]:
+            raise UserError(f"{named}: it lacks the columns {', '.join(missing)}")
+        if len(table) != best.trials or table["trial_id"].iloc[0] != best.trial_id:
+            told = f"must have {best.trials} trials, trial {best.trial_id} first, as in best.json"
+            raise UserError(f"{named}: {told}")
+        return table.assign(**{name: table[name].fillna("") for name in TEXTS})
 
     def resume(self) -> "SearchResult":
         """Continue an unfinished search with the arguments it was begun with.
@@ -111,7 +121,7 @@ def load_result(path: str | Path) -> SearchResult:
     result = SearchResult(place, storage.working_folder(place.rsplit("/", 2)[0]))
     if storage.is_uri(place):
         storage.fetch(place, result.folder)
-    if not (result.folder / "study.json").is_file():
+    if not (result.folder / "study.json").exists():
         raise UserError(f"{path}: no search here; run one first (darec tune)")
     return result
 
@@ -130,7 +140,11 @@ def finished_searches(
     for model in models:
         result = result_at(out, root, pair.name, train, model)
         if required or result.finished:
-            load_best(result.folder, result.path)  # raises `UserError` if missing or damaged
+            best = load_best(result.folder, result.path)
+            here, there = (pair.name, train, model), (best.pair, best.train, best.model)
+            if here != there:
+                told = "must be the winner of {}-{}/{}, but is that of {}-{}/{}"
+                raise UserError(f"{result.path}/best.json: {told.format(*here, *there)}")
             found.append(result)
     if not found:
         raise UserError(f"{out}: no finished search of {pair.name}; run one first (darec tune)")

@@ -24,7 +24,7 @@ from darec.tuning.durability.lock import alone
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.launch import checked_share, computed_share
 from darec.tuning.study.plan import describe
-from darec.tuning.study.protocol import Protocol
+from darec.tuning.study.protocol import Protocol, check_finished
 from darec.tuning.study.record import check_record, space_json
 from darec.tuning.study.request import Budget, Request, Stages
 from darec.tuning.study.study import Settings, StudyInterrupted
@@ -132,8 +132,11 @@ def search(
         storage=result.path,
     )
     reporter = reporter or LogReporter()
-    check_record(request, resume)
-    if not result.finished:
+    if not storage.is_uri(out):  # the files of a URI are not here yet
+        check_record(request, resume)
+    if result.finished:
+        check_finished(request)
+    else:
         with connected(address) as joined:
             wanted = Wanted(cpus_per_trial, gpus_per_trial, at_once, joined)
             _search(request, wanted, trial_limit, resume, reporter, _recorded(arguments))

@@ -1,41 +1,114 @@
-"""The winner of a search, and the files from which it is read again."""
+"""The winner of a study, what the study was asked for, and the file that keeps both."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from darec.core.config import parse
+from pydantic import Field, field_validator, model_validator
+from pydantic.dataclasses import dataclass
+
+from darec.core.config import STRICT, parse
 from darec.data.split import TrainPercent
 from darec.errors import UserError
 from darec.files import write_json
 from darec.models import kind_of
+from darec.parsing import read_json
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Domain = Literal["target", "source"]
+Count = Annotated[int, Field(ge=1)]
+Rmse = Annotated[float, Field(ge=0)]
 
 
-@dataclass(frozen=True)
-class Best:
-    """The epoch with the lowest validation RMSE of all trials, and how to train it again."""
+@dataclass(frozen=True, config=STRICT)
+class SpaceRecord:
+    """A search space as JSON values, under flat names."""
+
+    drawn: dict[str, Any]
+    """The distributions, as Optuna writes them."""
+    fixed: dict[str, Any]
+    start: dict[str, Any]
+    """The first trial's value of everything that is drawn; empty: the first is drawn too."""
+
+    @field_validator("drawn")
+    @classmethod
+    def _are_distributions(cls, drawn: dict[str, Any]) -> dict[str, Any]:
+        for name, values in drawn.items():
+            try:
+                distribution_of(values)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{name} must be a distribution of Optuna: {error}") from error
+        return drawn
+
+
+def distribution_of(values: Any) -> "BaseDistribution":
+    """Return a distribution of Optuna that was written as JSON values."""
+    from optuna.distributions import json_to_distribution  # optuna is slow to import
+
+    return json_to_distribution(json.dumps(values))
+
+
+@dataclass(frozen=True, config=STRICT)
+class Asked:
+    """What was asked of a search, and of each of its studies with a model and space of its own."""
 
     model: str
     pair: str
     train: TrainPercent
-    config: dict[str, Any]
-    """The full config, nested, as `darec.core.config.parse` reads it."""
-    epoch: int
-    """The epoch with the lowest validation RMSE. Evaluation chooses its epoch by the same rule."""
-    max_epochs: int
-    """The search's epoch budget per trial."""
-    valid_rmse: float
     seed: int
     """The root seed of the search, its split and its runs."""
-    trials: int
-    trial_id: str
-    bias_valid_rmse: float
-    """RMSE of the untuned bias baseline on the same validation ratings."""
-    stage1_valid_rmse: float | None
-    """Validation RMSE of stage 1 alone on the target; None for one-stage models."""
     data_digest: str
     """`DomainPair.digest` of the data searched on."""
+    sampler: str
+    scheduler: str
+    space: SpaceRecord
+
+
+@dataclass(frozen=True, config=STRICT)
+class Identity(Asked):
+    """All that was asked of one study: its winner answers the same questions only."""
+
+    domain: Domain
+    """The domain whose ratings the model predicts; the source is that of a first stage."""
+    trials_asked: Count
+    max_epochs: Count
+    """The epoch budget of a trial."""
+    time_budget: float | None
+    """Seconds for all studies of the search together; None: no limit."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Best(Identity):
+    """The epoch with the lowest validation RMSE of all trials, and how to train it again."""
+
+    config: dict[str, Any]
+    """The full config, nested, as `darec.core.config.parse` reads it."""
+    epoch: Count
+    """The epoch with the lowest validation RMSE. Evaluation chooses its epoch by the same rule."""
+    valid_rmse: Rmse
+    trials: Count
+    """The trials that were run: fewer than were asked for if the time budget ended first."""
+    trial_id: str
+    bias_valid_rmse: Rmse
+    """RMSE of the untuned bias baseline on the same validation ratings."""
+    stage1_valid_rmse: Rmse | None
+    """Validation RMSE of stage 1 alone on the target; None for one-stage models."""
+    weights_digest: str
+    """SHA-256 of ``best.safetensors``."""
+    code: list[str]
+    """Digests of all code that ran the search until then, its first stages included. More than one
+    if the code changed between two runs."""
+
+    @model_validator(mode="after")
+    def _within_what_was_asked(self) -> Self:
+        for name, most in (("epoch", "max_epochs"), ("trials", "trials_asked")):
+            value, limit = getattr(self, name), getattr(self, most)
+            if value > limit:
+                raise ValueError(f"{name} must be at most {most} {limit}, but got {value}")
+        return self
 
     def save(self, folder: Path) -> Path:
         """Write ``best.json`` and return its path."""
@@ -43,47 +116,20 @@ class Best:
         return folder / "best.json"
 
 
-def load_best(folder: Path, place: str | None = None) -> Best:
-    """Read ``best.json``; raises `UserError` naming the file when it is absent or malformed.
+def read_best(folder: Path, place: str | None = None) -> Best:
+    """Read ``best.json``; raises `UserError` naming the file and what is wrong with it.
 
     ``place`` is how the user names the folder, if that is another: its URI.
     """
     path, named = folder / "best.json", f"{place or folder}/best.json"
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{named}: no finished search here; run one first (darec tune)")
+    best = read_json(path, Best, named)
     try:
-        values = json.loads(path.read_text())
-        best = Best(**values)
         parse(kind_of(best.model).config, best.config)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{named}: not a best.json of this version: {error}") from error
+    except ValueError as error:
+        raise UserError(f"{named}: config: {error}") from error
     return best
-
-
-def load_study(folder: Path) -> dict[str, Any]:
-    """Read ``study.json``, which records the options and spaces of a search.
-
-    Raises `UserError` when it is damaged or of another version.
-    """
-    path = folder / "study.json"
-    try:
-        study: dict[str, Any] = json.loads(path.read_text())
-        known = {
-            "arguments",
-            "budget",
-            "fix",
-            "seed",
-            "sampler",
-            "scheduler",
-            "space",
-            "stage1",
-            "stages",
-        }
-        if lacking := known - study.keys():
-            raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
-    except (ValueError, AttributeError) as error:
-        raise UserError(f"{path}: not a study.json of this version: {error}") from error
-    return study
 
 
 def study_folder(out: Path, pair: str, train: TrainPercent, model: str) -> Path:

@@ -17,13 +17,16 @@ import torch
 
 import darec
 from darec.api import runs, search
-from darec.core.config import parse, plain
+from darec.api.result import finished_searches
 from darec.core.threads import torch_threads
 from darec.models import plugins
-from darec.models.best import Best, load_best
+from darec.models.best import read_best
 from darec.models.bias import BiasConfig, build_bias
+from darec.tuning.study.identity import digest_of
+from darec.tuning.study.results import COLUMNS
 from darec.tuning.trial.stage1_cache import ClusterCache
 from tests.reporting import Recorder, printed
+from tests.winners import saved, winner_of, winner_on
 
 
 @pytest.mark.parametrize(
@@ -213,13 +216,81 @@ def test_wrong_arguments_of_an_evaluation_are_refused(tiny_pair, options, words)
 
 def finished(folder, pair, model):
     """A search that seems to be finished, of the mean or of a model like it."""
-    kind = darec.models()[model]
-    best = Best(model, pair.name, 90, {}, 1, 1, 1.0, 0, 1, "t", 1.0, None, pair.digest)
-    assert plain(parse(kind.config, {})) == {}
     study = folder / f"{pair.name}-90" / model
-    best.save(study)
-    (study / "study.json").write_text("{}")
+    saved(winner_on(pair, model, max_epochs=1), study)
     return study
+
+
+HEADER = ",".join(COLUMNS)
+ROW = "t,completed,,1.0,1,1,1.0,"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "cannot be read: No columns"),
+        (b"\xff\xfe\x00\x80", "cannot be read: 'utf-8' codec"),
+        (None, "cannot be read: .*No such file"),
+        (b"a\n1\n", "lacks the columns trial_id, ended"),
+        (HEADER.encode(), "must have 6 trials, trial t first, as in best.json"),
+        (f"{HEADER}\n{ROW}".encode(), "must have 6 trials"),
+        ("\n".join([HEADER, *["1" + ROW] * 6]).encode(), "trial t first"),
+    ],
+)
+def test_a_damaged_table_of_trials_is_told(tiny_pair, tmp_path, content, words):
+    study = finished(tmp_path, tiny_pair, "mean")
+    result = darec.load_result(study)
+    (study / "trials.csv").write_text("\n".join([HEADER, *[ROW] * 6]))
+    assert len(result.trials) == 6
+    if content is None:
+        (study / "trials.csv").unlink()
+    else:
+        (study / "trials.csv").write_bytes(content)
+    with pytest.raises(darec.UserError, match=f"^{study}/trials.csv: .*{words}") as caught:
+        _ = result.trials
+    assert "\n" not in str(caught.value)
+
+
+def test_trial_ids_are_text(tiny_pair, tmp_path):
+    """Ids are hexadecimal, so that some look like numbers."""
+    study = finished(tmp_path, tiny_pair, "mean")
+    saved(winner_on(tiny_pair, "mean", max_epochs=1, trials=1, trial_id="0012e456"), study)
+    (study / "trials.csv").write_text(f"{HEADER}\n{ROW.replace('t,', '0012e456,', 1)}\n")
+    assert list(darec.load_result(study).trials["trial_id"]) == ["0012e456"]
+
+
+def test_a_search_in_the_folder_of_another_model_is_told(tiny_pair, tmp_path):
+    study = finished(tmp_path, tiny_pair, "mean")
+    assert finished_searches(["mean", "bias"], tiny_pair, 90, str(tmp_path), required=False)
+    study.rename(study.parent / "bias")
+    with pytest.raises(darec.UserError, match="must be the winner of tiny-90/bias, but is"):
+        finished_searches(["mean", "bias"], tiny_pair, 90, str(tmp_path), required=False)
+
+
+def test_a_finished_search_is_only_taken_as_it_was_asked_for(tiny_pair, tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "connected", None)  # Ray is not needed
+    study = tmp_path / "tiny-90" / "mean"
+    weights = study / "best.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    options = {"trials": 1, "stage1_trials": 1, "max_epochs": 1}
+    best = winner_on(tiny_pair, "mean", trials_asked=1, trials=1, max_epochs=1)
+    best = replace(best, weights_digest=digest_of(weights))
+    (study / "trials.csv").write_text(f"{HEADER}\n{ROW}\n")
+    saved(best, study)
+    assert darec.search("mean", tiny_pair, out=tmp_path, resume=True, **options).best == best
+
+    def refused(words):
+        with pytest.raises(darec.UserError, match=words):
+            darec.search("mean", tiny_pair, out=tmp_path, resume=True, **options)
+
+    saved(replace(best, seed=1), study, seed=0)
+    refused("best.json: seed is 1, but the search asks")
+    saved(best, study)
+    weights.write_bytes(b"other weights")
+    refused("best.safetensors: missing, or not the weights")
+    (study / "study.json").unlink()
+    refused("best.json is there without study.json")
 
 
 def test_only_models_that_can_are_scored_on_cold_users(tiny_pair, tmp_path):
@@ -293,9 +364,9 @@ def test_a_search_in_a_thread_that_cannot_go_on_ends(cluster, tiny_pair, tmp_pat
 
 def test_a_kind_that_is_registered_can_be_loaded_back(tmp_path):
     darec.register("mine", darec.ModelKind(BiasConfig, build_bias), darec.Space({}))
-    best = Best("mine", "p", 90, {}, 1, 1, 1.0, 0, 1, "t", 1.0, None, "d")
+    best = winner_of("mine", config={"reg_user": 10.0, "reg_item": 10.0})
     best.save(tmp_path)
-    assert load_best(tmp_path) == best
+    assert read_best(tmp_path) == best
     plugins.OUTSIDE.clear()
     with pytest.raises(darec.UserError, match="there is no model 'mine'"):
-        load_best(tmp_path)
+        read_best(tmp_path)

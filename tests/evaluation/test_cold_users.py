@@ -11,8 +11,8 @@ from darec.data.split import split
 from darec.evaluation.cold_users import ANSWERING, evaluate_cold_users, without_target
 from darec.evaluation.summary import cold_table
 from darec.models import MODELS, ModelKind
-from darec.models.best import Best
 from darec.models.bias import BiasConfig, BiasRecommender
+from tests.winners import winner_on
 
 
 def evaluated(best, pair, seed):
@@ -20,10 +20,7 @@ def evaluated(best, pair, seed):
 
 
 def best_of(model, pair, **changed):
-    values = {"model": model, "pair": pair.name, "train": 90, "config": CONFIGS[model]}
-    values |= {"epoch": 1, "max_epochs": 30, "valid_rmse": 1.0, "seed": 0, "trials": 1}
-    values |= {"trial_id": "", "bias_valid_rmse": 1.0, "stage1_valid_rmse": None}
-    return Best(**{**values, "data_digest": pair.digest, **changed})
+    return winner_on(pair, model, **{"config": CONFIGS[model], "max_epochs": 30, **changed})
 
 
 def test_no_target_rating_of_a_withheld_user_is_left(tiny_pair):

@@ -15,27 +15,13 @@ from darec.evaluation import scores as files
 from darec.evaluation.evaluate import evaluate
 from darec.evaluation.summary import comparison, frame, summarise, table, title, verdict
 from darec.models import MODELS
-from darec.models.best import Best
 from tests.models.common import config, fitted
 from tests.models.test_leakage import rewritten
+from tests.winners import winner_on
 
 
 def best_of(name, pair):
-    return Best(
-        model=name,
-        pair=pair.name,
-        train=90,
-        config=plain(config(name)),
-        epoch=2,
-        max_epochs=3,
-        valid_rmse=1.0,
-        seed=0,
-        trials=6,
-        trial_id="t",
-        bias_valid_rmse=1.1,
-        stage1_valid_rmse=None,
-        data_digest=pair.digest,
-    )
+    return winner_on(pair, name, config=plain(config(name)))
 
 
 def evaluated(best, pair, split_seed=0, run_seed=0, **options):

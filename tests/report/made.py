@@ -1,57 +1,43 @@
 """Result files as searches and evaluations leave them, with errors as a test wants them."""
 
 import csv
-import json
 from dataclasses import asdict
-
-from optuna.distributions import distribution_to_json
 
 from darec.evaluation import scores as files
 from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.scores import Score
 from darec.models import MODELS
-from darec.models.best import Best
-from darec.tuning.trial.names import nest
+from darec.models.best import SpaceRecord
+from darec.tuning.study.record import space_json
+from darec.tuning.study.request import middle
 from search_spaces import SPACES
-
-BUDGET = {"trials": 8, "stage1_trials": 2, "max_epochs": 3}
+from tests.winners import saved, winner_of
 
 
 def searched(cell, out, trials=8, digest="d", **changed):
     """Write a finished search of a cell and return its winner."""
     space, kind = SPACES[cell.model], MODELS[cell.model]
-    config = {**space.fixed, **space.start}
+    config = middle(space)
     if kind.stage1:
-        config |= {"autorec/axis": kind.axis, "autorec/hidden": 10, "autorec/epochs": 1}
-    best = Best(
-        model=cell.model,
+        config["autorec"] = {"axis": kind.axis, "hidden": 10, "epochs": 1}
+    best = winner_of(
+        cell.model,
         pair=cell.label,
         train=cell.train,
-        config=nest(config),
-        epoch=1,
-        max_epochs=1 if kind.whole_fit else 3,
-        valid_rmse=1.0,
-        seed=0,
-        trials=trials,
-        trial_id="a",
-        bias_valid_rmse=1.0,
-        stage1_valid_rmse=None,
         data_digest=digest,
+        config=config,
+        space=SpaceRecord(**space_json(space)),
+        max_epochs=1 if kind.whole_fit else 3,
+        trials=trials,
+        trials_asked=trials,
     )
     folder = cell.folder(out)
-    best.save(folder)
-    drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
-    budget = {**BUDGET, "max_epochs": best.max_epochs, "time_budget": None}
-    study = {"arguments": {"model": "made up"}, "seed": 0, "sampler": "tpe", "scheduler": "asha"}
-    study |= {"budget": budget, "space": {"drawn": drawn}, "stage1": None}
-    study |= {"stages": "paper", "fix": dict(cell.fix)}
+    budget = {"trials": trials, "stage1_trials": 2, "max_epochs": best.max_epochs}
+    study = {"budget": {**budget, "time_budget": None}, "fix": dict(cell.fix)}
     if kind.stage1:
-        inner = SPACES[kind.stage1.model].space.items()
-        told = {name: json.loads(distribution_to_json(d)) for name, d in inner}
-        study["stage1"] = {"drawn": told}
-    (folder / "study.json").write_text(json.dumps({**study, **changed}))
-    if kind.stage1:
+        study["stage1"] = space_json(SPACES[kind.stage1.model])
         trials_of(SPACES[kind.stage1.model], folder / "stage1_target", trials)
+    saved(best, folder, **{**study, **changed})
     trials_of(space, folder, trials)
     return best
 

@@ -1,7 +1,6 @@
 """Which hyper-parameters matter, and where in their ranges the good trials lie."""
 
 import csv
-import json
 import math
 import warnings
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     IntDistribution,
-    json_to_distribution,
 )
 from optuna.importance import PedAnovaImportanceEvaluator
 
-from darec.models.best import load_study
+from darec.models.best import distribution_of
+from darec.tuning.study.record import load_study
 
 LEAST_TRIALS = 8
 """With fewer trials no importances are given; with fewer than 50 they are rough."""
@@ -42,8 +41,8 @@ def read_study(folder: Path) -> FinishedStudy:
     """Read ``study.json`` and ``trials.csv`` of a finished study."""
     top = folder.parent if folder.name.startswith("stage1_") else folder
     study = load_study(top)
-    space = study["stage1" if top != folder else "space"]["drawn"]
-    distributions = {name: json_to_distribution(json.dumps(value)) for name, value in space.items()}
+    space = study.space if top == folder or study.stage1 is None else study.stage1
+    distributions = {name: distribution_of(value) for name, value in space.drawn.items()}
     with (folder / "trials.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if float(row["best_epoch"] or 0) > 0]
     distributions = {n: d for n, d in distributions.items() if len({row[n] for row in rows}) > 1}

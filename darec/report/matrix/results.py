@@ -10,8 +10,10 @@ from darec.evaluation import scores as files
 from darec.evaluation.cold_users import ColdUserScore, cold_key
 from darec.evaluation.scores import Score, run_key
 from darec.models import MODELS
-from darec.models.best import Best, load_best, load_study
+from darec.models.best import Best
 from darec.report.matrix.cells import Budget, Cell, fix_text
+from darec.tuning.study.identity import load_best
+from darec.tuning.study.record import load_study
 
 T = TypeVar("T")
 
@@ -40,7 +42,7 @@ def find_winner(
     folder = cell.folder(out)
     if not (folder / "study.json").is_file():
         return None
-    study = load_study(folder)
+    study = asdict(load_study(folder))
     used, wanted = _used(study), _wanted(cell, budget, study)
     for name, value in wanted.items():
         if used[name] != value:

@@ -7,11 +7,12 @@ from importlib.metadata import version
 from typing import Any
 
 from darec.data.ratings import DomainPair
-from darec.models.best import Best, load_study
+from darec.models.best import Best
 from darec.provenance import revision, versions
 from darec.report.matrix.cells import Cell, distinct
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
+from darec.tuning.study.record import load_study
 
 LIBRARIES = ("numpy", "scipy", "pandas", "torch", "ray", "optuna", "matplotlib", "jinja2")
 
@@ -55,5 +56,5 @@ def _winner(results: Results, cell: Cell, best: Best) -> dict[str, Any]:
     """Return what a search found, and the code and libraries that ran it."""
     study = load_study(cell.folder(results.out))
     kept = ("config", "epoch", "valid_rmse", "trials", "data_digest")
-    ran = {name: study.get(name) for name in ("arguments", "revision", "versions")}
+    ran = {name: getattr(study, name) for name in ("arguments", "revision", "versions")}
     return {**{name: getattr(best, name) for name in kept}, **ran}

@@ -5,21 +5,29 @@ One-stage models and joint searches are one study.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
+from darec.errors import UserError
 from darec.models import kind_of
-from darec.models.best import Best, load_best
+from darec.models.best import Best, Domain, Identity, SpaceRecord
 from darec.models.kind import FirstStage
+from darec.reporter import LOGGER
 from darec.tuning import storage
 from darec.tuning.durability.retention import delete_checkpoints
 from darec.tuning.durability.snapshot import delete_copy
-from darec.tuning.study.record import write_record
+from darec.tuning.study.identity import REMEDY, check_config, finished_study, identity_of
+from darec.tuning.study.model_code import code_of
+from darec.tuning.study.record import space_json, write_record
 from darec.tuning.study.request import Request, SearchSpace
-from darec.tuning.study.results import save_trials, save_winner, winner
+from darec.tuning.study.results import save_trials, save_weights, winner
 from darec.tuning.study.study import Settings, Study, run_study
 
 STAGE1_SHARE = 0.25
 """Each of the two first-stage studies may use this share of the time budget."""
+
+Finish = Callable[[Study, Identity], Best]
+"""Returns the winner of a study of which this is asked."""
 
 
 @dataclass(frozen=True)
@@ -36,73 +44,117 @@ class Protocol:
         """Run every study that is not finished yet, and return the winner.
 
         ``arguments`` is recorded in ``study.json``. The caller has checked that the folder holds no
-        other search (`darec.tuning.study.record.check_record`).
+        other search (`darec.tuning.study.record.check_record`). Raises `UserError` if a finished
+        study is not one of this search.
         """
-        request, first = self.request, self.request.kind.stage1
-        write_record(request, arguments)
+        if self.resume and (self.request.folder / "best.json").exists():
+            return check_finished(self.request)
+        code = list(write_record(self.request, arguments).code)
         self.publish()
-        fixed, budget = dict(request.space.fixed), request.budget.time_budget
-        if first is not None and request.stage1 is not None:
-            fixed |= self._first_stages(first, request.stage1)
-            budget = None if budget is None else budget * (1 - 2 * STAGE1_SHARE)
-        study = Study(
-            model=request.model,
-            kind=request.kind,
-            data=request.data,
-            space=dict(request.space.space),
-            fixed=fixed,
-            start=dict(request.space.start),
-            trials=request.budget.trials,
-            folder=request.folder,
-            storage=request.storage,
-            time_budget=budget,
-        )
-        return self._finished(study)
+        finish = partial(self._finish, code)
+        return _run_studies(self.request, finish, self.settings.reporter.line)
 
-    def _first_stages(self, first: FirstStage, space: SearchSpace) -> dict[str, Any]:
-        """Return both domains' frozen first-stage configs, as fields of the second stage's."""
-        tell = self.settings.reporter.line
-        tell(f"Stage 1 of 2: {first.model} on the target")
-        target = self._first_stage(first, space, "target")
-        kept = {name: target[name] for name in first.shared}
-        told = ", ".join(f"{name} {value}" for name, value in kept.items())
-        tell(f"Stage 1 of 2: {first.model} on the source, with {told} as on the target")
-        source = self._first_stage(first, space.fix(kept), "source")
-        tell(f"Stage 2 of 2: {self.request.model} on both frozen winners")
-        return {first.field: target, first.source_field: source}
+    def _finish(self, code: list[str], study: Study, asked: Identity) -> Best:
+        """Run a study unless it is finished, and write its files; ``best.json`` comes last.
 
-    def _first_stage(
-        self, first: FirstStage, space: SearchSpace, domain: Literal["target", "source"]
-    ) -> dict[str, Any]:
-        """Return the config of a domain's winner, with its best epoch as its number of epochs."""
-        request, name = self.request, f"stage1_{domain}"
-        budget = request.budget.time_budget
-        study = Study(
-            model=first.model,
-            kind=kind_of(first.model),
-            data=request.data if domain == "target" else request.data.swapped(),
-            space=dict(space.space),
-            fixed=dict(space.fixed),
-            start=dict(space.start),
-            trials=request.budget.stage1_trials,
-            folder=request.folder / name,
-            storage=storage.join(request.storage, name),
-            time_budget=None if budget is None else STAGE1_SHARE * budget,
-        )
-        best = self._finished(study)
-        return {**best.config, first.epochs: best.epoch}
-
-    def _finished(self, study: Study) -> Best:
-        """Run a study unless it is finished, and write its files; ``best.json`` comes last."""
-        if self.resume and (study.folder / "best.json").is_file():
-            return load_best(study.folder)
+        ``code`` has the digests of all code that ran the search; a finished study adds its own.
+        """
+        if self.resume and (study.folder / "best.json").exists():
+            best = finished_study(study.folder, study.storage, asked)
+            if best.code != [code_of(self.request.kind)]:
+                told = "other code ran this study; the search mixes both"
+                LOGGER.warning("%s/best.json: %s", study.storage, told)
+            code += [each for each in best.code if each not in code]
+            return best
         study.folder.mkdir(parents=True, exist_ok=True)
         rows = run_study(study, self.settings, self.resume)
-        best = winner(self.request, study, rows)
+        if told := check_config(rows[0].config, asked.space):
+            told = f"this is of another study: {told} in trial {rows[0].trial_id}"
+            raise UserError(f"{study.tune_folder}: {told}; {REMEDY}")
         save_trials(study, rows)
-        save_winner(study, rows, best, self.settings.cache)
+        weights = save_weights(study, rows[0], asked.seed, self.settings.cache)
+        best = winner(study, asked, rows, weights, list(code))
+        best.save(study.folder)
         self.publish()
         for row in rows:
             delete_checkpoints(row.checkpoint)  # the winner's weights are beside best.json
         delete_copy(study.tune_folder)
         return best
+
+
+def check_finished(request: Request) -> Best:
+    """Return the winner of a finished search; nothing is run.
+
+    Raises `UserError` if one of its studies is not finished or not one of this search.
+    """
+
+    def finish(study: Study, asked: Identity) -> Best:
+        return finished_study(study.folder, study.storage, asked)
+
+    return _run_studies(request, finish, lambda line: None)
+
+
+def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]) -> Best:
+    """Finish all studies of a search in order, and return the winner."""
+    fixed, budget = dict(request.space.fixed), request.budget.time_budget
+    first = request.kind.stage1
+    if first is not None and request.stage1 is not None:
+        fixed |= _run_first_stages(request, first, request.stage1, finish, tell)
+        budget = None if budget is None else budget * (1 - 2 * STAGE1_SHARE)
+    study = Study(
+        model=request.model,
+        kind=request.kind,
+        data=request.data,
+        space=dict(request.space.space),
+        fixed=fixed,
+        start=dict(request.space.start),
+        trials=request.budget.trials,
+        folder=request.folder,
+        storage=request.storage,
+        time_budget=budget,
+    )
+    return finish(study, _asked(request, study, "target"))
+
+
+def _run_first_stages(
+    request: Request,
+    first: FirstStage,
+    space: SearchSpace,
+    finish: Finish,
+    tell: Callable[[str], object],
+) -> dict[str, Any]:
+    """Return both domains' frozen first-stage configs, as fields of the second stage's."""
+    tell(f"Stage 1 of 2: {first.model} on the target")
+    target = _run_first_stage(request, first, space, "target", finish)
+    kept = {name: target[name] for name in first.shared}
+    told = ", ".join(f"{name} {value}" for name, value in kept.items())
+    tell(f"Stage 1 of 2: {first.model} on the source, with {told} as on the target")
+    source = _run_first_stage(request, first, space.fix(kept), "source", finish)
+    tell(f"Stage 2 of 2: {request.model} on both frozen winners")
+    return {first.field: target, first.source_field: source}
+
+
+def _run_first_stage(
+    request: Request, first: FirstStage, space: SearchSpace, domain: Domain, finish: Finish
+) -> dict[str, Any]:
+    """Return the config of a domain's winner, with its best epoch as its number of epochs."""
+    name, budget = f"stage1_{domain}", request.budget.time_budget
+    study = Study(
+        model=first.model,
+        kind=kind_of(first.model),
+        data=request.data if domain == "target" else request.data.swapped(),
+        space=dict(space.space),
+        fixed=dict(space.fixed),
+        start=dict(space.start),
+        trials=request.budget.stage1_trials,
+        folder=request.folder / name,
+        storage=storage.join(request.storage, name),
+        time_budget=None if budget is None else STAGE1_SHARE * budget,
+    )
+    best = finish(study, _asked(request, study, domain))
+    return {**best.config, first.epochs: best.epoch}
+
+
+def _asked(request: Request, study: Study, domain: Domain) -> Identity:
+    space = SpaceRecord(**space_json(study))
+    return identity_of(request, study.model, space, domain, study.trials)

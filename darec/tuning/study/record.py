@@ -1,78 +1,152 @@
-"""``study.json`` records the options of a search, so that it is resumed with the same ones."""
+"""``study.json`` records what was asked of a search, so that it is resumed as it was begun."""
 
 import json
-import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from optuna.distributions import distribution_to_json
+from pyarrow.fs import FileType
+from pydantic.dataclasses import dataclass
 
+from darec.core.config import STRICT
 from darec.errors import UserError
 from darec.files import write_json
-from darec.models.best import load_study
-from darec.provenance import code_digest, revision, versions
-from darec.tuning.storage import join
-from darec.tuning.study.request import Request, SearchSpace
+from darec.models.best import Asked, SpaceRecord
+from darec.parsing import read_json
+from darec.provenance import revision, versions
+from darec.reporter import LOGGER
+from darec.tuning.durability.snapshot import COPY
+from darec.tuning.storage import join, open_place
+from darec.tuning.study.model_code import code_of
+from darec.tuning.study.request import Budget, Ranges, Request, Stages
+
+OF_THE_RUN = ("arguments", "revision", "versions", "code")
+"""Fields of a record that may differ between the runs of a search."""
+UNFINISHED = ("tune", COPY)
+"""What Tune keeps in the folder of a study. Only ``study.json`` says which search it is of."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Record(Asked):
+    """The content of ``study.json``."""
+
+    budget: Budget
+    stages: Stages
+    fix: dict[str, Any]
+    """The hyper-parameters that the user held fixed."""
+    stage1: SpaceRecord | None
+    """The space of the first-stage studies; None for one-stage models and joint searches."""
+    arguments: dict[str, Any]
+    """The arguments of `darec.search`."""
+    revision: str
+    """The revision that began the search, and its libraries."""
+    versions: dict[str, str]
+    code: list[str]
+    """Digests of all code that ran the search (`code_of`), in order."""
+
+
+def load_study(folder: Path, place: str | None = None) -> Record:
+    """Read ``study.json``; raises `UserError` naming the file and what is wrong with it.
+
+    ``place`` is how the user names the folder, if that is another: its URI.
+    """
+    return read_json(folder / "study.json", Record, join(place or str(folder), "study.json"))
 
 
 def check_record(request: Request, resume: bool) -> None:
-    """Raise `UserError` if the folder holds a search that this request may not continue."""
-    path = request.folder / "study.json"
-    if not path.is_file():
+    """Raise `UserError` if the place holds a search that this request may not continue."""
+    if not (request.folder / "study.json").exists():
+        _check_no_remains(request)
         return
     if not resume:
         ways = "continue it with --resume, delete it, or give another --out"
         raise UserError(f"{request.storage} holds a search already; {ways}")
-    before, place = load_study(request.folder), join(request.storage, "study.json")
-    for name, value in record_of(request).items():
-        if before.get(name) != value:
-            told = f"the search there used {name} {before.get(name)}; you asked for {value}"
-            raise UserError(f"{place}: --resume needs the same {name}: {told}")
+    before = asdict(load_study(request.folder, request.storage))
+    now = asdict(_record_of(request, {}))
+    for name in OF_THE_RUN:
+        del before[name], now[name]
+    if found := difference(before, now):
+        name, there, here = found
+        told = f"the search there used {name} {there}; you asked for {here}"
+        place = join(request.storage, "study.json")
+        raise UserError(f"{place}: --resume needs the same {name}: {told}")
 
 
-def write_record(request: Request, arguments: Mapping[str, Any]) -> None:
-    """Write ``study.json``; log a warning if other code or libraries began a resumed search.
+def write_record(request: Request, arguments: Mapping[str, Any]) -> Record:
+    """Write ``study.json`` and return its content; ``arguments`` are those of `darec.search`.
 
-    ``arguments`` are those of `darec.search`, as JSON values.
+    If other code began a resumed search, the record gets the present code's digest as well. Log a
+    warning if other code or libraries did.
     """
-    path = request.folder / "study.json"
-    if not path.is_file():
-        who = {
-            "arguments": dict(arguments),
-            "revision": revision(),
-            "versions": versions(),
-            "code": code_digest(),
-        }
-        write_json(path, {**who, **record_of(request)})
-        return
-    before = load_study(request.folder)
-    if (before.get("code"), before.get("versions")) != (code_digest(), versions()):
-        told = "other code or libraries began this search; it has trials of both"
-        logging.getLogger(__name__).warning("%s: %s", path, told)
+    path, record = request.folder / "study.json", _record_of(request, arguments)
+    if path.exists():
+        before = load_study(request.folder, request.storage)
+        if (before.code, before.versions) != (record.code, record.versions):
+            told = "other code or libraries began this search; it has trials of both"
+            LOGGER.warning("%s: %s", join(request.storage, "study.json"), told)
+        record = replace(before, code=list(dict.fromkeys([*before.code, *record.code])))
+    write_json(path, asdict(record))
+    return record
 
 
-def record_of(request: Request) -> dict[str, Any]:
-    """Return what must be equal in all runs of a search, as JSON values."""
-    content = {
-        "model": request.model,
-        "pair": request.pair,
-        "train": request.train,
-        "seed": request.seed,
-        "data_digest": request.data_digest,
-        "budget": asdict(request.budget),
-        "sampler": request.sampler,
-        "scheduler": request.scheduler,
-        "stages": request.stages,
-        "fix": dict(request.fix),
-        "space": space_json(request.space),
-        "stage1": None if request.stage1 is None else space_json(request.stage1),
-    }
-    read_back: dict[str, Any] = json.loads(json.dumps(content))
+def space_json(space: Ranges) -> dict[str, Any]:
+    """Return a search space as JSON values, the fields of a `SpaceRecord`."""
+    drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
+    values = {"drawn": drawn, "fixed": dict(space.fixed), "start": dict(space.start)}
+    read_back: dict[str, Any] = json.loads(json.dumps(values))
     return read_back
 
 
-def space_json(space: SearchSpace) -> dict[str, Any]:
-    """Return a search space as JSON values: what is drawn, what is fixed, and the first trial."""
-    drawn = {name: json.loads(distribution_to_json(d)) for name, d in space.space.items()}
-    return {"drawn": drawn, "fixed": dict(space.fixed), "start": dict(space.start)}
+def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """Return the first value in which nested JSON values differ: its name, and both values."""
+    for name in [*here, *(name for name in there if name not in here)]:
+        one, other = there.get(name), here.get(name)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            if inner := difference(one, other):
+                return f"{name}.{inner[0]}", *inner[1:]
+        elif one != other:
+            return name, one, other
+    return None
+
+
+def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
+    stage1 = request.stage1
+    return Record(
+        model=request.model,
+        pair=request.pair,
+        train=request.train,
+        seed=request.seed,
+        data_digest=request.data_digest,
+        sampler=request.sampler,
+        scheduler=request.scheduler,
+        space=SpaceRecord(**space_json(request.space)),
+        budget=request.budget,
+        stages=request.stages,
+        fix=json.loads(json.dumps(dict(request.fix))),
+        stage1=None if stage1 is None else SpaceRecord(**space_json(stage1)),
+        arguments=dict(arguments),
+        revision=revision(),
+        versions=versions(),
+        code=[code_of(request.kind)],
+    )
+
+
+def _check_no_remains(request: Request) -> None:
+    """Raise `UserError` if there are remains of a search, though its ``study.json`` is missing.
+
+    Finished first stages may be there: `darec reproduce` shares them between searches, and each
+    tells by itself what it is.
+    """
+    files, root = open_place(request.storage)
+    stages = ("stage1_target", "stage1_source")
+    names = [
+        "best.json",
+        *UNFINISHED,
+        *(f"{stage}/{name}" for stage in stages for name in UNFINISHED),
+    ]
+    for name in names:
+        if files.get_file_info(f"{root}/{name}").type != FileType.NotFound:
+            told = f"{name} is there without study.json, so that its search is unknown"
+            raise UserError(f"{request.storage}: {told}; delete it, or give another --out")

@@ -11,6 +11,7 @@ from darec.core.config import parse
 from darec.data.split import SearchData, TrainPercent
 from darec.errors import UserError
 from darec.models import ModelKind
+from darec.models.best import Count
 from darec.tuning.trial.names import nest
 
 Stages = Literal["paper", "joint"]
@@ -22,15 +23,15 @@ stages are searched together."""
 class Budget:
     """How much each study of a search may spend."""
 
-    trials: int
-    stage1_trials: int
-    max_epochs: int
+    trials: Count
+    stage1_trials: Count
+    max_epochs: Count
     time_budget: float | None
     """Seconds for all studies together; None: no limit."""
 
 
-class SearchSpace(Protocol):
-    """What is drawn and what is held fixed, under flat names (`search_spaces.Space`)."""
+class Ranges(Protocol):
+    """What is drawn and what is held fixed, under flat names."""
 
     @property
     def space(self) -> Mapping[str, BaseDistribution]:
@@ -43,6 +44,10 @@ class SearchSpace(Protocol):
     @property
     def start(self) -> Mapping[str, Any]:
         """The first trial's value of everything that is drawn; empty: the first is drawn too."""
+
+
+class SearchSpace(Ranges, Protocol):
+    """A search space that can be narrowed (`search_spaces.Space`)."""
 
     def fix(self, values: Mapping[str, Any]) -> Self:
         """Return the space with these hyper-parameters held fixed."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from darec.core.fit import Fit
 from darec.core.recommender import Cache, ColdRule, Run, Weights
 from darec.data.split import SearchData
 from darec.files import write
-from darec.models.best import Best
+from darec.models.best import Best, Identity
 from darec.seeds import derive
-from darec.tuning.study.request import Request
+from darec.tuning.study.identity import digest_of
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Study
 from darec.tuning.trial.checkpoint import DamagedError, load_state
@@ -61,12 +62,16 @@ def save_trials(study: Study, rows: list[TrialRow]) -> None:
     write(study.folder / "trials.csv", lambda path: table.to_csv(path, index=False))
 
 
-def save_winner(study: Study, rows: list[TrialRow], best: Best, cache: Cache) -> None:
-    """Write the weights of the best epoch to ``best.safetensors``, then ``best.json``."""
-    weights = _from_checkpoint(rows[0]) or _trained_again(study, best, cache)
+def save_weights(study: Study, row: TrialRow, seed: int, cache: Cache) -> str:
+    """Write the weights of a trial's best epoch to ``best.safetensors``; return its SHA-256.
+
+    ``seed`` is the root seed of the search.
+    """
+    weights = _from_checkpoint(row) or _trained_again(study, row, seed, cache)
     weights = {name: tensor.contiguous() for name, tensor in weights.items()}
-    write(study.folder / "best.safetensors", lambda path: save_file(weights, path))
-    best.save(study.folder)
+    path = study.folder / "best.safetensors"
+    write(path, lambda temporary: save_file(weights, temporary))
+    return digest_of(path)
 
 
 def _from_checkpoint(row: TrialRow) -> Weights | None:
@@ -84,33 +89,32 @@ def _from_checkpoint(row: TrialRow) -> Weights | None:
     return weights
 
 
-def _trained_again(study: Study, best: Best, cache: Cache) -> Weights:
-    """Train the winner again up to its best epoch, because no checkpoint has its weights."""
-    run = Run(derive(best.seed, "run"), cache=cache)
-    config = parse(study.kind.config, best.config)
+def _trained_again(study: Study, row: TrialRow, seed: int, cache: Cache) -> Weights:
+    """Train a trial again up to its best epoch, because no checkpoint has its weights."""
+    run = Run(derive(seed, "run"), cache=cache)
+    config = parse(study.kind.config, nest(row.config))
     fit = Fit(study.kind.build(config, study.data.training, run), study.data)
-    for _ in range(best.epoch):
+    for _ in range(row.best_epoch):
         fit.step()
     return fit.best_weights
 
 
-def winner(request: Request, study: Study, rows: list[TrialRow]) -> Best:
-    """Return the winner of one of a request's studies."""
+def winner(
+    study: Study, asked: Identity, rows: list[TrialRow], weights_digest: str, code: list[str]
+) -> Best:
+    """Return the winner of a study, of which this was asked."""
     row = rows[0]
     return Best(
-        model=study.model,
-        pair=request.pair,
-        train=request.train,
+        **{field.name: getattr(asked, field.name) for field in fields(asked)},
         config=plain(parse(study.kind.config, nest(row.config))),
         epoch=row.best_epoch,
-        max_epochs=request.budget.max_epochs,
         valid_rmse=row.best_valid_rmse,
-        seed=request.seed,
         trials=len(rows),
         trial_id=row.trial_id,
         bias_valid_rmse=bias_rmse(study.data),
         stage1_valid_rmse=row.stage1_valid_rmse,
-        data_digest=request.data_digest,
+        weights_digest=weights_digest,
+        code=code,
     )
 
 

@@ -1,6 +1,7 @@
 import csv
 import json
 from dataclasses import replace
+from shutil import copytree, rmtree
 
 import pandas as pd
 import pytest
@@ -11,19 +12,23 @@ from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run
 from darec.errors import UserError
 from darec.models import MODELS
-from darec.models.best import load_best
+from darec.models.best import read_best
 from darec.seeds import derive
 from darec.tuning.cluster.shares import Slots
-from darec.tuning.study import protocol
-from darec.tuning.study.protocol import Protocol
+from darec.tuning.study import protocol, record
+from darec.tuning.study.identity import digest_of, load_best
+from darec.tuning.study.model_code import code_of
+from darec.tuning.study.protocol import Protocol, check_finished
 from darec.tuning.study.record import check_record
 from darec.tuning.study.request import Budget, middle
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings
 from darec.tuning.trial.names import flatten
-from search_spaces import SPACES
 from tests.reporting import Recorder
 from tests.tuning.common import request_for
+
+DOMAINS = ("target", "source")
+SETTINGS = Settings("tpe", "asha", 4, Slots(1.0, 0.0, 2), 0, MemoryCache())
 
 
 def search(request, settings, resume):
@@ -62,7 +67,7 @@ def test_the_winner_is_the_lowest_row_with_the_weights_of_that_row(
     stages = [line for line in told.lines if line.startswith("Stage ")]
     assert len(stages) == (3 if model == "u_darec" else 0)
     if model == "u_darec":
-        target, source = load_best(folder / "stage1_target"), load_best(folder / "stage1_source")
+        target, source = (read_best(folder / f"stage1_{domain}") for domain in DOMAINS)
         assert source.config["hidden"] == target.config["hidden"]
         assert best.config["autorec"] == {**target.config, "epochs": target.epoch}
         assert best.config["autorec_source"] == {**source.config, "epochs": source.epoch}
@@ -71,7 +76,7 @@ def test_the_winner_is_the_lowest_row_with_the_weights_of_that_row(
         search(request, settings, resume=False)
     assert search(request, settings, resume=True) == best
     other = replace(request, budget=Budget(7, 2, 4, None))
-    with pytest.raises(UserError, match="--resume needs the same budget"):
+    with pytest.raises(UserError, match=r"--resume needs the same budget\.trials"):
         search(other, settings, resume=True)
 
 
@@ -82,23 +87,21 @@ def studies(monkeypatch, tmp_path):
 
     def run(study, settings, resume):
         ran.append(study)
-        space = SPACES[study.model]
-        config = {**middle(space), **study.fixed}
-        row = TrialRow(f"t{len(ran)}", "completed", 4, 2, 0.9, flatten(config))
-        return [row]
+        return [TrialRow(f"t{len(ran)}", "completed", 4, 2, 0.9, flatten(middle(study)))]
+
+    def save(study, row, seed, cache):
+        (study.folder / "best.safetensors").write_text(row.trial_id)
+        return digest_of(study.folder / "best.safetensors")
 
     monkeypatch.setattr(protocol, "run_study", run)
-    monkeypatch.setattr(
-        protocol, "save_winner", lambda study, rows, best, cache: best.save(study.folder)
-    )
+    monkeypatch.setattr(protocol, "save_weights", save)
     return ran
 
 
 def test_stage_1_is_searched_on_target_and_source_and_frozen(studies, tiny_pair, tmp_path):
     request = request_for("i_darec", tiny_pair, tmp_path)
     request = replace(request, budget=Budget(6, 2, 4, time_budget=100.0))
-    settings = Settings("tpe", "asha", 4, Slots(1.0, 0.0, 2), 0, MemoryCache())
-    search(request, settings, resume=False)
+    search(request, SETTINGS, resume=False)
     target, source, second = studies
     assert [study.model for study in studies] == ["i_autorec", "i_autorec", "i_darec"]
     assert [study.trials for study in studies] == [2, 2, 6]
@@ -106,21 +109,92 @@ def test_stage_1_is_searched_on_target_and_source_and_frozen(studies, tiny_pair,
     assert [study.folder.name for study in (target, source)] == ["stage1_target", "stage1_source"]
     assert target.data is request.data and second.data is request.data
     assert source.data.training.target is request.data.training.source
-    first = load_best(target.folder)
+    first = read_best(target.folder)
     for name in ("hidden", "center"):  # the source keeps the target's
         assert name in target.space and name not in source.space
         assert source.fixed[name] == first.config[name]
     assert second.fixed["autorec"] == {**first.config, "epochs": 2}
     assert second.fixed["autorec_source"]["epochs"] == 2
     (target.folder.parent / "best.json").unlink()
-    search(request, settings, resume=True)  # what is finished is not run again
+    search(request, SETTINGS, resume=True)  # what is finished is not run again
     assert studies[3:] == [second]
 
 
 def test_a_one_stage_model_is_one_study(studies, tiny_pair, tmp_path):
     request = request_for("i_autorec", tiny_pair, tmp_path)
-    settings = Settings("tpe", "asha", 4, Slots(1.0, 0.0, 2), 0, MemoryCache())
-    best = search(request, settings, resume=False)
+    best = search(request, SETTINGS, resume=False)
     (study,) = studies
     assert study.folder == request.folder and study.time_budget is None
     assert best.epoch == 2 and best.trials == 1
+
+
+def test_a_first_stage_of_other_ratings_is_not_used(studies, tiny_pair, tmp_path):
+    """The pairs have the same name."""
+    other = replace(tiny_pair, target=tiny_pair.source, target_item_ids=tiny_pair.source_item_ids)
+    there = request_for("u_darec", other, tmp_path / "there")
+    here = request_for("u_darec", tiny_pair, tmp_path / "here")
+    search(there, SETTINGS, resume=False)
+    copytree(there.folder / "stage1_target", here.folder / "stage1_target")
+    words = f"{here.folder}/stage1_target/best.json: data_digest is {other.digest}, but the search"
+    with pytest.raises(UserError, match=words):
+        search(here, SETTINGS, resume=True)
+    assert len(studies) == 3
+
+
+def test_a_first_stage_of_the_other_domain_is_not_used(studies, tiny_pair, tmp_path):
+    request = request_for("u_darec", tiny_pair, tmp_path)
+    search(request, SETTINGS, resume=False)
+    (request.folder / "best.json").unlink()
+    rmtree(request.folder / "stage1_target")
+    copytree(request.folder / "stage1_source", request.folder / "stage1_target")
+    with pytest.raises(UserError, match=r"stage1_target/best.json: space\.drawn\.hidden is None"):
+        search(request, SETTINGS, resume=True)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_winner_on_another_first_stage_is_not_used(studies, tiny_pair, tmp_path, finished):
+    """Its config holds the first stage's winner fixed."""
+    request = request_for("u_darec", tiny_pair, tmp_path)
+    search(request, SETTINGS, resume=False)
+    path = request.folder / "stage1_target" / "best.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "epoch": 1}))
+    words = r"best.json: space\.fixed\.autorec\.epochs is 2, but the search asks for 1"
+    with pytest.raises(UserError, match=words):
+        check_finished(request) if finished else search(request, SETTINGS, resume=True)
+    assert len(studies) == 3
+
+
+def test_a_finished_search_needs_its_first_stages(studies, tiny_pair, tmp_path):
+    request = request_for("u_darec", tiny_pair, tmp_path)
+    best = search(request, SETTINGS, resume=False)
+    assert check_finished(request) == best == load_best(request.folder)
+    rmtree(request.folder / "stage1_source")
+    with pytest.raises(UserError, match=r"stage1_source/best\.json: no finished search here"):
+        search(request, SETTINGS, resume=True)
+    assert len(studies) == 3
+
+
+def test_a_first_stage_of_other_code_is_used_and_the_winner_names_both(
+    studies, tiny_pair, tmp_path, monkeypatch, caplog
+):
+    there = request_for("u_darec", tiny_pair, tmp_path / "there")
+    here = replace(there, folder=tmp_path / "here", storage=str(tmp_path / "here"))
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "code_of", lambda kind: "older")
+        assert search(there, SETTINGS, resume=False).code == ["older"]
+    copytree(there.folder / "stage1_target", here.folder / "stage1_target")
+    best = search(here, SETTINGS, resume=True)
+    assert best.code == [code_of(here.kind), "older"] and len(studies) == 5
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{here.folder}/stage1_target/best.json: other code ran this study")
+
+
+def test_trials_of_another_study_are_not_used(studies, tiny_pair, tmp_path, monkeypatch):
+    """Somebody put Tune's folder of another study in the place of this one's."""
+    config = {"axis": "item", "hidden": 999}
+    rows = [TrialRow("t1", "completed", 4, 2, 0.9, config)]
+    monkeypatch.setattr(protocol, "run_study", lambda *_: rows)
+    request = request_for("i_autorec", tiny_pair, tmp_path)
+    with pytest.raises(UserError, match=r"/tune: this is of another study: .* in trial t1"):
+        search(request, SETTINGS, resume=False)
+    assert not (tmp_path / "best.json").exists()

@@ -6,7 +6,7 @@ import pytest
 from darec.errors import UserError
 from darec.provenance import code_digest, versions
 from darec.tuning.study import record
-from darec.tuning.study.record import check_record, write_record
+from darec.tuning.study.record import check_record, load_study, write_record
 from darec.tuning.study.request import Budget
 from tests.tuning.common import request_for
 
@@ -16,29 +16,35 @@ def request_here(tiny_pair, tmp_path):
     return request_for("i_autorec", tiny_pair, tmp_path)
 
 
-def test_a_search_that_other_code_began_says_so(request_here, monkeypatch, caplog):
+def test_a_search_that_other_code_began_says_so_and_records_both(request_here, monkeypatch, caplog):
     for resume in (False, True):
         check_record(request_here, resume)
-        write_record(request_here, {})
-    assert not caplog.records
-    monkeypatch.setattr(record, "code_digest", lambda: "another")
-    write_record(request_here, {})
+        first = write_record(request_here, {})
+    assert not caplog.records and load_study(request_here.folder) == first
+    monkeypatch.setattr(record, "code_of", lambda kind: "another")
+    assert write_record(request_here, {}).code == [*first.code, "another"]
     (warning,) = caplog.records
     assert "study.json: other code or libraries began this search" in warning.getMessage()
+    again = write_record(request_here, {"trials": 7})
+    assert load_study(request_here.folder) == again == replace(first, code=again.code)
+    assert again.code == [*first.code, "another"]
 
 
 def test_a_record_names_the_command_the_code_and_all_that_was_asked_for(request_here, tmp_path):
     write_record(request_here, {"trials": 6})
     study = json.loads((tmp_path / "study.json").read_text())
     assert study["arguments"] == {"trials": 6}
-    assert study["code"] == code_digest() and study["versions"] == versions()
+    assert study["code"] == [code_digest()] and study["versions"] == versions()
     assert study["budget"]["trials"] == 6 and study["space"]["drawn"].keys() >= {"hidden"}
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"budget": Budget(7, 2, 4, None)}, "--resume needs the same budget: .*'trials': 6.*7"),
+        (
+            {"budget": Budget(7, 2, 4, None)},
+            "same budget.trials: .* used budget.trials 6; .* 7",
+        ),
         (
             {"seed": 1},
             "--resume needs the same seed: the search there used seed 0; you asked for 1",
@@ -46,7 +52,7 @@ def test_a_record_names_the_command_the_code_and_all_that_was_asked_for(request_
         ({"sampler": "random"}, "same sampler: .* used sampler tpe; you asked for random"),
         ({"scheduler": "none"}, "same scheduler"),
         ({"data_digest": "other"}, "same data_digest"),
-        ({"fix": {"hidden": 16}}, "same fix"),
+        ({"fix": {"hidden": 16}}, "same fix.hidden"),
         ({"stages": "joint"}, "same stages"),
     ],
 )
@@ -60,7 +66,7 @@ def test_a_search_is_only_resumed_as_it_was_begun(request_here, change, words):
 def test_a_search_with_another_space_is_not_resumed(request_here):
     write_record(request_here, {})
     narrower = replace(request_here, space=request_here.space.fix({"hidden": 16}))
-    with pytest.raises(UserError, match="--resume needs the same space"):
+    with pytest.raises(UserError, match=r"same space\.drawn\.hidden: .* asked for None"):
         check_record(narrower, resume=True)
 
 
@@ -68,3 +74,52 @@ def test_a_folder_that_holds_a_search_is_not_searched_again(request_here):
     write_record(request_here, {})
     with pytest.raises(UserError, match="holds a search already; continue it with --resume"):
         check_record(request_here, resume=False)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize(
+    "name", ["best.json", "tune/tuner.pkl", "snapshot.zip", "stage1_target/tune/tuner.pkl"]
+)
+def test_what_a_search_left_is_not_used_without_its_study(request_here, tmp_path, name, resume):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=f"{tmp_path}: .* is there without study.json") as caught:
+        check_record(request_here, resume)
+    assert "\n" not in str(caught.value)
+
+
+def test_finished_first_stages_may_be_there_before_the_search(request_here, tmp_path):
+    (tmp_path / "stage1_target").mkdir()
+    (tmp_path / "stage1_target" / "best.json").write_text("{}")
+    check_record(request_here, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": "0"}, "seed must be a valid integer, but got '0'"),
+        ({"budget": "large"}, "budget must be .*, but got 'large'"),
+        ({"budget": {"trials": 0}}, "budget.trials must be greater than or equal to 1, but got 0"),
+        ({"train": 70}, "train must be 90 or 80, but got 70"),
+        ({"space": None}, "space must be an object, but got None"),
+        ({"stage1": {"drawn": {"a": 1}, "fixed": {}, "start": {}}}, "a must be a distribution of"),
+        ({"more": 1}, "has no field 'more'"),
+        ({"code": "c"}, "code must be a valid array, but got 'c'"),
+    ],
+)
+def test_a_record_of_another_form_is_told_with_its_field(request_here, tmp_path, change, words):
+    write_record(request_here, {})
+    path = tmp_path / "study.json"
+    study = json.loads(path.read_text())
+    path.write_text(json.dumps({**study, **change}))
+    with pytest.raises(UserError, match=f"{path}: .*{words}"):
+        check_record(request_here, resume=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b"[]", b"\xff\x00", b"[" * 10**5, None])
+def test_a_damaged_record_is_told_in_one_line(request_here, tmp_path, content):
+    path = tmp_path / "study.json"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{path}: (is not JSON|must be an|cannot be)") as caught:
+        check_record(request_here, resume=True)
+    assert "\n" not in str(caught.value)

@@ -9,9 +9,11 @@ from safetensors.torch import load_file
 from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run
-from darec.models.best import load_best
+from darec.models.best import SpaceRecord, read_best
 from darec.seeds import derive
-from darec.tuning.study.results import at_edge, save_trials, save_winner, winner
+from darec.tuning.study.identity import digest_of, identity_of
+from darec.tuning.study.record import space_json
+from darec.tuning.study.results import at_edge, save_trials, save_weights, winner
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Study
 from search_spaces import SPACES
@@ -29,6 +31,10 @@ def asked(tiny_pair, tmp_path):
 def study(asked, tmp_path):
     space = dict(asked.space.space)
     return Study("i_autorec", asked.kind, asked.data, space, {}, 2, tmp_path, str(tmp_path))
+
+
+def identity(asked, study):
+    return identity_of(asked, study.model, SpaceRecord(**space_json(study)), "target", study.trials)
 
 
 def trained(asked, epochs):
@@ -67,10 +73,12 @@ def test_a_winner_whose_checkpoint_is_lost_is_trained_again_to_the_same_weights(
     asked, study, tmp_path
 ):
     row, fit = trained(asked, 3)
-    best = winner(asked, study, [row])
+    digest = save_weights(study, row, 0, MemoryCache())
+    best = winner(study, identity(asked, study), [row], digest, ["c"])
     assert (best.epoch, best.valid_rmse, best.trials) == (row.best_epoch, row.best_valid_rmse, 1)
-    save_winner(study, [row], best, MemoryCache())
-    assert load_best(tmp_path) == best
+    best.save(tmp_path)
+    assert read_best(tmp_path) == best
+    assert best.weights_digest == digest_of(tmp_path / "best.safetensors")
     saved = load_file(tmp_path / "best.safetensors")
     assert saved.keys() == fit.best_weights.keys()
     assert all((saved[name] == fit.best_weights[name]).all() for name in saved)
@@ -84,6 +92,6 @@ def test_a_winner_without_its_checkpoints_files_is_trained_again(asked, study, t
         raise FileNotFoundError("deleted")
 
     lost = TrialRow(**{**vars(row), "checkpoint": SimpleNamespace(as_directory=missing)})
-    save_winner(study, [lost], winner(asked, study, [lost]), MemoryCache())
+    save_weights(study, lost, 0, MemoryCache())
     saved = load_file(tmp_path / "best.safetensors")
     assert all((saved[name] == fit.best_weights[name]).all() for name in saved)

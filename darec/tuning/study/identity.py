@@ -1,0 +1,110 @@
+"""Finished studies are used again only if they answer what is asked now.
+
+Each ``best.json`` says what was asked of its study (`Identity`). Other code is no reason to refuse
+a finished study, because most changes of code change no result and a study may have taken hours:
+it is used with a warning, and the winner's ``code`` names both.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from darec.errors import UserError
+from darec.models.best import Best, Domain, Identity, SpaceRecord, distribution_of, read_best
+from darec.tuning.study.record import Record, difference, load_study
+from darec.tuning.study.request import Request
+from darec.tuning.trial.names import flatten
+
+REMEDY = "delete that folder to search again, or give another --out"
+
+
+def identity_of(
+    search: Request | Record, model: str, space: SpaceRecord, domain: Domain, trials: int
+) -> Identity:
+    """Return what a search asks of one of its studies."""
+    return Identity(
+        model=model,
+        pair=search.pair,
+        train=search.train,
+        seed=search.seed,
+        data_digest=search.data_digest,
+        sampler=search.sampler,
+        scheduler=search.scheduler,
+        space=space,
+        domain=domain,
+        trials_asked=trials,
+        max_epochs=search.budget.max_epochs,
+        time_budget=search.budget.time_budget,
+    )
+
+
+def finished_study(folder: Path, place: str, asked: Identity) -> Best:
+    """Return the winner of a finished study; ``place`` is its folder as the user names it.
+
+    Raises `UserError` if its files are malformed or damaged, or something else was asked of it.
+    """
+    best = read_best(folder, place)
+    _check(best, asked, place)
+    path = folder / "best.safetensors"
+    if not path.is_file() or digest_of(path) != best.weights_digest:
+        told = "missing, or not the weights whose SHA-256 best.json names"
+        raise UserError(f"{place}/{path.name}: {told}; {REMEDY}")
+    return best
+
+
+def load_best(folder: Path, place: str | None = None) -> Best:
+    """Read ``best.json`` of a search; ``place`` is its folder as the user names it, if another.
+
+    Raises `UserError` if it is absent or malformed, or is not the winner of the search that
+    ``study.json`` beside it records. The weights are not read.
+    """
+    best, record = read_best(folder, place), load_study(folder, place)
+    # A second stage also holds its first stages' winners fixed, which the record cannot know.
+    space = replace(record.space, fixed={**best.space.fixed, **record.space.fixed})
+    asked = identity_of(record, record.model, space, "target", record.budget.trials)
+    _check(best, asked, place or str(folder))
+    return best
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_config(config: Mapping[str, Any], space: SpaceRecord) -> str:
+    """Return why a study cannot have found a config in its space, or nothing.
+
+    The names of the config are flat.
+    """
+    for name, value in flatten(space.fixed).items():
+        if config.get(name) != value:
+            return f"{name} is {config.get(name)}, but the search holds it fixed at {value}"
+    for name, drawn in space.drawn.items():
+        if not _may_draw(distribution_of(drawn), config.get(name)):
+            return f"{name} is {config.get(name)}, which the search never draws"
+    return ""
+
+
+def _check(best: Best, asked: Identity, place: str) -> None:
+    """Raise `UserError` if something else was asked of a study, or its config is impossible."""
+    values = asdict(best)
+    there = {field.name: values[field.name] for field in fields(Identity)}
+    if found := difference(there, asdict(asked)):
+        name, value, wanted = found
+        told = f"{name} is {value}, but the search asks for {wanted}"
+        raise UserError(f"{place}/best.json: {told}; {REMEDY}")
+    if told := check_config(flatten(best.config), best.space):
+        raise UserError(f"{place}/best.json: config: {told}; {REMEDY}")
+
+
+def _may_draw(distribution: BaseDistribution, value: Any) -> bool:
+    """Return whether a value may be drawn."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    low, high = (getattr(distribution, end) for end in ("low", "high"))
+    return isinstance(value, int | float) and bool(low <= value <= high)
