@@ -127,8 +127,8 @@ def read_best(folder: Path, place: str | None = None) -> Best:
     best = read_json(path, Best, named)
     try:
         parse(kind_of(best.model).config, best.config)
-    except ValueError as error:
-        raise UserError(f"{named}: config: {error}") from error
+    except (UserError, ValueError) as error:
+        raise UserError(f"{named}: {error}") from error
     return best
 
 

@@ -64,7 +64,7 @@ def find_winner(
 
 def _used(study: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that a search was started with."""
-    names = ("seed", "sampler", "scheduler", "stages", "fix")
+    names = ("model", "pair", "train", "seed", "sampler", "scheduler", "stages", "fix")
     return {**study["budget"], **{name: study[name] for name in names}}
 
 
@@ -72,6 +72,7 @@ def _wanted(cell: Cell, budget: Budget, study: Mapping[str, Any]) -> dict[str, A
     """Return the options that a cell's search must have been started with."""
     kind = MODELS[cell.model]
     wanted: dict[str, Any] = {"seed": 0, "sampler": "tpe", "scheduler": "asha", "stages": "paper"}
+    wanted |= {"model": cell.model, "pair": cell.label, "train": cell.train}
     wanted |= {"fix": dict(cell.fix), "time_budget": None}
     wanted["max_epochs"] = 1 if kind.whole_fit else budget.max_epochs
     if study["space"]["drawn"]:

@@ -6,7 +6,7 @@ it is used with a warning, and the winner's ``code`` names both.
 """
 
 import hashlib
-from collections.abc import Mapping
+import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -76,17 +76,15 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_config(config: Mapping[str, Any], space: SpaceRecord) -> str:
-    """Return why a study cannot have found a config in its space, or nothing.
-
-    The names of the config are flat.
-    """
-    for name, value in flatten(space.fixed).items():
-        if config.get(name) != value:
-            return f"{name} is {config.get(name)}, but the search holds it fixed at {value}"
+def impossible(config: dict[str, Any], space: SpaceRecord) -> str:
+    """Return why a study cannot have found a config in its space, or nothing if it can."""
+    values = flatten(json.loads(json.dumps(config)))  # lists for tuples, as in the space
+    for name, fixed in flatten(space.fixed).items():
+        if values.get(name) != fixed:
+            return f"{name} is {values.get(name)}, but the search holds it fixed at {fixed}"
     for name, drawn in space.drawn.items():
-        if not _may_draw(distribution_of(drawn), config.get(name)):
-            return f"{name} is {config.get(name)}, which the search never draws"
+        if not _may_draw(distribution_of(drawn), values.get(name)):
+            return f"{name} is {values.get(name)}, which the search never draws"
     return ""
 
 
@@ -98,7 +96,7 @@ def _check(best: Best, asked: Identity, place: str) -> None:
         name, value, wanted = found
         told = f"{name} is {value}, but the search asks for {wanted}"
         raise UserError(f"{place}/best.json: {told}; {REMEDY}")
-    if told := check_config(flatten(best.config), best.space):
+    if told := impossible(best.config, best.space):
         raise UserError(f"{place}/best.json: config: {told}; {REMEDY}")
 
 

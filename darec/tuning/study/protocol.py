@@ -16,7 +16,7 @@ from darec.reporter import LOGGER
 from darec.tuning import storage
 from darec.tuning.durability.retention import delete_checkpoints
 from darec.tuning.durability.snapshot import delete_copy
-from darec.tuning.study.identity import REMEDY, check_config, finished_study, identity_of
+from darec.tuning.study.identity import REMEDY, finished_study, identity_of, impossible
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.record import space_json, write_record
 from darec.tuning.study.request import Request, SearchSpace
@@ -68,7 +68,7 @@ class Protocol:
             return best
         study.folder.mkdir(parents=True, exist_ok=True)
         rows = run_study(study, self.settings, self.resume)
-        if told := check_config(rows[0].config, asked.space):
+        if told := impossible(rows[0].config, asked.space):
             told = f"this is of another study: {told} in trial {rows[0].trial_id}"
             raise UserError(f"{study.tune_folder}: {told}; {REMEDY}")
         save_trials(study, rows)

@@ -7,7 +7,13 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from darec.errors import UserError
 from darec.models.best import SpaceRecord, read_best
-from darec.tuning.study.identity import digest_of, finished_study, identity_of, load_best
+from darec.tuning.study.identity import (
+    digest_of,
+    finished_study,
+    identity_of,
+    impossible,
+    load_best,
+)
 from darec.tuning.study.record import load_study, space_json
 from search_spaces import Space
 from tests.winners import saved, winner_of
@@ -114,7 +120,7 @@ def test_a_study_of_another_space_is_not_used(best, tmp_path, other, words):
         ({"train": 70}, "train must be 90 or 80, but got 70"),
         ({"domain": "both"}, "domain must be 'target' or 'source', but got 'both'"),
         ({"config": []}, r"config must be an object, but got \[\]"),
-        ({"config": {"reg": 1.0}}, "config: BiasConfig has no field 'reg'"),
+        ({"config": {"reg": 1.0}}, "BiasConfig has no field 'reg'"),
         (
             {"config": {**CONFIG, "reg_user": 0.5}},
             NEVER.format("reg_user is 0.5"),
@@ -124,6 +130,7 @@ def test_a_study_of_another_space_is_not_used(best, tmp_path, other, words):
             NEVER.format("reg_item is 3.0"),
         ),
         ({"config": {"reg_item": 2.0}}, NEVER.format("reg_user is None")),
+        ({"model": "unknown"}, "there is no model 'unknown'"),
         ({"note": ""}, "has no field 'note'"),
     ],
 )
@@ -140,6 +147,15 @@ def test_a_config_that_is_not_what_was_held_fixed_is_refused(tmp_path):
     saved(winner_of("bias", config=CONFIG, space=space), tmp_path)
     with pytest.raises(UserError, match=r"config: reg_user is 5\.0, but the search holds it fixed"):
         load_best(tmp_path)
+
+
+def test_a_config_with_tuples_is_possible_in_its_own_space():
+    layers = CategoricalDistribution(["a", "b"])
+    space = SpaceRecord(**space_json(Space({"net/kind": layers}, {"net/sizes": (64, 32)})))
+    assert space.fixed == {"net/sizes": [64, 32]}
+    assert impossible({"net": {"kind": "a", "sizes": (64, 32)}}, space) == ""
+    assert "net/sizes is [64]" in impossible({"net/kind": "a", "net/sizes": (64,)}, space)
+    assert "net/kind is c" in impossible({"net/kind": "c", "net/sizes": (64, 32)}, space)
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b"[]", b"\xff\x00", b"[" * 10**5, None])
