@@ -87,6 +87,8 @@ def write_record(request: Request, arguments: Mapping[str, Any]) -> Record:
             told = "other code or libraries began this search; it has trials of both"
             LOGGER.warning("%s: %s", join(request.storage, "study.json"), told)
         record = replace(before, code=list(dict.fromkeys([*before.code, *record.code])))
+        if record == before:
+            return record
     write_json(path, asdict(record))
     return record
 

@@ -5,6 +5,7 @@ import pytest
 
 from darec.errors import UserError
 from darec.provenance import code_digest, versions
+from darec.tuning import storage
 from darec.tuning.study import record
 from darec.tuning.study.record import check_record, load_study, write_record
 from darec.tuning.study.request import Budget
@@ -123,3 +124,18 @@ def test_a_damaged_record_is_told_in_one_line(request_here, tmp_path, content):
     with pytest.raises(UserError, match=f"{path}: (is not JSON|must be an|cannot be)") as caught:
         check_record(request_here, resume=True)
     assert "\n" not in str(caught.value)
+
+
+def test_foreign_files_at_a_uri_are_told_by_their_uri(request_here, tmp_path):
+    bucket = tmp_path / "bucket"
+    other = replace(request_here, seed=1, folder=bucket, storage=str(bucket))
+    write_record(other, {})
+    here = replace(request_here, folder=tmp_path / "scratch", storage=bucket.as_uri())
+    storage.fetch(here.storage, here.folder)
+    with pytest.raises(UserError, match=f"^{here.storage}/study.json: .* the same seed"):
+        check_record(here, resume=True)
+    (bucket / "study.json").rename(bucket / "best.json")
+    (here.folder / "study.json").unlink()
+    storage.fetch(here.storage, here.folder)
+    with pytest.raises(UserError, match=rf"^{here.storage}: best\.json is there without study"):
+        check_record(here, resume=True)
