@@ -5,6 +5,7 @@ others can write to. A link is replaced, or refused where a file is added to.
 """
 
 import errno
+import fcntl
 import json
 import os
 import secrets
@@ -52,15 +53,15 @@ def write_json(path: Path, value: Any) -> None:
 def append(path: Path, lines: str) -> None:
     """Add whole lines to a file in one write; they are on the disk when this returns.
 
-    Half a line that an interrupted write left is ended first.
+    Half a line that an interrupted write left is cut off first. Other processes may append at the
+    same time.
     Raises `UserError` where `open_to_append` does.
     """
     with open_to_append(path) as file:
-        size = file.seek(0, os.SEEK_END)
-        if size:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                lines = "\n" + lines
+        fcntl.flock(file, fcntl.LOCK_EX)  # what looks like half a line is not being written
+        file.seek(0)
+        size = file.read().rfind(b"\n") + 1
+        file.truncate(size)
         file.write(lines.encode())
         file.flush()
         os.fsync(file.fileno())

@@ -1,5 +1,7 @@
+import fcntl
 import os
 import stat
+import threading
 
 import numpy as np
 import pytest
@@ -57,11 +59,25 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name_and_the_name_after(tmp_pa
     assert synced == [("file", True), ("folder", True), ("file", True)]
 
 
-def test_half_a_line_is_ended_before_lines_are_added(tmp_path):
+def test_half_a_line_is_cut_off_before_lines_are_added(tmp_path):
     path = tmp_path / "deep" / "scores.jsonl"
     append(path, '{"a": 1}\n{"a"')
     append(path, '{"a": 2}\n')
-    assert path.read_text() == '{"a": 1}\n{"a"\n{"a": 2}\n'
+    assert path.read_text() == '{"a": 1}\n{"a": 2}\n'
+
+
+def test_half_a_line_that_is_still_being_written_is_not_cut_off(tmp_path):
+    path, added = tmp_path / "scores.jsonl", threading.Event()
+    other = threading.Thread(target=lambda: (append(path, "other\n"), added.set()))
+    with open_to_append(path) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(b"ha")
+        file.flush()
+        other.start()
+        assert not added.wait(0.2)
+        file.write(b"lf\n")
+    other.join()
+    assert path.read_text() == "half\nother\n"
 
 
 def test_no_link_is_followed_when_a_file_is_written(tmp_path):

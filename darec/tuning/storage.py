@@ -182,11 +182,13 @@ def publisher(folder: Path, place: str) -> Callable[[], None]:
 def publish_lines(path: Path, uri: str) -> None:
     """Add a file's new lines to its copy at a URI. Lines that others wrote there stay.
 
+    Half a line at the end of either is left out.
+
     Raises `UserError` when they cannot be written.
     """
     files, root = open_place(uri)
     to = join(root, path.name)
     with _naming(uri):
-        kept = read(files, to).decode().splitlines() if exists(files, to) else []
-        lines = dict.fromkeys([*kept, *path.read_text().splitlines()])
-        replace(files, to, "".join(f"{line}\n" for line in lines).encode())
+        *kept, _ = (read(files, to) if exists(files, to) else b"").split(b"\n")
+        *own, _ = path.read_bytes().split(b"\n")
+        replace(files, to, b"".join(line + b"\n" for line in dict.fromkeys([*kept, *own])))

@@ -159,6 +159,8 @@ def test_two_evaluations_at_once_keep_each_others_scores(tmp_path):
     storage.publish_lines(one / "scores.jsonl", uri)
     (other / "scores.jsonl").write_text("before\ntheirs\n")  # fetched before ours came
     storage.publish_lines(other / "scores.jsonl", uri)
+    with (tmp_path / "out" / "scores.jsonl").open("a") as file:
+        file.write("hal")
     (one / "scores.jsonl").write_text("before\nours 1\nours 2\n")
     storage.publish_lines(one / "scores.jsonl", uri)
     kept = (tmp_path / "out" / "scores.jsonl").read_text()
