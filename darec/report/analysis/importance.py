@@ -3,6 +3,7 @@
 import csv
 import math
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,20 @@ import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
+    FloatDistribution,
     IntDistribution,
 )
 from optuna.importance import PedAnovaImportanceEvaluator
 
+from darec.data.ratings import HIGHEST, LOWEST
+from darec.errors import UserError
 from darec.models.best import distribution_of
 from darec.tuning.study.record import load_study
 
 LEAST_TRIALS = 8
 """With fewer trials no importances are given; with fewer than 50 they are rough."""
+EPOCH, ERROR = IntDistribution(0, 10**9), FloatDistribution(0.0, HIGHEST - LOWEST)
+"""The ranges of a trial's best epoch, which is 0 if it diverged, and of its validation RMSE."""
 GOOD = 0.25
 """Share of the trials that counts as good."""
 
@@ -38,17 +44,50 @@ class FinishedStudy:
 
 
 def read_study(folder: Path) -> FinishedStudy:
-    """Read ``study.json`` and ``trials.csv`` of a finished study."""
+    """Read ``study.json`` and ``trials.csv`` of a finished study.
+
+    Raises `UserError` naming the file, and the line and the column of a value that cannot be.
+    """
     top = folder.parent if folder.name.startswith("stage1_") else folder
     study = load_study(top)
     space = study.space if top == folder or study.stage1 is None else study.stage1
     distributions = {name: distribution_of(value) for name, value in space.drawn.items()}
-    with (folder / "trials.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if float(row["best_epoch"] or 0) > 0]
-    distributions = {n: d for n, d in distributions.items() if len({row[n] for row in rows}) > 1}
-    trials = [{n: _value(d, row[n]) for n, d in distributions.items()} for row in rows]
-    errors = [float(row["best_valid_rmse"]) for row in rows]
-    return FinishedStudy(distributions, trials, errors, rows[0]["at_edge"].split() if rows else [])
+    path = folder / "trials.csv"
+    try:
+        rows = list(_rows(path, distributions))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: is not CSV: {error}") from error
+    if not rows:
+        raise UserError(f"{path}: must have a trial that did not diverge, but has none")
+    varied = {n: d for n, d in distributions.items() if len({row.drawn[n] for row in rows}) > 1}
+    trials = [{name: row.drawn[name] for name in varied} for row in rows]
+    return FinishedStudy(varied, trials, [row.error for row in rows], rows[0].at_edge)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A trial that did not diverge."""
+
+    error: float
+    at_edge: list[str]
+    drawn: dict[str, Any]
+
+
+def _rows(path: Path, distributions: Mapping[str, BaseDistribution]) -> Iterator[_Row]:
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file, restval="", strict=True)
+        names = ("best_epoch", "best_valid_rmse", "at_edge", *distributions)
+        if missing := [name for name in names if name not in (reader.fieldnames or ())]:
+            raise UserError(f"{path}: must have a column {missing[0]!r}, but has none")
+        for row in reader:
+            place = f"{path}, line {reader.line_num}"
+            if _value(place, row, "best_epoch", EPOCH) == 0:
+                continue  # it diverged
+            error = _value(place, row, "best_valid_rmse", ERROR)
+            drawn = {name: _value(place, row, name, each) for name, each in distributions.items()}
+            yield _Row(error, row["at_edge"].split(), drawn)
 
 
 def importances(study: FinishedStudy) -> dict[str, float]:
@@ -89,11 +128,30 @@ def places(study: FinishedStudy) -> dict[str, list[float]]:
     return found
 
 
-def _value(distribution: BaseDistribution, text: str) -> Any:
+def _value(place: str, row: Mapping[str, str], name: str, distribution: BaseDistribution) -> Any:
+    """Return a value of a distribution; raises `UserError` if the text of a row is none."""
+    text = row[name]
     if isinstance(distribution, CategoricalDistribution):
-        return next(choice for choice in distribution.choices if _same(choice, text))
-    return int(float(text)) if isinstance(distribution, IntDistribution) else float(text)
+        for choice in distribution.choices:
+            if _same(choice, text):
+                return choice
+        rule = f"must be one of {', '.join(map(str, distribution.choices))}"
+        raise UserError(f"{place}: {name} {rule}, but got {text!r}")
+    low, high = (getattr(distribution, part) for part in ("low", "high"))
+    value, whole = _number(text), isinstance(distribution, IntDistribution)
+    if not low <= value <= high or (whole and not value.is_integer()):
+        rule = f"must be a {'whole ' if whole else ''}number from {low:g} to {high:g}"
+        raise UserError(f"{place}: {name} {rule}, but got {text!r}")
+    return int(value) if whole else value
 
 
 def _same(choice: Any, text: str) -> bool:
-    return str(choice) == text or (isinstance(choice, float) and float(text) == choice)
+    return str(choice) == text or (isinstance(choice, float) and _number(text) == choice)
+
+
+def _number(text: str) -> float:
+    """Return a number; NaN, which equals nothing and lies in no range, if the text is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
