@@ -19,9 +19,10 @@ from darec.api.runs import (
 from darec.data.ratings import DomainPair
 from darec.errors import UserError
 from darec.evaluation import summary
+from darec.evaluation.origin import mixture
 from darec.evaluation.scores import Score
 from darec.models import kind_of
-from darec.reporter import LogReporter, Reporter
+from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
 
 Results = SearchResult | str | Path | Sequence[SearchResult | str | Path]
@@ -33,6 +34,7 @@ def evaluate(
     pair: DomainPair,
     *,
     seeds: int = 5,
+    fresh: bool = False,
     same_split: bool = False,
     refit: bool = False,
     device: Literal["cpu", "cuda"] = "cpu",
@@ -44,12 +46,15 @@ def evaluate(
     """Train each winner once per seed, and score it on the test ratings of the seed's split.
 
     The first seed has the split that was searched on, the others have splits of their own. Scores
-    are appended to ``<out>/scores.jsonl``. A score that the file has already is not measured again.
+    are appended to ``<out>/scores.jsonl``. A score that the file has already is not measured again;
+    the last one counts, and one of the present code and libraries before all others. A warning is
+    logged if a score is kept of other code, libraries or devices, or if a mean mixes them.
 
     Args:
         result: A finished search, or several.
         pair: The ratings that were searched on.
         seeds: Number of seeds. Each decides a split and a training run.
+        fresh: Whether to measure again what the file has already.
         same_split: Whether every seed keeps the searched split and decides only the run.
         refit: Whether to train again on training and validation ratings before scoring.
         device: Where to train.
@@ -86,16 +91,19 @@ def evaluate(
         for seed in range(best.seed, best.seed + seeds)
     ]
     machines = Machines(address, at_once, threads, float(device == "cuda"))
-    measured = measure(runs, TEST_SCORES, pair, machines, reporter)
+    measured = measure(runs, TEST_SCORES, pair, machines, reporter, fresh)
     for winner in winners:
         own = [each for run, each in zip(runs, measured, strict=True) if run.winner is winner]
         _report([each for each in own if each], reporter)
     all_scores = [score for each in measured for score in each]
     if len({score.model for score in all_scores}) > 1:
-        reporter.table(f"RMSE on {pair.name}, mean ± sd", summary.comparison(all_scores))
+        title = f"RMSE on {pair.name}, mean ± sd{summary.mixed(all_scores)}"
+        reporter.table(title, summary.comparison(all_scores))
         for winner in winners:
             reporter.line(f"{winner.best.model}: {winner.best.config}")
-    return _finished(winners, measured, TEST_SCORES.file, summary.frame(all_scores), reporter)
+    return _finished(
+        winners, measured, TEST_SCORES.file, summary.frame(all_scores), reporter, fresh
+    )
 
 
 def evaluate_cold_users(
@@ -103,6 +111,7 @@ def evaluate_cold_users(
     pair: DomainPair,
     *,
     seeds: int = 5,
+    fresh: bool = False,
     at_once: int | None = None,
     address: str | None = None,
     reporter: Reporter | None = None,
@@ -117,6 +126,7 @@ def evaluate_cold_users(
         result: A finished search, or several, of models that can predict for such users.
         pair: The ratings that were searched on.
         seeds: Number of seeds. Each decides a split, the withheld users and a training run.
+        fresh: Whether to measure again what the file has already.
         at_once: Most runs at once; by default one for each CPU.
         address: The Ray cluster to join; None: this machine.
         reporter: Receives the plan, progress and tables; by default they are logged.
@@ -147,12 +157,15 @@ def evaluate_cold_users(
         if not kind_of(best.model).cold_users:
             raise UserError(f"{best.model} cannot predict for users without target ratings")
         runs += [ColdUsersRun(winner, best, seed) for seed in range(best.seed, best.seed + seeds)]
-    measured = measure(runs, COLD_USER_SCORES, pair, Machines(address, at_once), reporter)
+    machines = Machines(address, at_once)
+    measured = measure(runs, COLD_USER_SCORES, pair, machines, reporter, fresh)
     all_scores = [score for each in measured for score in each]
     if all_scores:
         title = f"cold users of {pair.name}, {all_scores[0].train} % training"
-        reporter.table(title, summary.cold_table(all_scores))
-    return _finished(winners, measured, COLD_USER_SCORES.file, summary.frame(all_scores), reporter)
+        reporter.table(title + summary.mixed(all_scores), summary.cold_table(all_scores))
+    return _finished(
+        winners, measured, COLD_USER_SCORES.file, summary.frame(all_scores), reporter, fresh
+    )
 
 
 def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:
@@ -192,10 +205,19 @@ def _finished(
     name: str,
     frame: pd.DataFrame,
     reporter: Reporter,
+    fresh: bool,
 ) -> pd.DataFrame:
-    """Return the table of all scores; raises `UserError` if a run has none."""
+    """Return the table of all scores; raises `UserError` if a run has none.
+
+    Logs a warning if the scores are of several origins.
+    """
+    if told := mixture([score for each in measured for score in each]):
+        LOGGER.warning("%s; --fresh scores all of them again", told)
     for out in dict.fromkeys(winner.out for winner in winners):
         reporter.line(f"scores: {storage.join(out, name)}")
     if n_failed := sum(not each for each in measured):
-        raise UserError(f"{n_failed} of {len(measured)} runs have no score")
+        n_scored = len(measured) - n_failed
+        keeps = "" if fresh else f"; it keeps the scores of the other {n_scored}"
+        told = f"{n_failed} of {len(measured)} runs have no score"
+        raise UserError(f"{told}; run the same command again{keeps}")
     return frame

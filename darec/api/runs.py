@@ -9,10 +9,12 @@ from darec.api.result import SearchResult
 from darec.core.recommender import ColdPolicy, DivergedError
 from darec.data.ratings import DomainPair
 from darec.errors import UserError
-from darec.evaluation import scores
+from darec.evaluation import kept
 from darec.evaluation.cold_users import ColdUserScore, cold_key, evaluate_cold_users
 from darec.evaluation.evaluate import evaluate
-from darec.evaluation.scores import Score
+from darec.evaluation.kept import Key
+from darec.evaluation.origin import Origin, compared, this_origin
+from darec.evaluation.scores import Score, run_key
 from darec.models import kind_of
 from darec.models.best import Best
 from darec.reporter import LOGGER, Reporter
@@ -37,8 +39,13 @@ class Run(Protocol):
     def run_seed(self) -> int:
         """The seed of the run."""
 
-    def known(self, read: Sequence[Any]) -> list[Any]:
-        """Return the run's scores from those that were read from the file; none if incomplete."""
+    @property
+    def device(self) -> str:
+        """Where the winner is trained."""
+
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of all of the run's scores."""
 
     def arguments(self, pair: DomainPair) -> tuple[Any, ...]:
         """Return the arguments of the function that trains and scores."""
@@ -55,19 +62,11 @@ class ScoreRun:
     refit: bool
     device: str
 
-    def known(self, read: Sequence[Score]) -> list[Score]:
-        """Return the run's scores from those of the file; none unless all are there."""
-        best = self.best
-        values = {
-            "train": best.train,
-            "split_seed": self.split_seed,
-            "run_seed": self.run_seed,
-            "refit": self.refit,
-            "max_epochs": best.max_epochs,
-        }
-        key = scores.run_key(best.data_digest, best.model, best.config, values)
-        own = {score.cold: score for score in read if score.key[:-1] == key}
-        return list(own.values()) if own.keys() == set(get_args(ColdPolicy)) else []
+    @property
+    def keys(self) -> list[Key]:
+        """A key for each cold policy."""
+        key = run_key(self.best, self.split_seed, self.run_seed, self.refit)
+        return [(*key, policy) for policy in get_args(ColdPolicy)]
 
     def arguments(self, pair: DomainPair) -> tuple[Any, ...]:
         """Return the arguments of `darec.evaluation.evaluate.evaluate`."""
@@ -83,11 +82,12 @@ class ColdUsersRun:
     winner: SearchResult
     best: Best
     run_seed: int
+    device: str = "cpu"
 
-    def known(self, read: Sequence[ColdUserScore]) -> list[ColdUserScore]:
-        """Return the run's score from those of the file, if it is there."""
-        key = cold_key(self.best, self.run_seed)
-        return [score for score in read if score.key == key][-1:]
+    @property
+    def keys(self) -> list[Key]:
+        """The key of its score."""
+        return [cold_key(self.best, self.run_seed)]
 
     def arguments(self, pair: DomainPair) -> tuple[Any, ...]:
         """Return the arguments of `darec.evaluation.cold_users.evaluate_cold_users`."""
@@ -134,17 +134,30 @@ MOST_WAITING = 256
 
 
 def measure(
-    runs: Sequence[Run], what: ScoreKind, pair: DomainPair, machines: Machines, reporter: Reporter
+    runs: Sequence[Run],
+    what: ScoreKind,
+    pair: DomainPair,
+    machines: Machines,
+    reporter: Reporter,
+    fresh: bool = False,
 ) -> list[list[Any]]:
     """Return every run's scores: those in the file, or measured now. A failed run has none.
 
+    With ``fresh`` those in the file do not count. Otherwise the reporter is told where they come
+    from, and a warning is logged if that is other code, other libraries or another device.
     Ray is used only if something is to be measured. Each run's scores are written as it ends, and
     copied to a URI in the end, after an interruption too.
     """
     files = {run.winner.path: _scores_file(run.winner, what.file) for run in runs}
-    read = {path: scores.read(path, what.type) for path in files.values()}
-    found = [run.known(read[files[run.winner.path]]) for run in runs]
-    missing = [k for k, known in enumerate(found) if not known]
+    places = {files[run.winner.path]: storage.join(run.winner.out, what.file) for run in runs}
+    known = {path: kept.by_key(kept.read(path, what.type, at)) for path, at in places.items()}
+    found: list[list[Any]] = [[] for _ in runs]
+    if not fresh:
+        origins = [this_origin(kind_of(run.best.model), run.device) for run in runs]
+        for k, run in enumerate(runs):
+            found[k] = kept.of_run(known[files[run.winner.path]], run.keys, origins[k])
+        _tell_kept(found, origins, reporter)
+    missing = [k for k, own in enumerate(found) if not own]
     workers = max(1, machines.workers(len(missing)))
     models = ", ".join(dict.fromkeys(run.best.model for run in runs))
     reporter.line(
@@ -168,7 +181,7 @@ def measure(
                     LOGGER.error("%s, seed %d: no score: %s", model, seed, error)
                 else:
                     found[k] = value if isinstance(value, list) else [value]
-                    scores.append(files[runs[k].winner.path], found[k])
+                    kept.append(files[runs[k].winner.path], found[k])
                 advance()
     finally:
         for winner in {run.winner.out: run.winner for run in runs}.values():
@@ -176,6 +189,16 @@ def measure(
             if storage.is_uri(winner.path) and path.is_file():
                 storage.publish_lines(path, winner.out)
     return found
+
+
+def _tell_kept(found: Sequence[Sequence[Any]], here: Sequence[Origin], reporter: Reporter) -> None:
+    """Say how many runs keep their scores and from where; warn if that is not from here."""
+    firsts = [(own[0], to) for own, to in zip(found, here, strict=True) if own]
+    for (origin, differs), n in compared(firsts).items():
+        reporter.line(f"kept the scores of {n} of {len(found)} runs ({origin})")
+        if differs:
+            told = "%d of %d runs keep scores of %s (%s); --fresh scores them again"
+            LOGGER.warning(told, n, len(found), differs, origin)
 
 
 def _scores_file(winner: SearchResult, name: str) -> Path:

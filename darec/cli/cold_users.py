@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from darec.cli.command import command
-from darec.cli.options import Address, Data, Model, Out, Pair, Synthetic, Train, percent
+from darec.cli.options import Address, Data, Fresh, Model, Out, Pair, Synthetic, Train, percent
 from darec.reporter import Reporter
 
 
@@ -17,6 +17,7 @@ def cold_users(
     model: Model = "all",
     train: Train = "90",
     seeds: Annotated[int, typer.Option(min=1, help="Splits, withheld users and runs.")] = 5,
+    fresh: Fresh = False,
     at_once: Annotated[
         int | None, typer.Option(min=1, help="Runs side by side; by default as many as CPUs.")
     ] = None,
@@ -44,6 +45,7 @@ def cold_users(
         finished_searches(names, prepared, percent(train), out, required=model != "all"),
         prepared,
         seeds=seeds,
+        fresh=fresh,
         at_once=at_once,
         address=address,
         reporter=reporter,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import command
-from darec.cli.options import Address, Data, Model, Out, Pair, Synthetic, Train, percent
+from darec.cli.options import Address, Data, Fresh, Model, Out, Pair, Synthetic, Train, percent
 from darec.reporter import Reporter
 
 
@@ -17,6 +17,7 @@ def evaluate(
     model: Model = "i_darec",
     train: Train = "90",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds, each with a split and a run.")] = 5,
+    fresh: Fresh = False,
     same_split: Annotated[
         bool, typer.Option("--same-split", help="Use the searched split for every seed.")
     ] = False,
@@ -38,6 +39,7 @@ def evaluate(
 
     Example: darec evaluate --pair toys_auto --synthetic --model i_darec --seeds 5
 
+    Scores that results/scores.jsonl has already are kept; --fresh measures them again.
     With --model all, scores every model that was searched and prints one table of them all.
     """
     from darec.api import evaluate as api
@@ -53,6 +55,7 @@ def evaluate(
         finished_searches(names, prepared, percent(train), out, required=model != "all"),
         prepared,
         seeds=seeds,
+        fresh=fresh,
         same_split=same_split,
         refit=refit,
         device=device,

@@ -39,6 +39,9 @@ Address = Annotated[
 Out = Annotated[
     str, typer.Option(envvar="DAREC_OUT", help="Folder or URI (s3://...) of all results.")
 ]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Measure again what has scores already; the last count.")
+]
 Synthetic = Annotated[
     bool,
     typer.Option(

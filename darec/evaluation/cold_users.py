@@ -5,6 +5,7 @@ Shapes: U users, N held-out target ratings.
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from inspect import signature
 from typing import Any, Protocol, TypeGuard
 
@@ -16,10 +17,11 @@ from darec.core.recommender import BoolArray, Recommender, Run
 from darec.data.ratings import Domain, DomainPair, FloatArray, IntArray, Ratings
 from darec.data.shuffled import shuffle_source
 from darec.data.split import SearchData, Training, TrainPercent, split
+from darec.evaluation.origin import Origin, this_origin
+from darec.evaluation.scores import Count, Stars
 from darec.evaluation.training import train_again
 from darec.models import MODELS, ModelKind
 from darec.models.best import Best
-from darec.provenance import revision, versions
 from darec.seeds import derive, generator
 
 SHARE = 0.1
@@ -54,23 +56,22 @@ class ColdUserScore:
     train: TrainPercent
     seed: int
     """Decides the split, the withheld users and the training run."""
-    n_users: int
-    n_ratings: int
+    n_users: Count
+    n_ratings: Count
     """Number of withheld ratings of items that have training ratings; all errors are on these."""
-    rmse: float
-    shuffled_rmse: float
+    rmse: Stars
+    shuffled_rmse: Stars
     """RMSE of the same model, trained with a source whose users are shuffled."""
-    bias_rmse: float
+    bias_rmse: Stars
     """RMSE of mu + b_i, which is all that is known about these users without a source."""
-    mean_rmse: float
+    mean_rmse: Stars
     """RMSE of the mean of the training ratings."""
-    max_epochs: int
+    max_epochs: Count
     config: dict[str, Any]
     data_digest: str
-    revision: str
-    versions: dict[str, str]
+    origin: Origin
 
-    @property
+    @cached_property
     def key(self) -> tuple[Any, ...]:
         """Identifies the measurement: two scores with equal keys measure the same."""
         return cold_key(self, self.seed)
@@ -118,8 +119,7 @@ def evaluate_cold_users(
         max_epochs=best.max_epochs,
         config=best.config,
         data_digest=best.data_digest,
-        revision=revision(),
-        versions=versions(),
+        origin=this_origin(kind, device),
     )
 
 

@@ -13,11 +13,11 @@ from darec.core.metrics import mae, rmse
 from darec.core.recommender import ColdPolicy, ColdRule, Recommender, Run, TwoStage
 from darec.data.ratings import DomainPair, FloatArray
 from darec.data.split import Split, Training, split
+from darec.evaluation.origin import Origin, this_origin
 from darec.evaluation.scores import Score
 from darec.evaluation.training import train_again
 from darec.models import ModelKind
 from darec.models.best import Best
-from darec.provenance import revision, versions
 from darec.seeds import derive
 
 
@@ -35,6 +35,7 @@ class TrainedWinner:
     """The lowest validation RMSE of the training run."""
     epoch: int
     """The epoch that had it."""
+    origin: Origin
 
 
 def evaluate(
@@ -63,7 +64,16 @@ def evaluate(
         model = kind.build(parse(kind.config, best.config), training, run)
         for _ in range(fit.best_epoch):
             model.train_epoch()
-    trained = TrainedWinner(model, training, parts, run_seed, refit, fit.best_rmse, fit.best_epoch)
+    trained = TrainedWinner(
+        model,
+        training,
+        parts,
+        run_seed,
+        refit,
+        fit.best_rmse,
+        fit.best_epoch,
+        this_origin(kind, device),
+    )
     return [score(trained, best, policy) for policy in get_args(ColdPolicy)]
 
 
@@ -110,8 +120,7 @@ def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
         trials=best.trials,
         config=best.config,
         data_digest=best.data_digest,
-        revision=revision(),
-        versions=versions(),
+        origin=trained.origin,
     )
 
 

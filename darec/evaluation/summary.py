@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from darec.evaluation.cold_users import ColdUserScore
+from darec.evaluation.origin import by_origin
 from darec.evaluation.scores import Score
 
 
@@ -56,7 +58,7 @@ def frame(scores: Sequence[Score] | Sequence[ColdUserScore]) -> pd.DataFrame:
     Without any score the table has the columns of `Score`.
     """
     kind = type(scores[0]) if scores else Score
-    numbers = [field.name for field in fields(kind) if field.type == float | None]
+    numbers = [field.name for field in fields(kind) if type(None) in get_args(field.type)]
     rows = pd.DataFrame(
         [asdict(score) for score in scores], columns=[field.name for field in fields(kind)]
     )
@@ -82,7 +84,13 @@ def title(scores: Sequence[Score]) -> str:
     """Return the heading of a table of one model's scores: model, pair, split and seeds."""
     first = scores[0]
     n = len({(score.split_seed, score.run_seed) for score in scores})
-    return f"{first.model} on {first.pair}, {first.train} % training, {n} seeds"
+    return f"{first.model} on {first.pair}, {first.train} % training, {n} seeds{mixed(scores)}"
+
+
+def mixed(scores: Sequence[Score] | Sequence[ColdUserScore]) -> str:
+    """Return what the heading of a table adds if its scores are not of one origin."""
+    n = len(by_origin(scores))
+    return f" (MIXED: scores of {n} origins)" if n > 1 else ""
 
 
 def table(scores: Sequence[Score]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from darec.report.rendering.page import write_report
 from darec.report.running.runner import Runner, Status
 from darec.report.running.step import Place
 from darec.report.spaces import present_spaces
-from darec.reporter import LogReporter, Reporter
+from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning.cluster.connection import cluster_address, cluster_cpus, connected
 from darec.tuning.durability.lock import folder_locked
 
@@ -104,6 +104,8 @@ def reproduce(
     failures = dict(results.refused)
     if len(failures) == len(cells):
         raise UserError(next(iter(failures.values())))
+    for told in results.others(cells):
+        LOGGER.warning("%s; darec evaluate --fresh scores them again", told)
     reporter.line("Plan: " + "\n".join(describe(cells, todo, failures, request, prepared)))
     if plan:
         return None

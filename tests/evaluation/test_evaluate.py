@@ -1,5 +1,4 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -10,9 +9,8 @@ from darec.core.metrics import rmse
 from darec.core.recommender import ColdRule
 from darec.data.ratings import DomainPair
 from darec.data.split import split
-from darec.errors import UserError
-from darec.evaluation import scores as files
 from darec.evaluation.evaluate import evaluate
+from darec.evaluation.scores import Score
 from darec.evaluation.summary import comparison, frame, summarise, table, title, verdict
 from darec.models import MODELS
 from tests.models.common import config, fitted
@@ -88,26 +86,6 @@ def test_refit_trains_on_validation_ratings_too(tiny_pair):
     assert refitted.test_rmse != plain_.test_rmse
 
 
-def test_scores_are_appended_read_back_and_found_by_key(tmp_path, tiny_pair):
-    path = tmp_path / "scores.jsonl"
-    best = best_of("bias", tiny_pair)
-    first, second = evaluated(best, tiny_pair), evaluated(best, tiny_pair, 1, 1)
-    files.append(path, first)
-    with path.open("a") as file:
-        file.write('{"model": "bias", "pa')  # a crash
-    files.append(path, second)
-    assert files.read(path, files.Score) == [*first, *second]
-    keys = {score.key for score in files.read(path, files.Score)}
-    assert len(keys) == 4
-    values = {"train": 90, "split_seed": 1, "run_seed": 1, "refit": False, "max_epochs": 3}
-    key = files.run_key(best.data_digest, "bias", best.config, values)
-    assert {score.key[:-1] for score in second} == {key}
-    line = json.dumps({**dataclasses.asdict(first[0]), "extra": 1})
-    path.write_text(line + "\n")
-    with pytest.raises(UserError, match=r"scores.jsonl, line 1: not a score"):
-        files.read(path, files.Score)
-
-
 def test_the_interval_is_students(tiny_pair):
     """Of 1, 2, 3: mean 2, sd 1, half width 4.3027 / sqrt 3."""
     summary = summarise([1.0, 2.0, 3.0])
@@ -140,14 +118,16 @@ def test_tables_have_the_scores_figures(tiny_pair):
     rows = frame(scores)
     assert rows["test_rmse"].tolist() == [score.test_rmse for score in scores]
     assert rows["stage1_rmse"].isna().all() and rows["stage1_rmse"].dtype == float
-    assert rows.columns.tolist() == [field.name for field in dataclasses.fields(files.Score)]
+    assert rows.columns.tolist() == [field.name for field in dataclasses.fields(Score)]
     assert frame([]).columns.tolist() == rows.columns.tolist() and not len(frame([]))
 
 
 def test_the_comparison_puts_the_best_model_first(tiny_pair):
     scores = evaluated(best_of("bias", tiny_pair), tiny_pair)
     better = [
-        dataclasses.replace(score, model="other", test_rmse=0.5, searched_split=False)
+        dataclasses.replace(
+            score, model="other", test_rmse=0.5, beats_bias=True, searched_split=False
+        )
         for score in scores
     ]
     shown = comparison([*scores, *better])

@@ -3,11 +3,13 @@
 import csv
 from dataclasses import asdict
 
-from darec.evaluation import scores as files
+from darec.evaluation import kept
 from darec.evaluation.cold_users import ColdUserScore
+from darec.evaluation.origin import Origin
 from darec.evaluation.scores import Score
 from darec.models import MODELS
 from darec.models.best import SpaceRecord
+from darec.provenance import code_digest, versions
 from darec.tuning.study.record import space_json
 from darec.tuning.study.request import middle
 from search_spaces import SPACES
@@ -64,40 +66,48 @@ def drawn_at(distribution, share):
     return drawn if step is None else low + step * int((drawn - low) / step)
 
 
-def scored(cell, out, errors, floor=1.0, digest="d"):
+ORIGIN = Origin("abc1234", code_digest(), versions(), "cpu")
+
+
+def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN):
     """Write a finished search and its scores: these errors by seed, ``floor`` more under it."""
     best = searched(cell, out, digest=digest)
     for seed, error in enumerate(errors):
         for policy, more in (("fallback", 0.0), ("floor", floor)):
             score = Score(
-                **{
-                    **{name: 0.0 for name in Score.__dataclass_fields__},
-                    **{name: value for name, value in asdict(best).items() if name in FROM_BEST},
-                    "cold": policy,
-                    "trials": best.trials,
-                    "split_seed": seed,
-                    "run_seed": seed,
-                    "searched_split": seed == 0,
-                    "refit": False,
-                    "test_rmse": error + more,
-                    "warm_rmse": error,
-                    "stage1_rmse": error + more + 0.01 if MODELS[cell.model].stage1 else None,
-                    "cold_share": 0.2,
-                    "beats_bias": False,
-                    "revision": "abc1234",
-                    "versions": {"torch": "2.13.0"},
-                }
+                **{name: value for name, value in asdict(best).items() if name in FROM_BEST},
+                cold=policy,
+                split_seed=seed,
+                run_seed=seed,
+                searched_split=seed == 0,
+                refit=False,
+                valid_rmse=error,
+                test_rmse=error + more,
+                test_mae=error + more,
+                warm_rmse=error,
+                cold_share=0.2,
+                n_test=9,
+                rmse_source=None,
+                rmse_both=None,
+                stage1_rmse=error + more + 0.01 if MODELS[cell.model].stage1 else None,
+                bias_rmse=0.1,
+                mean_rmse=1.2,
+                beats_bias=False,
+                epoch=1,
+                trials=best.trials,
+                origin=origin,
             )
-            files.append(cell.out(out) / "scores.jsonl", [score])
+            kept.append(cell.out(out) / "scores.jsonl", [score])
     if cell.cold_users:
         for seed, error in enumerate(errors):
-            files.append(cell.out(out) / "cold_users.jsonl", [cold_score(best, seed, error)])
+            score = cold_score(best, seed, error, origin)
+            kept.append(cell.out(out) / "cold_users.jsonl", [score])
     return best
 
 
-def cold_score(best, seed, error):
+def cold_score(best, seed, error, origin=ORIGIN):
     values = {name: value for name, value in asdict(best).items() if name in FROM_BEST}
-    rest = {"n_users": 3, "n_ratings": 9, "revision": "abc1234", "versions": {}, "seed": seed}
+    rest = {"n_users": 3, "n_ratings": 9, "origin": origin, "seed": seed}
     known = {"rmse": error, "shuffled_rmse": error + 0.1, "bias_rmse": 1.05, "mean_rmse": 1.2}
     return ColdUserScore(**values, **rest, **known)
 

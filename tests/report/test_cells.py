@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.spaces import present_spaces
 from search_spaces import SPACES
-from tests.report.made import scored, searched
+from tests.report.made import ORIGIN, scored, searched
 
 BUDGET = Budget(8, 2, 3, seeds=2)
 
@@ -153,3 +154,19 @@ def test_scores_of_other_ratings_under_the_same_name_are_told(tmp_path):
     scored(cell, tmp_path, [1.0, 1.1])
     told = refused(cell, results_of(tmp_path, digest="another"))
     assert "used other ratings than toys_auto-synthetic has now" in told
+
+
+def test_scores_of_the_present_code_come_before_those_of_other_code(tmp_path):
+    cell = Cell("toys_auto", 90, "cmf", synthetic=True, cold_users=True)
+    other = replace(ORIGIN, revision="old0000", code_digest="0" * 64)
+    scored(cell, tmp_path, [1.5, 1.6], origin=other)
+    assert results_of(tmp_path).missing(cell) == []
+    (told,) = results_of(tmp_path).others([cell])
+    where = "(revision old0000, code 000000000000, cpu)"
+    assert told == f"6 of 6 scores are kept of other code {where}"
+    scored(cell, tmp_path, [1.0, 1.1])
+    scored(cell, tmp_path, [1.7, 1.8], origin=other)
+    results = results_of(tmp_path)
+    assert [score.test_rmse for score in results.scores(cell, "floor")] == [2.0, 2.1]
+    assert [score.rmse for score in results.cold_user_scores(cell)] == [1.0, 1.1]
+    assert results.others([cell]) == []

@@ -3,16 +3,18 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from darec.data.shuffled import SUFFIX
-from darec.report.matrix.cells import Budget, distinct
+from darec.provenance import code_digest
+from darec.report.matrix.cells import Budget, Cell, distinct
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering.page import write_report
-from tests.report.made import scored
+from tests.report.made import ORIGIN, scored
 
 BUDGET = Budget(8, 2, 3, seeds=5)
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -112,9 +114,40 @@ def test_provenance_names_code_data_machine_and_seeds(made, tiny_pair):
     said = json.loads((made[0].parent / "provenance.json").read_text())
     assert said["data_sha256"] == {"toys_auto-synthetic": tiny_pair.digest}
     assert said["seeds"]["toys_auto-synthetic-90-cmf"] == [0, 1, 2, 3, 4]
-    assert said["revisions_of_scores"] == ["abc1234"] and said["argv"] == ["reproduce"]
+    (scores,) = said["scores"]
+    assert scores["revisions"] == ["abc1234"] and said["argv"] == ["reproduce"]
+    assert scores["origin"]["code_digest"] == said["code_digest"] == code_digest()
+    assert scores["number"]["toys_auto-synthetic-90-cmf"] == 15  # two policies, and cold users
     assert {"torch", "ray", "optuna", "python"} <= set(said["versions"]) and said["machine"]["cpus"]
     assert f"toys_auto-synthetic{SUFFIX}-90-u_darec" in said["seeds"]
+
+
+def test_a_page_of_scores_of_different_code_says_so(tmp_path, tiny_pair):
+    request = Request("table2", ("toys_auto",), ("cmf",), (90,), True, BUDGET)
+    other = replace(ORIGIN, revision="old0000", code_digest="0" * 64)
+    for cell in request.cells():
+        scored(cell, tmp_path, [1.0] * 5, origin=other if cell.model == "cmf" else ORIGIN)
+    results, pairs = Results(tmp_path, BUDGET, {}), {"toys_auto": tiny_pair}
+    page = write_report(request, results, pairs, tmp_path / "report", [], {})
+    text, words = page.read_text(), "come from 2 different codes, sets of libraries or devices"
+    assert words in text and "scores were made at abc1234, old0000" in text
+    assert "what computed the scores" in text and "000000000000" in text
+    assert all(words in (page.parent / f"table2.{each}").read_text() for each in ("md", "tex"))
+    said = json.loads((page.parent / "provenance.json").read_text())["scores"]
+    assert [each["revisions"] for each in said] == [["abc1234"], ["old0000"]]
+    assert said[1]["number"] == {"toys_auto-synthetic-90-cmf": 10}
+
+
+def test_a_page_names_the_trials_that_cannot_be_read(tmp_path, tiny_pair, caplog):
+    request = Request("all", ("toys_auto",), ("u_darec",), (90,), True, BUDGET)
+    cell = Cell("toys_auto", 90, "u_darec", True)
+    scored(cell, tmp_path, [1.0] * 5)
+    (cell.folder(tmp_path) / "trials.csv").write_text("")
+    pairs = {"toys_auto": tiny_pair}
+    page = write_report(request, Results(tmp_path, BUDGET, {}), pairs, tmp_path / "report", [], {})
+    told = "u_darec/trials.csv: must have a column &#39;best_epoch&#39;, but has none"
+    assert told in page.read_text()
+    assert "the page leaves its hyper-parameters out" in caplog.text
 
 
 def browsed(page, width, *options):

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
+from darec.core.recommender import ColdPolicy
 from darec.errors import UserError
-from darec.evaluation import scores as files
+from darec.evaluation import kept
 from darec.evaluation.cold_users import ColdUserScore, cold_key
+from darec.evaluation.kept import Key, Keyed
+from darec.evaluation.origin import Origin, compared, this_origin
 from darec.evaluation.scores import Score, run_key
 from darec.models import MODELS
 from darec.models.best import Best
@@ -15,7 +18,7 @@ from darec.report.matrix.cells import Budget, Cell, fix_text
 from darec.tuning.study.identity import load_best
 from darec.tuning.study.record import load_study
 
-T = TypeVar("T")
+S = TypeVar("S", bound=Keyed)
 
 Step = Literal["search", "evaluate", "cold_users"]
 """What is done for a cell, in this order."""
@@ -91,6 +94,7 @@ def _shown(value: Any) -> str:
 class Results:
     """The winners and scores under ``out``; each file of scores is read once.
 
+    If a run has several scores, those count that the present code would compute, then the last.
     ``digests`` are the digests of the pairs' ratings, by label. With ``spaces``, a search of
     another space than the cell's present one is refused.
     """
@@ -103,8 +107,8 @@ class Results:
         spaces: SearchSpaces | None = None,
     ) -> None:
         self.out, self.budget, self.digests, self._spaces = out, budget, dict(digests), spaces
-        self._scores: dict[Path, list[Score]] = {}
-        self._cold_user_scores: dict[Path, list[ColdUserScore]] = {}
+        self._scores: dict[Path, dict[Key, list[Score]]] = {}
+        self._cold_user_scores: dict[Path, dict[Key, list[ColdUserScore]]] = {}
         self.refused: dict[Cell, str] = {}
         """Why a search in a cell's folder is not the cell's own: see `find_winner`."""
 
@@ -123,9 +127,10 @@ class Results:
         if best is None:
             return []
         if folder not in self._scores:
-            self._scores[folder] = files.read(folder / "scores.jsonl", Score)
-        keys = [(*_key(best, seed), policy) for seed in _seeds(best, self.budget)]
-        return _complete({score.key: score for score in self._scores[folder]}, keys)
+            self._scores[folder] = kept.by_key(kept.read(folder / "scores.jsonl", Score))
+        keys = [run_key(best, seed, seed, refit=False) for seed in _seeds(best, self.budget)]
+        runs = [[(*key, each) for each in get_args(ColdPolicy)] for key in keys]
+        return [s for s in _complete(self._scores[folder], runs, _here(cell)) if s.cold == policy]
 
     def cold_user_scores(self, cell: Cell) -> list[ColdUserScore]:
         """Return a cell's scores on cold users, by seed; empty unless all seeds have one."""
@@ -133,10 +138,24 @@ class Results:
         if best is None:
             return []
         if folder not in self._cold_user_scores:
-            path = folder / "cold_users.jsonl"
-            self._cold_user_scores[folder] = files.read(path, ColdUserScore)
-        keys = [cold_key(best, seed) for seed in _seeds(best, self.budget)]
-        return _complete({score.key: score for score in self._cold_user_scores[folder]}, keys)
+            read = kept.read(folder / "cold_users.jsonl", ColdUserScore)
+            self._cold_user_scores[folder] = kept.by_key(read)
+        runs = [[cold_key(best, seed)] for seed in _seeds(best, self.budget)]
+        return _complete(self._cold_user_scores[folder], runs, _here(cell))
+
+    def shown(self, cell: Cell) -> list[Score | ColdUserScore]:
+        """Return every score of a cell that a report shows."""
+        both = [score for policy in get_args(ColdPolicy) for score in self.scores(cell, policy)]
+        return [*both, *(self.cold_user_scores(cell) if cell.cold_users else [])]
+
+    def others(self, cells: Sequence[Cell]) -> list[str]:
+        """Say how many scores are kept that come from other code, libraries or devices."""
+        found = [(score, _here(cell)) for cell in cells for score in self.shown(cell)]
+        return [
+            f"{n} of {len(found)} scores are kept of {differs} ({origin})"
+            for (origin, differs), n in compared(found).items()
+            if differs
+        ]
 
     def missing(self, cell: Cell) -> list[Step]:
         """Return the steps of a cell that are not done, in order."""
@@ -149,14 +168,17 @@ class Results:
         return [step for step, is_done in done.items() if not is_done]
 
 
-def _complete(found: Mapping[tuple[Any, ...], T], keys: Sequence[tuple[Any, ...]]) -> list[T]:
-    return [found[key] for key in keys] if all(key in found for key in keys) else []
+def _complete(
+    known: Mapping[Key, Sequence[S]], runs: Sequence[Sequence[Key]], here: Origin
+) -> list[S]:
+    """Return the scores of all runs; none unless every run has them."""
+    found = [kept.of_run(known, keys, here) for keys in runs]
+    return [score for own in found for score in own] if all(found) else []
+
+
+def _here(cell: Cell) -> Origin:
+    return this_origin(MODELS[cell.model], "cpu")
 
 
 def _seeds(best: Best, budget: Budget) -> range:
     return range(best.seed, best.seed + budget.seeds)
-
-
-def _key(best: Best, seed: int) -> tuple[object, ...]:
-    seeds = {"split_seed": seed, "run_seed": seed, "refit": False}
-    return run_key(best.data_digest, best.model, best.config, {**asdict(best), **seeds})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from darec.errors import UserError
 from darec.evaluation.summary import summarise
 from darec.paper import RANGES
 from darec.report.analysis.effects import cold_item_levels, cold_user_errors, part_effects
@@ -18,6 +19,7 @@ from darec.report.rendering import figures, texts
 from darec.report.rendering.figures import picture
 from darec.report.rendering.section import Section
 from darec.report.rendering.tables import Table, TableCell, shown, signed
+from darec.reporter import LOGGER
 
 
 def cold_items(request: Request, results: Results, folder: Path) -> Iterator[Section]:
@@ -98,17 +100,23 @@ def hyper_parameters(request: Request, results: Results, folder: Path) -> Iterat
         cell, label = Cell(pair, 90, model, request.synthetic), request.label(pair)
         if cell not in request.whole_models(pair, 90) or results.winner(cell) is None:
             continue
-        studies = {
-            "stage 1": read_study(cell.folder(results.out) / "stage1_target"),
-            "stage 2": read_study(cell.folder(results.out)),
-        }
+        own = cell.folder(results.out)
+        try:
+            studies = {
+                "stage 1": read_study(own / "stage1_target"),
+                "stage 2": read_study(own),
+            }
+        except UserError as error:
+            LOGGER.warning("%s; the page leaves its hyper-parameters out", error)
+            rows.append([TableCell(text) for text in (label, model, str(error), "", "", "")])
+            continue
         panels: dict[str, figures.Draw] = {}
         best: dict[str, float] = {}
         for stage, study in studies.items():
             if spots := places(study):
                 panels[f"{stage}, {len(study.trials)} trials"] = figures.ranges(spots)
             of_stage1 = "stage 1's " if stage == "stage 1" else ""
-            best |= {f"{of_stage1}{name}": own[0] for name, own in spots.items()}
+            best |= {f"{of_stage1}{name}": each[0] for name, each in spots.items()}
             ranked = ", ".join(f"{name} {share:.2f}" for name, share in importances(study).items())
             edges = ", ".join(study.at_edge) or "none"
             said = (label, model, stage, str(len(study.trials)), ranked or "too few", edges)

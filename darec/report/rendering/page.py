@@ -10,6 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from darec.data.ratings import DomainPair
 from darec.data.store import counts
+from darec.evaluation.cold_users import ColdUserScore
+from darec.evaluation.scores import Score
 from darec.files import write, write_json
 from darec.paper import Counts
 from darec.report.matrix.cells import Cell, distinct
@@ -17,7 +19,7 @@ from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering import texts
 from darec.report.rendering.paper_sections import table2_tables, table2_views
-from darec.report.rendering.provenance import provenance, revisions
+from darec.report.rendering.provenance import origins_shown, provenance
 from darec.report.rendering.section import Section
 from darec.report.rendering.sections import sections
 from darec.report.rendering.tables import Table, TableCell, Views, comma_separated, latex, markdown
@@ -50,7 +52,10 @@ def write_report(
     )
     budget = texts.budget(request.budget)
     warning = [texts.SYNTHETIC] if request.synthetic else []
-    scored_at = ", ".join(revisions(request, results)) or "no revision yet"
+    groups = origins_shown(distinct(request.cells()), results)
+    warning += [texts.mixed(len(groups))] if len(groups) > 1 else []
+    revised = sorted({score.origin.revision for group in groups for score in group})
+    scored_at = ", ".join(revised) or "no revision yet"
     text = environment.get_template("page.html.j2").render(
         title=f"DARec reproduced: {', '.join(map(request.label, pairs))}",
         budget=budget,
@@ -89,6 +94,8 @@ def _how_made(
     names = [name.replace("_", " ") for name in Counts._fields]
     tables = [Table("data", ["pair", *names, "SHA-256 begins"], rows)]
     cells = distinct(request.cells())
+    if groups := origins_shown(cells, results):
+        tables.append(_origins_table(groups))
     unscored = [cell for cell in cells if results.missing(cell)]
     if unscored:
         reasons = [failures.get(cell, "not run to the end") for cell in unscored]
@@ -100,3 +107,17 @@ def _how_made(
     n_scored = len(cells) - len(unscored)
     text = [f"{n_scored} of {len(cells)} searches are scored.", texts.PROVENANCE]
     return Section("made", "How this page was made", text, tables)
+
+
+def _origins_table(groups: Sequence[Sequence[Score | ColdUserScore]]) -> Table:
+    """Say which code, libraries and device computed how many scores."""
+    rows = []
+    for group in groups:
+        origin = group[0].origin
+        revised = ", ".join(sorted({score.origin.revision for score in group}))
+        libraries = ", ".join(f"{name} {origin.versions[name]}" for name in sorted(origin.versions))
+        models = ", ".join(dict.fromkeys(score.model for score in group))
+        said = (revised, origin.code_digest[:12], libraries, origin.device, models)
+        rows.append([*map(TableCell, said), TableCell(str(len(group)), len(group))])
+    head = ["revision", "code's SHA-256 begins", "libraries", "device", "models", "scores"]
+    return Table("what computed the scores", head, rows)

@@ -1,20 +1,25 @@
-"""What provenance.json records: the command, code, libraries, machine, data, seeds, winners."""
+"""What provenance.json records: the command, code, libraries, machine, data, scores, winners."""
 
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 from darec.data.ratings import DomainPair
+from darec.evaluation.cold_users import ColdUserScore
+from darec.evaluation.origin import by_origin
+from darec.evaluation.scores import Score
 from darec.models.best import Best
-from darec.provenance import revision, versions
+from darec.provenance import code_digest, revision, versions
 from darec.report.matrix.cells import Cell, distinct
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.tuning.study.record import load_study
 
-LIBRARIES = ("numpy", "scipy", "pandas", "torch", "ray", "optuna", "matplotlib", "jinja2")
+OF_THE_PAGE = ("pandas", "matplotlib", "jinja2")
+"""Libraries that draw the page."""
 
 
 def provenance(
@@ -27,9 +32,9 @@ def provenance(
     return {
         "argv": list(argv),
         "revision": revision(),
-        "revisions_of_scores": revisions(request, results),
-        "versions_of_scores": _versions(request, results),
-        "versions": {**versions(), **{name: version(name) for name in LIBRARIES}},
+        "code_digest": code_digest(),
+        "scores": [_group(cells, group, results) for group in origins_shown(cells, results)],
+        "versions": {**versions(), **{name: version(name) for name in OF_THE_PAGE}},
         "machine": {"platform": platform.platform(), "cpus": os.cpu_count()},
         "data_sha256": {request.label(name): pair.digest for name, pair in pairs.items()}
         | results.digests,
@@ -39,22 +44,31 @@ def provenance(
     }
 
 
-def revisions(request: Request, results: Results) -> list[str]:
-    """Return the revisions of the code that made the scores, sorted."""
-    cells = distinct(request.cells())
-    return sorted({score.revision for cell in cells for score in results.scores(cell)})
+def origins_shown(cells: Sequence[Cell], results: Results) -> list[list[Score | ColdUserScore]]:
+    """Return the scores of a report in groups, those of one origin in each."""
+    groups = by_origin(score for cell in cells for score in results.shown(cell))
+    return sorted(groups, key=lambda group: group[0].origin.shown())
 
 
-def _versions(request: Request, results: Results) -> list[dict[str, str]]:
-    """Return each set of library versions that made scores, once."""
-    cells = distinct(request.cells())
-    found = {tuple(sorted(s.versions.items())) for cell in cells for s in results.scores(cell)}
-    return [dict(each) for each in sorted(found)]
+def _group(
+    cells: Sequence[Cell], group: Sequence[Score | ColdUserScore], results: Results
+) -> dict[str, Any]:
+    """Return what computed a group of scores, and how many of each search they are."""
+    origin = group[0].origin
+    numbers = {
+        cell.name: sum(not score.origin.differences(origin) for score in results.shown(cell))
+        for cell in cells
+    }
+    return {
+        "origin": asdict(origin),
+        "revisions": sorted({score.origin.revision for score in group}),
+        "number": {name: n for name, n in numbers.items() if n},
+    }
 
 
 def _winner(results: Results, cell: Cell, best: Best) -> dict[str, Any]:
     """Return what a search found, and the code and libraries that ran it."""
     study = load_study(cell.folder(results.out))
     kept = ("config", "epoch", "valid_rmse", "trials", "data_digest")
-    ran = {name: getattr(study, name) for name in ("arguments", "revision", "versions")}
+    ran = {name: getattr(study, name) for name in ("arguments", "revision", "versions", "code")}
     return {**{name: getattr(best, name) for name in kept}, **ran}

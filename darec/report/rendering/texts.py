@@ -74,8 +74,17 @@ SYNTHETIC = (
     "on the claims, say nothing about the paper's data."
 )
 PROVENANCE = (
-    "provenance.json, beside this page, records the command, versions, machine, data and seeds."
+    "provenance.json, beside this page, records the command, versions, machine, data and seeds, "
+    "and which scores come from which code."
 )
+
+
+def mixed(n: int) -> str:
+    """Say that the scores are not of one code."""
+    return (
+        f"The scores come from {n} different codes, sets of libraries or devices, so differences "
+        "between rows, and spreads over seeds, may come from these. The last section has the list."
+    )
 
 
 def budget(each: Budget) -> str:

@@ -1,0 +1,154 @@
+"""What an evaluation keeps, measures again, warns of and refuses; its runs are in this process."""
+
+import json
+import logging
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import pytest
+
+import darec
+from darec.api import runs
+from darec.provenance import code_digest, revision
+from tests.api.test_search import finished
+from tests.reporting import Recorder
+
+
+@pytest.fixture
+def done(monkeypatch):
+    """The seeds of the runs that were done; a seed in ``lost`` loses its worker."""
+
+    class Done(list):
+        lost = ()
+
+    found = Done()
+
+    @contextmanager
+    def pool(*_):
+        def run_all(function, calls):
+            for position, call in enumerate(calls):
+                future, seed = Future(), call[3]
+                if seed in found.lost:
+                    future.set_exception(darec.UserError("a worker was lost: it died"))
+                else:
+                    future.set_result(function(*call))
+                    found.append(seed)
+                yield position, future
+
+        yield run_all
+
+    monkeypatch.setattr(runs, "pool", pool)
+    return found
+
+
+@pytest.fixture
+def study(tmp_path, tiny_pair):
+    return finished(tmp_path, tiny_pair, "mean")
+
+
+def by_other_code(path):
+    """Change the lines of a file to those of other code with an error of its own."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line["origin"] |= {"revision": "old0000", "code_digest": "0" * 64}
+        line |= {"test_rmse": 3.5, "beats_bias": False}
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
+def warnings(caplog):
+    return [record.message for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_what_is_kept_is_told_with_its_code(study, tiny_pair, done, caplog):
+    darec.evaluate(study, tiny_pair, seeds=2)
+    recorder = Recorder()
+    darec.evaluate(study, tiny_pair, seeds=3, reporter=recorder)
+    told = f"kept the scores of 2 of 3 runs (revision {revision()}, code {code_digest()[:12]}, cpu)"
+    assert recorder.lines[0] == told
+    assert done == [0, 1, 2] and warnings(caplog) == []
+
+
+def test_scores_of_other_code_are_kept_with_a_warning_and_never_mixed_in_silence(
+    study, tiny_pair, done, caplog, tmp_path
+):
+    darec.evaluate(study, tiny_pair, seeds=2)
+    by_other_code(tmp_path / "scores.jsonl")
+    recorder = Recorder()
+    scores = darec.evaluate(study, tiny_pair, seeds=3, reporter=recorder)
+    assert (scores["test_rmse"] == 3.5).tolist() == [True] * 4 + [False] * 2
+    where = "(revision old0000, code 000000000000, cpu)"
+    assert recorder.lines[0] == f"kept the scores of 2 of 3 runs {where}"
+    kept, mixed = warnings(caplog)
+    assert kept == f"2 of 3 runs keep scores of other code {where}; --fresh scores them again"
+    assert mixed.startswith("6 scores mix different code, libraries or devices: 4 (revision old")
+    assert mixed.endswith("; --fresh scores all of them again")
+    assert recorder.tables[0][0].endswith("3 seeds (MIXED: scores of 2 origins)")
+
+
+def test_fresh_measures_again_and_the_new_scores_count(study, tiny_pair, done, caplog, tmp_path):
+    first = darec.evaluate(study, tiny_pair, seeds=2)
+    by_other_code(tmp_path / "scores.jsonl")
+    recorder = Recorder()
+    again = darec.evaluate(study, tiny_pair, seeds=2, fresh=True, reporter=recorder)
+    assert again.equals(first) and done == [0, 1, 0, 1]
+    assert not recorder.has("kept") and recorder.has("Plan: 2 of 2 runs")
+    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == 8
+    assert darec.evaluate(study, tiny_pair, seeds=2).equals(first)
+    assert done == [0, 1, 0, 1] and warnings(caplog) == []
+
+
+def test_cold_users_are_scored_afresh_too(tmp_path, tiny_pair, done, caplog):
+    study = finished(tmp_path, tiny_pair, "shared_bias")
+    first = darec.evaluate_cold_users(study, tiny_pair, seeds=1)
+    path = tmp_path / "cold_users.jsonl"
+    line = json.loads(path.read_text())
+    line["origin"]["versions"]["scipy"] = "1.0"
+    path.write_text(json.dumps({**line, "rmse": 3.5}) + "\n")
+    kept = darec.evaluate_cold_users(study, tiny_pair, seeds=1)
+    assert kept["rmse"].tolist() == [3.5] and "scipy 1.0 instead of " in warnings(caplog)[0]
+    assert darec.evaluate_cold_users(study, tiny_pair, seeds=1, fresh=True).equals(first)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_lost_worker_costs_its_run_alone_and_the_way_on_is_told(
+    study, tiny_pair, done, caplog, fresh
+):
+    done.lost = (1,)
+    words = "1 of 3 runs have no score; run the same command again"
+    words += "" if fresh else "; it keeps the scores of the other 2"
+    with pytest.raises(darec.UserError) as caught:
+        darec.evaluate(study, tiny_pair, seeds=3, fresh=fresh)
+    assert str(caught.value) == words
+    assert "mean, seed 1: no score: a worker was lost: it died" in caplog.text
+    done.lost = ()
+    assert len(darec.evaluate(study, tiny_pair, seeds=3)) == 6 and done == [0, 2, 1]
+
+
+def test_a_run_of_which_half_was_written_is_measured_again(
+    study, tiny_pair, done, caplog, tmp_path
+):
+    first, path = darec.evaluate(study, tiny_pair, seeds=2), tmp_path / "scores.jsonl"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert darec.evaluate(study, tiny_pair, seeds=2).equals(first) and done == [0, 1, 1]
+    (told,) = warnings(caplog)
+    assert told.startswith(f"{path}: half a line at the end is dropped")
+    caplog.clear()
+    assert darec.evaluate(study, tiny_pair, seeds=2).equals(first) and not warnings(caplog)
+
+
+def test_a_forged_line_is_refused_before_anything_runs(study, tiny_pair, done, tmp_path):
+    darec.evaluate(study, tiny_pair, seeds=1)
+    path = tmp_path / "scores.jsonl"
+    path.write_text(path.read_text().replace('"test_rmse": ', '"test_rmse": -'))
+    for fresh in (False, True):
+        with pytest.raises(darec.UserError, match=r"scores.jsonl, line 1: test_rmse must be gr"):
+            darec.evaluate(study, tiny_pair, seeds=2, fresh=fresh)
+    assert done == [0]
+
+
+def test_a_damaged_file_at_a_uri_is_told_by_its_uri(study, tiny_pair, done, tmp_path):
+    (tmp_path / "scores.jsonl").write_text("null\n")
+    with pytest.raises(darec.UserError) as caught:
+        darec.evaluate(study.as_uri(), tiny_pair, seeds=1)
+    place = f"{tmp_path.as_uri()}/scores.jsonl, line 1: "
+    assert str(caught.value) == f"{place}must be an object, but got None"

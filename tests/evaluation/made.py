@@ -1,0 +1,59 @@
+"""A score, and a cold-user score, as an evaluation writes them."""
+
+from dataclasses import replace
+
+from darec.evaluation.cold_users import ColdUserScore
+from darec.evaluation.origin import Origin
+from darec.evaluation.scores import Score
+from darec.provenance import code_digest, versions
+
+HERE = Origin("abc1234", code_digest(), versions(), "cpu")
+OTHER_CODE = replace(HERE, revision="old0000", code_digest="0" * 64)
+OTHER_LIBRARY = replace(HERE, versions={**HERE.versions, "numpy": "1.0"})
+ON_A_GPU = replace(HERE, device="cuda (NVIDIA H100)")
+
+VALUES = {
+    "model": "bias",
+    "pair": "tiny",
+    "train": 90,
+    "cold": "fallback",
+    "split_seed": 0,
+    "run_seed": 0,
+    "searched_split": True,
+    "refit": False,
+    "valid_rmse": 1.0,
+    "test_rmse": 1.1,
+    "test_mae": 0.9,
+    "warm_rmse": 1.0,
+    "cold_share": 0.2,
+    "n_test": 9,
+    "rmse_source": None,
+    "rmse_both": None,
+    "stage1_rmse": None,
+    "bias_rmse": 1.0,
+    "mean_rmse": 1.2,
+    "beats_bias": False,
+    "epoch": 1,
+    "max_epochs": 3,
+    "trials": 6,
+    "config": {"reg_user": 1.0},
+    "data_digest": "d",
+    "origin": HERE,
+}
+
+
+def score_of(**changed):
+    return Score(**{**VALUES, **changed})
+
+
+def run_of(seed=0, **changed):
+    """The scores of a run: one for each cold policy."""
+    values = {"split_seed": seed, "run_seed": seed, **changed}
+    return [score_of(**values), score_of(**values, cold="floor")]
+
+
+def cold_score_of(**changed):
+    names = {name: VALUES[name] for name in ("model", "pair", "train", "config", "data_digest")}
+    errors = {"rmse": 1.0, "shuffled_rmse": 1.1, "bias_rmse": 1.05, "mean_rmse": 1.2}
+    rest = {"seed": 0, "n_users": 3, "n_ratings": 9, "max_epochs": 3, "origin": HERE}
+    return ColdUserScore(**{**names, **errors, **rest, **changed})
