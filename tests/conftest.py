@@ -1,6 +1,8 @@
 """Fixtures shared by all tests, and the tiers: which marks a test gets and how long it may take."""
 
 import logging
+import os
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -16,7 +18,8 @@ LONG_TIER = {"slow", "ray", "cluster", "browser"}
 LONG_LIMIT_S = 900
 """How long a test of the long tier may take; one of the quick tier, see pyproject.toml."""
 
-
+# Every Ray of the tests asks for a token, which is in no file and known to no other process.
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 torch.set_num_threads(1)  # the models of the tests are too small to gain from threads
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores Ctrl-C
 
@@ -71,6 +74,8 @@ def cluster():
     """Ray with two CPUs, started on this machine for the tests alone."""
     import ray
 
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    from darec.tuning.cluster.connection import connect
+
+    connect(None, cpus=2)
     yield
     ray.shutdown()

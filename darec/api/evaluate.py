@@ -41,6 +41,7 @@ def evaluate(
     threads: int = 1,
     at_once: int | None = None,
     address: str | None = None,
+    insecure: bool = False,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame:
     """Train each winner once per seed, and score it on the test ratings of the seed's split.
@@ -61,6 +62,7 @@ def evaluate(
         threads: CPU threads of each run.
         at_once: Most runs at once; by default as many as the CPUs allow, or one on a GPU.
         address: The Ray cluster to join; None: this machine.
+        insecure: Whether to join also a cluster that asks for no token.
         reporter: Receives the plan, progress and tables; by default they are logged.
 
     Returns:
@@ -90,7 +92,7 @@ def evaluate(
         for winner, best in ((winner, winner.best) for winner in winners)
         for seed in range(best.seed, best.seed + seeds)
     ]
-    machines = Machines(address, at_once, threads, float(device == "cuda"))
+    machines = Machines(address, at_once, threads, float(device == "cuda"), insecure)
     measured = measure(runs, TEST_SCORES, pair, machines, reporter, fresh)
     for winner in winners:
         own = [each for run, each in zip(runs, measured, strict=True) if run.winner is winner]
@@ -114,6 +116,7 @@ def evaluate_cold_users(
     fresh: bool = False,
     at_once: int | None = None,
     address: str | None = None,
+    insecure: bool = False,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame:
     """Withhold all target ratings of a tenth of the users and predict them from the source.
@@ -129,6 +132,7 @@ def evaluate_cold_users(
         fresh: Whether to measure again what the file has already.
         at_once: Most runs at once; by default one for each CPU.
         address: The Ray cluster to join; None: this machine.
+        insecure: Whether to join also a cluster that asks for no token.
         reporter: Receives the plan, progress and tables; by default they are logged.
 
     Returns:
@@ -157,7 +161,7 @@ def evaluate_cold_users(
         if not kind_of(best.model).cold_users:
             raise UserError(f"{best.model} cannot predict for users without target ratings")
         runs += [ColdUsersRun(winner, best, seed) for seed in range(best.seed, best.seed + seeds)]
-    machines = Machines(address, at_once)
+    machines = Machines(address, at_once, insecure=insecure)
     measured = measure(runs, COLD_USER_SCORES, pair, machines, reporter, fresh)
     all_scores = [score for each in measured for score in each]
     if all_scores:

@@ -119,6 +119,8 @@ class Machines:
     """Most runs at once; None: as many as there is room for, on this machine's GPU one."""
     threads: int = 1
     gpus: float = 0.0
+    insecure: bool = False
+    """Whether to join also a cluster that asks for no token."""
 
     def workers(self, n_runs: int) -> int:
         """Return how many of some runs are done at once; on a cluster they wait for free nodes."""
@@ -169,7 +171,9 @@ def measure(
     calls = [runs[k].arguments(pair) for k in missing]
     try:
         with (
-            pool(machines.address, workers, machines.threads, machines.gpus) as run_all,
+            pool(
+                machines.address, workers, machines.threads, machines.gpus, machines.insecure
+            ) as run_all,
             reporter.progress("runs", len(missing)) as advance,
         ):
             for position, future in run_all(what.function, calls):

@@ -51,6 +51,7 @@ def search(
     at_once: int | None = None,
     trial_limit: float = math.inf,
     address: str | None = None,
+    insecure: bool = False,
     seed: int = 0,
     out: str | Path = "results",
     resume: bool = False,
@@ -79,6 +80,7 @@ def search(
         at_once: Most trials at once; by default as many as there is room for.
         trial_limit: Seconds of training after which a trial ends with its best epoch so far.
         address: The Ray cluster to join, ``auto`` for example; None: this machine.
+        insecure: Whether to join also a cluster that asks for no token.
         seed: Root seed of the split, the sampler and the runs.
         out: Folder or URI (``s3://...``) of all results.
         resume: Whether to continue a search that is there already.
@@ -137,7 +139,7 @@ def search(
     if result.finished:
         check_finished(request)
     else:
-        with connected(address) as joined:
+        with connected(address, insecure=insecure) as joined:
             wanted = Wanted(cpus_per_trial, gpus_per_trial, at_once, joined)
             _search(request, wanted, trial_limit, resume, reporter, _recorded(arguments))
     if result.finished:
@@ -154,7 +156,7 @@ def search_all(
     in the end if a model has no winner.
     """
     results, failed = [], []
-    with connected(options.get("address")):
+    with connected(options.get("address"), insecure=options.get("insecure", False)):
         for model in models:
             try:
                 results.append(search(model, pair, reporter=reporter, **options))

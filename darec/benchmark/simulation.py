@@ -10,6 +10,7 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.tune.execution.tune_controller import TuneController
 
+from darec.tuning.cluster.authentication import use_token
 from darec.tuning.cluster.connection import connect
 from darec.tuning.durability.snapshot import CopySnapshots
 
@@ -20,6 +21,7 @@ OBJECT_STORE_BYTES = 100 * 2**20
 @contextlib.contextmanager
 def simulated_cluster(nodes: int) -> Iterator[None]:
     """Join a cluster of a head that runs no trials and ``nodes`` with one CPU to give each."""
+    use_token()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         for _ in range(nodes):

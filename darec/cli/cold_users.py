@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from darec.cli.command import command
-from darec.cli.options import Address, Data, Fresh, Model, Out, Pair, Synthetic, Train, percent
+from darec.cli.options import (
+    Address,
+    Data,
+    Fresh,
+    Insecure,
+    Model,
+    Out,
+    Pair,
+    Synthetic,
+    Train,
+    percent,
+)
 from darec.reporter import Reporter
 
 
@@ -22,6 +33,7 @@ def cold_users(
         int | None, typer.Option(min=1, help="Runs side by side; by default as many as CPUs.")
     ] = None,
     address: Address = None,
+    insecure: Insecure = False,
     data: Data = Path("data"),
     out: Out = "results",
     synthetic: Synthetic = False,
@@ -48,5 +60,6 @@ def cold_users(
         fresh=fresh,
         at_once=at_once,
         address=address,
+        insecure=insecure,
         reporter=reporter,
     )

@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import command
-from darec.cli.options import Address, Data, Fresh, Model, Out, Pair, Synthetic, Train, percent
+from darec.cli.options import (
+    Address,
+    Data,
+    Fresh,
+    Insecure,
+    Model,
+    Out,
+    Pair,
+    Synthetic,
+    Train,
+    percent,
+)
 from darec.reporter import Reporter
 
 
@@ -31,6 +42,7 @@ def evaluate(
         typer.Option(min=1, help="Runs side by side; as many as CPUs by default, one on a GPU."),
     ] = None,
     address: Address = None,
+    insecure: Insecure = False,
     data: Data = Path("data"),
     out: Out = "results",
     synthetic: Synthetic = False,
@@ -62,6 +74,7 @@ def evaluate(
         threads=threads,
         at_once=at_once,
         address=address,
+        insecure=insecure,
         reporter=reporter,
     )
     reporter.line(f"next:   tensorboard --logdir {out}")

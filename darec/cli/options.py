@@ -36,6 +36,10 @@ Train = Annotated[Literal["90", "80"], typer.Option(help="Percent of ratings not
 Address = Annotated[
     str | None, typer.Option(help="Ray cluster to join, e.g. auto; by default this machine.")
 ]
+Insecure = Annotated[
+    bool,
+    typer.Option("--insecure", help="Join also a cluster that asks for no token (not advised)."),
+]
 Out = Annotated[
     str, typer.Option(envvar="DAREC_OUT", help="Folder or URI (s3://...) of all results.")
 ]

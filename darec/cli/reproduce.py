@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import command, stop_on_sigterm
-from darec.cli.options import Address, Data, Synthetic, percent
+from darec.cli.options import Address, Data, Insecure, Synthetic, percent
 from darec.reporter import Reporter
 
 LISTS = ("--pairs", "--models", "--train")
@@ -44,6 +44,7 @@ def reproduce(
         int | None, typer.Option(min=1, help="Searches at once; by default as CPUs allow.")
     ] = None,
     address: Address = None,
+    insecure: Insecure = False,
     data: Data = Path("data"),
     out: Annotated[
         str, typer.Option(envvar="DAREC_OUT", help="Folder of all results; all nodes must see it.")
@@ -81,6 +82,7 @@ def reproduce(
         seeds=seeds,
         at_once=at_once,
         address=address,
+        insecure=insecure,
         data=data,
         out=out,
         gpus_per_trial=gpus_per_trial,

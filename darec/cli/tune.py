@@ -12,6 +12,7 @@ from darec.cli.command import INTERRUPTED, called, command, stop_on_sigterm
 from darec.cli.options import (
     Address,
     Data,
+    Insecure,
     Model,
     Out,
     Pair,
@@ -68,6 +69,7 @@ def tune(
         typer.Option(min=1, help="Seconds of training after which a trial ends; inf: no limit."),
     ] = float("inf"),
     address: Address = None,
+    insecure: Insecure = False,
     seed: Seed = 0,
     data: Data = Path("data"),
     out: Out = "results",
@@ -117,6 +119,7 @@ def tune(
             at_once=at_once,
             trial_limit=trial_limit,
             address=address,
+            insecure=insecure,
             seed=seed,
             out=out,
             resume=resume,

@@ -39,6 +39,7 @@ def reproduce(
     seeds: int = 5,
     at_once: int | None = None,
     address: str | None = None,
+    insecure: bool = False,
     data: Path | str = "data",
     out: Path | str = "results",
     gpus_per_trial: float | None = None,
@@ -62,6 +63,7 @@ def reproduce(
         seeds: Splits that score a winner, each with a training run of its own. Tests need 5.
         at_once: Searches side by side; chosen by the cluster's CPUs if None.
         address: Ray cluster to join; None starts Ray on this machine.
+        insecure: Whether to join also a cluster that asks for no token.
         data: Folder of prepared pairs.
         out: Folder of all results, which every node sees.
         gpus_per_trial: GPUs of a trial; chosen by its memory if None.
@@ -116,13 +118,15 @@ def reproduce(
                 if what == "all":
                     for pair in prepared.values():
                         prepare_shuffled(pair, data)
-                with connected(address):
+                with connected(address, insecure=insecure):
                     cpus = int(cluster_cpus())
                     n_at_once = at_once or max(LEAST_AT_ONCE, cpus // CPUS_PER_SEARCH)
                     share = (
                         cpus // n_at_once or None
                     )  # None: each search takes what there is room for
-                    place = Place(out, data.resolve(), cluster_address(), share, gpus_per_trial)
+                    place = Place(
+                        out, data.resolve(), cluster_address(), share, gpus_per_trial, insecure
+                    )
                     failures |= _run(request.budget, todo, place, n_at_once, reporter)
         finally:
             results = Results(out, request.budget, digests, present_spaces)

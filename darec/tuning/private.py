@@ -19,6 +19,7 @@ from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+from unittest.mock import patch
 
 import optuna
 import ray
@@ -231,6 +232,32 @@ def tell_failed(search: OptunaSearch, trial_id: str) -> None:
     """Tell Optuna that a trial failed, so that the sampler does not wait for its value."""
     search._ot_study.tell(search._ot_trials[trial_id], state=TrialState.FAIL)
     search._completed_trials.add(trial_id)
+
+
+@_private
+def read_authentication_again() -> None:
+    """Let Ray read RAY_AUTH_MODE and the token again; otherwise it reads them when imported."""
+    ray._raylet.Config.initialize("")
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+@_private
+def resolved(address: str) -> str:
+    """Return as HOST:PORT what ``ray.init`` would join; raises what it would raise."""
+    found: str | None = ray._private.services.canonicalize_bootstrap_address(address)
+    if found is None:
+        raise ConnectionError("no cluster is named")
+    return found
+
+
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """Let Ray take 127.0.0.1 for this machine's address, so that it listens nowhere else.
+
+    On macOS and Windows it does so anyway, unless RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER is set.
+    """
+    with patch.object(ray._private.ray_constants, "ENABLE_RAY_CLUSTER", False):
+        yield
 
 
 class OneHParamsMetric(TBXLoggerCallback):

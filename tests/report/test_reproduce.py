@@ -36,8 +36,8 @@ def pretended_cluster(monkeypatch):
     """A cluster of 16 CPUs that is only pretended."""
 
     @contextmanager
-    def connected(address):
-        assert address is None
+    def connected(address, insecure):
+        assert address is None and not insecure
         yield
 
     monkeypatch.setattr(module, "connected", connected)

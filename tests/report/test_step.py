@@ -85,6 +85,7 @@ def test_a_search_is_one_call_that_continues_what_is_there(calls):
         "gpus_per_trial": None,
         "at_once": 2,
         "address": "here:1",
+        "insecure": False,
         "out": Path("out/variants/hidden=200-beta=0.5-reversal=false-heads=own"),
         "resume": True,
         "reporter": SILENT,
@@ -105,4 +106,10 @@ def test_scoring_is_one_call_on_the_folder_of_the_study(calls, step):
     name, arguments, options = calls[1]
     assert name == {"evaluate": "evaluate", "cold_users": "evaluate_cold_users"}[step]
     assert arguments[0] == Path("out/d1_d3-90/cmf") and arguments[1].path == "load_pair's result"
-    assert options == {"seeds": 5, "at_once": 2, "address": "here:1", "reporter": SILENT}
+    assert options == {
+        "seeds": 5,
+        "at_once": 2,
+        "address": "here:1",
+        "insecure": False,
+        "reporter": SILENT,
+    }

@@ -26,6 +26,8 @@ class Place:
     """Most trials or runs of one step at once; None: as many as there is room for."""
     gpus_per_trial: float | None = None
     """None: what a trial's memory needs, if there are GPUs."""
+    insecure: bool = False
+    """Whether the cluster may be one that asks for no token."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def run_step(request: StepRequest, reporter: Reporter) -> None:
             gpus_per_trial=place.gpus_per_trial,
             at_once=place.trials_at_once,
             address=place.address,
+            insecure=place.insecure,
             out=cell.out(place.out),
             resume=True,
             reporter=reporter,
@@ -95,5 +98,6 @@ def run_step(request: StepRequest, reporter: Reporter) -> None:
         seeds=budget.seeds,
         at_once=place.trials_at_once,
         address=place.address,
+        insecure=place.insecure,
         reporter=reporter,
     )

@@ -5,7 +5,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import ray
@@ -13,6 +14,12 @@ from ray.exceptions import RayError
 
 from darec.errors import UserError
 from darec.reporter import LOGGER
+from darec.tuning.cluster.authentication import MODE, asks_for_token, set_mode, use_token
+from darec.tuning.private import on_loopback, resolved
+
+OPEN = (
+    "the cluster at %s asks for no token: whoever reaches it can run code in it, and change results"
+)
 
 
 class _Shared:
@@ -22,37 +29,71 @@ class _Shared:
     users = 0
     address: str | None = None
     """The address that was joined; None: Ray was started on this machine."""
+    mode: str | None = None
+    """RAY_AUTH_MODE before the connection."""
 
 
-def connect(address: str | None, cpus: int | None = None) -> None:
-    """Join the cluster at an address, or start Ray here; raises `UserError` if it cannot be joined.
+def connect(address: str | None, cpus: int | None = None, *, insecure: bool = False) -> None:
+    """Join the cluster at an address, or start Ray here.
 
-    ``cpus`` is how many CPUs a Ray started here counts; by default those of this machine. With
-    ``-v``, the workers' output and Ray's own messages are shown as well. A handler of SIGTERM
-    that the caller has set stays.
+    A Ray started here listens on 127.0.0.1 alone and asks for a token. ``cpus`` is how many CPUs
+    it counts; by default those of this machine. With ``-v``, the workers' output and Ray's own
+    messages are shown as well. A handler of SIGTERM that the caller has set stays.
+
+    Raises `UserError` if the cluster cannot be joined, or asks for no token and ``insecure`` is
+    not set.
     """
     verbose = LOGGER.isEnabledFor(logging.DEBUG)
     shown: dict[str, Any] = {
         "log_to_driver": verbose,
         "logging_level": "INFO" if verbose else "ERROR",
     }
-    try:
-        with _sigterm_handler_kept():
-            if address is None:
-                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **shown)
-            else:
-                ray.init(address=address, **shown)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        if address is None:
-            raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"--address {address}: no Ray cluster can be joined: {reason}") from error
+    if address is None:
+        use_token()
+        with _sigterm_handler_kept(), on_loopback():
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **shown)
+    else:
+        try:
+            target, place = _located(address)
+            with _sigterm_handler_kept(), place:
+                _choose_mode(address, target, insecure)
+                ray.init(address=target, **shown)
+        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            told = f"--address {address}: no Ray cluster can be joined: {reason}"
+            raise UserError(told) from error
     LOGGER.debug("connected to Ray at %s: %s", cluster_address(), ray.cluster_resources())
 
 
+def _located(address: str) -> tuple[str, AbstractContextManager[None]]:
+    """Return HOST:PORT of a cluster, and the block in which to join it.
+
+    Ray takes 127.0.0.1 for this machine's address on the network, where a cluster that `connect`
+    started does not listen.
+    """
+    target = resolved(address)
+    host, _, port = target.rpartition(":")
+    if host == ray.util.get_node_ip_address() and asks_for_token(target) is None:
+        return f"127.0.0.1:{port}", on_loopback()
+    return target, nullcontext()
+
+
+def _choose_mode(address: str, target: str, insecure: bool) -> None:
+    """Use the token with a cluster that asks for it, and with no other."""
+    asks = asks_for_token(target)
+    if asks is None:
+        raise ConnectionError(f"nothing answers at {target}")
+    if not asks and not insecure:
+        remedy = "start it with RAY_AUTH_MODE=token (docs/security.md), or give --insecure"
+        raise UserError(f"--address {address}: {OPEN % target}; {remedy}")
+    set_mode("token" if asks else "disabled")
+
+
 @contextmanager
-def connected(address: str | None, cpus: int | None = None) -> Iterator[bool]:
-    """Be connected to Ray in the block, and yield whether the cluster existed before.
+def connected(
+    address: str | None, cpus: int | None = None, *, insecure: bool = False
+) -> Iterator[bool]:
+    """Be connected to Ray in the block (`connect`), and yield whether the cluster existed before.
 
     Blocks may be nested and may run in several threads: they share one connection, which the last
     of them closes. A connection of the caller's own (``ray.init``) is used and kept; it counts as a
@@ -61,7 +102,12 @@ def connected(address: str | None, cpus: int | None = None) -> Iterator[bool]:
     """
     with _Shared.lock:
         if not ray.is_initialized():
-            connect(address, cpus)
+            _Shared.mode = os.environ.get(MODE)
+            try:
+                connect(address, cpus, insecure=insecure)
+            except BaseException:
+                set_mode(_Shared.mode)
+                raise
             _Shared.users, _Shared.address = 1, address
             shared = True
         else:
@@ -70,6 +116,8 @@ def connected(address: str | None, cpus: int | None = None) -> Iterator[bool]:
                 place = _Shared.address or "this machine"
                 raise UserError(f"--address {address}: Ray is already connected to {place}")
             _Shared.users += shared
+            if not shared and not insecure:
+                _warn_if_open(cluster_address())
         joined = _Shared.address is not None if shared else True
     try:
         yield joined
@@ -79,6 +127,14 @@ def connected(address: str | None, cpus: int | None = None) -> Iterator[bool]:
                 _Shared.users -= 1
                 if not _Shared.users:
                     ray.shutdown()  # a cluster that was joined goes on without this driver
+                    set_mode(_Shared.mode)
+
+
+@cache
+def _warn_if_open(target: str) -> None:
+    """Warn, once, of a caller's own cluster that asks for no token."""
+    if asks_for_token(target) is False:
+        LOGGER.warning(OPEN, target)
 
 
 @contextmanager

@@ -24,7 +24,9 @@ SHARE_OPTIONS = ("--threads", "--device cuda")
 
 
 @contextmanager
-def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> Iterator[RunAll]:
+def pool(
+    address: str | None, workers: int, threads: int, gpus: float = 0.0, insecure: bool = False
+) -> Iterator[RunAll]:
     """Yield ``run_all(function, calls)``, which yields each call's position and future as it ends.
 
     ``workers`` calls run at once, each in a process of its own. What a script or notebook defines
@@ -33,7 +35,8 @@ def pool(address: str | None, workers: int, threads: int, gpus: float = 0.0) -> 
     lost.
     """
     waiting = ThreadPoolExecutor(workers)
-    with connected(address, max(local_cpus(), workers * threads)) as joined:
+    cpus = max(local_cpus(), workers * threads)
+    with connected(address, cpus, insecure=insecure) as joined:
         wanted = Wanted(threads, gpus, joined=joined)
         slots(wanted, workers, 0, SHARE_OPTIONS)
         check_room(threads, gpus)

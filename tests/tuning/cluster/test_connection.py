@@ -27,6 +27,10 @@ def ray_calls(monkeypatch):
     monkeypatch.setattr(connection.ray, "shutdown", stop)
     monkeypatch.setattr(connection.ray, "cluster_resources", dict)
     monkeypatch.setattr(connection, "cluster_address", lambda: "10.0.0.1:6379")
+    monkeypatch.setattr(connection, "resolved", lambda address: address)
+    monkeypatch.setattr(connection, "asks_for_token", lambda target: target != "open:6379")
+    monkeypatch.setattr(connection, "use_token", lambda: None)
+    monkeypatch.setattr(connection, "set_mode", lambda mode: None)
     return calls
 
 
@@ -68,3 +72,23 @@ def test_a_connection_of_the_callers_own_is_used_and_kept(ray_calls):
     with connected(None) as joined, connected("head:6379"):
         assert joined
     assert ray_calls == [("init", "10.0.0.1:6379")]
+
+
+def test_only_a_warning_is_given_of_a_callers_own_cluster_that_asks_for_no_token(
+    ray_calls, monkeypatch, caplog
+):
+    monkeypatch.setattr(connection, "cluster_address", lambda: "open:6379")
+    connection.ray.init(address="open:6379")
+    for _ in range(2):
+        with connected(None):
+            pass
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "the cluster at open:6379 asks for no token" in caplog.text
+
+
+def test_a_cluster_that_does_not_answer_is_one_line(ray_calls, monkeypatch):
+    monkeypatch.setattr(connection, "asks_for_token", lambda target: None)
+    told = "--address head:6379: no Ray cluster can be joined: nothing answers at head:6379"
+    with pytest.raises(UserError, match=told), connected("head:6379"):
+        pass
+    assert not ray_calls

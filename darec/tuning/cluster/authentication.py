@@ -1,0 +1,98 @@
+"""The token that Ray's processes ask of each other, and whether a cluster asks for one.
+
+Whoever reaches a Ray cluster that asks for no token can run any code in it.
+"""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+import grpc
+
+from darec.errors import UserError
+from darec.reporter import LOGGER
+from darec.tuning.private import read_authentication_again
+
+MODE = "RAY_AUTH_MODE"
+TOKEN, TOKEN_PATH = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+"""Ray takes the token from the first of these variables that is set, else from `token_file`."""
+ANSWER_S = 5.0
+"""How long a cluster may take to say whether it asks for a token."""
+ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+"""A call that every head of a cluster answers, and whose empty request is valid."""
+
+
+def token_file() -> Path:
+    """Return the file of the token."""
+    return Path(os.environ.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token")
+
+
+def set_mode(mode: str | None) -> None:
+    """Let this process, and those that it starts, ask for a token (``token``) or not.
+
+    None is Ray's own choice. Must not be called while this process is connected to Ray.
+    """
+    if mode is None:
+        os.environ.pop(MODE, None)
+    else:
+        os.environ[MODE] = mode
+    read_authentication_again()
+
+
+def use_token() -> None:
+    """Ask for a token from now on, and make its file if there is none.
+
+    Raises `UserError` if the file cannot be written.
+    """
+    if not os.environ.get(TOKEN):
+        path = token_file()
+        try:
+            _make(path)
+        except OSError as error:
+            told = f"{path}: Ray's token cannot be kept there: {error.strerror}"
+            raise UserError(f"{told}; set {TOKEN} or {TOKEN_PATH}") from error
+        warn_if_readable(path)
+    set_mode("token")
+
+
+def warn_if_readable(path: Path) -> None:
+    """Warn if other users can read the file of the token."""
+    if path.stat().st_mode & 0o077:
+        LOGGER.warning(
+            "%s: other users can read the token and with it run code as you: chmod 600 %s",
+            path,
+            path,
+        )
+
+
+def asks_for_token(target: str) -> bool | None:
+    """Return whether the cluster at HOST:PORT refuses a call without a token.
+
+    None: nothing answered. No token is sent.
+    """
+    with grpc.insecure_channel(target, [("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            channel.unary_unary(ALIVE)(b"", timeout=ANSWER_S)
+        except grpc.RpcError as error:
+            return True if error.code() == grpc.StatusCode.UNAUTHENTICATED else None
+    return False
+
+
+def _make(path: Path) -> None:
+    """Write a new token that only this user can read, unless the file exists.
+
+    The file appears with its content, so that of two processes that make it, both have one token.
+    """
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, name = tempfile.mkstemp(dir=path.parent)  # of mode 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+        os.link(name, path)
+    except FileExistsError:
+        pass  # another process was faster
+    finally:
+        os.unlink(name)
