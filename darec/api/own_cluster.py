@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
-from importlib.metadata import files, version
+from importlib.metadata import files
 from pathlib import Path
 
 import yaml
@@ -13,7 +13,7 @@ from darec.files import write
 
 IMAGE_HOME = "/home/ray"
 """The home directory in cluster.yaml's container image."""
-PIN, RESULTS = re.compile(r"(\w+)==\S+"), re.compile(r"DAREC_OUT=[^\s']+")
+RESULTS = re.compile(r"DAREC_OUT=[^\s']+")
 CLOUD_ONLY = ("docker", "available_node_types", "head_node_type", "head_setup_commands")
 
 
@@ -41,8 +41,7 @@ def write_cluster_file(
     if n_places != 1:
         raise UserError(f"{shipped}: DAREC_OUT= must be set in one place, but is in {n_places}")
     text = text.replace(IMAGE_HOME, home or ("/root" if user == "root" else f"/home/{user}"))
-    local = {name: version(name).partition("+")[0] for name in PIN.findall(text)}
-    config = yaml.safe_load(PIN.sub(lambda pin: f"{pin[1]}=={local[pin[1]]}", text))
+    config = yaml.safe_load(text)
     for part in CLOUD_ONLY:
         del config[part]
     config["provider"] = {"type": "local", "head_ip": hosts[0], "worker_ips": list(hosts[1:])}

@@ -30,8 +30,7 @@ def own_cluster(
     Example: darec own-cluster --hosts 10.0.0.1,10.0.0.2 --user ada --out /nfs/results
 
     Every host needs ssh, rsync, Python 3.11 or later and Ray on the PATH of its login shell.
-    `ray up` installs the releases of torch, Optuna and NumPy that run here. The head runs trials,
-    too.
+    `ray up` installs the releases of constraints.txt. The head runs trials, too.
     """
     from darec.api.own_cluster import write_cluster_file
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +18,16 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darec.errors import UserError
 from darec.provenance import Build, difference, this_build
+from darec.reporter import LOGGER
 from darec.tuning import storage
 
 ANSWER_S = 60.0
 """A node that does not run an empty task within so many seconds cannot run trials."""
-GROW_S = 900.0
-"""How long an autoscaler is given to bring up the first node that a trial fits on."""
+GROW_S = 1800.0
+"""How long an autoscaler is given to bring up the first node that a trial fits on. The machine
+boots, and fetches an image of 10 GB and libraries of 3 GB."""
+TELL_S = 120.0
+"""How often it is told that the node is still waited for."""
 BOOTSTRAP = Path.home() / "ray_bootstrap_config.yaml"
 """The file on the head in which `ray up` leaves the cluster's configuration."""
 LEAST_FREE = 64 * 2**20
@@ -59,17 +64,14 @@ def check_cluster(place: str, cpus: float, gpus: float, report: Callable[[str], 
         for name, answer in asked:
             _check(_answer(f"node {name}", answer, ANSWER_S), place)
         if not any(fits(node["Resources"], cpus, gpus) for node in alive):
-            report(f"waiting for a node with {cpus:g} CPU and {gpus:g} GPU, at most {GROW_S:g} s")
-            answer = _ask(mark, cpus=cpus, gpus=gpus)
-            _check(_answer("the autoscaler's next node", answer, GROW_S), place)
+            _check(_grown(_ask(mark, cpus=cpus, gpus=gpus), cpus, gpus, report), place)
 
 
 def check_room(cpus: float, gpus: float) -> None:
     """Raise `UserError` unless a node is large enough, or the autoscaler brings one that is."""
     if any(node["Alive"] and fits(node["Resources"], cpus, gpus) for node in ray.nodes()):
         return  # if the node is busy, calls wait for it
-    answer = _ask(None, cpus=cpus, gpus=gpus)
-    _check(_answer(f"a node with {cpus:g} CPU and {gpus:g} GPU", answer, GROW_S), "")
+    _check(_grown(_ask(None, cpus=cpus, gpus=gpus), cpus, gpus, LOGGER.warning), "")
 
 
 def check_disk(folder: Path, need: int) -> None:
@@ -120,6 +122,32 @@ def _answer(name: str, answer: Any, seconds: float) -> Node:
     except RayError as error:
         raise UserError(f"{name} cannot run darec, or read --out: {last_line(error)}") from error
     return node
+
+
+def _grown(answer: Any, cpus: float, gpus: float, report: Callable[[str], object]) -> Node:
+    """Return the answer of a node that the autoscaler brings, and report that it is waited for."""
+    name, begin = f"node with {cpus:g} CPU and {gpus:g} GPU", time.monotonic()
+    report(f"waiting for a {name}, at most {GROW_S:g} s")
+    while (waited := time.monotonic() - begin) < GROW_S:
+        if ray.wait([answer], timeout=min(TELL_S, GROW_S - waited))[0]:
+            return _answer("the autoscaler's next node", answer, ANSWER_S)
+        up = sum(node["Alive"] for node in ray.nodes())
+        report(f"no {name} yet after {time.monotonic() - begin:.0f} s; nodes up: {up}")
+    ray.cancel(answer, force=True)
+    told = f"the autoscaler brought no {name} within {GROW_S:g} s"
+    raise UserError(f"{told}; `ray status` on the head says why{_likely_cause(gpus)}")
+
+
+def _likely_cause(gpus: float) -> str:
+    """Return why AWS refuses GPUs to new accounts; empty elsewhere."""
+    if not gpus or not BOOTSTRAP.is_file():
+        return ""
+    if yaml.safe_load(BOOTSTRAP.read_text())["provider"]["type"] != "aws":
+        return ""
+    return (
+        "; MaxSpotInstanceCountExceeded there means that the account's quota for spot GPUs "
+        '("All G and VT Spot Instance Requests") is 0 or used up'
+    )
 
 
 def last_line(error: RayError) -> str:

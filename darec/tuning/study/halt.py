@@ -11,7 +11,7 @@ from ray.tune.experiment.trial import Trial
 from darec.tuning.private import last_error_of
 from darec.tuning.trial.trainable import OtherCodeError
 
-IDLE_S = 900.0
+IDLE_S = 1800.0
 """A study is halted if all of its trials have been waiting for this many seconds."""
 
 

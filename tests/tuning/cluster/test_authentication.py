@@ -88,9 +88,9 @@ def test_a_local_search_asks_for_the_token_and_listens_on_this_machine_alone():
         heard = list(listeners(pid))
         assert len(heard) >= 5, heard  # the driver, the head, the node and their agents
         assert all(where in LOOPBACK for where, _ in heard), heard
-        for wrong in ({MODE: "disabled"}, {TOKEN: "wrong"}):
-            said = intrude(address, **wrong)
-            assert "code ran" not in said and "InvalidAuthToken" in said, said
+        assert asks_for_token(address)
+        said = intrude(address, **{TOKEN: "wrong"})
+        assert "code ran" not in said and "InvalidAuthToken" in said, said
         assert "code ran" in intrude(address)
         with connected(address) as joined:
             assert joined and cluster_address() == address

@@ -28,9 +28,17 @@ def test_a_share_that_no_node_can_give_is_waited_for_and_then_refused(
     cluster, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(preflight, "GROW_S", 2.0)
-    with pytest.raises(UserError, match="the autoscaler's next node gave no answer within 2 s"):
+    monkeypatch.setattr(preflight, "TELL_S", 1.0)
+    bootstrap = tmp_path / "bootstrap.yaml"
+    bootstrap.write_text("provider: {type: aws}")
+    monkeypatch.setattr(preflight, "BOOTSTRAP", bootstrap)
+    told = "the autoscaler brought no node with 1 CPU and 1 GPU within 2 s; `ray status`.*quota"
+    with pytest.raises(UserError, match=told):
         check_cluster(str(tmp_path), cpus=1.0, gpus=1.0, report=print)
-    assert "waiting for a node with 1 CPU and 1 GPU" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert (
+        "waiting for a node with 1 CPU and 1 GPU" in said and "yet after 1 s; nodes up: 1" in said
+    )
 
 
 def test_a_node_with_other_code_is_told(cluster, tmp_path, monkeypatch):
