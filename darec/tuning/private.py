@@ -9,11 +9,13 @@ raises `PrivateInterfaceError`.
 """
 
 import copy
+import io
 import logging
+import pickle
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
@@ -26,6 +28,7 @@ import ray
 from optuna.trial import TrialState
 from pyarrow.fs import FileSystem
 from ray import tune
+from ray.tune.experiment.trial import Trial
 from ray.tune.logger import TBXLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
 
@@ -34,11 +37,13 @@ from darec.reporter import LOGGER
 P = ParamSpec("P")
 R = TypeVar("R")
 
+CALLBACK_STATES = "callback-states-{}.pkl"
+"""The last of a snapshot's files that Tune writes."""
 SNAPSHOT_FILES = (
     "experiment_state-{}.json",
     "search_gen_state-{}.json",
     "searcher-state-{}.pkl",
-    "callback-states-{}.pkl",
+    CALLBACK_STATES,
 )
 """The files of one snapshot of a search; ``{}`` is the time at which that run began."""
 CHECKPOINT_FOLDER = "checkpoint_"
@@ -111,15 +116,22 @@ def signal_handlers_kept() -> Iterator[None]:
 
 
 @contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna from printing a line about every study and trial, unless ``-v`` asks for it."""
-    before = optuna.logging.get_verbosity()
+def quiet_libraries() -> Iterator[None]:
+    """Keep Optuna and Tune from printing lines and tracebacks, unless ``-v`` asks for them.
+
+    Optuna has a line about every study and trial. Tune has the traceback of every failed attempt
+    and of every error that it raises as well.
+    """
+    tune_logger = logging.getLogger("ray.tune")
+    before = optuna.logging.get_verbosity(), tune_logger.level
     if not LOGGER.isEnabledFor(logging.DEBUG):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        tune_logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        optuna.logging.set_verbosity(before)
+        optuna.logging.set_verbosity(before[0])
+        tune_logger.setLevel(before[1])
 
 
 @_private
@@ -137,6 +149,13 @@ def snapshot_place(trial: Any) -> tuple[Path, FileSystem, str]:
     storage = trial.storage
     staging = Path(storage.experiment_driver_staging_path)
     return staging, storage.storage_filesystem, storage.experiment_fs_path
+
+
+@_private
+def callback_states_in(content: bytes) -> list[dict[str, Any]]:
+    """Return the states of a search's callbacks, from the content of `CALLBACK_STATES`."""
+    states: dict[int, dict[str, Any] | None] = ray.cloudpickle.loads(content)
+    return [state for state in states.values() if state]
 
 
 @_private
@@ -192,10 +211,7 @@ def limit_concurrency(limiter: Any, concurrent: int) -> None:
 
 @_private
 def pickled(part: Any) -> bytes:
-    """Return the whole state of a scheduler or search algorithm.
-
-    Tune itself saves nothing of a scheduler (ray-project/ray#30838).
-    """
+    """Return the whole state of a search algorithm."""
     state: bytes = ray.cloudpickle.dumps(part.__dict__.copy())
     return state
 
@@ -204,6 +220,42 @@ def pickled(part: Any) -> bytes:
 def unpickle_into(part: Any, state: bytes) -> None:
     """Put a state of `pickled` back; it is a pickle, as Tune's own files are."""
     part.__dict__.update(ray.cloudpickle.loads(state))
+
+
+class _WithIds(ray.cloudpickle.CloudPickler):
+    """Writes a trial's id where the trial stands."""
+
+    def persistent_id(self, part: Any) -> str | None:
+        return part.trial_id if isinstance(part, Trial) else None
+
+
+class _WithTrials(pickle.Unpickler):
+    """Puts trials in the places of their ids."""
+
+    def __init__(self, state: bytes, trials: Mapping[str, Any]) -> None:
+        super().__init__(io.BytesIO(state))
+        self._trials = trials
+
+    def persistent_load(self, trial_id: str) -> Any:
+        return self._trials[trial_id]
+
+
+def pickled_with_ids(part: Any) -> bytes:
+    """Return a pickle in which ids stand for trials: Tune makes new objects of these on resume."""
+    content = io.BytesIO()
+    _WithIds(content).dump(part)
+    return content.getvalue()
+
+
+def unpickled_with_trials(state: bytes, trials: Mapping[str, Any]) -> Any:
+    """Return what `pickled_with_ids` wrote; raises ``KeyError`` for the id of no known trial."""
+    return _WithTrials(state, trials).load()
+
+
+@_private
+def set_status(controller: Any, trial: Any, status: str) -> None:
+    """Change a trial's status; schedulers are given the controller for that."""
+    controller._set_trial_status(trial, status)
 
 
 @_private

@@ -18,7 +18,6 @@ from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment.trial import Trial
 from ray.tune.logger import TBXLoggerCallback
-from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from darec.reporter import SILENT
@@ -36,7 +35,8 @@ FUNCTIONS = [
     if inspect.isfunction(each)
     and each.__module__ == private.__name__
     and name[0] != "_"
-    and name not in ("signal_handlers_kept", "quiet_optuna")  # only undo what Tune leaves behind
+    and not name.startswith(("pickled_with", "unpickled_with", "callback_states"))  # of bytes
+    and name not in ("signal_handlers_kept", "quiet_libraries")  # only undo what Tune leaves behind
     and name not in ("read_authentication_again", "resolved", "on_loopback")  # no object to break
 ]
 
@@ -117,28 +117,17 @@ def test_tune_gives_a_trial_up_by_the_count_of_failures_that_we_set():
             assert private.failures_counted(trial) == count
 
 
-def rung_of(scheduler, *losses):
-    """Let trials report at a rung, and return what the last one is told to do."""
-    for number, loss in enumerate(losses):
-        trial = Trial("any", stub=True, trial_id=f"t{number}-{len(losses)}")
-        scheduler.on_trial_add(None, trial)
-        told = scheduler.on_trial_result(None, trial, {"epoch": 3, "loss": loss})
-    return told
-
-
-def test_all_of_a_schedulers_state_is_in_its_attributes():
-    def asha():
-        return ASHAScheduler("epoch", "loss", "min", max_t=9, grace_period=3, reduction_factor=3)
-
-    full, empty, restored = asha(), asha(), asha()
-    rung_of(full, 1.0, 2.0, 3.0)
-    with relied_on_by("pickled"):
-        state = private.pickled(full)
-        assert isinstance(state, bytes)
-    with relied_on_by("unpickle_into"):
-        private.unpickle_into(restored, state)
-        decided = [rung_of(scheduler, 2.5) for scheduler in (full, empty, restored)]
-        assert decided == [ASHAScheduler.STOP, ASHAScheduler.CONTINUE, ASHAScheduler.STOP]
+def test_a_pickle_names_trials_by_id_and_takes_up_the_present_ones():
+    one, other, now = (Trial("any", stub=True, trial_id=name) for name in ("a", "b", "a"))
+    part = {one: [1.0], "same": one, "other": {other}, "closure": lambda: one}
+    with relied_on_by("pickled_with_ids"):
+        state = private.pickled_with_ids(part)
+        assert len(state) < len(ray.cloudpickle.dumps(part))
+    with relied_on_by("unpickled_with_trials"):
+        again = private.unpickled_with_trials(state, {"a": now, "b": other})
+        assert again[now] == [1.0] and again["same"] is now and again["closure"]() is now
+        with pytest.raises(KeyError, match="b"):
+            private.unpickled_with_trials(state, {"a": now})
 
 
 def test_a_trainables_last_result_and_time_can_be_changed(tmp_path):
@@ -153,6 +142,21 @@ def test_a_trainables_last_result_and_time_can_be_changed(tmp_path):
     with relied_on_by("restart_clock"):
         private.restart_clock(trainable)
         assert trainable.get_auto_filled_metrics()["time_total_s"] == 0.0
+
+
+def test_all_of_a_search_algorithms_state_is_in_its_attributes():
+    space = {"x": FloatDistribution(0, 1)}
+    search, again = (
+        OptunaSearch(space, metric="loss", mode="min", sampler=optuna.samplers.RandomSampler(0))
+        for _ in range(2)
+    )
+    search.suggest("a")
+    with relied_on_by("pickled"):
+        state = private.pickled(search)
+        assert isinstance(state, bytes)
+    with relied_on_by("unpickle_into"):
+        private.unpickle_into(again, state)
+        assert again.suggest("b") == search.suggest("b")
 
 
 def test_optuna_search_knows_which_trials_are_open():

@@ -11,10 +11,18 @@ from ray.tune.search.optuna import OptunaSearch
 
 from darec.reporter import SILENT
 from darec.tuning import private
-from darec.tuning.durability.scheduler_state import SchedulerState
+from darec.tuning.durability.scheduler_state import Resumable, SchedulerState
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.searcher import Limiter
+from darec.tuning.trial.names import TIME
 from tests.tuning.assumptions import Tiny, relied_on_by
+
+
+class WithEpochs(Tiny):
+    """Reports what `Resumable` takes as a trial's time."""
+
+    def step(self):
+        return {**super().step(), TIME: self.iteration + 1}
 
 
 class Looks(tune.Callback):
@@ -35,12 +43,12 @@ class Looks(tune.Callback):
 def ran(cluster, tmp_path_factory):
     """A search of four tiny trials, of which one fails: its folder, its trials and its callback."""
     folder, looks = tmp_path_factory.mktemp("out"), Looks()
-    scheduler = ASHAScheduler(grace_period=10)  # it stops no trial of two steps
+    scheduler = Resumable(ASHAScheduler(grace_period=10))  # it stops no trial of two steps
     points = [{"x": x} for x in (0.5, -1.0, 0.25, 0.75)]
     space = {"x": FloatDistribution(-1, 1)}
     search = OptunaSearch(space, metric="loss", mode="min", points_to_evaluate=points)
     tuner = tune.Tuner(
-        tune.with_resources(Tiny, {"cpu": 1}),
+        tune.with_resources(WithEpochs, {"cpu": 1}),
         tune_config=tune.TuneConfig(
             metric="loss",
             mode="min",
@@ -77,6 +85,10 @@ def test_a_snapshot_is_written_to_these_files(ran):
         for place in (staging, ran.folder):
             for name in private.SNAPSHOT_FILES:
                 assert len(list(place.glob(name.format("*")))) == 1, (place, name)
+    with relied_on_by("callback_states_in"):
+        (path,) = ran.folder.glob(private.CALLBACK_STATES.format("*"))
+        (state,) = private.callback_states_in(path.read_bytes())
+        assert state.keys() == {"scheduler"}
     with relied_on_by("TUNER_FILE"):
         assert (ran.folder / private.TUNER_FILE).stat().st_size
     with relied_on_by("ERROR_PICKLE"):
@@ -94,7 +106,7 @@ def test_a_running_trial_tells_its_share_and_a_failed_one_its_error(ran):
 
 
 def test_a_restored_search_has_its_own_parts_again(ran):
-    tuner = tune.Tuner.restore(str(ran.folder), Tiny)
+    tuner = tune.Tuner.restore(str(ran.folder), WithEpochs)
     with relied_on_by("callbacks_of"):
         looks, state = private.callbacks_of(tuner)
         assert isinstance(looks, Looks) and looks is not ran.looks

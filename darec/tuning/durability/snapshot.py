@@ -2,9 +2,11 @@
 
 Tune overwrites the files of its own snapshot in place, one after the other. A driver that is killed
 meanwhile, or a full disk, leaves some of them cut short, or of different moments. ``--resume``
-therefore continues from the copy, which was made from the driver's complete files.
+therefore continues from the copy, which was made from the driver's complete files. If the copy is
+damaged, it continues from Tune's own files, provided that these are whole and of one moment.
 """
 
+import hashlib
 import io
 import os
 import time
@@ -17,12 +19,23 @@ from zipfile import ZipFile
 from pyarrow.fs import FileSystem
 from ray import tune
 
+from darec.errors import UserError
 from darec.reporter import LOGGER
 from darec.tuning import storage
-from darec.tuning.private import ERROR_PICKLE, SNAPSHOT_FILES, TUNER_FILE, snapshot_place
+from darec.tuning.private import (
+    CALLBACK_STATES,
+    ERROR_PICKLE,
+    SNAPSHOT_FILES,
+    TUNER_FILE,
+    callback_states_in,
+    snapshot_place,
+)
 
 COPY = "snapshot.zip"
 """The copy's name; it lies beside Tune's folder."""
+DIGESTS = "digests"
+"""The entry of a callback's state that holds the digests of a snapshot's other files."""
+START_AGAIN = "delete the study's folder to start it again, or give another --out"
 EVERY_S, SHARE = 0.25, 1 / 20
 """Seconds between two looks for a new snapshot, and the largest share of time for copies."""
 
@@ -40,9 +53,24 @@ class CopySnapshots(tune.Callback):
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Look for a new snapshot when it is time."""
-        if trials and time.monotonic() >= self._due:
+        if trials and self._place is None:
             self._place = snapshot_place(trials[0])
+        if time.monotonic() >= self._due:
             self.copy()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the driver writes snapshots before they are copied; None before the first trial."""
+        return self._place[0] if self._place else None
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the digests of a snapshot's other files, all of which are written before."""
+        latest = _latest(self._place[0]) if self._place else {}
+        others = {kind: path for kind, path in latest.items() if kind != CALLBACK_STATES}
+        return {DIGESTS: {kind: _digest(path.read_bytes()) for kind, path in others.items()}}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Do nothing: the digests are read by `restore_copy`, before the search is restored."""
 
     def copy(self) -> None:
         """Copy the latest snapshot if it is new; a copy that fails is tried again next time."""
@@ -54,7 +82,7 @@ class CopySnapshots(tune.Callback):
         changed = max((path.stat().st_mtime_ns for path in latest.values()), default=0)
         if len(latest) == len(SNAPSHOT_FILES) and changed != self._copied:
             with suppress(OSError):
-                storage.replace(files, _copy_of(folder), _packed(files, folder, latest))
+                storage.replace(files, copy_of(folder), _packed(files, folder, latest))
                 self._copied = changed
         now = time.monotonic()
         self._due = now + max(EVERY_S, (now - begin) / SHARE)
@@ -64,15 +92,24 @@ def restore_copy(path: str) -> None:
     """Put the copy, if there is one, in the place of Tune's own snapshot.
 
     The present time goes into the names of its files, so that Tune takes them as the newest.
-    Repeating an interrupted call is harmless. ``path`` is Tune's folder.
+    Repeating an interrupted call is harmless. ``path`` is Tune's folder. Raises `UserError` if
+    both are damaged.
     """
     files, folder = storage.open_place(path)
-    if not storage.exists(files, _copy_of(folder)):
+    if not storage.exists(files, copy_of(folder)):
+        return
+    try:
+        contents = _unpacked(storage.read(files, copy_of(folder)))
+    except Exception as error:  # what a damaged archive raises depends on the place of the damage
+        if not _is_whole(files, folder):
+            told = f"damaged ({error}), and so is Tune's own snapshot in {folder}"
+            raise UserError(f"{copy_of(folder)}: {told}; {START_AGAIN}") from error
+        told = "continuing from Tune's own snapshot"
+        LOGGER.warning("%s: damaged (%s); %s in %s", copy_of(folder), error, told, folder)
         return
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    with ZipFile(io.BytesIO(storage.read(files, _copy_of(folder)))) as copy:
-        for name in (TUNER_FILE, *SNAPSHOT_FILES):
-            storage.replace(files, f"{folder}/{name.format(now)}", copy.read(name))
+    for name, content in contents.items():
+        storage.replace(files, f"{folder}/{name.format(now)}", content)
     LOGGER.debug("%s: restored from %s", folder, COPY)
     new = [name.format(now) for name in SNAPSHOT_FILES]
     for found in storage.listed(files, folder):
@@ -80,10 +117,34 @@ def restore_copy(path: str) -> None:
             files.delete_file(found.path)
 
 
+def _unpacked(packed: bytes) -> dict[str, bytes]:
+    with ZipFile(io.BytesIO(packed)) as copy:
+        return {name: copy.read(name) for name in (TUNER_FILE, *SNAPSHOT_FILES)}
+
+
+def _is_whole(files: FileSystem, folder: str) -> bool:
+    """Return whether Tune's newest files are whole and of one moment."""
+    newest: dict[str, bytes] = {}
+    for found in sorted(storage.listed(files, folder), key=lambda found: found.base_name):
+        if kind := _kind_of(found.base_name):
+            newest[kind] = storage.read(files, found.path)
+    try:
+        states = callback_states_in(newest.pop(CALLBACK_STATES))
+        (digests,) = (state[DIGESTS] for state in states if DIGESTS in state)
+    except Exception as error:  # a damaged pickle may raise anything
+        LOGGER.debug("%s: %r", folder, error)
+        return False
+    return bool({kind: _digest(content) for kind, content in newest.items()} == digests)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def delete_copy(path: str) -> None:
     """Delete the copy of a search that is finished."""
     files, folder = storage.open_place(path)
-    storage.delete(files, _copy_of(folder))
+    storage.delete(files, copy_of(folder))
 
 
 def has_snapshot(path: str) -> bool:
@@ -125,5 +186,6 @@ def _packed(files: FileSystem, folder: str, latest: dict[str, Path]) -> bytes:
     return content.getvalue()
 
 
-def _copy_of(folder: str) -> str:
+def copy_of(folder: str) -> str:
+    """Return where the copy of a snapshot is, given Tune's folder."""
     return str(PurePosixPath(folder).parent / COPY)

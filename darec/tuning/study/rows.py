@@ -42,10 +42,18 @@ class TrialRow:
 
 
 def trial_rows(grid: tune.ResultGrid, outcomes: Outcomes, usage: Usage) -> list[TrialRow]:
-    """Return all trials of a study, best first; those without a finite validation RMSE last."""
+    """Return all trials of a study, best first; those without a finite validation RMSE last.
+
+    The order of equally good ones does not depend on Tune's, which a resumed search changes.
+    """
     found = zip(grid, configs_of(grid), strict=True)
     rows = [_row(result, config, outcomes, usage) for result, config in found]
-    return sorted(rows, key=lambda row: (row.best_epoch == 0, row.best_valid_rmse))
+    return sorted(rows, key=_rank)
+
+
+def _rank(row: TrialRow) -> tuple[bool, float, int, str]:
+    drawn = str(sorted(row.config.items()))
+    return row.best_epoch == 0, row.best_valid_rmse, row.best_epoch, drawn
 
 
 def _row(result: tune.Result, config: dict[str, Any], outcomes: Outcomes, usage: Usage) -> TrialRow:

@@ -18,18 +18,27 @@ def empty_space(trial: optuna.Trial) -> None:
 class SafeOptunaSearch(OptunaSearch):
     """OptunaSearch that accepts only finite metrics, and each trial's outcome once."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._last: dict[str, dict[str, Any]] = {}
+        """The last result of each trial that has not ended."""
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Report an epoch's metric to Optuna."""
-        if is_open(self, trial_id) and self._is_finite(result):
-            super().on_trial_result(trial_id, result)
+        """Keep an epoch's metric, which Optuna hears when the trial ends."""
+        self._last[trial_id] = {self.metric: result.get(self.metric)}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell Optuna a trial's outcome; a trial without a finite metric has failed."""
+        """Tell Optuna a trial's outcome; a trial without a finite metric has failed.
+
+        Tune gives no result of a trial that ends while it is paused.
+        """
+        last = self._last.pop(trial_id, {})
         if not is_open(self, trial_id):
             return
-        if error or self._is_finite(result or {}):
+        result = result or ({} if error else last)
+        if error or self._is_finite(result):
             super().on_trial_complete(trial_id, result, error)
         else:
             tell_failed(self, trial_id)

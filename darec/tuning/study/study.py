@@ -1,16 +1,14 @@
 """One study: Optuna proposes trials, and Tune runs them and stops poor ones early."""
 
 import math
-import pickle
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
 from ray import tune
-from ray.tune import TuneError
 
 from darec.core.recommender import Cache
 from darec.data.split import SearchData
@@ -24,18 +22,20 @@ from darec.tuning.cluster.gpu_retry import MoreGPUMemory
 from darec.tuning.cluster.shares import CHECKPOINTS, Slots
 from darec.tuning.durability import snapshot
 from darec.tuning.durability.retention import KeepTheBest
-from darec.tuning.durability.scheduler_state import SchedulerState
+from darec.tuning.durability.scheduler_state import Resumable, SchedulerState
 from darec.tuning.private import (
     callbacks_of,
     limit_concurrency,
+    pickled,
     progress_reporter_of,
-    quiet_optuna,
+    quiet_libraries,
     search_algorithm_of,
     signal_handlers_kept,
 )
 from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
-from darec.tuning.study.halt import CodeWatch, Halt, IdleWatch, StudyHalted
+from darec.tuning.study.ending import STORAGE_FAULTS, early_end
+from darec.tuning.study.halt import CodeWatch, Halt, IdleWatch
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.rows import TrialRow, summary_lines, trial_rows
 from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
@@ -47,8 +47,6 @@ from darec.tuning.trial.travel import send_by_value
 CallbackT = TypeVar("CallbackT", bound=tune.Callback)
 MAX_FAILURES = 3
 """Tune starts a trial again after this many failures of its own, and gives it up at the next."""
-STORAGE_FAULTS = ("No space left", "Read-only file system", "Permission denied")
-"""Error texts of storage that cannot be written."""
 CLOCKS_DIFFER_S = 2.0
 """Most seconds by which Tune's clock of a time budget and ours may differ."""
 REMEDY = "mend that and continue with --resume"
@@ -110,7 +108,7 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
     """
     budget = math.inf if study.time_budget is None else study.time_budget
     while True:
-        with quiet_optuna():
+        with quiet_libraries():
             rows, watched = _run_once(study, settings, resume)
         if watched.halt.reason:
             _report(rows, settings)
@@ -155,41 +153,37 @@ class _Watched:
     @staticmethod
     def of(tuner: tune.Tuner) -> "_Watched":
         """Return a tuner's callbacks. A restored tuner has unpickled ones."""
-        callbacks = callbacks_of(tuner)
-
-        def one(kind: type[CallbackT]) -> CallbackT:
-            return next(each for each in callbacks if isinstance(each, kind))
-
         return _Watched(
-            one(Halt), one(Clock), one(Outcomes), one(Usage), one(snapshot.CopySnapshots)
+            one_of(Halt, tuner),
+            one_of(Clock, tuner),
+            one_of(Outcomes, tuner),
+            one_of(Usage, tuner),
+            one_of(snapshot.CopySnapshots, tuner),
         )
+
+
+def one_of(kind: type[CallbackT], tuner: tune.Tuner) -> CallbackT:
+    """Return a tuner's callback of a kind."""
+    return next(each for each in callbacks_of(tuner) if isinstance(each, kind))
 
 
 def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], _Watched]:
     """Let Tune run until all trials have ended or it is stopped, by a time budget for example."""
-    tuner, known = make_tuner(study, settings, resume)
+    tuner = make_tuner(study, settings, resume)
     watched = _Watched.of(tuner)
     try:
         with signal_handlers_kept():
             grid = tuner.fit()
-    except (StudyHalted, TuneError) as error:  # Tune wraps what most callbacks raise
-        if not watched.halt.reason:
-            raise
-        raise UserError(f"{study.storage}: {watched.halt.reason}; {REMEDY}") from error
-    except (EOFError, pickle.UnpicklingError, OSError) as error:  # Tune's files are cut short
-        told = [each[-1] for each in watched.outcomes.failures.values()] or [str(error)]
-        raise UserError(f"{study.storage}: {told[-1]}; {REMEDY}") from error
+    except Exception as error:
+        if reason := early_end(error, watched.halt, watched.outcomes, watched.snapshots.folder):
+            raise UserError(f"{study.storage}: {reason}; {REMEDY}") from error
+        raise
     watched.snapshots.copy()
-    rows = trial_rows(grid, watched.outcomes, watched.usage)
-    lost = known - {row.trial_id for row in rows}
-    if lost:
-        damage = f"Tune's state of the search is damaged: {len(lost)} trials are lost"
-        raise UserError(f"{study.storage}: {damage}; delete it, or give another --out")
-    return rows, watched
+    return trial_rows(grid, watched.outcomes, watched.usage), watched
 
 
-def make_tuner(study: Study, settings: Settings, resume: bool) -> tuple[tune.Tuner, set[str]]:
-    """Return Tune's driver of a study, and the ids of the trials that a resumed one has."""
+def make_tuner(study: Study, settings: Settings, resume: bool) -> tune.Tuner:
+    """Return Tune's driver of a study; raises `UserError` if it cannot be resumed."""
     task = TrialTask(
         kind=send_by_value(study.kind),
         data=study.data,
@@ -208,33 +202,32 @@ def make_tuner(study: Study, settings: Settings, resume: bool) -> tuple[tune.Tun
         restored = _restored(study, settings, trainable)
         if restored is not None:
             return restored
-    return _new(study, settings, trainable), set()
+    return _new(study, settings, trainable)
 
 
-def _restored(
-    study: Study, settings: Settings, trainable: Any
-) -> tuple[tune.Tuner, set[str]] | None:
+def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | None:
     """Return a search that goes on from its snapshot; None if it has no snapshot of a trial."""
     path = study.tune_folder
     snapshot.restore_copy(path)
     if not snapshot.has_snapshot(path):
         return None
     snapshot.delete_pickled_errors(path)
-    tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
     try:
-        known = {Path(result.path).name for result in tuner.get_results()}
-    except RuntimeError as error:
-        told = "Tune's snapshot there cannot be read"
-        raise UserError(f"{path}: {told}; delete {study.storage} to start again") from error
+        tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
+        known = len(tuner.get_results())
+    except Exception as error:  # a damaged pickle, or one of another version, may raise anything
+        told = f"Tune's snapshot there cannot be read ({type(error).__name__})"
+        raise UserError(f"{path}: {told}; {snapshot.START_AGAIN}") from error
     if not known:
         return None
+    one_of(SchedulerState, tuner).expected = known
     limit_concurrency(search_algorithm_of(tuner), settings.slots.concurrent)
     progress_reporter_of(tuner).show_through(settings.reporter)
-    return tuner, known
+    return tuner
 
 
 def _new(study: Study, settings: Settings, trainable: Any) -> tune.Tuner:
-    scheduler = SCHEDULERS[settings.scheduler].make(settings.max_epochs)
+    scheduler = Resumable(SCHEDULERS[settings.scheduler].make(settings.max_epochs))
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
     search = SafeOptunaSearch(
         space=dict(study.space) or empty_space,
@@ -243,9 +236,14 @@ def _new(study: Study, settings: Settings, trainable: Any) -> tune.Tuner:
         sampler=SAMPLERS[settings.sampler](sampler_seed),
         points_to_evaluate=[dict(study.start)] if study.start else None,
     )
-    halt = Halt()
+    state, halt = SchedulerState(scheduler), Halt()
+    for option, part, save in (
+        ("sampler", settings.sampler, lambda: pickled(search)),
+        ("scheduler", settings.scheduler, state.get_state),
+    ):
+        _check_saves(f"--{option} {part}", save)
     callbacks = [
-        *(SchedulerState(scheduler), Clock(), Usage(), Outcomes(), MoreGPUMemory()),
+        *(state, Clock(), Usage(), Outcomes(), MoreGPUMemory()),
         *(halt, IdleWatch(halt), CodeWatch(halt), KeepTheBest(), snapshot.CopySnapshots()),
         *loggers(),
     ]
@@ -276,6 +274,15 @@ def _new(study: Study, settings: Settings, trainable: Any) -> tune.Tuner:
             ),
         ),
     )
+
+
+def _check_saves(name: str, save: Callable[[], Any]) -> None:
+    """Raise `UserError` if a search with this sampler or scheduler could not be resumed."""
+    try:
+        save()
+    except Exception as error:
+        told = "cannot be resumed, because its state cannot be pickled"
+        raise UserError(f"{name}: a search with it {told}: {error}") from error
 
 
 def _trial_id(trial: Any) -> str:
