@@ -1,15 +1,17 @@
 """A search is resumed from one complete copy of Tune's snapshot."""
 
 import os
+import pickle
 from types import SimpleNamespace
 
 import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
+from darec.errors import UserError
 from darec.tuning import storage
 from darec.tuning.durability import snapshot
 from darec.tuning.durability.snapshot import COPY, CopySnapshots, delete_copy, restore_copy
-from darec.tuning.private import SNAPSHOT_FILES, TUNER_FILE
+from darec.tuning.private import CALLBACK_STATES, SNAPSHOT_FILES, TUNER_FILE
 
 
 def staged(tmp_path, text, when="2026-01-01_00-00-00"):
@@ -106,3 +108,59 @@ def test_under_a_uri_it_is_one_object(search, tmp_path):
     assert (tmp_path / COPY).exists()
     restore_copy(str(tmp_path / "tune"))
     assert states(tmp_path / "tune") == ["one"] * 4
+
+
+@pytest.fixture
+def whole(search, tmp_path):
+    """Tune's own snapshot beside the copy: both of one search, and both whole."""
+    folder, when = tmp_path / "tune", "2026-01-01_00-00-05"
+    for name in SNAPSHOT_FILES:
+        (tmp_path / "staged" / name.format("2026-01-01_00-00-00")).unlink()
+    staged(tmp_path, "own", when)
+    states = {0: None, 1: search.get_state(), 2: {"seconds": {}}}
+    states_file = tmp_path / "staged" / CALLBACK_STATES.format(when)
+    states_file.write_bytes(pickle.dumps(states))
+    for path in (tmp_path / "staged").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "random": lambda content: bytes(range(256)) * 40,
+    "cut short": lambda content: content[: len(content) // 2],
+    "one bit": lambda content: content.replace(b"driver", b"drives"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_copy_is_told_and_the_search_goes_on_from_tunes_own_files(
+    damage, whole, tmp_path, caplog
+):
+    content = (tmp_path / COPY).read_bytes()
+    (tmp_path / COPY).write_bytes(DAMAGES[damage](content))
+    restore_copy(str(whole))
+    (told,) = caplog.messages
+    assert told.startswith(f"{tmp_path / COPY}: damaged (") and "Tune's own" in told
+    kept = [max(whole.glob(name.format("*"))).read_text() for name in SNAPSHOT_FILES[:3]]
+    assert kept == ["own"] * 3
+
+
+@pytest.mark.parametrize("name", SNAPSHOT_FILES)
+@pytest.mark.parametrize("other", ["older", None])
+def test_if_tunes_own_files_are_damaged_too_one_line_says_so(name, other, whole, tmp_path):
+    (tmp_path / COPY).write_bytes(b"")
+    (damaged,) = whole.glob(name.format("*"))
+    damaged.write_text(other) if other else damaged.unlink()
+    with pytest.raises(UserError) as raised:
+        restore_copy(str(whole))
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"{tmp_path / COPY}: damaged (") and "delete the study's folder" in line
+
+
+def test_a_whole_copy_is_taken_whatever_tunes_own_files_are(whole):
+    for name in SNAPSHOT_FILES:
+        (found,) = whole.glob(name.format("*"))
+        found.write_bytes(b"")
+    restore_copy(str(whole))
+    assert states(whole) == ["one"] * 4

@@ -57,3 +57,17 @@ def test_a_resumed_limiter_keeps_its_own_limit():
     limiter = Limiter(searcher(), max_concurrent=7)
     limiter.set_state({"max_concurrent": 2, "live_trials": {"a"}})
     assert limiter.max_concurrent == 7 and limiter.live_trials == {"a"}
+
+
+def test_a_trial_that_ends_while_it_is_paused_counts_with_its_last_result():
+    search = searcher()
+    search.suggest("paused"), search.suggest("lost"), search.suggest("failed")
+    for name in ("paused", "failed"):
+        search.on_trial_result(name, {METRIC: 2.0, **ROW})
+        search.on_trial_result(name, {METRIC: 1.0, **ROW})
+    search.on_trial_complete("paused")
+    search.on_trial_complete("lost")
+    search.on_trial_complete("failed", error=True)
+    trials = optuna_study_of(search).trials
+    assert [trial.value for trial in trials] == [1.0, None, None]
+    assert [trial.state for trial in trials[1:]] == [TrialState.FAIL] * 2
