@@ -1,40 +1,90 @@
-"""Kills a tiny search at random moments and resumes it.
+"""Breaks tiny searches at random moments, in every way that we know of, and resumes them.
 
-Run it with ``python -m tests.tuning.durability.cycles 200``.
+Run it with ``python -m tests.tuning.durability.cycles EVENTS [SEED]``.
 
-Two searches take turns: three times a single study with random sampling, whose trials do not depend
-on their order, then the paper's three studies with TPE and ASHA. When a search has come to its end,
-every trial must be there once and must have ended. The single study must also have the winner of an
-undisturbed search. Prints the figures of docs/reliability.md.
+Each search draws a scheduler and a sampler, each event a fault and its moment. Every command must
+end with a known exit code, one line beginning ``error:`` where its fault demands that, and no
+traceback. When a search has come to its end, every trial must be there once and must have ended.
+Where neither the trials nor their epochs depend on their order, the winner must be that of an
+undisturbed search. Prints a table of the faults; what went wrong names the seed and the folder,
+which is then kept.
 """
 
 import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from darec.tuning.private import SNAPSHOT_FILES
+from tests.tuning.durability.processes import descendants
+
 ROOT = Path(__file__).parents[3]
 STUDY = Path("toys_auto-synthetic-90", "i_autorec")
-TRIALS, MOST_KILLS = 8, 8
+TRIALS, MOST_EVENTS = 8, 4
 COMMAND = [sys.executable, str(ROOT / "jobs" / "tune.py"), "--pair", "toys_auto", "--synthetic"]
 COMMAND += ["--trials", str(TRIALS), "--max-epochs", "8", "--resume"]
 ONE_STUDY = "--model i_autorec --fix hidden=50 --sampler random --scheduler none".split()
-THREE_STUDIES = "--model i_darec --trials 4 --stage1-trials 4 --fix autorec/hidden=50".split()
+SCHEDULERS = ("asha", "hyperband", "median", "none")
+SAMPLERS = ("tpe", "random", "qmc", "gp", "nsga2")
+IN_ORDER = {"random", "qmc"}
+"""Samplers whose draws do not depend on results."""
 KEPT = ("config", "epoch", "valid_rmse", "trials")
+KILLED, INTERRUPTED, ERROR = -signal.SIGKILL, 130, 1
+ENDS_S = 180
+"""Within so many seconds a driver whose fault it cannot survive must have ended."""
+
+
+def corrupted(path, draw):
+    """Damage a file: empty it, cut it short, flip a bit, or write noise over it."""
+    content = path.read_bytes()
+    at = draw.randrange(max(1, len(content)))
+    kind = draw.choice(("empty", "cut", "bit", "noise"))
+    if kind == "empty":
+        content = b""
+    if kind == "cut":
+        content = content[:at]
+    if kind == "bit" and content:
+        content = content[:at] + bytes([content[at] ^ 1 << draw.randrange(8)]) + content[at + 1 :]
+    if kind == "noise":
+        content = draw.randbytes(1000)
+    path.write_bytes(content)
+    return kind
+
+
+def some(folder, pattern, draw):
+    """Return one file that fits a pattern; None if there is none."""
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    return draw.choice(found) if found else None
+
+
+TUNES_OWN = {f"Tune's {name.partition('-')[0]}": name.format("*") for name in SNAPSHOT_FILES}
+CORRUPT = {
+    "snapshot.zip": "snapshot.zip",
+    **{name: f"tune/{pattern}" for name, pattern in TUNES_OWN.items()},
+    "tuner.pkl": "tune/tuner.pkl",
+    "a checkpoint": "tune/*/checkpoint_*/*",
+    "a result file": "tune/*/result.json",
+}
+"""The damaged files: patterns below the study's folder."""
+PROCESSES = {"worker": "ray::", "gcs": "/gcs/gcs_server", "raylet": "/raylet/raylet"}
+"""The programs of the processes that a driver starts: a part of each one's first word."""
+FAULTS = ("kill", "kill", "sigterm", "worker", "gcs", "raylet", "disk", *CORRUPT)
 
 
 @dataclass
 class Figures:
     """What happened in the cycles."""
 
-    kills: int = 0
+    events: Counter = field(default_factory=Counter)
     searches: int = 0
     forgotten: int = 0
     """Trials that a killed driver had started and its last snapshot did not know."""
@@ -55,65 +105,154 @@ def winner(out):
     return {name: best[name] for name in KEPT}
 
 
-def check(out, search, wanted, figures):
-    tables = list(out.rglob("trials.csv"))
-    n_studies, n_trials = (1, TRIALS) if search is ONE_STUDY else (3, 4)
-    if len(tables) != n_studies:
-        figures.problems.append(f"{out}: {len(tables)} studies")
-    for table in tables:
-        with table.open() as file:
+class Search:
+    """One search, its faults and what it must have come to in the end."""
+
+    def __init__(self, scratch, name, draw, figures, mount):
+        self.draw, self.figures, self.said = draw, figures, ""
+        self.scheduler, self.sampler = draw.choice(SCHEDULERS), draw.choice(SAMPLERS)
+        self.options = ["--model", "i_autorec", "--fix", "hidden=50"]
+        self.options += ["--sampler", self.sampler, "--scheduler", self.scheduler]
+        self.folder = scratch / name
+        self.out, self.log = self.folder / "out", self.folder / "log"
+        self.out.mkdir(parents=True)
+        self.on_disk = (
+            mount
+            and not subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", self.out], check=False
+            ).returncode
+        )
+
+    def problem(self, text):
+        kind = f"{self.folder} ({self.sampler}, {self.scheduler})"
+        self.figures.problems.append(f"{kind}: {text}\n{self.said[-1500:]}")
+
+    def ended(self, driver, fault, codes, timeout=None):
+        """Wait for a driver's end and check what it said; return its exit code."""
+        before = len(self.said)
+        try:
+            code = driver.wait(timeout)
+        except subprocess.TimeoutExpired:
+            driver.kill()
+            driver.wait()
+            self.problem(f"after {fault}: silent for {timeout} s")
+            return None
+        self.said = self.log.read_text(errors="replace")
+        new = self.said[before:]
+        if code not in codes:
+            self.problem(f"after {fault}: exit code {code} instead of {sorted(codes)}")
+        if "Traceback" in new:
+            self.problem(f"after {fault}: a traceback")
+        if code == ERROR and not any(line.startswith("error: ") for line in new.splitlines()):
+            self.problem(f"after {fault}: no line begins with error:")
+        return code
+
+    def strike(self, fault, delay):
+        """Run the search, and break it after so many seconds; return whether it is at its end."""
+        driver = start(self.out, search=self.options, log=self.log)
+        try:
+            driver.wait(delay)
+        except subprocess.TimeoutExpired:
+            pass
+        else:  # it was quicker
+            return self.ended(driver, "no fault", {0}) == 0
+        self.figures.events[fault] += 1
+        if fault in PROCESSES:
+            found = descendants(driver.pid)
+            struck = [pid for pid, line in found if PROCESSES[fault] in line.split(" ")[0]]
+            for pid in struck[:1]:
+                os.kill(pid, signal.SIGKILL)
+            survives = fault == "worker" or not struck
+            code = self.ended(driver, fault, {0} if survives else {0, ERROR}, ENDS_S)
+        elif fault == "sigterm":
+            driver.terminate()
+            code = self.ended(driver, fault, {0, INTERRUPTED}, ENDS_S)
+        elif fault == "disk" and self.on_disk:
+            filler = self.out / "filler"
+            command = ["dd", "if=/dev/zero", f"of={filler}", "bs=1M"]
+            subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
+            code = self.ended(driver, fault, {0, ERROR}, ENDS_S)
+            filler.unlink()
+        else:
+            driver.kill()
+            code = self.ended(driver, fault, {0, KILLED})
+            damaged = fault in CORRUPT and some(self.out / STUDY, CORRUPT[fault], self.draw)
+            if damaged:
+                self.said += f"\n{damaged}: {corrupted(damaged, self.draw)}\n"
+        return code == 0
+
+    def finish(self, fault):
+        """Resume the search undisturbed; return whether it came to its end."""
+        driver = start(self.out, search=self.options, log=self.log)
+        return self.ended(driver, f"{fault}, resumed", {0}, 3 * ENDS_S) == 0
+
+    def check(self, wanted):
+        """Check that no trial is lost or doubled, and the winner."""
+        with (self.out / STUDY / "trials.csv").open() as file:
             rows = list(csv.DictReader(file))
         ids = {row["trial_id"] for row in rows}
-        if not len(rows) == len(ids) == n_trials:
-            figures.problems.append(f"{table}: {len(rows)} trials, {len(ids)} different")
+        if not len(rows) == len(ids) == TRIALS:
+            self.problem(f"{len(rows)} trials, {len(ids)} different")
         unended = [row["ended"] for row in rows if row["ended"] not in ("completed", "stalled")]
         if unended:
-            figures.problems.append(f"{table}: trials ended {unended}")
-        ran = {path.parent.name for path in table.parent.glob("tune/*/result.json")}
-        figures.forgotten += len(ran - ids)
-    if search is ONE_STUDY and winner(out) != wanted:
-        figures.problems.append(f"{out}: winner {winner(out)}, undisturbed {wanted}")
-    figures.searches += 1
+            self.problem(f"trials ended {unended}")
+        ran = {path.parent.name for path in (self.out / STUDY).glob("tune/*/result.json")}
+        self.figures.forgotten += len(ran - ids)
+        if wanted and winner(self.out) != wanted:
+            self.problem(f"winner {winner(self.out)}, undisturbed {wanted}")
+
+    def close(self, keep):
+        if self.on_disk:
+            if keep:
+                shutil.copytree(self.out, self.folder / "kept", dirs_exist_ok=True)
+            subprocess.run(["umount", "--lazy", self.out], check=True)
 
 
-def timed(out, search):
-    """Return how many seconds an undisturbed search takes."""
+def undisturbed(scratch, sampler):
+    """Return the winner of a search whose trials all train to the end, and its seconds."""
+    out, begin = scratch / f"whole-{sampler}", time.monotonic()
     out.mkdir()
-    begin = time.monotonic()
-    assert start(out, search=search).wait() == 0, (out / "log").read_text()[-3000:]
-    return time.monotonic() - begin
+    options = [*ONE_STUDY[:4], "--sampler", sampler, "--scheduler", "none"]
+    assert start(out, search=options).wait() == 0, (out / "log").read_text()[-3000:]
+    return winner(out), time.monotonic() - begin
 
 
-def run(cycles, searches=3 * (ONE_STUDY,) + (THREE_STUDIES,), seed=0):
-    draw, figures = random.Random(seed), Figures()
-    with tempfile.TemporaryDirectory(prefix="darec-cycles-") as scratch:
-        whole = [timed(Path(scratch) / f"whole{k}", each) for k, each in enumerate(searches)]
-        wanted = winner(Path(scratch) / "whole0")
-        while figures.kills < cycles:
-            out, turn = Path(scratch) / str(figures.searches), figures.searches % len(searches)
-            out.mkdir()
-            kills = 0
-            while True:
-                driver = start(out, search=searches[turn])
-                left = kills < MOST_KILLS and figures.kills < cycles
-                try:
-                    share = draw.uniform(0.2, 1.1)
-                    status = driver.wait(share * whole[turn] if left else None)
-                except subprocess.TimeoutExpired:
-                    driver.send_signal(signal.SIGKILL)
-                    driver.wait()
-                    kills, figures.kills = kills + 1, figures.kills + 1
-                    continue
-                if status:
-                    said = (out / "log").read_text()[-2000:]
-                    figures.problems.append(f"{out}: exit {status}: {said}")
-                    figures.searches += 1
-                else:
-                    check(out, searches[turn], wanted, figures)
+def run(n_events, seed=0, faults=FAULTS):
+    draw, figures, mount = random.Random(seed), Figures(), os.geteuid() == 0
+    scratch = Path(tempfile.mkdtemp(prefix=f"darec-cycles-{seed}-"))
+    wanted, whole = undisturbed(scratch, "random")
+    winners = {"random": wanted}
+    while figures.events.total() < n_events:
+        search = Search(scratch, str(figures.searches), draw, figures, mount)
+        before, fault, over = len(figures.problems), "no fault", False
+        for _ in range(draw.randint(1, MOST_EVENTS)):
+            fault = draw.choice(faults)
+            over = over or search.strike(fault, draw.uniform(0.3, 1.0) * whole)
+            if over or figures.events.total() >= n_events:
                 break
-            print(figures, flush=True)
+        if over or search.finish(fault):
+            in_order = search.sampler in IN_ORDER and search.scheduler == "none"
+            if in_order and search.sampler not in winners:
+                winners[search.sampler] = undisturbed(scratch, search.sampler)[0]
+            search.check(winners.get(search.sampler) if in_order else None)
+        figures.searches += 1
+        failed = len(figures.problems) > before
+        search.close(failed)
+        if not failed:
+            shutil.rmtree(search.folder, ignore_errors=True)
+        print(table(figures, seed), flush=True)
+    if not figures.problems:
+        shutil.rmtree(scratch, ignore_errors=True)
     return figures
 
 
+def table(figures, seed):
+    """Return the figures so far as text."""
+    lines = [f"{fault:28} {count}" for fault, count in sorted(figures.events.items())]
+    events = f"{figures.events.total()} events in {figures.searches} searches, seed {seed}"
+    lines += [f"{events}: {figures.forgotten} trials drawn again, {len(figures.problems)} problems"]
+    return "\n".join([*lines, *figures.problems, ""])
+
+
 if __name__ == "__main__":
-    sys.exit(bool(run(int(sys.argv[1])).problems))
+    sys.exit(bool(run(*map(int, sys.argv[1:3])).problems))

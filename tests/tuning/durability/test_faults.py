@@ -49,8 +49,8 @@ def test_a_killed_or_hanging_worker_or_node_costs_epochs_and_no_trial(kind, undi
 
 @pytest.mark.ray
 def test_a_search_killed_at_random_moments_loses_and_doubles_no_trial():
-    figures = cycles.run(3, searches=[cycles.ONE_STUDY])
-    assert figures.kills == 3 and figures.searches >= 1 and not figures.problems
+    figures = cycles.run(3, faults=("kill",))
+    assert figures.events.total() == 3 and not figures.problems, figures.problems
 
 
 @pytest.mark.ray
