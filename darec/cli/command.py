@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from darec.errors import UserError
-from darec.processes import end_with_parent
+from darec.processes import begin_command
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show diagnostic messages.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
@@ -36,7 +36,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def run(*, verbose: bool = False, quiet: bool = False, **options: Any) -> None:
         from darec.cli.console import set_up
 
-        end_with_parent()
+        begin_command()
         try:
             if verbose and quiet:
                 raise UserError("give either --verbose or --quiet")

@@ -136,7 +136,7 @@ from pathlib import Path
 from darec.report.matrix.cells import Budget, Cell
 from darec.report.running import runner
 from darec.report.running.step import Place
-code = "from darec.processes import end_with_parent; end_with_parent()"
+code = "from darec.processes import begin_command; begin_command()"
 code += "; import os, time; print('pid', os.getpid(), flush=True); time.sleep(600)"
 runner.COMMAND = (sys.executable, "-c", code)
 place = Place(Path(sys.argv[1]), Path("data"), "here:1", 1)

@@ -15,6 +15,7 @@ from ray.exceptions import RayError
 from darec.errors import UserError
 from darec.reporter import LOGGER
 from darec.tuning.cluster.authentication import MODE, asks_for_token, set_mode, use_token
+from darec.tuning.cluster.watch import watch_ray
 from darec.tuning.private import on_loopback, resolved
 
 OPEN = (
@@ -31,6 +32,8 @@ class _Shared:
     """The address that was joined; None: Ray was started on this machine."""
     mode: str | None = None
     """RAY_AUTH_MODE before the connection."""
+    watched = threading.Event()
+    """Ends the watch of this connection."""
 
 
 def connect(address: str | None, cpus: int | None = None, *, insecure: bool = False) -> None:
@@ -108,6 +111,7 @@ def connected(
             except BaseException:
                 set_mode(_Shared.mode)
                 raise
+            _Shared.watched = watch_ray(started_here=address is None)
             _Shared.users, _Shared.address = 1, address
             shared = True
         else:
@@ -126,6 +130,7 @@ def connected(
             with _Shared.lock:
                 _Shared.users -= 1
                 if not _Shared.users:
+                    _Shared.watched.set()
                     ray.shutdown()  # a cluster that was joined goes on without this driver
                     set_mode(_Shared.mode)
 

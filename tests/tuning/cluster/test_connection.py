@@ -31,6 +31,7 @@ def ray_calls(monkeypatch):
     monkeypatch.setattr(connection, "asks_for_token", lambda target: target != "open:6379")
     monkeypatch.setattr(connection, "use_token", lambda: None)
     monkeypatch.setattr(connection, "set_mode", lambda mode: None)
+    monkeypatch.setattr(connection, "watch_ray", lambda started_here: threading.Event())
     return calls
 
 
