@@ -4,9 +4,11 @@ Their reviews are often copies. A model of item rows can then copy a held-out ra
 item's twin instead of predicting it. Shapes: I items, U users, N ratings.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from darec.data.ratings import Ratings
@@ -15,24 +17,61 @@ SIMILAR = 0.6
 """Lowest Jaccard index of the users of two items that count as twins."""
 COMMON = 2
 """Lowest number of users that twins have in common."""
+AT_ONCE = 2**20
+"""Most entries of a matrix that is held at once, unless one item alone has more."""
 
 
 def copied_share(ratings: Ratings) -> float:
-    """Return the share of ratings that equal the same user's rating of a twin of the item."""
-    shape = (ratings.n_items, ratings.n_users)
-    cells = (ratings.items, ratings.users)
-    rated_IU = sparse.csr_matrix((np.ones(len(ratings), np.int32), cells), shape)
-    stars_IU = sparse.csr_matrix((ratings.values, cells), shape)
-    common: Any = sparse.coo_matrix(rated_IU @ rated_IU.T)
+    """Return the share of ratings that equal the same user's rating of a twin of the item.
+
+    The memory in use grows with the number of ratings, and is bounded beyond that.
+    """
+    cells, shape = (ratings.items, ratings.users), (ratings.n_items, ratings.n_users)
+    position_IU = sparse.csr_matrix((np.arange(len(ratings)) + 1, cells), shape)
+    rated_IU = sparse.csr_matrix((np.ones(len(ratings), np.int64), cells), shape)
+    copied_N = np.zeros(len(ratings), bool)
+    for first, second in _alike(ratings):
+        positions_1 = position_IU[first].multiply(rated_IU[second]).tocsr()
+        positions_2 = rated_IU[first].multiply(position_IU[second]).tocsr()
+        common = np.diff(positions_1.indptr)
+        union = ratings.item_counts[first] + ratings.item_counts[second] - common
+        are_twins = (common >= COMMON) & (common >= SIMILAR * union)
+        one, other = positions_1.data - 1, positions_2.data - 1
+        equal = np.repeat(are_twins, common) & (ratings.values[one] == ratings.values[other])
+        copied_N[one[equal]] = copied_N[other[equal]] = True
+    return float(copied_N.mean())
+
+
+def _alike(ratings: Ratings) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Yield pairs of items, each once and as two arrays, among which are all twins.
+
+    An item of n users shares at least c = max(COMMON, SIMILAR * n) of them with a twin. Sort the
+    users by their number of ratings: then the first n - c + 1 users of two twins have one in common
+    (prefix filtering). Users with very many ratings come last, and so are rarely compared.
+    """
     sizes_I = ratings.item_counts
-    union = sizes_I[common.row] + sizes_I[common.col] - common.data
-    twin = (common.row < common.col) & (common.data >= COMMON) & (common.data >= SIMILAR * union)
-    if not twin.any():
-        return 0.0
-    first, second = common.row[twin], common.col[twin]
-    both = rated_IU[first].multiply(rated_IU[second]).tocoo()
-    pairs = first[both.row], second[both.row]
-    stars = [np.asarray(stars_IU[items, both.col]).ravel() for items in pairs]
-    equal = stars[0] == stars[1]
-    copied = [items[equal].astype(np.int64) * ratings.n_users + both.col[equal] for items in pairs]
-    return len(np.unique(np.concatenate(copied))) / len(ratings)
+    needed_I = np.maximum(COMMON, np.ceil(SIMILAR * sizes_I - 1e-9)).astype(np.int64)
+    order = np.lexsort((ratings.user_counts[ratings.users], ratings.items))
+    rank_N = np.arange(len(order)) - np.repeat(np.cumsum(sizes_I) - sizes_I, sizes_I)
+    kept = order[rank_N < np.repeat(sizes_I - needed_I + 1, sizes_I)]
+    cells = ratings.items[kept], ratings.users[kept]
+    shape = (ratings.n_items, ratings.n_users)
+    few_IU: Any = sparse.csr_matrix((np.ones(len(kept), np.int32), cells), shape)
+    for rows in _parts(few_IU @ np.bincount(cells[1], minlength=ratings.n_users)):
+        shared = (few_IU[rows] @ few_IU.T).tocoo()
+        first, second = shared.row.astype(np.int64) + rows.start, shared.col.astype(np.int64)
+        smaller, larger = np.sort([sizes_I[first], sizes_I[second]], axis=0)
+        possible = (first < second) & (smaller >= SIMILAR * larger)
+        first, second, larger = first[possible], second[possible], larger[possible]
+        for part in _parts(larger):
+            yield first[part], second[part]
+
+
+def _parts(sizes: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """Cut a sequence into parts whose sizes add up to `AT_ONCE` at most."""
+    ends, begin = np.cumsum(sizes), 0
+    while begin < len(sizes):
+        allowed = AT_ONCE + (ends[begin - 1] if begin else 0)
+        end = max(begin + 1, int(np.searchsorted(ends, allowed, side="right")))
+        yield slice(begin, end)
+        begin = end
