@@ -6,22 +6,42 @@ X + 1 boundaries between X parts. Each loop runs in the precision of its arrays.
 kept on disk, so that each node compiles once.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache
 
+LOGGER = logging.getLogger(__name__)
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 Array = np.ndarray[Any, Any]
 REORDERED = {"contract", "reassoc", "arcp", "nsz"}
 """Sums may be reordered, so that they fill vectors. NaN and infinity stay what they are."""
 
 
+class _Cache(FunctionCache):
+    """Numba's machine code on the disk. A disk that is full or damaged costs only the time."""
+
+    @contextmanager
+    def _guard_against_spurious_io_errors(self) -> Iterator[None]:
+        """Load or save within this context, and go on without if that fails."""
+        try:
+            yield
+        except Exception as error:  # a damaged file may raise anything
+            LOGGER.debug("machine code is not kept on the disk: %r", error)
+
+
 def compiled(function: Kernel) -> Kernel:
-    """Compile a loop at its first call, or load it from the disk."""
-    compile_ = numba.njit(cache=True, nogil=True, fastmath=REORDERED, error_model="numpy")
-    return cast(Kernel, compile_(function))
+    """Compile a loop at its first call, or load it from the disk if it can be kept there."""
+    kernel: Any = numba.njit(nogil=True, fastmath=REORDERED, error_model="numpy")(function)
+    try:
+        kernel._cache = _Cache(function)  # type: ignore[no-untyped-call]
+    except (RuntimeError, OSError) as error:  # no folder can be written
+        LOGGER.debug("machine code is not kept on the disk: %s", error)
+    return cast(Kernel, kernel)
 
 
 @compiled
