@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -24,18 +24,19 @@ class ConsoleReporter:
     """A `darec.reporter.Reporter` that prints with rich."""
 
     def __init__(self) -> None:
-        self._out, self._error = Console(), Console(stderr=True)
+        self._out, self._error = _console(), _console(stderr=True)
 
     def line(self, text: str) -> None:
         """Print one message as it is, without wrapping, so that paths can be copied."""
-        self._out.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._out.print(text, soft_wrap=True)
 
     def table(self, title: str, table: "pd.DataFrame") -> None:
         """Print a table with the index as its first column. Output to a file is never cut short."""
         from rich.measure import Measurement
         from rich.table import Table
+        from rich.text import Text
 
-        drawn = Table(title=title, title_justify="left")
+        drawn = Table(title=Text(title), title_justify="left")
         shown = table.reset_index(names=table.index.name or "").astype(str)
         for name in shown.columns:
             longest = max(shown[name].str.len(), default=0)
@@ -45,20 +46,32 @@ class ConsoleReporter:
         out = self._out
         if not out.is_terminal:
             natural = Measurement.get(out, out.options.update(width=WIDEST), drawn).maximum
-            out = Console(width=max(natural, out.width))
+            out = _console(width=max(natural, out.width))
         out.print(drawn)
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Advance]:
         """Show a progress bar, which vanishes at the end."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
 
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        description = TextColumn("{task.description}", markup=False)
+        columns = (description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         # lines that are printed meanwhile must come from the console that draws the bar
         console = self._out if self._out.is_terminal else self._error
         with Progress(*columns, console=console, transient=True) as shown:
             task = shown.add_task(label, total=total)
             yield lambda: shown.advance(task)
+
+
+def _console(**options: Any) -> Console:
+    """Return a console that shows text as it is: brackets, colons and numbers mean nothing."""
+    return Console(markup=False, emoji=False, highlight=False, **options)
 
 
 def set_up(verbose: bool, quiet: bool) -> Reporter:

@@ -53,5 +53,6 @@ def _empty_app() -> typer.Typer:
     return typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # help and errors are plain text
         help="Distributed hyper-parameter search for cross-domain recommendation.",
     )

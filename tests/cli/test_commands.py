@@ -53,7 +53,7 @@ def test_every_command_has_a_launcher_and_no_other_file_is_there():
 def test_help_has_an_example_and_v_and_q(name, invoke):
     ended = invoke(name, "--help")
     text = re.sub(r"\s+", " ", ended.stdout)
-    assert ended.exit_code == 0 and "--verbose -v" in text and "--quiet -q" in text
+    assert ended.exit_code == 0 and "-v, --verbose" in text and "-q, --quiet" in text
     assert f"Example: python jobs/{FILES[name].name} " in text
 
 
