@@ -5,6 +5,7 @@ import re
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from darec.cli.errors import line_of
 from darec.errors import UserError
 from darec.processes import begin_command
 
@@ -28,8 +30,8 @@ INTERRUPTED = 130
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Return a typer command from a function whose first parameter is the reporter.
 
-    Adds ``-v`` and ``-q``. A `UserError` or an ``OSError`` becomes one line on stderr and exit code
-    1. An interruption becomes exit code 130.
+    Adds ``-v`` and ``-q``. An exception becomes one line on stderr and exit code 1 (see
+    `darec.cli.errors`), an interruption exit code 130.
     """
 
     @wraps(function)
@@ -41,8 +43,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             if verbose and quiet:
                 raise UserError("give either --verbose or --quiet")
             function(set_up(verbose, quiet), **options)
-        except (UserError, OSError) as error:  # OSError: a full disk, a folder without permission
-            print(f"error: {error}", file=sys.stderr)
+        except (typer.Exit, typer.Abort, typer.BadParameter):  # for typer itself
+            raise
+        except Exception as error:
+            if verbose and not isinstance(error, UserError):
+                traceback.print_exception(error)
+            print(f"error: {line_of(error)}", file=sys.stderr)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             print("interrupted", file=sys.stderr)
