@@ -288,7 +288,7 @@ def test_a_finished_search_is_only_taken_as_it_was_asked_for(tiny_pair, tmp_path
     refused("best.json: seed is 1, but the search asks")
     saved(best, study)
     weights.write_bytes(b"other weights")
-    refused("best.safetensors: missing, or not the weights")
+    refused("best.safetensors: its SHA-256 is .*, but best.json names")
     (study / "study.json").unlink()
     refused("best.json is there without study.json")
 

@@ -49,10 +49,14 @@ def finished_study(folder: Path, place: str, asked: Identity) -> Best:
     """
     best = read_best(folder, place)
     _check(best, asked, place)
-    path = folder / "best.safetensors"
-    if not path.is_file() or digest_of(path) != best.weights_digest:
-        told = "missing, or not the weights whose SHA-256 best.json names"
-        raise UserError(f"{place}/{path.name}: {told}; {REMEDY}")
+    named = f"{place}/best.safetensors"
+    try:
+        digest = digest_of(folder / "best.safetensors")
+    except OSError as error:
+        raise UserError(f"{named}: cannot be read: {error.strerror}; {REMEDY}") from error
+    if digest != best.weights_digest:
+        told = f"its SHA-256 is {digest}, but best.json names {best.weights_digest}"
+        raise UserError(f"{named}: {told}; {REMEDY}")
     return best
 
 

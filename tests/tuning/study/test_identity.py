@@ -174,9 +174,15 @@ def test_a_winner_without_its_study_is_not_read(best, tmp_path):
         load_best(tmp_path)
 
 
-@pytest.mark.parametrize("weights", [b"other weights", None])
-def test_a_study_with_other_weights_or_none_is_not_used(best, tmp_path, weights):
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (b"other weights", "its SHA-256 is .*, but best.json names"),
+        (None, "cannot be read: No such"),
+    ],
+)
+def test_a_study_with_other_weights_or_none_is_not_used(best, tmp_path, weights, words):
     path = tmp_path / "best.safetensors"
     path.unlink() if weights is None else path.write_bytes(weights)
-    with pytest.raises(UserError, match=f"{path}: missing, or not the weights whose SHA-256"):
+    with pytest.raises(UserError, match=f"{path}: {words}"):
         finished_study(tmp_path, str(tmp_path), asked_of(best, tmp_path))
