@@ -21,6 +21,7 @@ from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster.connection import local_cpus
 from darec.tuning.cluster.pool import pool
+from darec.tuning.study.model_code import code_of
 from darec.tuning.trial.travel import send_by_value
 
 
@@ -72,7 +73,7 @@ class ScoreRun:
         """Return the arguments of `darec.evaluation.evaluate.evaluate`."""
         kind = send_by_value(kind_of(self.best.model))
         seeds = self.split_seed, self.run_seed
-        return (kind, self.best, pair, *seeds, self.device, self.refit)
+        return (kind, self.best, pair, *seeds, self.device, self.refit, code_of(kind))
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class ColdUsersRun:
 
     def arguments(self, pair: DomainPair) -> tuple[Any, ...]:
         """Return the arguments of `darec.evaluation.cold_users.evaluate_cold_users`."""
-        return send_by_value(kind_of(self.best.model)), self.best, pair, self.run_seed
+        kind = send_by_value(kind_of(self.best.model))
+        return kind, self.best, pair, self.run_seed, self.device, code_of(kind)
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,11 @@ def measure(
     known = {path: kept.by_key(kept.read(path, what.type, at)) for path, at in places.items()}
     found: list[list[Any]] = [[] for _ in runs]
     if not fresh:
-        origins = [this_origin(kind_of(run.best.model), run.device) for run in runs]
+        kinds = [kind_of(run.best.model) for run in runs]
+        origins = [
+            this_origin(kind, run.device, code_of(kind))
+            for kind, run in zip(kinds, runs, strict=True)
+        ]
         for k, run in enumerate(runs):
             found[k] = kept.of_run(known[files[run.winner.path]], run.keys, origins[k])
         _tell_kept(found, origins, reporter)

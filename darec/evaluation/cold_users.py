@@ -84,13 +84,19 @@ def cold_key(run: Best | ColdUserScore, seed: int) -> tuple[Any, ...]:
 
 
 def evaluate_cold_users(
-    kind: ModelKind, best: Best, pair: DomainPair, seed: int, device: str = "cpu"
+    kind: ModelKind,
+    best: Best,
+    pair: DomainPair,
+    seed: int,
+    device: str = "cpu",
+    code: str | None = None,
 ) -> ColdUserScore:
     """Train a winner's configuration without some users' target ratings, and predict those.
 
     All target ratings of `SHARE` of the users are withheld from training and validation. The model
     keeps the epoch with the lowest RMSE on the other users' validation ratings. U-DARec answers
     from the source embedding instead of the target embedding (docs/paper.md, reading 4).
+    ``code`` is that of `this_origin`.
     Raises `DivergedError` when a loss or a prediction is not finite.
     """
     withheld_U = np.zeros(len(pair.user_ids), bool)
@@ -119,7 +125,7 @@ def evaluate_cold_users(
         max_epochs=best.max_epochs,
         config=best.config,
         data_digest=best.data_digest,
-        origin=this_origin(kind, device),
+        origin=this_origin(kind, device, code),
     )
 
 

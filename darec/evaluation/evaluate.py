@@ -46,12 +46,13 @@ def evaluate(
     run_seed: int,
     device: str = "cpu",
     refit: bool = False,
+    code: str | None = None,
 ) -> list[Score]:
     """Return one score per cold policy of a fresh training run on the split of ``split_seed``.
 
     The model keeps the epoch with the lowest validation RMSE (docs/paper.md, reading 8). With
     ``refit`` a second model is trained on training and validation ratings up to that epoch, and
-    scored instead.
+    scored instead. ``code`` is that of `this_origin`.
     Raises `DivergedError` when a loss or a prediction is not finite.
     """
     parts = split(pair, best.train, split_seed)
@@ -72,7 +73,7 @@ def evaluate(
         refit,
         fit.best_rmse,
         fit.best_epoch,
-        this_origin(kind, device),
+        this_origin(kind, device, code),
     )
     return [score(trained, best, policy) for policy in get_args(ColdPolicy)]
 

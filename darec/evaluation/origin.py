@@ -19,6 +19,7 @@ class Origin:
     revision: str
     """Of darec's own repository; the version of darec where there is none."""
     code_digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """Of darec's code, together with that of a model from outside."""
     versions: dict[str, str]
     """Releases of Python and of the libraries that can change a result."""
     device: str
@@ -57,12 +58,15 @@ class Made(Protocol):
 T = TypeVar("T", bound=Made)
 
 
-def this_origin(kind: ModelKind, device: str) -> Origin:
-    """Return the origin of what this process computes; a model of the CPU never uses a GPU."""
+def this_origin(kind: ModelKind, device: str, code: str | None = None) -> Origin:
+    """Return the origin of what this process computes; a model of the CPU never uses a GPU.
+
+    ``code`` is the digest of all code if there is more than darec's: that of a model from outside.
+    """
     used = "cpu" if kind.cpu_only else device
     if used != "cpu" and torch.cuda.is_available():
         used = f"{used} ({torch.cuda.get_device_name()})"
-    return Origin(revision(), code_digest(), versions(), used)
+    return Origin(revision(), code or code_digest(), versions(), used)
 
 
 def by_origin(scores: Iterable[T]) -> list[list[T]]:

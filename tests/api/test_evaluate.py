@@ -2,8 +2,10 @@
 
 import json
 import logging
+import sys
 from concurrent.futures import Future
 from contextlib import contextmanager
+from importlib import import_module, invalidate_caches
 
 import pytest
 
@@ -152,3 +154,22 @@ def test_a_damaged_file_at_a_uri_is_told_by_its_uri(study, tiny_pair, done, tmp_
         darec.evaluate(study.as_uri(), tiny_pair, seeds=1)
     place = f"{tmp_path.as_uri()}/scores.jsonl, line 1: "
     assert str(caught.value) == f"{place}must be an object, but got None"
+
+
+def test_other_code_of_a_model_from_outside_is_told(tmp_path, tiny_pair, done, caplog, monkeypatch):
+    """Here the module of the model is one that is written, imported, changed and read again."""
+    text = (
+        "from darec.models.bias import BiasConfig, build_bias\nfrom dataclasses import dataclass\n"
+    )
+    text += "@dataclass(frozen=True)\nclass MyConfig(BiasConfig):\n    PASSES = {}\n"
+    monkeypatch.syspath_prepend(tmp_path)
+    for passes in (1, 2):
+        (tmp_path / "my_model.py").write_text(text.format(passes))
+        monkeypatch.delitem(sys.modules, "my_model", raising=False)
+        invalidate_caches()
+        my_model = import_module("my_model")
+        kind = darec.ModelKind(my_model.MyConfig, my_model.build_bias)
+        darec.register("mine", kind, darec.Space({}))
+        darec.evaluate(finished(tmp_path, tiny_pair, "mine"), tiny_pair, seeds=1)
+    (told,) = warnings(caplog)
+    assert told.startswith("1 of 1 runs keep scores of other code (revision ") and done == [0]
