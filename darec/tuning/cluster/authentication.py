@@ -52,13 +52,14 @@ def use_token() -> None:
         except OSError as error:
             told = f"{path}: Ray's token cannot be kept there: {error.strerror}"
             raise UserError(f"{told}; set {TOKEN} or {TOKEN_PATH}") from error
-        warn_if_readable(path)
+        warn_if_readable()
     set_mode("token")
 
 
-def warn_if_readable(path: Path) -> None:
+def warn_if_readable() -> None:
     """Warn if other users can read the file of the token."""
-    if path.stat().st_mode & 0o077:
+    path = token_file()
+    if not os.environ.get(TOKEN) and path.exists() and path.stat().st_mode & 0o077:
         LOGGER.warning(
             "%s: other users can read the token and with it run code as you: chmod 600 %s",
             path,

@@ -14,7 +14,13 @@ from ray.exceptions import RayError
 
 from darec.errors import UserError
 from darec.reporter import LOGGER
-from darec.tuning.cluster.authentication import MODE, asks_for_token, set_mode, use_token
+from darec.tuning.cluster.authentication import (
+    MODE,
+    asks_for_token,
+    set_mode,
+    use_token,
+    warn_if_readable,
+)
 from darec.tuning.cluster.watch import watch_ray
 from darec.tuning.private import on_loopback, resolved
 
@@ -89,6 +95,8 @@ def _choose_mode(address: str, target: str, insecure: bool) -> None:
     if not asks and not insecure:
         remedy = "start it with RAY_AUTH_MODE=token (docs/security.md), or give --insecure"
         raise UserError(f"--address {address}: {OPEN % target}; {remedy}")
+    if asks:
+        warn_if_readable()
     set_mode("token" if asks else "disabled")
 
 
