@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from darec.api import own_cluster
 
@@ -59,12 +60,14 @@ def test_nodes_install_one_release_of_every_dependency():
     sys.version_info[:2] != (3, 11) or sys.platform != "linux", reason="the nodes have Python 3.11"
 )
 def test_constraints_name_every_dependency_of_every_dependency():
-    needed = subprocess.check_output([sys.executable, ROOT / ".ci" / "constraints"], text=True)
-    names = [
-        {row.partition("==")[0] for row in text.splitlines()[1:]}
-        for text in (needed, CONSTRAINTS.read_text())
-    ]
-    assert len(names[0]) > 50 and names[0] <= names[1]
+    made = subprocess.check_output([sys.executable, ROOT / ".ci" / "constraints"], text=True)
+    needed, pinned = (
+        dict(row.split("==") for row in text.splitlines()[1:])
+        for text in (made, CONSTRAINTS.read_text())
+    )
+    if any(Version(needed[name]) < Version(pinned[name]) for name in needed.keys() & pinned.keys()):
+        pytest.skip("older releases than the nodes' are installed, which may need other packages")
+    assert len(needed) > 50 and needed.keys() <= pinned.keys()
 
 
 def test_ray_up_sends_nothing_from_another_folder_than_the_checkout(tmp_path, monkeypatch):

@@ -56,7 +56,7 @@ def test_trials_that_all_wait_for_long_halt_a_study(signals, monkeypatch):
     assert not halt.reason
     clock.now += IDLE_S + 1
     watch.on_step_end(0, [waiting])
-    assert halt.reason == "no trial could run for 900 s: the cluster has no room for a trial"
+    assert halt.reason == "no trial could run for 1800 s: the cluster has no room for a trial"
 
 
 def test_a_node_with_other_code_halts_a_study_and_other_errors_do_not(signals, tmp_path):
