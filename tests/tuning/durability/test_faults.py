@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -68,10 +69,9 @@ def test_a_search_told_to_stop_says_how_to_go_on_and_does(number, tmp_path):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 300 MB."""
-    disk = tmp_path / "small"
-    disk.mkdir()
+def small_disk():
+    """A file system of 300 MB; its path is short, since Ray has sockets below it."""
+    disk = Path(tempfile.mkdtemp(prefix="small"))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", disk], check=False
     )
@@ -79,6 +79,7 @@ def small_disk(tmp_path):
         pytest.skip("mounting a small file system is not permitted here")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
+    disk.rmdir()
 
 
 @pytest.mark.ray
@@ -108,6 +109,22 @@ def test_a_disk_without_room_or_permission_is_told_at_once(small_disk, tmp_path)
         assert cycles.start(small_disk, log=log).wait() == 1
         said = log.read_text().splitlines()
         assert said[-1].startswith("error: ") and words in said[-1], said[-20:]
+
+
+@pytest.mark.ray
+def test_a_full_folder_of_rays_own_is_named_in_one_line(small_disk, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(small_disk))
+    options = ["--trials", "2", "--fix", "batch_size=16", "--fix", "learning_rate=1e-4"]
+    driver = cycles.start(tmp_path, *options)
+    wait_for(tmp_path, driver)
+    subprocess.run(["dd", "if=/dev/zero", f"of={small_disk}/filler", "bs=1M"], check=False)
+    assert driver.wait(timeout=240) == 1
+    said = (tmp_path / "log").read_text()
+    line = said.splitlines()[-1]
+    assert line.startswith("error: ") and f"No space left on device: {small_disk}" in line, said
+    assert "Traceback" not in said
+    (small_disk / "filler").unlink()
+    assert cycles.start(tmp_path, *options).wait() == 0, (tmp_path / "log").read_text()[-3000:]
 
 
 def wait_for(out, driver):
