@@ -1,17 +1,21 @@
 """Studies on two local workers."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution
+from optuna.samplers import RandomSampler
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 
 from darec.core.recommender import MemoryCache
 from darec.data.split import SearchData, Split, split
 from darec.errors import UserError
 from darec.models import MODELS
 from darec.tuning.cluster.shares import Slots
+from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.study import Settings, make_tuner, run_study
 from search_spaces import SPACES
 from tests.reporting import Recorder
@@ -84,3 +88,51 @@ def test_the_payload_of_a_trial_holds_no_test_rating(study, tiny_pair, monkeypat
             seen = {(int(u), int(i)) for u, i in zip(part.users, part.items, strict=True)}
             assert seen and not seen & hidden
     assert not any(isinstance(part, Split) for part in vars(task).values())
+
+
+class Unsaved(FIFOScheduler):
+    """A scheduler whose state cannot be pickled."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+def test_a_scheduler_or_sampler_that_could_not_be_resumed_is_refused_at_once(
+    study, settings, monkeypatch
+):
+    asha = SCHEDULERS["asha"]
+    monkeypatch.setitem(SCHEDULERS, "mine", replace(asha, make=lambda epochs: Unsaved()))
+    with pytest.raises(UserError, match=r"^--scheduler mine: .* cannot be resumed, .* '_thread"):
+        run_study(study, replace(settings, scheduler="mine"), resume=False)
+
+    def unsaved(seed):
+        sampler = RandomSampler(seed)
+        sampler.lock = threading.Lock()
+        return sampler
+
+    monkeypatch.setitem(SAMPLERS, "mine", unsaved)
+    with pytest.raises(UserError, match=r"^--sampler mine: .* cannot be resumed, .* '_thread"):
+        run_study(study, replace(settings, sampler="mine"), resume=False)
+    assert not (study.folder / "tune").exists()
+
+
+@pytest.mark.parametrize("copy", [b"", b"random" * 1000])
+def test_a_search_whose_files_are_all_damaged_says_so_in_one_line(study, settings, copy):
+    run_study(study, settings, resume=False)
+    (study.folder / "snapshot.zip").write_bytes(copy)
+    rows = run_study(replace(study, trials=7), settings, resume=True)  # Tune's own files do
+    assert len(rows) == study.trials
+    (study.folder / "snapshot.zip").write_bytes(copy)
+    for path in study.folder.glob("tune/searcher-state-*.pkl"):
+        path.write_bytes(b"random")
+    with pytest.raises(UserError, match=r"snapshot\.zip: damaged .* and so is Tune's own"):
+        run_study(study, settings, resume=True)
+
+
+def test_a_tuner_file_that_cannot_be_read_is_told_in_one_line(study, settings):
+    run_study(study, settings, resume=False)
+    (study.folder / "snapshot.zip").unlink()
+    (study.folder / "tune" / "tuner.pkl").write_bytes(b"random")
+    with pytest.raises(UserError, match=r"tune: Tune's snapshot there cannot be read"):
+        run_study(study, settings, resume=True)
