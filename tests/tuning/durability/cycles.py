@@ -86,6 +86,8 @@ class Figures:
 
     events: Counter = field(default_factory=Counter)
     searches: int = 0
+    lost: int = 0
+    """Searches of which both copies of the snapshot were damaged, and which said so."""
     forgotten: int = 0
     """Trials that a killed driver had started and its last snapshot did not know."""
     problems: list[str] = field(default_factory=list)
@@ -110,6 +112,7 @@ class Search:
 
     def __init__(self, scratch, name, draw, figures, mount):
         self.draw, self.figures, self.said = draw, figures, ""
+        self.copy_damaged = self.lost = False
         self.scheduler, self.sampler = draw.choice(SCHEDULERS), draw.choice(SAMPLERS)
         self.options = ["--model", "i_autorec", "--fix", "hidden=50"]
         self.options += ["--sampler", self.sampler, "--scheduler", self.scheduler]
@@ -139,7 +142,9 @@ class Search:
             return None
         self.said = self.log.read_text(errors="replace")
         new = self.said[before:]
-        if code not in codes:
+        if code == ERROR and self.copy_damaged and "and so is Tune's own snapshot" in new:
+            self.lost, self.figures.lost = True, self.figures.lost + 1
+        elif code not in codes:
             self.problem(f"after {fault}: exit code {code} instead of {sorted(codes)}")
         if "Traceback" in new:
             self.problem(f"after {fault}: a traceback")
@@ -176,8 +181,11 @@ class Search:
         else:
             driver.kill()
             code = self.ended(driver, fault, {0, KILLED})
-            damaged = fault in CORRUPT and some(self.out / STUDY, CORRUPT[fault], self.draw)
+            study = self.out / STUDY
+            copied = (study / "snapshot.zip").exists()  # before, the search is a second old
+            damaged = copied and fault in CORRUPT and some(study, CORRUPT[fault], self.draw)
             if damaged:
+                self.copy_damaged |= fault == "snapshot.zip"
                 self.said += f"\n{damaged}: {corrupted(damaged, self.draw)}\n"
         return code == 0
 
@@ -227,10 +235,10 @@ def run(n_events, seed=0, faults=FAULTS):
         before, fault, over = len(figures.problems), "no fault", False
         for _ in range(draw.randint(1, MOST_EVENTS)):
             fault = draw.choice(faults)
-            over = over or search.strike(fault, draw.uniform(0.3, 1.0) * whole)
-            if over or figures.events.total() >= n_events:
+            over = search.strike(fault, draw.uniform(0.3, 1.0) * whole)
+            if over or search.lost or figures.events.total() >= n_events:
                 break
-        if over or search.finish(fault):
+        if not search.lost and (over or search.finish(fault)):
             in_order = search.sampler in IN_ORDER and search.scheduler == "none"
             if in_order and search.sampler not in winners:
                 winners[search.sampler] = undisturbed(scratch, search.sampler)[0]
@@ -250,7 +258,8 @@ def table(figures, seed):
     """Return the figures so far as text."""
     lines = [f"{fault:28} {count}" for fault, count in sorted(figures.events.items())]
     events = f"{figures.events.total()} events in {figures.searches} searches, seed {seed}"
-    lines += [f"{events}: {figures.forgotten} trials drawn again, {len(figures.problems)} problems"]
+    kept = f"{figures.forgotten} trials drawn again, {figures.lost} searches lost and told"
+    lines += [f"{events}: {kept}, {len(figures.problems)} problems"]
     return "\n".join([*lines, *figures.problems, ""])
 
 
