@@ -9,13 +9,11 @@ raises `PrivateInterfaceError`.
 """
 
 import copy
-import io
 import logging
-import pickle
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
@@ -28,7 +26,6 @@ import ray
 from optuna.trial import TrialState
 from pyarrow.fs import FileSystem
 from ray import tune
-from ray.tune.experiment.trial import Trial
 from ray.tune.logger import TBXLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
 
@@ -220,36 +217,6 @@ def pickled(part: Any) -> bytes:
 def unpickle_into(part: Any, state: bytes) -> None:
     """Put a state of `pickled` back; it is a pickle, as Tune's own files are."""
     part.__dict__.update(ray.cloudpickle.loads(state))
-
-
-class _WithIds(ray.cloudpickle.CloudPickler):
-    """Writes a trial's id where the trial stands."""
-
-    def persistent_id(self, part: Any) -> str | None:
-        return part.trial_id if isinstance(part, Trial) else None
-
-
-class _WithTrials(pickle.Unpickler):
-    """Puts trials in the places of their ids."""
-
-    def __init__(self, state: bytes, trials: Mapping[str, Any]) -> None:
-        super().__init__(io.BytesIO(state))
-        self._trials = trials
-
-    def persistent_load(self, trial_id: str) -> Any:
-        return self._trials[trial_id]
-
-
-def pickled_with_ids(part: Any) -> bytes:
-    """Return a pickle in which ids stand for trials: Tune makes new objects of these on resume."""
-    content = io.BytesIO()
-    _WithIds(content).dump(part)
-    return content.getvalue()
-
-
-def unpickled_with_trials(state: bytes, trials: Mapping[str, Any]) -> Any:
-    """Return what `pickled_with_ids` wrote; raises ``KeyError`` for the id of no known trial."""
-    return _WithTrials(state, trials).load()
 
 
 @_private

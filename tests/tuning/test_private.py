@@ -16,6 +16,7 @@ import torch
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from ray import tune
+from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment.trial import Trial
 from ray.tune.logger import TBXLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
@@ -35,7 +36,7 @@ FUNCTIONS = [
     if inspect.isfunction(each)
     and each.__module__ == private.__name__
     and name[0] != "_"
-    and not name.startswith(("pickled_with", "unpickled_with", "callback_states"))  # of bytes
+    and name != "callback_states_in"  # takes bytes
     and name not in ("signal_handlers_kept", "quiet_libraries")  # only undo what Tune leaves behind
     and name not in ("read_authentication_again", "resolved", "on_loopback")  # no object to break
 ]
@@ -107,6 +108,18 @@ def test_a_trials_share_can_be_changed():
         assert private.share_of(trial) == {"CPU": 2.0, "GPU": 0.25}
 
 
+def test_a_trials_status_is_changed_by_the_controller():
+    trial = Trial("any", stub=True)
+    with relied_on_by("set_status"):
+        assert inspect.getfullargspec(TuneController._set_trial_status).args[1:] == [
+            "trial",
+            "status",
+        ]
+        changed = SimpleNamespace(_set_trial_status=lambda trial, status: trial.set_status(status))
+        private.set_status(changed, trial, Trial.PAUSED)
+        assert trial.status == Trial.PAUSED
+
+
 def test_tune_gives_a_trial_up_by_the_count_of_failures_that_we_set():
     trial = Trial("any", stub=True, max_failures=3)
     for count in (2, 3, 4):
@@ -115,19 +128,6 @@ def test_tune_gives_a_trial_up_by_the_count_of_failures_that_we_set():
             assert trial.num_failures == count and trial.should_recover() == (count <= 3)
         with relied_on_by("failures_counted"):
             assert private.failures_counted(trial) == count
-
-
-def test_a_pickle_names_trials_by_id_and_takes_up_the_present_ones():
-    one, other, now = (Trial("any", stub=True, trial_id=name) for name in ("a", "b", "a"))
-    part = {one: [1.0], "same": one, "other": {other}, "closure": lambda: one}
-    with relied_on_by("pickled_with_ids"):
-        state = private.pickled_with_ids(part)
-        assert len(state) < len(ray.cloudpickle.dumps(part))
-    with relied_on_by("unpickled_with_trials"):
-        again = private.unpickled_with_trials(state, {"a": now, "b": other})
-        assert again[now] == [1.0] and again["same"] is now and again["closure"]() is now
-        with pytest.raises(KeyError, match="b"):
-            private.unpickled_with_trials(state, {"a": now})
 
 
 def test_a_trainables_last_result_and_time_can_be_changed(tmp_path):

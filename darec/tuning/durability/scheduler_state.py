@@ -12,7 +12,8 @@ from ray.tune.experiment.trial import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from darec.errors import UserError
-from darec.tuning.private import pickled_with_ids, set_status, unpickled_with_trials
+from darec.tuning.durability.trial_pickle import pickled_with_ids, unpickled_with_trials
+from darec.tuning.private import set_status
 from darec.tuning.trial.names import TIME
 
 
@@ -85,7 +86,7 @@ class Resumable(TrialScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Drop a trial that is given up; one whose status is ERROR already starts again."""
         if trial.status != Trial.ERROR:
-            del self._heard[trial.trial_id]
+            self._heard.pop(trial.trial_id, None)
             self.scheduler.on_trial_error(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
