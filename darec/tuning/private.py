@@ -280,7 +280,11 @@ def on_loopback() -> Iterator[None]:
 
 
 class OneHParamsMetric(TBXLoggerCallback):
-    """Tune's TensorBoard logger, whose HParams tab shows one metric instead of every number."""
+    """Tune's TensorBoard logger, whose HParams tab shows one metric instead of every number.
+
+    It closes its files with the search. tensorboardX would do so with the process, and print a
+    traceback for each if the disk is full.
+    """
 
     hparams_metric = ""
     """The name of that metric in a trial's results."""
@@ -288,3 +292,14 @@ class OneHParamsMetric(TBXLoggerCallback):
     def _try_log_hparams(self, trial: Any, result: dict[str, Any]) -> None:
         name = f"ray/tune/{self.hparams_metric}"
         super()._try_log_hparams(trial, {name: result[name]} if name in result else {})
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Close the files of trials that have not ended; without room, last events are lost."""
+        while self._trial_writer:
+            _, writer = self._trial_writer.popitem()
+            events = writer.file_writer.event_writer
+            try:
+                writer.close()
+            except OSError as error:
+                LOGGER.debug("TensorBoard events: %s", error)
+                events._closed = True

@@ -193,6 +193,23 @@ def test_tensorboard_shows_one_metric_of_each_trial(tmp_path, monkeypatch):
         assert shown == [{"ray/tune/loss": 0.5}]
 
 
+def test_tensorboard_files_are_closed_with_the_search_even_without_room(tmp_path, monkeypatch):
+    logger, trial = private.OneHParamsMetric(), LoggedTrial(tmp_path)
+    with relied_on_by("OneHParamsMetric"):
+        logger.log_trial_start(trial)
+        (writer,) = logger._trial_writer.values()
+        events = writer.file_writer.event_writer
+
+        def full():
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(events, "flush", full)
+            logger.on_experiment_end([trial])
+            events.close()  # as tensorboardX does when the process ends
+        assert not logger._trial_writer
+
+
 def contains(folder, text):
     """Return whether one of the files below a folder holds a text."""
     for path in folder.rglob("*"):
