@@ -235,7 +235,7 @@ def run(n_events, seed=0, faults=FAULTS):
         before, fault, over = len(figures.problems), "no fault", False
         for _ in range(draw.randint(1, MOST_EVENTS)):
             fault = draw.choice(faults)
-            over = search.strike(fault, draw.uniform(0.3, 1.0) * whole)
+            over = search.strike(fault, draw.uniform(0.2, 0.8) * whole)
             if over or search.lost or figures.events.total() >= n_events:
                 break
         if not search.lost and (over or search.finish(fault)):
