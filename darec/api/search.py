@@ -18,7 +18,7 @@ from darec.errors import UserError
 from darec.models import kind_of
 from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
-from darec.tuning.cluster.connection import connected, is_callers_own
+from darec.tuning.cluster.connection import connected, goes_on
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
@@ -244,7 +244,7 @@ def _search(
     except StudyInterrupted:
         LOGGER.debug("interrupted: %s", request.folder)
     finally:
-        if is_callers_own():  # otherwise the cache ends with the connection
+        if goes_on():  # otherwise the cache ends with the connection
             cache.close()
 
 

@@ -162,9 +162,12 @@ def _sigterm_handler_kept() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-def is_callers_own() -> bool:
-    """Return whether the connection was made outside `connected`, so that it goes on."""
-    return _Shared.users == 0
+def goes_on() -> bool:
+    """Return whether the connection outlives the block of `connected` that is about to end.
+
+    It does if other blocks share it, or if it was made outside `connected`.
+    """
+    return _Shared.users != 1
 
 
 def cluster_address() -> str:

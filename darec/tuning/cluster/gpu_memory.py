@@ -14,7 +14,8 @@ from darec.core.fit import Fit
 from darec.core.recommender import Run
 from darec.data.split import SearchData
 from darec.models import ModelKind
-from darec.tuning.cluster.preflight import last_line
+from darec.tuning.cluster.preflight import why
+from darec.tuning.private import GPU_OUT_OF_MEMORY
 
 EPOCHS = WARM_UP + 1
 """After this many epochs, even a model with one mini-batch per epoch has captured its graph."""
@@ -53,7 +54,7 @@ def measured(kind: ModelKind, config: dict[str, Any], data: SearchData, cpus: fl
         reason = f"no whole GPU was free, or done, within {WAIT_S:g} s"
         raise UnknownMemoryError(reason) from error
     except RayError as error:
-        raise UnknownMemoryError(last_line(error)) from error
+        raise UnknownMemoryError(why(error)) from error
     return memory
 
 
@@ -69,7 +70,9 @@ def measure(kind: ModelKind, config: dict[str, Any], data: SearchData) -> Memory
             fit.step()
             if time.monotonic() - begin > LONG_EPOCH_S:
                 break
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:  # torch.OutOfMemoryError is one, and so is what cuBLAS says
+        if not GPU_OUT_OF_MEMORY.search(str(error)):
+            raise
         _, total = torch.cuda.mem_get_info()
         return Memory(total, total)
     free, total = torch.cuda.mem_get_info()

@@ -1,5 +1,6 @@
 """Calls functions side by side, as Ray tasks on this machine or on a cluster."""
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -12,15 +13,18 @@ from ray.exceptions import RayError, RayTaskError
 
 from darec.data.ratings import DomainPair
 from darec.errors import UserError
+from darec.processes import end_with_parent
 from darec.provenance import Build, difference, this_build
 from darec.tuning.cluster.connection import connected, local_cpus
-from darec.tuning.cluster.preflight import check_room, last_line
+from darec.tuning.cluster.preflight import check_room, why
 from darec.tuning.cluster.shares import Wanted, slots
 
 Calls = Sequence[tuple[Any, ...]]
 """The arguments of each call."""
 RunAll = Callable[[Callable[..., Any], Calls], Iterator[tuple[int, "Future[Any]"]]]
 SHARE_OPTIONS = ("--threads", "--device cuda")
+RETRIES = 3
+"""A call is made again after so many deaths of its process, and given up at the next."""
 
 
 @contextmanager
@@ -40,7 +44,7 @@ def pool(
         wanted = Wanted(threads, gpus, joined=joined)
         slots(wanted, workers, 0, SHARE_OPTIONS)
         check_room(threads, gpus)
-        task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=3)(_call)
+        task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=RETRIES)(_call)
         driver = this_build()
 
         running: set[ray.ObjectRef] = set()
@@ -53,7 +57,9 @@ def pool(
             except RayTaskError as error:
                 raise error.cause from None  # the function's own error, without Ray's frames
             except RayError as error:
-                raise UserError(f"a worker was lost: {last_line(error)}") from error
+                lost = f"its process was lost {RETRIES + 1} times, with what it had trained"
+                remedy = "the same command makes this run again"
+                raise UserError(f"{lost}: {why(error)}; {remedy}") from error
             finally:
                 running.discard(answer)
 
@@ -85,6 +91,7 @@ def _is_pair(argument: Any) -> bool:
 
 
 def _call(driver: Build, threads: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    end_with_parent(os.getppid())  # the node's raylet, which ends with a driver on this machine
     if other := difference(driver, this_build()):
         raise UserError(f"node {socket.gethostname()} {other}")
     torch.set_num_threads(threads)

@@ -13,7 +13,7 @@ from typing import Any
 
 import ray
 import yaml
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darec.errors import UserError
@@ -120,7 +120,7 @@ def _answer(name: str, answer: Any, seconds: float) -> Node:
         ray.cancel(answer, force=True)
         raise UserError(f"{name} gave no answer within {seconds:g} s") from error
     except RayError as error:
-        raise UserError(f"{name} cannot run darec, or read --out: {last_line(error)}") from error
+        raise UserError(f"{name} cannot run darec, or read --out: {why(error)}") from error
     return node
 
 
@@ -150,10 +150,16 @@ def _likely_cause(gpus: float) -> str:
     )
 
 
-def last_line(error: RayError) -> str:
-    """Return the last line of a failed task's error, without the stack before it."""
+def why(error: RayError) -> str:
+    """Return the line of a failed task's error that says why.
+
+    It follows the stack of an error of the task's own. What Ray says itself begins with it, and
+    goes on with advice.
+    """
     told = [line for line in str(error).splitlines() if line and not line[0].isspace()]
-    return told[-1] if told else type(error).__name__
+    if not told:
+        return type(error).__name__
+    return told[-1] if isinstance(error, RayTaskError) else told[0]
 
 
 def _check(node: Node, place: str) -> None:

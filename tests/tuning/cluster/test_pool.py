@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,40 @@ def test_calls_on_a_cluster_give_values_or_errors_in_one_line():
     lines = [line.removeprefix("TOLD ") for line in ended.stdout.splitlines() if "TOLD" in line]
     *ran, lost, refused, large = lines
     assert ran == ["9", "DivergedError: a loss is -1", "16"]
-    assert lost.startswith("UserError: a worker was lost: ")
+    assert lost.startswith("UserError: its process was lost 4 times, with what it had trained: ")
+    assert "died unexpectedly" in lost
+    assert lost.endswith("; the same command makes this run again")
     assert refused.startswith("UserError: node ")
     assert refused.endswith(" runs other darec code than the driver")
     assert large == "--threads must fit on one node (the largest has 2), but got 64"
+
+
+HOLDS = """
+import os, sys
+from pathlib import Path
+from darec.tuning.cluster.pool import pool
+
+def hold(mark):
+    Path(mark).write_text(str(os.getpid()))
+    sum(range(10**12))  # compiled code that gives Ray's threads no turn
+
+with pool(None, workers=1, threads=1) as run_all:
+    list(run_all(hold, [(sys.argv[1],)]))
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
+def test_a_worker_in_compiled_code_ends_with_a_killed_driver(tmp_path):
+    mark, environment = tmp_path / "pid", {**os.environ, "PYTHONPATH": str(ROOT)}
+    driver = subprocess.Popen([sys.executable, "-c", HOLDS, str(mark)], env=environment)
+    while not (mark.is_file() and mark.read_text()):
+        assert driver.poll() is None
+        time.sleep(0.1)
+    worker = Path("/proc", mark.read_text())
+    time.sleep(1)
+    assert worker.exists()
+    driver.kill()
+    driver.wait()
+    time.sleep(2)  # by itself, Ray ends such a worker after some ten seconds
+    assert not worker.exists() or " Z " in (worker / "stat").read_text()
