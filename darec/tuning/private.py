@@ -51,12 +51,18 @@ TUNER_FILE = "tuner.pkl"
 """Tune pickles the whole search into this file when it begins."""
 ERROR_PICKLE = "error.pkl"
 """Tune pickles a failed trial's exception into this file of the trial's folder."""
-GPU_OUT_OF_MEMORY = re.compile("CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED")
-"""Error texts of torch. Ray has an ``OutOfMemoryError``, too, for a node's main memory."""
+GPU_OUT_OF_MEMORY = re.compile(
+    "CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUBLAS_STATUS_NOT_INITIALIZED"
+)
+"""Error texts of torch. The last is how cuBLAS says that it has no room for its own handle. Ray has
+an ``OutOfMemoryError``, too, for a node's main memory."""
 NODE_LOST = re.compile("its node has died|actor is temporarily unavailable")
 """Error texts of Ray. The second appears while a node is silent but not yet given up."""
-NEVER_RAN = "The actor never ran"
-"""Ray ends the error of a lost actor with a line that begins so and explains nothing."""
+FAILURE = re.compile(r"^Failure # \d+.*\n", re.MULTILINE)
+"""Tune begins each failure's text in a trial's error file with such a line."""
+BEFORE_REASON = re.compile(r'^(?:  File ".*(?:\n    .*)*|\t.*)\n', re.MULTILINE)
+"""A frame of a stack, or one of the attributes that Ray names of a lost actor. The next line says
+why. It may be followed by advice."""
 
 
 class PrivateInterfaceError(RuntimeError):
@@ -181,13 +187,17 @@ def count_failures(trial: Any, count: int) -> None:
 
 
 @_private
-def last_error_of(trial: Any) -> str:
-    """Return at most 160 characters of the last line of a trial's error file that says why."""
+def error_of(trial: Any) -> str:
+    """Return the whole text of a trial's last failure; empty if none was recorded."""
     path = Path(trial.error_file) if trial.error_file else None
-    lines = path.read_text().split("\n") if path and path.is_file() else []
-    said = [line.strip() for line in lines if line and not line[0].isspace()]
-    said = [line for line in said if not line.startswith(NEVER_RAN)]
-    return said[-1][:160] if said else "no reason was recorded"
+    text = path.read_text() if path and path.is_file() else ""
+    return FAILURE.split(text)[-1]
+
+
+def last_error_of(trial: Any) -> str:
+    """Return at most 160 characters of the line of a trial's last failure that says why."""
+    said = [line.strip() for line in BEFORE_REASON.split(error_of(trial))[-1].splitlines()]
+    return next(filter(None, said), "no reason was recorded")[:160]
 
 
 @_private

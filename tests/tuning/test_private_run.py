@@ -99,7 +99,7 @@ def test_a_snapshot_is_written_to_these_files(ran):
 def test_a_running_trial_tells_its_share_and_a_failed_one_its_error(ran):
     with relied_on_by("share_of"):
         assert len(ran.looks.shares) == 6 and all(share["CPU"] == 1 for share in ran.looks.shares)
-    with relied_on_by("last_error_of"):
+    with relied_on_by("error_of"):
         assert ran.looks.errors == ["ValueError: x is negative"]
     with relied_on_by("failures_counted"):
         assert ran.looks.counts == [1]

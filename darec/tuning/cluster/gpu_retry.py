@@ -4,7 +4,7 @@ from typing import Any
 
 from ray import tune
 
-from darec.tuning.private import GPU_OUT_OF_MEMORY, give_share, last_error_of, share_of
+from darec.tuning.private import GPU_OUT_OF_MEMORY, error_of, give_share, share_of
 
 
 class MoreGPUMemory(tune.Callback):
@@ -14,5 +14,5 @@ class MoreGPUMemory(tune.Callback):
         """Look at the error of an attempt that Tune repeats."""
         share = share_of(trial)
         gpus = share.get("GPU", 0.0)
-        if GPU_OUT_OF_MEMORY.search(last_error_of(trial)) and 0 < gpus < 1:
+        if GPU_OUT_OF_MEMORY.search(error_of(trial)) and 0 < gpus < 1:
             give_share(trial, share.get("CPU", 0.0), min(1.0, 2 * gpus))

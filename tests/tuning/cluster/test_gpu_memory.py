@@ -43,9 +43,16 @@ def test_the_peak_counts_and_what_the_process_holds_beside_tensors(tiny_pair, tm
     assert measure(request.kind, config, request.data) == Memory(850 * MIB, 1000 * MIB)
 
 
-def test_a_trial_larger_than_a_gpu_takes_all_of_it(tiny_pair, tmp_path, no_gpu, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate`"),
+    ],
+)
+def test_a_trial_larger_than_a_gpu_takes_all_of_it(error, tiny_pair, tmp_path, no_gpu, monkeypatch):
     def step(fit):
-        raise torch.OutOfMemoryError("CUDA out of memory.")
+        raise error
 
     monkeypatch.setattr(Fit, "step", step)
     request = request_for("i_autorec", tiny_pair, tmp_path)

@@ -13,9 +13,16 @@ from tests.tuning.trials import failed
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_trial_that_ran_out_of_gpu_memory_gets_twice_the_share(tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
+        "torch.AcceleratorError: CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA`.",
+        "RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate`",
+    ],
+)
+def test_a_trial_that_ran_out_of_gpu_memory_gets_twice_the_share(error, tmp_path):
     assert callable(Trial.update_resources)
-    error = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
     for share, wanted in ((0.25, 0.5), (0.6, 1.0)):
         trial = failed(error, tmp_path, CPU=1.0, GPU=share)
         MoreGPUMemory().on_trial_recover(0, [], trial)
