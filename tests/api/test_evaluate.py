@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib import import_module, invalidate_caches
 
 import pytest
+import ray
 
 import darec
 from darec.api import runs
@@ -163,6 +164,7 @@ def test_other_code_of_a_model_from_outside_is_told(tmp_path, tiny_pair, done, c
     )
     text += "@dataclass(frozen=True)\nclass MyConfig(BiasConfig):\n    PASSES = {}\n"
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(ray.cloudpickle, "register_pickle_by_value", lambda module: None)
     for passes in (1, 2):
         (tmp_path / "my_model.py").write_text(text.format(passes))
         monkeypatch.delitem(sys.modules, "my_model", raising=False)
