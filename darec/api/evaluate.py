@@ -221,7 +221,7 @@ def _finished(
         reporter.line(f"scores: {storage.join(out, name)}")
     if n_failed := sum(not each for each in measured):
         n_scored = len(measured) - n_failed
-        keeps = "" if fresh else f"; it keeps the scores of the other {n_scored}"
+        keeps = f"; it keeps the scores of the other {n_scored}" if n_scored and not fresh else ""
         told = f"{n_failed} of {len(measured)} runs have no score"
         raise UserError(f"{told}; run the same command again{keeps}")
     return frame

@@ -127,6 +127,12 @@ def test_a_lost_worker_costs_its_run_alone_and_the_way_on_is_told(
     assert len(darec.evaluate(study, tiny_pair, seeds=3)) == 6 and done == [0, 2, 1]
 
 
+def test_nothing_is_kept_if_no_run_has_a_score(study, tiny_pair, done):
+    done.lost = (0,)
+    with pytest.raises(darec.UserError, match=r"have no score; run the same command again$"):
+        darec.evaluate(study, tiny_pair, seeds=1)
+
+
 def test_a_run_of_which_half_was_written_is_measured_again(
     study, tiny_pair, done, caplog, tmp_path
 ):
