@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 
 from darec.api.result import SearchResult
+from darec.core.config import parse
 from darec.core.recommender import ColdPolicy, DivergedError
 from darec.data.ratings import DomainPair
+from darec.data.split import split
 from darec.errors import UserError
 from darec.evaluation import kept
 from darec.evaluation.cold_users import ColdUserScore, cold_key, evaluate_cold_users
@@ -21,6 +23,7 @@ from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster.connection import local_cpus
 from darec.tuning.cluster.pool import pool
+from darec.tuning.cluster.shares import trial_bytes
 from darec.tuning.study.model_code import code_of
 from darec.tuning.trial.travel import send_by_value
 
@@ -178,7 +181,12 @@ def measure(
     try:
         with (
             pool(
-                machines.address, workers, machines.threads, machines.gpus, machines.insecure
+                machines.address,
+                workers,
+                machines.threads,
+                machines.gpus,
+                _most_memory([runs[k].best for k in missing], pair),
+                machines.insecure,
             ) as run_all,
             reporter.progress("runs", len(missing)) as advance,
         ):
@@ -199,6 +207,16 @@ def measure(
             if storage.is_uri(winner.path) and path.is_file():
                 storage.publish_lines(path, winner.out)
     return found
+
+
+def _most_memory(winners: Sequence[Best], pair: DomainPair) -> int:
+    """Return an upper bound of the bytes of memory that training one of these winners takes."""
+    training = split(pair, winners[0].train, winners[0].seed).search.training
+    kinds = [(kind_of(best.model), best.config) for best in winners]
+    return max(
+        trial_bytes(kind.n_weights(parse(kind.config, config), training), training)
+        for kind, config in kinds
+    )
 
 
 def _tell_kept(found: Sequence[Sequence[Any]], here: Sequence[Origin], reporter: Reporter) -> None:

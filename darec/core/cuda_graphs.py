@@ -12,7 +12,8 @@ Shapes: B rows of a batch, n ratings of a batch, N >= n ratings that fit into th
 
 import warnings
 from collections.abc import Callable
-from typing import Protocol
+from contextlib import suppress
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -97,6 +98,7 @@ class CapturedStep:
         if self._done <= WARM_UP or self._n_rows != [len(batch.rows) for batch in batches]:
             return self._capture.eager(lambda: self._step(*batches))
         if self._launch is None or not all(map(FixedBatch.fits, self._fixed, batches)):
+            self._fixed, self._launch = [], None  # the old graph's memory is free for the new one
             fixed = [FixedBatch(batch, int(ROOM * len(batch.columns)) + 1) for batch in batches]
             try:
                 launch = self._capture.captured(lambda: self._step(*(f.batch() for f in fixed)))
@@ -137,15 +139,25 @@ class CudaGraphs:
 
     def captured(self, step: Launch) -> Launch:
         """Record a step without running it; the result runs it with one launch."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self._stream):
-            result = step()
+        graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
+        try:
+            with torch.cuda.graph(graph, pool=pool, stream=self._stream):
+                result = step()
+        except RuntimeError:
+            _end_allocation(pool)
+            raise
 
         def launch() -> torch.Tensor:
             graph.replay()
             return result
 
         return launch
+
+
+def _end_allocation(pool: Any) -> None:
+    """Let torch's allocator leave a graph's pool, in which a failed capture may have left it."""
+    with suppress(RuntimeError):  # it has left the pool already
+        torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), pool)
 
 
 CAPTURE: dict[str, Callable[[], Capture]] = {"cuda": CudaGraphs}

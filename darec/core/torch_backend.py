@@ -76,14 +76,18 @@ class TorchBackend:
         self, batch: RowBatch, factor_n: torch.Tensor, weight_MK: torch.Tensor
     ) -> torch.Tensor:
         """Return, for each row, the sum over its ratings of ``factor * weight[column]``, [B, K]."""
-        return F.embedding_bag(
+        starts, n_rows = batch.starts, len(batch.rows)
+        if batch.observed is not None:
+            starts = torch.cat([starts, _padding_ends(starts[-1], len(batch.columns), n_rows)])
+        sums = F.embedding_bag(
             batch.columns,
             weight_MK,
-            batch.starts,
+            starts,
             mode="sum",
             per_sample_weights=factor_n,
             include_last_offset=True,
         )
+        return sums[:n_rows]
 
     def dots(
         self,
@@ -109,3 +113,12 @@ class TorchBackend:
         terms_nK = rows_BK.index_select(0, row_n).mul_(factor_n[:, None])
         zeros_MK = rows_BK.new_zeros(n_columns, rows_BK.shape[1])
         return zeros_MK.index_add_(0, batch.columns, terms_nK)
+
+
+def _padding_ends(begin: torch.Tensor, end: int, n_parts: int) -> torch.Tensor:
+    """Return where equal parts of the padding end.
+
+    A GPU sums one row's entries one after the other, so the padding must not be a single row.
+    """
+    part = torch.arange(1, n_parts + 1, device=begin.device)
+    return begin + (end - begin) * part // n_parts

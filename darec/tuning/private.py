@@ -163,14 +163,14 @@ def callback_states_in(content: bytes) -> list[dict[str, Any]]:
 
 @_private
 def share_of(trial: Any) -> dict[str, float]:
-    """Return the CPUs and GPUs that each process of a trial is given."""
+    """Return the CPUs, GPUs and bytes of memory that each process of a trial is given."""
     return dict(trial.placement_group_factory.required_resources)
 
 
 @_private
-def give_share(trial: Any, cpus: float, gpus: float) -> None:
-    """Change what a trial is given; it holds from the trial's next start."""
-    trial.update_resources({"cpu": cpus, "gpu": gpus})
+def give_gpus(trial: Any, gpus: float) -> None:
+    """Change what a trial is given of a GPU; it holds from the trial's next start."""
+    trial.update_resources({**trial.placement_group_factory.required_resources, "GPU": gpus})
 
 
 @_private

@@ -1,6 +1,7 @@
 """What a GPU would run, on a CPU: the torch backend, and captured steps with a stand-in."""
 
 import weakref
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from darec.core import backend, cuda_graphs
 from darec.core.fit import Fit
 from darec.core.numba_backend import NumbaBackend
+from darec.core.torch_backend import _padding_ends
 from darec.data.split import split
 from tests.models.common import build
 
@@ -67,6 +69,28 @@ def test_a_batch_without_room_is_captured_anew_and_a_loaded_state_too(tiny_pair,
     assert captured["captured"] > before + 1
 
 
+def test_the_old_graph_is_dropped_before_a_new_one_is_captured(tiny_pair, captured, monkeypatch):
+    kind, alive, seen = cuda_graphs.CAPTURE["cpu"], [], []
+    capture = kind.captured
+
+    def watched(self, step):
+        seen.append([graph() is not None for graph in alive])
+        launch = capture(self, step)
+        alive.append(weakref.ref(launch))
+        return launch
+
+    monkeypatch.setattr(kind, "captured", watched)
+    rows = build("i_autorec", split(tiny_pair).search.training).rows
+    sizes = rows.is_rated.nonzero()[:, 0]
+    batches = [rows.gather(sizes[k : k + 1]) for k in range(len(sizes))]
+    small, large = (choose(batches, key=lambda b: len(b.columns)) for choose in (min, max))
+    net = torch.nn.Linear(1, 1)
+    step = cuda_graphs.CapturedStep(lambda batch: batch.values.sum(), net, torch.device("cpu"))
+    for batch in [small] * (cuda_graphs.WARM_UP + 1) + [large]:
+        step(batch)
+    assert seen == [[], [False]]
+
+
 def test_a_step_that_cannot_be_captured_runs_directly(tiny_pair, captured, monkeypatch):
     batch = build("i_autorec", split(tiny_pair).search.training).rows.gather(torch.arange(4))
     nets = [torch.nn.Linear(1, 1, bias=False) for _ in range(2)]
@@ -122,3 +146,40 @@ def test_padding_does_not_count(tiny_pair):
     batch, n = fixed.batch(), len(small.columns)
     assert batch.observed.tolist() == [1.0] * n + [0.0] * (len(batch.columns) - n)
     assert torch.equal(batch.values[:n], small.values) and not batch.values[n:].any()
+
+
+def test_a_failed_capture_gives_the_allocator_back(monkeypatch):
+    """Stand-ins take the place of torch's parts that need a GPU."""
+    ended = []
+
+    @contextmanager
+    def graph(graph, pool, stream):
+        yield
+        raise RuntimeError("the capture was invalidated")
+
+    for name, part in {
+        "Stream": object,
+        "CUDAGraph": object,
+        "graph_pool_handle": lambda: (0, 7),
+        "current_device": lambda: 3,
+        "graph": graph,
+    }.items():
+        monkeypatch.setattr(cuda_graphs.torch.cuda, name, part)
+    end = lambda device, pool: ended.append((device, pool))  # noqa: E731
+    monkeypatch.setattr(cuda_graphs.torch._C, "_cuda_endAllocateToPool", end, raising=False)
+    with pytest.raises(RuntimeError, match="invalidated"):
+        cuda_graphs.CudaGraphs().captured(lambda: torch.zeros(1))
+    assert ended == [(3, (0, 7))]
+
+
+def test_padding_is_many_short_rows_and_changes_no_sum(tiny_pair):
+    batch = build("i_autorec", split(tiny_pair).search.training).rows.gather(torch.arange(4))
+    n = len(batch.columns)
+    fixed = cuda_graphs.FixedBatch(batch, 2 * n)
+    fixed.load(batch)
+    weight_MK = torch.randn(int(batch.columns.max()) + 1, 3, dtype=torch.float64)
+    padded, values = fixed.batch(), batch.values.double()
+    sums = backend.TORCH.weighted_sums(padded, padded.values.double(), weight_MK)
+    torch.testing.assert_close(sums, backend.TORCH.weighted_sums(batch, values, weight_MK))
+    ends = _padding_ends(torch.tensor(n), 2 * n, 4).tolist()
+    assert ends[-1] == 2 * n and max(ends[0] - n, ends[1] - ends[0]) <= n // 4 + 1

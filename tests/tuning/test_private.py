@@ -103,10 +103,11 @@ def test_a_tuner_has_its_callbacks_search_algorithm_and_progress_reporter():
 
 def test_a_trials_share_can_be_changed():
     trial = Trial("any", stub=True)
-    with relied_on_by("give_share"):
-        private.give_share(trial, 2.0, 0.25)
+    trial.update_resources({"cpu": 2.0, "gpu": 0.125, "memory": 1e9})
+    with relied_on_by("give_gpus"):
+        private.give_gpus(trial, 0.25)
     with relied_on_by("share_of"):
-        assert private.share_of(trial) == {"CPU": 2.0, "GPU": 0.25}
+        assert private.share_of(trial) == {"CPU": 2.0, "GPU": 0.25, "memory": 1e9}
 
 
 def test_a_trials_status_is_changed_by_the_controller():

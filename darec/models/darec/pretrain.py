@@ -19,16 +19,19 @@ def stage1_key(ratings: Ratings, config: AutoRecConfig, seed: int) -> str:
 def pretrain(ratings: Ratings, config: AutoRecConfig, run: Run) -> AutoRec:
     """Return AutoRec after ``config.epochs`` epochs, from ``run.cache`` if it is there.
 
-    Raises `DivergedError` when a loss is not finite.
+    It has no Adam moments and no CUDA graph, which only training needs: they end with the model
+    that was trained. Raises `DivergedError` when a loss is not finite.
     """
-    autorec = AutoRec(config, ratings, run)
 
     def train() -> Weights:
+        autorec = AutoRec(config, ratings, run)
         for epoch in range(1, config.epochs + 1):
             for name, value in autorec.train_epoch().items():
                 if not math.isfinite(value):
                     raise DivergedError(f"stage 1: {name} is {value} in epoch {epoch}")
         return {name: weight.cpu() for name, weight in autorec.weights().items()}
 
-    autorec.load_weights(run.cache.get(stage1_key(ratings, config, run.seed), train))
+    weights = run.cache.get(stage1_key(ratings, config, run.seed), train)
+    autorec = AutoRec(config, ratings, run)
+    autorec.load_weights(weights)
     return autorec

@@ -52,19 +52,20 @@ def use_token() -> None:
         except OSError as error:
             told = f"{path}: Ray's token cannot be kept there: {error.strerror}"
             raise UserError(f"{told}; set {TOKEN} or {TOKEN_PATH}") from error
-        warn_if_readable()
+        close_to_others()
     set_mode("token")
 
 
-def warn_if_readable() -> None:
-    """Warn if other users can read the file of the token."""
+def close_to_others() -> None:
+    """Let nobody but this user read the file of the token: Ray itself writes it for all to read."""
     path = token_file()
-    if not os.environ.get(TOKEN) and path.exists() and path.stat().st_mode & 0o077:
-        LOGGER.warning(
-            "%s: other users can read the token and with it run code as you: chmod 600 %s",
-            path,
-            path,
-        )
+    if os.environ.get(TOKEN) or not path.exists() or not path.stat().st_mode & 0o077:
+        return
+    try:
+        path.chmod(0o600)
+    except OSError:
+        told = "other users can read the token and with it run code as you; it should have mode 600"
+        LOGGER.warning("%s: %s", path, told)
 
 
 def asks_for_token(target: str) -> bool | None:

@@ -17,9 +17,9 @@ from darec.reporter import LOGGER
 from darec.tuning.cluster.authentication import (
     MODE,
     asks_for_token,
+    close_to_others,
     set_mode,
     use_token,
-    warn_if_readable,
 )
 from darec.tuning.cluster.watch import watch_ray
 from darec.tuning.private import on_loopback, resolved
@@ -96,7 +96,7 @@ def _choose_mode(address: str, target: str, insecure: bool) -> None:
         remedy = "start it with RAY_AUTH_MODE=token (docs/security.md), or give --insecure"
         raise UserError(f"--address {address}: {OPEN % target}; {remedy}")
     if asks:
-        warn_if_readable()
+        close_to_others()
     set_mode("token" if asks else "disabled")
 
 

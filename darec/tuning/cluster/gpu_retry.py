@@ -4,7 +4,7 @@ from typing import Any
 
 from ray import tune
 
-from darec.tuning.private import GPU_OUT_OF_MEMORY, error_of, give_share, share_of
+from darec.tuning.private import GPU_OUT_OF_MEMORY, error_of, give_gpus, share_of
 
 
 class MoreGPUMemory(tune.Callback):
@@ -12,7 +12,6 @@ class MoreGPUMemory(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Look at the error of an attempt that Tune repeats."""
-        share = share_of(trial)
-        gpus = share.get("GPU", 0.0)
+        gpus = share_of(trial).get("GPU", 0.0)
         if GPU_OUT_OF_MEMORY.search(error_of(trial)) and 0 < gpus < 1:
-            give_share(trial, share.get("CPU", 0.0), min(1.0, 2 * gpus))
+            give_gpus(trial, min(1.0, 2 * gpus))

@@ -29,22 +29,28 @@ RETRIES = 3
 
 @contextmanager
 def pool(
-    address: str | None, workers: int, threads: int, gpus: float = 0.0, insecure: bool = False
+    address: str | None,
+    workers: int,
+    threads: int,
+    gpus: float = 0.0,
+    memory: int = 0,
+    insecure: bool = False,
 ) -> Iterator[RunAll]:
     """Yield ``run_all(function, calls)``, which yields each call's position and future as it ends.
 
-    ``workers`` calls run at once, each in a process of its own. What a script or notebook defines
-    travels by value. A future raises what its function raises. Raises `UserError` when no node can
-    give a call that many threads and GPUs, a node runs other code than this process, or a worker is
-    lost.
+    ``workers`` calls run at once, each in a process of its own, or fewer if a node has too little
+    ``memory``, in bytes, for them. What a script or notebook defines travels by value. A future
+    raises what its function raises. Raises `UserError` when no node can give a call that many
+    threads and GPUs, a node runs other code than this process, or a worker is lost.
     """
     waiting = ThreadPoolExecutor(workers)
     cpus = max(local_cpus(), workers * threads)
     with connected(address, cpus, insecure=insecure) as joined:
         wanted = Wanted(threads, gpus, joined=joined)
-        slots(wanted, workers, 0, SHARE_OPTIONS)
+        memory = slots(wanted, workers, memory, SHARE_OPTIONS).memory
         check_room(threads, gpus)
-        task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=RETRIES)(_call)
+        share = {"num_cpus": threads, "num_gpus": gpus, "memory": memory}
+        task = ray.remote(**share, max_retries=RETRIES)(_call)
         driver = this_build()
 
         running: set[ray.ObjectRef] = set()

@@ -1,5 +1,6 @@
 """Checks before a search: all nodes run this code and see the results, and a trial fits on one."""
 
+import ctypes
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 import yaml
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -43,12 +45,43 @@ class Node:
     """Its code and libraries."""
     sees_results: bool
     """Whether it sees a file that the driver wrote where results go."""
+    gpu_fault: str
+    """Why its torch cannot use a GPU; empty if nothing is known to be wrong."""
 
 
 def look(mark: str | None) -> Node:
     """Return this node's answer; ``mark`` is a file that the driver wrote where results go."""
     sees = mark is None or storage.exists(*storage.open_place(mark))
-    return Node(socket.gethostname(), this_build(), sees)
+    return Node(socket.gethostname(), this_build(), sees, gpu_fault())
+
+
+def gpu_fault() -> str:
+    """Return why torch cannot use this machine's GPUs; empty if nothing is known to be wrong.
+
+    It asks the driver for its release only, so that a task without a GPU may call it.
+    """
+    built = torch.version.cuda
+    if torch.version.hip is not None:
+        return ""
+    if built is None:
+        return f"its torch {torch.__version__} is built without CUDA"
+    driver = driver_version()
+    if not driver:
+        return "it has no NVIDIA driver that can be loaded"
+    if driver // 1000 < int(built.partition(".")[0]):
+        newest = f"{driver // 1000}.{driver % 1000 // 10}"
+        return f"its NVIDIA driver is for CUDA {newest}, and its torch for CUDA {built}"
+    return ""
+
+
+def driver_version() -> int:
+    """Return the newest CUDA that the NVIDIA driver is for, 12040 for 12.4; 0 without a driver."""
+    version = ctypes.c_int()
+    try:
+        ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except OSError:
+        return 0
+    return version.value
 
 
 def check_cluster(place: str, cpus: float, gpus: float, report: Callable[[str], object]) -> None:
@@ -65,6 +98,16 @@ def check_cluster(place: str, cpus: float, gpus: float, report: Callable[[str], 
             _check(_answer(f"node {name}", answer, ANSWER_S), place)
         if not any(fits(node["Resources"], cpus, gpus) for node in alive):
             _check(_grown(_ask(mark, cpus=cpus, gpus=gpus), cpus, gpus, report), place)
+
+
+def check_gpus(gpus: float) -> None:
+    """Raise `UserError` if trials want GPUs and the torch of a node cannot use those it has."""
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
+    for answer in [_ask(None, node_id=node["NodeID"]) for node in nodes if gpus]:
+        node = _answer("a node with GPUs", answer, ANSWER_S)
+        if node.gpu_fault:
+            remedy = "install a torch that fits the driver, or give --gpus-per-trial 0"
+            raise UserError(f"node {node.host} cannot use its GPUs: {node.gpu_fault}; {remedy}")
 
 
 def check_room(cpus: float, gpus: float) -> None:

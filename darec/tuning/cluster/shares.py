@@ -9,6 +9,7 @@ import torch
 
 from darec.data.split import Training
 from darec.errors import UserError
+from darec.reporter import LOGGER
 from darec.tuning.cluster.preflight import growth
 
 MOST_TRIALS_PER_GPU = 8
@@ -50,6 +51,8 @@ class Slots:
     cpus: float
     gpus: float
     concurrent: int
+    memory: int = 0
+    """Bytes of a node's main memory; 0: not counted."""
 
 
 def slots(
@@ -62,7 +65,8 @@ def slots(
 
     If there are GPUs and no share of them is asked for, a trial gets the fraction that its memory
     needs. Raises `UserError`, naming one of the ``options``, when no node can give the share:
-    neither a present node nor one that the autoscaler of a joined cluster may add.
+    neither a present node nor one that the autoscaler of a joined cluster may add. ``trial_bytes``
+    is an upper bound: a trial that may need more memory than any node has gets all of a node's.
     """
     present = [(1, node["Resources"]) for node in ray.nodes() if node["Alive"]]
     more = growth() if wanted.joined else []
@@ -76,11 +80,17 @@ def slots(
         if asked > largest and more is not None:
             rule = f"must fit on one node (the largest has {largest:g})"
             raise UserError(f"{option} {rule}, but got {asked:g}")
-    room = sum(count * _trials_on(node, cpus, gpus) for count, node in nodes)
+    able = [node for count, node in nodes if count and _trials_on(node, cpus, gpus, 0)]
+    most = max((node.get("memory", math.inf) for node in able), default=math.inf)
+    if trial_bytes > most:
+        told = "a trial may need %.1f GiB of memory, but the largest node has %.1f GiB for trials"
+        LOGGER.warning(f"{told}; --fix narrows the space", trial_bytes / 2**30, most / 2**30)
+    memory = int(min(trial_bytes, most))
+    room = sum(count * _trials_on(node, cpus, gpus, memory) for count, node in nodes)
     if not room and more is not None:
         raise UserError(f"no node has both {cpus:g} CPUs and {gpus:g} GPUs for a trial")
     concurrent = max(1, min(trials, room or trials // TRIALS_PER_PLACE))
-    return Slots(cpus, gpus, min(concurrent, wanted.at_once or concurrent))
+    return Slots(cpus, gpus, min(concurrent, wanted.at_once or concurrent), memory)
 
 
 def _missing(
@@ -92,11 +102,11 @@ def _missing(
     return max(0, most - up)
 
 
-def _trials_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
+def _trials_on(node: Mapping[str, float], cpus: float, gpus: float, memory: int) -> int:
     """Return how many trials of this share a node holds."""
-    shares = [
-        node.get(kind, 0.0) / asked for kind, asked in (("CPU", cpus), ("GPU", gpus)) if asked
-    ]
+    needs = {"CPU": cpus, "GPU": gpus, "memory": memory}
+    has = {"memory": math.inf, **node}  # a node type of the autoscaler may not say its memory
+    shares = [has.get(kind, 0.0) / asked for kind, asked in needs.items() if asked]
     return int(min(shares) + 1e-6)
 
 

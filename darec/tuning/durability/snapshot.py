@@ -148,10 +148,18 @@ def delete_copy(path: str) -> None:
 
 
 def has_snapshot(path: str) -> bool:
-    """Return whether Tune has written a snapshot. It writes none before the first trial."""
+    """Return whether Tune has written a snapshot. It writes none before the first trial.
+
+    An empty one is none: the disk has been full since the search began.
+    """
     files, folder = storage.open_place(path)
     first = SNAPSHOT_FILES[0]
-    return any(_kind_of(found.base_name) == first for found in storage.listed(files, folder))
+    found = [each for each in storage.listed(files, folder) if _kind_of(each.base_name) == first]
+    if found and not any(each.size for each in found):
+        LOGGER.warning(
+            "%s: Tune's snapshot is empty (a full disk?); the study starts again", folder
+        )
+    return any(each.size for each in found)
 
 
 def delete_pickled_errors(path: str) -> None:

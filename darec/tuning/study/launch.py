@@ -16,7 +16,7 @@ def computed_share(request: Request, wanted: Wanted) -> Slots:
     """Return a trial's share, by computed memory; raises `UserError` if no node can give it."""
     if request.kind.cpu_only:
         wanted = replace(wanted, gpus=0.0)
-    need = shares.trial_bytes(n_weights(request), request.data.training)
+    need = _trial_bytes(request)
     share = shares.slots(wanted, request.budget.trials, need)
     LOGGER.debug("a trial needs at most %.2f GiB and gets %s", need / GIB, share)
     return share
@@ -29,12 +29,17 @@ def checked_share(request: Request, wanted: Wanted, share: Slots, reporter: Repo
     """
     if wanted.joined:
         preflight.check_cluster(request.storage, share.cpus, share.gpus, reporter.line)
+    preflight.check_gpus(share.gpus)
     if share.gpus and wanted.gpus is None and not (request.folder / "best.json").is_file():
         share = _measured_share(request, wanted, share, reporter)
     if not storage.is_uri(request.storage):
         checkpoints = (share.concurrent + 2) * shares.checkpoint_bytes(n_weights(request))
         preflight.check_disk(request.folder, preflight.LEAST_FREE + checkpoints)
     return share
+
+
+def _trial_bytes(request: Request) -> int:
+    return shares.trial_bytes(n_weights(request), request.data.training)
 
 
 def _measured_share(request: Request, wanted: Wanted, share: Slots, reporter: Reporter) -> Slots:
@@ -47,7 +52,7 @@ def _measured_share(request: Request, wanted: Wanted, share: Slots, reporter: Re
         reporter.line(f"  memory     not measured, {share.gpus:g} GPU each as computed: {error}")
         return share
     gpus = shares.gpu_share(memory.trial, memory.gpu)
-    share = shares.slots(replace(wanted, gpus=gpus), request.budget.trials, 0)
+    share = shares.slots(replace(wanted, gpus=gpus), request.budget.trials, _trial_bytes(request))
     takes = f"takes {memory.trial / GIB:.2f} of"
     if memory.trial >= memory.gpu:
         takes = "does not fit (narrow the space with --fix) into"

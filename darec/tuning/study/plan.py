@@ -46,7 +46,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{', first a good guess' if request.space.start else ''}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
         f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
-        f"{slots.gpus:g} GPU",
+        f"{slots.gpus:g} GPU, {slots.memory / 2**30:.1f} GiB",
         f"  time       about {_duration(cost.expected)}, at most {_duration(cost.greatest)}"
         f"{' on CPUs' if slots.gpus else ''}",
         f"  files      {request.storage}",

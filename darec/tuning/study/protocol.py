@@ -72,7 +72,7 @@ class Protocol:
             told = f"this is of another study: {told} in trial {rows[0].trial_id}"
             raise UserError(f"{study.tune_folder}: {told}; {REMEDY}")
         save_trials(study, rows)
-        weights = save_weights(study, rows[0], asked.seed, self.settings.cache)
+        weights = save_weights(study, rows[0], self.settings)
         best = winner(study, asked, rows, weights, list(code))
         best.save(study.folder)
         self.publish()

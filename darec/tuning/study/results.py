@@ -7,21 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import ray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from safetensors.torch import save_file
 
 from darec.core.config import parse, plain
 from darec.core.fit import Fit
-from darec.core.recommender import Cache, ColdRule, Run, Weights
+from darec.core.recommender import ColdRule, Run, Weights
 from darec.data.split import SearchData
 from darec.files import write
+from darec.models import ModelKind
 from darec.models.best import Best, Identity
+from darec.reporter import LOGGER
 from darec.seeds import derive
 from darec.tuning.study.identity import digest_of
 from darec.tuning.study.rows import TrialRow
-from darec.tuning.study.study import Study
+from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial.checkpoint import DamagedError, load_state
 from darec.tuning.trial.names import nest
+from darec.tuning.trial.travel import send_by_value
 
 EDGE = 0.01
 """Share of a range that counts as its edge, on a logarithmic scale if the range has one."""
@@ -62,12 +66,9 @@ def save_trials(study: Study, rows: list[TrialRow]) -> None:
     write(study.folder / "trials.csv", lambda path: table.to_csv(path, index=False))
 
 
-def save_weights(study: Study, row: TrialRow, seed: int, cache: Cache) -> str:
-    """Write the weights of a trial's best epoch to ``best.safetensors``; return its SHA-256.
-
-    ``seed`` is the root seed of the search.
-    """
-    weights = _from_checkpoint(row) or _trained_again(study, row, seed, cache)
+def save_weights(study: Study, row: TrialRow, settings: Settings) -> str:
+    """Write the weights of a trial's best epoch to ``best.safetensors``; return its SHA-256."""
+    weights = _from_checkpoint(row) or _trained_again(study, row, settings)
     weights = {name: tensor.contiguous() for name, tensor in weights.items()}
     path = study.folder / "best.safetensors"
     write(path, lambda temporary: save_file(weights, temporary))
@@ -89,14 +90,36 @@ def _from_checkpoint(row: TrialRow) -> Weights | None:
     return weights
 
 
-def _trained_again(study: Study, row: TrialRow, seed: int, cache: Cache) -> Weights:
-    """Train a trial again up to its best epoch, because no checkpoint has its weights."""
-    run = Run(derive(seed, "run"), cache=cache)
+def _trained_again(study: Study, row: TrialRow, settings: Settings) -> Weights:
+    """Train a trial again up to its best epoch, because no checkpoint has its weights.
+
+    It is trained on what the trial had. A GPU does not repeat a training to the last bit, so the
+    validation RMSE may differ a little; a warning then gives both.
+    """
+    share = settings.slots
+    weights: Weights
+    run = Run(derive(settings.seed, "run"), "cuda" if share.gpus else "cpu", settings.cache)
     config = parse(study.kind.config, nest(row.config))
-    fit = Fit(study.kind.build(config, study.data.training, run), study.data)
-    for _ in range(row.best_epoch):
+    arguments = send_by_value(study.kind), config, study.data, run, row.best_epoch
+    if share.gpus:
+        task = ray.remote(num_cpus=share.cpus, num_gpus=share.gpus)(_train)
+        weights, valid_rmse = ray.get(task.remote(*arguments))
+    else:
+        weights, valid_rmse = _train(*arguments)
+    if not math.isclose(valid_rmse, row.best_valid_rmse, rel_tol=1e-9):
+        told = "trial %s was trained again: validation RMSE %.6f, in the search %.6f"
+        LOGGER.warning(told, row.trial_id, valid_rmse, row.best_valid_rmse)
+    return weights
+
+
+def _train(
+    kind: ModelKind, config: Any, data: SearchData, run: Run, epochs: int
+) -> tuple[Weights, float]:
+    """Return a model's best weights on the CPU, and their validation RMSE."""
+    fit = Fit(kind.build(config, data.training, run), data)
+    for _ in range(epochs):
         fit.step()
-    return fit.best_weights
+    return {name: weight.cpu() for name, weight in fit.best_weights.items()}, fit.best_rmse
 
 
 def winner(

@@ -196,7 +196,11 @@ def make_tuner(study: Study, settings: Settings, resume: bool) -> tune.Tuner:
     )
     trainable = tune.with_resources(
         tune.with_parameters(RecommenderTrainable, task=task),
-        {"cpu": settings.slots.cpus, "gpu": settings.slots.gpus},
+        {
+            "cpu": settings.slots.cpus,
+            "gpu": settings.slots.gpus,
+            "memory": settings.slots.memory,
+        },
     )
     if resume:
         restored = _restored(study, settings, trainable)

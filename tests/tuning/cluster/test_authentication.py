@@ -62,12 +62,20 @@ def test_processes_that_make_the_token_at_once_have_the_same(home):
     assert len(token.read_text()) == 64
 
 
-def test_a_token_that_others_can_read_is_told(home, caplog):
+def test_a_token_that_others_can_read_is_closed_to_them_or_told(home, caplog, monkeypatch):
     use_token()
     path = home / ".ray" / "auth_token"
     path.chmod(0o644)
     use_token()
-    assert f"{path}: other users can read the token" in caplog.text and "chmod 600" in caplog.text
+    assert path.stat().st_mode & 0o777 == 0o600 and not caplog.text
+
+    def refused(path, mode):
+        raise PermissionError
+
+    path.chmod(0o644)
+    monkeypatch.setattr(Path, "chmod", refused)
+    use_token()
+    assert f"{path}: other users can read the token" in caplog.text
 
 
 def test_a_token_that_cannot_be_kept_is_one_line(home, monkeypatch):

@@ -26,7 +26,7 @@ def test_a_trial_that_ran_out_of_gpu_memory_gets_twice_the_share(error, tmp_path
     for share, wanted in ((0.25, 0.5), (0.6, 1.0)):
         trial = failed(error, tmp_path, CPU=1.0, GPU=share)
         MoreGPUMemory().on_trial_recover(0, [], trial)
-        assert trial.shares == [{"cpu": 1.0, "gpu": wanted}]
+        assert trial.shares == [{"CPU": 1.0, "GPU": wanted}]
 
 
 def test_other_failures_and_whole_gpus_change_no_share(tmp_path):

@@ -9,7 +9,7 @@ from darec.provenance import this_build, versions
 from darec.tuning.cluster import preflight
 from darec.tuning.cluster.preflight import Node, check_cluster, check_disk
 
-HERE = Node("here", this_build(), sees_results=True)
+HERE = Node("here", this_build(), sees_results=True, gpu_fault="")
 
 
 def test_a_cluster_of_this_code_passes_and_leaves_nothing_behind(cluster, tmp_path):
@@ -39,6 +39,35 @@ def test_a_share_that_no_node_can_give_is_waited_for_and_then_refused(
     assert (
         "waiting for a node with 1 CPU and 1 GPU" in said and "yet after 1 s; nodes up: 1" in said
     )
+
+
+@pytest.mark.parametrize(
+    ("built", "hip", "driver", "told"),
+    [
+        ("12.6", None, 12040, ""),
+        ("12.6", None, 13000, ""),
+        (None, "6.2", 0, ""),
+        (None, None, 0, "is built without CUDA"),
+        ("12.6", None, 0, "it has no NVIDIA driver"),
+        ("13.0", None, 12080, "its NVIDIA driver is for CUDA 12.8, and its torch for CUDA 13.0"),
+    ],
+)
+def test_a_torch_that_cannot_use_the_driver_is_told(built, hip, driver, told, monkeypatch):
+    monkeypatch.setattr(preflight.torch.version, "cuda", built)
+    monkeypatch.setattr(preflight.torch.version, "hip", hip)
+    monkeypatch.setattr(preflight, "driver_version", lambda: driver)
+    fault = preflight.gpu_fault()
+    assert told in fault and bool(told) == bool(fault)
+
+
+def test_gpus_that_torch_cannot_use_are_refused_before_a_search(cluster, monkeypatch):
+    preflight.check_gpus(1.0)  # no node has any
+    (node,) = preflight.ray.nodes()
+    node["Resources"]["GPU"] = 1.0
+    monkeypatch.setattr(preflight.ray, "nodes", lambda: [node])
+    preflight.check_gpus(0.0)
+    with pytest.raises(UserError, match=r"node .* cannot use its GPUs: .*; install a torch that"):
+        preflight.check_gpus(0.5)
 
 
 def test_a_node_with_other_code_is_told(cluster, tmp_path, monkeypatch):

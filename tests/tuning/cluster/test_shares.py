@@ -47,7 +47,7 @@ def test_what_the_autoscaler_may_add_counts_and_no_more(cluster, tmp_path, monke
         slots(joined(gpus=1.0), 9, 0)
     (tmp_path / "config.yaml").write_text(GROWS)
     assert slots(joined(gpus=0.25), 50, 0) == Slots(1.0, 0.25, 8)
-    assert slots(joined(), 50, 2**30) == Slots(1.0, 0.125, 8)
+    assert slots(joined(), 50, 2**30) == Slots(1.0, 0.125, 8, 2**30)
     assert slots(joined(gpus=0.25), 3, 0).concurrent == 3
     with pytest.raises(UserError, match=r"--gpus-per-trial must fit .*has 1.* but got 2"):
         slots(joined(gpus=2.0), 9, 0)
@@ -64,3 +64,25 @@ def test_workers_that_are_up_are_not_still_to_come(tmp_path, monkeypatch):
         nodes = [{"Alive": True, "Resources": each} for each in (head, *n_up * [worker])]
         monkeypatch.setattr("darec.tuning.cluster.shares.ray.nodes", lambda nodes=nodes: nodes)
         assert slots(joined(gpus=0.25), 50, 0).concurrent == 8
+
+
+def test_as_many_trials_run_at_once_as_the_memory_of_each_node_holds(monkeypatch, caplog):
+    gib = 2**30
+    small, large = {"CPU": 64.0, "memory": 8.0 * gib}, {"CPU": 2.0, "memory": 100.0 * gib}
+    nodes = [{"Alive": True, "Resources": each} for each in (small, large)]
+    monkeypatch.setattr("darec.tuning.cluster.shares.ray.nodes", lambda: nodes)
+    assert slots(Wanted(), 100, 3 * gib) == Slots(1.0, 0.0, 2 + 2, 3 * gib)
+    assert slots(Wanted(), 100, gib // 8).concurrent == 64 + 2
+    assert slots(Wanted(4.0), 100, 7 * gib) == Slots(4.0, 0.0, 1, 7 * gib)
+    assert not caplog.text
+    share = slots(Wanted(4.0), 100, 9 * gib)  # an upper bound: it may do with less
+    assert share == Slots(4.0, 0.0, 1, 8 * gib)
+    assert "may need 9.0 GiB of memory, but the largest node has 8.0 GiB" in caplog.text
+
+
+def test_a_node_type_that_does_not_say_its_memory_counts(tmp_path, monkeypatch):
+    (tmp_path / "config.yaml").write_text(GROWS)
+    monkeypatch.setattr("darec.tuning.cluster.preflight.BOOTSTRAP", tmp_path / "config.yaml")
+    head = [{"Alive": True, "Resources": {"CPU": 0.0, "memory": 1e9}}]
+    monkeypatch.setattr("darec.tuning.cluster.shares.ray.nodes", lambda: head)
+    assert slots(joined(gpus=0.25), 50, 2**33) == Slots(1.0, 0.25, 8, 2**33)

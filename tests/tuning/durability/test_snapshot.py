@@ -164,3 +164,12 @@ def test_a_whole_copy_is_taken_whatever_tunes_own_files_are(whole):
         found.write_bytes(b"")
     restore_copy(str(whole))
     assert states(whole) == ["one"] * 4
+
+
+def test_a_snapshot_that_a_full_disk_left_empty_is_none(tmp_path, caplog):
+    assert not snapshot.has_snapshot(str(tmp_path)) and not caplog.text
+    (tmp_path / SNAPSHOT_FILES[0].format("2026-01-01_00-00-00")).touch()
+    assert not snapshot.has_snapshot(str(tmp_path))
+    assert "Tune's snapshot is empty (a full disk?); the study starts again" in caplog.text
+    (tmp_path / SNAPSHOT_FILES[0].format("2026-01-01_00-00-01")).write_text("{}")
+    assert snapshot.has_snapshot(str(tmp_path))

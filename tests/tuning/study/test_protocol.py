@@ -89,7 +89,7 @@ def studies(monkeypatch, tmp_path):
         ran.append(study)
         return [TrialRow(f"t{len(ran)}", "completed", 4, 2, 0.9, flatten(middle(study)))]
 
-    def save(study, row, seed, cache):
+    def save(study, row, settings):
         (study.folder / "best.safetensors").write_text(row.trial_id)
         return digest_of(study.folder / "best.safetensors")
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -11,14 +12,17 @@ from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run
 from darec.models.best import SpaceRecord, read_best
 from darec.seeds import derive
+from darec.tuning.cluster.shares import Slots
+from darec.tuning.study import results
 from darec.tuning.study.identity import digest_of, identity_of
 from darec.tuning.study.record import space_json
 from darec.tuning.study.results import at_edge, save_trials, save_weights, winner
 from darec.tuning.study.rows import TrialRow
-from darec.tuning.study.study import Study
+from darec.tuning.study.study import Settings, Study
 from search_spaces import SPACES
 from tests.tuning.common import request_for
 
+SETTINGS = Settings("tpe", "asha", 4, Slots(1.0, 0.0, 2), 0, MemoryCache())
 CONFIG = {"axis": "item", "hidden": 16, "alpha": 0.01, "learning_rate": 0.01, "batch_size": 16}
 
 
@@ -73,7 +77,7 @@ def test_a_winner_whose_checkpoint_is_lost_is_trained_again_to_the_same_weights(
     asked, study, tmp_path
 ):
     row, fit = trained(asked, 3)
-    digest = save_weights(study, row, 0, MemoryCache())
+    digest = save_weights(study, row, SETTINGS)
     best = winner(study, identity(asked, study), [row], digest, ["c"])
     assert (best.epoch, best.valid_rmse, best.trials) == (row.best_epoch, row.best_valid_rmse, 1)
     best.save(tmp_path)
@@ -85,6 +89,29 @@ def test_a_winner_whose_checkpoint_is_lost_is_trained_again_to_the_same_weights(
     assert json.loads((tmp_path / "best.json").read_text())["config"]["hidden"] == 16
 
 
+def test_a_winner_of_a_gpu_is_trained_again_on_one_and_another_rmse_is_told(
+    asked, study, tmp_path, monkeypatch, caplog
+):
+    """A stand-in takes the place of Ray's task on a GPU."""
+    row, fit = trained(asked, 2)
+    weights, asked_for = fit.best_weights, []
+
+    class Task:
+        def __init__(self, share):
+            asked_for.append(share)
+
+        def remote(self, kind, config, data, run, epochs):
+            asked_for.append((run.device, epochs))
+            return weights, row.best_valid_rmse + 1e-4
+
+    monkeypatch.setattr(results.ray, "remote", lambda **share: lambda function: Task(share))
+    monkeypatch.setattr(results.ray, "get", lambda answer: answer)
+    save_weights(study, row, replace(SETTINGS, slots=Slots(2.0, 0.25, 1)))
+    assert asked_for == [{"num_cpus": 2.0, "num_gpus": 0.25}, ("cuda", row.best_epoch)]
+    told = f"trained again: validation RMSE {row.best_valid_rmse + 1e-4:.6f}, in the search"
+    assert told in caplog.text
+
+
 def test_a_winner_without_its_checkpoints_files_is_trained_again(asked, study, tmp_path):
     row, fit = trained(asked, 2)
 
@@ -92,6 +119,6 @@ def test_a_winner_without_its_checkpoints_files_is_trained_again(asked, study, t
         raise FileNotFoundError("deleted")
 
     lost = TrialRow(**{**vars(row), "checkpoint": SimpleNamespace(as_directory=missing)})
-    save_weights(study, lost, 0, MemoryCache())
+    save_weights(study, lost, SETTINGS)
     saved = load_file(tmp_path / "best.safetensors")
     assert all((saved[name] == fit.best_weights[name]).all() for name in saved)
