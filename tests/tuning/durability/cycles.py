@@ -39,6 +39,11 @@ IN_ORDER = {"random", "qmc"}
 """Samplers whose draws do not depend on results."""
 KEPT = ("config", "epoch", "valid_rmse", "trials")
 KILLED, INTERRUPTED, ERROR = -signal.SIGKILL, 130, 1
+LONG = ["--max-epochs", "30"]
+"""Makes the searches that are struck last for some seconds."""
+EARLY, SOON_S, TRAINS_S = 0.2, 6.0, 4.0
+"""The share of faults that come within so many seconds of the start; the others come within so many
+seconds of a trial's first result."""
 ENDS_S = 180
 """Within so many seconds a driver whose fault it cannot survive must have ended."""
 
@@ -115,7 +120,7 @@ class Search:
         self.copy_damaged = self.lost = False
         self.scheduler, self.sampler = draw.choice(SCHEDULERS), draw.choice(SAMPLERS)
         self.options = ["--model", "i_autorec", "--fix", "hidden=50"]
-        self.options += ["--sampler", self.sampler, "--scheduler", self.scheduler]
+        self.options += ["--sampler", self.sampler, "--scheduler", self.scheduler, *LONG]
         self.folder = scratch / name
         self.out, self.log = self.folder / "out", self.folder / "log"
         self.out.mkdir(parents=True)
@@ -152,11 +157,15 @@ class Search:
             self.problem(f"after {fault}: no line begins with error:")
         return code
 
-    def strike(self, fault, delay):
-        """Run the search, and break it after so many seconds; return whether it is at its end."""
+    def strike(self, fault):
+        """Run the search, and break it at a random moment; return whether it is at its end."""
+        early, moment = self.draw.random() < EARLY, self.draw.random()
+        begin = time.time()
         driver = start(self.out, search=self.options, log=self.log)
+        while not early and driver.poll() is None and not self.trained_since(begin):
+            time.sleep(0.1)
         try:
-            driver.wait(delay)
+            driver.wait(moment * (SOON_S if early else TRAINS_S))
         except subprocess.TimeoutExpired:
             pass
         else:  # it was quicker
@@ -189,6 +198,11 @@ class Search:
                 self.said += f"\n{damaged}: {corrupted(damaged, self.draw)}\n"
         return code == 0
 
+    def trained_since(self, begin):
+        """Return whether a trial has reported since a moment."""
+        results = (self.out / STUDY).glob("tune/*/result.json")
+        return any(path.stat().st_mtime > begin for path in results)
+
     def finish(self, fault):
         """Resume the search undisturbed; return whether it came to its end."""
         driver = start(self.out, search=self.options, log=self.log)
@@ -217,31 +231,30 @@ class Search:
 
 
 def undisturbed(scratch, sampler):
-    """Return the winner of a search whose trials all train to the end, and its seconds."""
-    out, begin = scratch / f"whole-{sampler}", time.monotonic()
+    """Return the winner of a search whose trials all train to the end."""
+    out = scratch / f"whole-{sampler}"
     out.mkdir()
-    options = [*ONE_STUDY[:4], "--sampler", sampler, "--scheduler", "none"]
+    options = [*ONE_STUDY[:4], "--sampler", sampler, "--scheduler", "none", *LONG]
     assert start(out, search=options).wait() == 0, (out / "log").read_text()[-3000:]
-    return winner(out), time.monotonic() - begin
+    return winner(out)
 
 
 def run(n_events, seed=0, faults=FAULTS):
     draw, figures, mount = random.Random(seed), Figures(), os.geteuid() == 0
     scratch = Path(tempfile.mkdtemp(prefix=f"darec-cycles-{seed}-"))
-    wanted, whole = undisturbed(scratch, "random")
-    winners = {"random": wanted}
+    winners = {}
     while figures.events.total() < n_events:
         search = Search(scratch, str(figures.searches), draw, figures, mount)
         before, fault, over = len(figures.problems), "no fault", False
         for _ in range(draw.randint(1, MOST_EVENTS)):
             fault = draw.choice(faults)
-            over = search.strike(fault, draw.uniform(0.2, 0.8) * whole)
+            over = search.strike(fault)
             if over or search.lost or figures.events.total() >= n_events:
                 break
         if not search.lost and (over or search.finish(fault)):
             in_order = search.sampler in IN_ORDER and search.scheduler == "none"
             if in_order and search.sampler not in winners:
-                winners[search.sampler] = undisturbed(scratch, search.sampler)[0]
+                winners[search.sampler] = undisturbed(scratch, search.sampler)
             search.check(winners.get(search.sampler) if in_order else None)
         figures.searches += 1
         failed = len(figures.problems) > before
