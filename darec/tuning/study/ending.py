@@ -8,9 +8,9 @@ from ray.tune import TuneError
 
 from darec.reporter import LOGGER
 from darec.tuning.study.accounts import Outcomes
-from darec.tuning.study.halt import Halt, StudyHalted
+from darec.tuning.study.halt import NO_SPACE, Halt, StudyHalted
 
-STORAGE_FAULTS = ("No space left", "Read-only file system", "Permission denied")
+STORAGE_FAULTS = (NO_SPACE, "Read-only file system", "Permission denied")
 """Error texts of storage that cannot be written."""
 FULL = 2**20
 """A disk with less than so many bytes free is full."""
@@ -30,9 +30,9 @@ def early_end(error: Exception, halt: Halt, outcomes: Outcomes, staging: Path | 
     if not isinstance(error, TuneError | OSError):
         return ""
     reason = ([line for line in str(error).splitlines() if line.strip()] or [repr(error)])[-1]
-    if "No space left" in reason and staging and _is_full(staging):
+    if NO_SPACE in reason and staging and _is_full(staging):
         session = (each.parent for each in staging.parents if each.name.startswith("session_"))
-        return f"No space left on device: {next(session, staging)}"
+        return f"{NO_SPACE} on device: {next(session, staging)}"
     if isinstance(error, OSError):
         told = [each[-1] for each in outcomes.failures.values()]
         return told[-1] if told else reason

@@ -1,18 +1,23 @@
 """Halts a study that cannot continue; it can be resumed once the cause is removed."""
 
+import shutil
 import signal
 import threading
 import time
 from typing import Any
 
+from pyarrow.fs import LocalFileSystem
 from ray import tune
 from ray.tune.experiment.trial import Trial
 
-from darec.tuning.private import last_error_of
+from darec.tuning.cluster.preflight import LEAST_FREE
+from darec.tuning.private import error_of, last_error_of, snapshot_place
 from darec.tuning.trial.trainable import OtherCodeError
 
 IDLE_S = 1800.0
 """A study is halted if all of its trials have been waiting for this many seconds."""
+NO_SPACE = "No space left"
+"""The words of the operating system for a full disk."""
 
 
 class StudyHalted(Exception):
@@ -85,3 +90,17 @@ class CodeWatch(tune.Callback):
         _, named, reason = last_error_of(trial).partition(f"{OtherCodeError.__name__}: ")
         if named:
             self._halt.because(reason)
+
+
+class DiskWatch(tune.Callback):
+    """Halts a study whose disk is full: every attempt of every trial would fail, and slowly."""
+
+    def __init__(self, halt: Halt) -> None:
+        self._halt = halt
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Look at an error after which Tune would start the trial again."""
+        _, files, folder = snapshot_place(trial)
+        full = isinstance(files, LocalFileSystem) and shutil.disk_usage(folder).free < LEAST_FREE
+        if full and NO_SPACE in error_of(trial):
+            self._halt.because(f"{NO_SPACE} on device")

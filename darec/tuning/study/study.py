@@ -35,7 +35,7 @@ from darec.tuning.private import (
 from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.ending import STORAGE_FAULTS, early_end
-from darec.tuning.study.halt import CodeWatch, Halt, IdleWatch
+from darec.tuning.study.halt import CodeWatch, DiskWatch, Halt, IdleWatch
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.rows import TrialRow, summary_lines, trial_rows
 from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
@@ -248,7 +248,8 @@ def _new(study: Study, settings: Settings, trainable: Any) -> tune.Tuner:
         _check_saves(f"--{option} {part}", save)
     callbacks = [
         *(state, Clock(), Usage(), Outcomes(), MoreGPUMemory()),
-        *(halt, IdleWatch(halt), CodeWatch(halt), KeepTheBest(), snapshot.CopySnapshots()),
+        *(halt, IdleWatch(halt), CodeWatch(halt), DiskWatch(halt)),
+        *(KeepTheBest(), snapshot.CopySnapshots()),
         *loggers(),
     ]
     return tune.Tuner(

@@ -3,13 +3,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from pyarrow.fs import LocalFileSystem
 from ray.tune.experiment.trial import Trial
 
 from darec.errors import UserError
 from darec.provenance import Build, versions
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study import halt as halting
-from darec.tuning.study.halt import IDLE_S, CodeWatch, Halt, IdleWatch
+from darec.tuning.study.halt import IDLE_S, CodeWatch, DiskWatch, Halt, IdleWatch
 from darec.tuning.study.study import run_study
 from tests.tuning.trials import failed
 
@@ -68,6 +69,23 @@ def test_a_node_with_other_code_halts_a_study_and_other_errors_do_not(signals, t
         told = "darec.tuning.trial.trainable.OtherCodeError: node a runs other darec code"
         getattr(watch, look)(0, [], failed(told, tmp_path))
         assert halt.reason == "node a runs other darec code"
+
+
+def test_a_full_disk_halts_a_study_and_a_full_disk_elsewhere_does_not(
+    signals, tmp_path, monkeypatch
+):
+    for free, words, halted in (
+        (10, "OSError: [Errno 28] No space left on device", True),
+        (2**40, "OSError: [Errno 28] No space left on device", False),
+        (10, "ValueError: no", False),
+    ):
+        halt, trial = Halt(), failed(words, tmp_path)
+        place = tmp_path, LocalFileSystem(), str(tmp_path)
+        monkeypatch.setattr(halting, "snapshot_place", lambda trial, place=place: place)
+        usage = SimpleNamespace(disk_usage=lambda path, free=free: SimpleNamespace(free=free))
+        monkeypatch.setattr(halting, "shutil", usage)
+        DiskWatch(halt).on_trial_recover(0, [], trial)
+        assert halt.reason == ("No space left on device" if halted else "")
 
 
 def test_a_node_with_other_code_halts_the_search_until_it_is_mended(study, settings, monkeypatch):
