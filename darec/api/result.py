@@ -12,10 +12,7 @@ from darec.errors import UserError
 from darec.models.best import Best
 from darec.tuning import storage
 from darec.tuning.study.identity import load_best
-from darec.tuning.study.results import COLUMNS
-
-TEXTS = ("trial_id", "failures", "at_edge")
-"""Columns of ``trials.csv`` that are text, even if they are empty or look like a number."""
+from darec.tuning.study.trials_table import read_trials
 
 
 @dataclass(frozen=True)
@@ -60,17 +57,7 @@ class SearchResult:
 
         Raises `UserError` when the search is not finished, or ``trials.csv`` is damaged.
         """
-        best, named = self.best, f"{self.path}/trials.csv"
-        try:
-            table = pd.read_csv(self.folder / "trials.csv", dtype=dict.fromkeys(TEXTS, "str"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{named}: cannot be read: {str(error).strip()}") from error
-        if missing := [name for name in COLUMNS if name not in table]:
-            raise UserError(f"{named}: it lacks the columns {', '.join(missing)}")
-        if len(table) != best.trials or table["trial_id"].iloc[0] != best.trial_id:
-            told = f"must have {best.trials} trials, trial {best.trial_id} first, as in best.json"
-            raise UserError(f"{named}: {told}")
-        return table.assign(**{name: table[name].fillna("") for name in TEXTS})
+        return read_trials(self.folder, self.best, self.path)
 
     def resume(self) -> "SearchResult":
         """Continue an unfinished search with the arguments it was begun with.

@@ -17,6 +17,7 @@ from darec.evaluation.evaluate import evaluate
 from darec.evaluation.kept import Key
 from darec.evaluation.origin import Origin, compared, this_origin
 from darec.evaluation.scores import Score, run_key
+from darec.files import open_to_append
 from darec.models import kind_of
 from darec.models.best import Best
 from darec.reporter import LOGGER, Reporter
@@ -177,6 +178,8 @@ def measure(
     )
     if not missing:
         return found
+    for path in {files[runs[k].winner.path] for k in missing}:
+        open_to_append(path).close()  # a link or folder in its place is told before hours of work
     calls = [runs[k].arguments(pair) for k in missing]
     try:
         with (

@@ -250,7 +250,7 @@ def _search(
 
 def _report_winner(result: SearchResult, reporter: Reporter) -> None:
     """Report the winner, its gap to the bias baseline, its config and its warnings."""
-    best = result.best
+    best, trials = result.best, result.trials
     verdict = "beats" if best.valid_rmse < best.bias_valid_rmse else "loses to"
     gap = abs(best.valid_rmse - best.bias_valid_rmse)
     reporter.line(
@@ -262,7 +262,7 @@ def _report_winner(result: SearchResult, reporter: Reporter) -> None:
         reporter.line(f"  validation RMSE of its own first stage: {best.stage1_valid_rmse:.4f}")
     for name, value in best.config.items():
         reporter.line(f"  {name:15} {value}")
-    edges = result.trials["at_edge"].iloc[0]
+    edges = trials["at_edge"].iloc[0]
     if edges:
         LOGGER.warning(
             "the winner is at the edge of a range (%s); a wider one may be better", edges

@@ -181,3 +181,13 @@ def test_other_code_of_a_model_from_outside_is_told(tmp_path, tiny_pair, done, c
         darec.evaluate(finished(tmp_path, tiny_pair, "mine"), tiny_pair, seeds=1)
     (told,) = warnings(caplog)
     assert told.startswith("1 of 1 runs keep scores of other code (revision ") and done == [0]
+
+
+def test_a_link_in_place_of_the_scores_is_told_before_anything_is_trained(
+    study, tiny_pair, done, tmp_path
+):
+    (tmp_path / "target").write_text("")
+    (tmp_path / "scores.jsonl").symlink_to(tmp_path / "target")
+    with pytest.raises(darec.UserError, match=r"scores.jsonl: must be a plain file, but is a symb"):
+        darec.evaluate(study, tiny_pair, seeds=1)
+    assert not done and not (tmp_path / "target").read_text()

@@ -232,9 +232,10 @@ ROW = "t,completed,,1.0,1,1,1.0,"
         (b"\xff\xfe\x00\x80", "cannot be read: 'utf-8' codec"),
         (None, "cannot be read: .*No such file"),
         (b"a\n1\n", "lacks the columns trial_id, ended"),
-        (HEADER.encode(), "must have 6 trials, trial t first, as in best.json"),
+        (HEADER.encode(), "must have 6 trials as in best.json"),
         (f"{HEADER}\n{ROW}".encode(), "must have 6 trials"),
-        ("\n".join([HEADER, *["1" + ROW] * 6]).encode(), "trial t first"),
+        ("\n".join([HEADER, *["1" + ROW] * 6]).encode(), "trial_id must begin with t as in best"),
+        ("\n".join([HEADER, *[ROW.replace("1.0,", "0.5,")] * 6]).encode(), "best_valid_rmse must"),
     ],
 )
 def test_a_damaged_table_of_trials_is_told(tiny_pair, tmp_path, content, words):

@@ -22,6 +22,7 @@ from darec.tuning.study.record import space_json, write_record
 from darec.tuning.study.request import Request, SearchSpace
 from darec.tuning.study.results import save_trials, save_weights, winner
 from darec.tuning.study.study import Settings, Study, run_study
+from darec.tuning.study.trials_table import read_trials
 
 STAGE1_SHARE = 0.25
 """Each of the two first-stage studies may use this share of the time budget."""
@@ -60,7 +61,7 @@ class Protocol:
         ``code`` has the digests of all code that ran the search; a finished study adds its own.
         """
         if self.resume and (study.folder / "best.json").exists():
-            best = finished_study(study.folder, study.storage, asked)
+            best = _finished(study, asked)
             if best.code != [code_of(self.request.kind)]:
                 told = "other code ran this study; the search mixes both"
                 LOGGER.warning("%s/best.json: %s", study.storage, told)
@@ -88,10 +89,14 @@ def check_finished(request: Request) -> Best:
     Raises `UserError` if one of its studies is not finished or not one of this search.
     """
 
-    def finish(study: Study, asked: Identity) -> Best:
-        return finished_study(study.folder, study.storage, asked)
+    return _run_studies(request, _finished, lambda line: None)
 
-    return _run_studies(request, finish, lambda line: None)
+
+def _finished(study: Study, asked: Identity) -> Best:
+    """Return the winner of a finished study, of which `trials.csv` must tell the same."""
+    best = finished_study(study.folder, study.storage, asked)
+    read_trials(study.folder, best, study.storage)
+    return best
 
 
 def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]) -> Best:

@@ -23,17 +23,13 @@ from darec.seeds import derive
 from darec.tuning.study.identity import digest_of
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
+from darec.tuning.study.trials_table import COLUMNS
 from darec.tuning.trial.checkpoint import DamagedError, load_state
 from darec.tuning.trial.names import nest
 from darec.tuning.trial.travel import send_by_value
 
 EDGE = 0.01
 """Share of a range that counts as its edge, on a logarithmic scale if the range has one."""
-COLUMNS = (
-    *("trial_id", "ended", "failures", "seconds", "epochs", "best_epoch", "best_valid_rmse"),
-    "at_edge",
-)
-"""The first columns of ``trials.csv``; one per hyper-parameter follows."""
 
 
 def at_edge(space: Mapping[str, BaseDistribution], config: dict[str, Any]) -> list[str]:

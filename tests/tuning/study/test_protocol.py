@@ -158,6 +158,11 @@ def test_a_winner_on_another_first_stage_is_not_used(studies, tiny_pair, tmp_pat
     search(request, SETTINGS, resume=False)
     path = request.folder / "stage1_target" / "best.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "epoch": 1}))
+    words = r"stage1_target/trials.csv: best_epoch must begin with 1 as in best.json, but .* with 2"
+    with pytest.raises(UserError, match=words):
+        search(request, SETTINGS, resume=True)
+    table = pd.read_csv(path.with_name("trials.csv")).assign(best_epoch=1)
+    table.to_csv(path.with_name("trials.csv"), index=False)
     words = r"best.json: space\.fixed\.autorec\.epochs is 2, but the search asks for 1"
     with pytest.raises(UserError, match=words):
         check_finished(request) if finished else search(request, SETTINGS, resume=True)

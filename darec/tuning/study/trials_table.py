@@ -1,0 +1,42 @@
+"""``trials.csv``, the table of a finished study's trials, as it is read again."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from darec.errors import UserError
+from darec.models.best import Best
+
+COLUMNS = (
+    *("trial_id", "ended", "failures", "seconds", "epochs", "best_epoch", "best_valid_rmse"),
+    "at_edge",
+)
+"""The first columns of ``trials.csv``; one per hyper-parameter follows."""
+TEXTS = ("trial_id", "failures", "at_edge")
+"""Columns that are text, even if they are empty or look like a number."""
+
+
+def read_trials(folder: Path, best: Best, place: str) -> pd.DataFrame:
+    """Return one row per trial, best first; ``place`` is the folder as the user names it.
+
+    Raises `UserError` if the table is damaged, or its first row is not the winner of ``best.json``.
+    """
+    named = f"{place}/trials.csv"
+    try:
+        table = pd.read_csv(folder / "trials.csv", dtype=dict.fromkeys(TEXTS, "str"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{named}: cannot be read: {str(error).strip()}") from error
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise UserError(f"{named}: it lacks the columns {', '.join(missing)}")
+    if len(table) != best.trials:
+        raise UserError(f"{named}: must have {best.trials} trials as in best.json")
+    first = table.iloc[0]
+    wanted = {"trial_id": best.trial_id, "best_epoch": best.epoch}
+    for column, value in {**wanted, "best_valid_rmse": best.valid_rmse}.items():
+        found = first[column]
+        equal = np.isclose(found, value, rtol=1e-12) if isinstance(value, float) else found == value
+        if not equal:
+            told = f"{column} must begin with {value} as in best.json, but begins with {found}"
+            raise UserError(f"{named}: {told}")
+    return table.assign(**{name: table[name].fillna("") for name in TEXTS})
