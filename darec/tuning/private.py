@@ -196,8 +196,11 @@ def error_of(trial: Any) -> str:
 
 def last_error_of(trial: Any) -> str:
     """Return at most 160 characters of the line of a trial's last failure that says why."""
-    said = [line.strip() for line in BEFORE_REASON.split(error_of(trial))[-1].splitlines()]
-    return next(filter(None, said), "no reason was recorded")[:160]
+    *_, said = [
+        "",
+        *(part.strip() for part in BEFORE_REASON.split(error_of(trial)) if part.strip()),
+    ]
+    return (said or "no reason was recorded").splitlines()[0][:160]
 
 
 @_private

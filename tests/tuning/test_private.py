@@ -252,6 +252,7 @@ Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.
     ("told", "reason"),
     [
         (DIED, "The actor died because its node has died."),
+        (DIED + "\tthe actor's node was terminated unexpectedly\n", "The actor died because its n"),
         (FULL, "torch.AcceleratorError: CUDA error: out of memory"),
         (
             "Task was killed: little memory.\nRefer to the documentation.\n",
