@@ -60,13 +60,25 @@ def append(path: Path, lines: str) -> None:
     with open_to_append(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # what looks like half a line is not being written
         file.seek(0)
-        size = file.read().rfind(b"\n") + 1
+        content = file.read()
+        size = content.rfind(b"\n") + 1
+        if is_whole(content[size:]):
+            lines, size = f"\n{lines}", len(content)
         file.truncate(size)
         file.write(lines.encode())
         file.flush()
         os.fsync(file.fileno())
     if not size:
         _sync_folder(path.parent)
+
+
+def is_whole(rest: bytes) -> bool:
+    """Return whether a last line without a line break is JSON, and not cut short by a crash."""
+    try:
+        json.loads(rest)
+    except ValueError:
+        return False
+    return True
 
 
 def open_to_append(path: Path) -> IO[bytes]:

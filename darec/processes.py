@@ -16,6 +16,8 @@ class _Command:
     """Whether this process runs a command of darec, and nothing of somebody else's."""
 
     runs = False
+    stops = False
+    """Whether it was asked to stop."""
 
 
 def begin_command() -> None:
@@ -38,11 +40,18 @@ def end_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def note_stop() -> None:
+    """Note that this command was asked to stop: it ends by itself, whatever else ends with it."""
+    _Command.stops = True
+
+
 def give_up(reason: str) -> None:
     """End a command at once, from any thread, with one line on stderr and exit code 1.
 
     In a process that runs other code than a command, such as a notebook, the line is only logged.
     """
+    if _Command.stops:  # a signal to a group of processes also ends those of Ray
+        return
     if not _Command.runs:
         LOGGER.error(reason)
         return

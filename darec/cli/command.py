@@ -15,7 +15,7 @@ import typer
 
 from darec.cli.errors import line_of
 from darec.errors import UserError
-from darec.processes import begin_command
+from darec.processes import begin_command, note_stop
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show diagnostic messages.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
@@ -90,6 +90,7 @@ def stop_on_sigterm() -> None:
     """
 
     def stop(*_: object) -> None:
+        note_stop()
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)

@@ -43,7 +43,9 @@ def read(path: Path, kind: type[T], place: str | None = None) -> list[T]:
         return []
     named = place or str(path)
     *lines, rest = path.read_bytes().split(b"\n")
-    if rest:
+    if files.is_whole(rest):
+        lines.append(rest)
+    elif rest:
         told = "half a line at the end is dropped, as an interrupted write leaves it"
         LOGGER.warning("%s: %s", named, told)
     return [parse_json(line, kind, f"{named}, line {n}") for n, line in enumerate(lines, 1)]

@@ -152,3 +152,12 @@ def test_a_run_counts_if_it_has_a_score_under_every_policy():
     assert kept.of_run(kept.by_key([fallback]), KEYS, HERE) == []
     assert kept.of_run(kept.by_key([*whole, fallback]), KEYS, HERE) == whole
     assert kept.of_run({}, KEYS, HERE) == []
+
+
+def test_a_whole_last_line_without_its_line_break_is_kept(tmp_path):
+    path, score = tmp_path / "scores.jsonl", score_of()
+    kept.append(path, [score])
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    assert kept.read(path, Score) == [score]
+    kept.append(path, [score])
+    assert kept.read(path, Score) == [score, score]

@@ -59,8 +59,13 @@ def connect(address: str | None, cpus: int | None = None, *, insecure: bool = Fa
     }
     if address is None:
         use_token()
-        with _sigterm_handler_kept(), on_loopback():
-            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **shown)
+        try:
+            with _sigterm_handler_kept(), on_loopback():
+                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **shown)
+        except Exception as error:  # Ray raises a bare one when a process of its own is too slow
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            remedy = "the machine may be too busy, or Ray's folder full (/tmp/ray): run it again"
+            raise UserError(f"Ray could not be started here: {reason}; {remedy}") from error
     else:
         try:
             target, place = _located(address)

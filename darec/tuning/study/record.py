@@ -151,4 +151,4 @@ def _check_no_remains(request: Request) -> None:
     for name in names:
         if files.get_file_info(f"{root}/{name}").type != FileType.NotFound:
             told = f"{name} is there without study.json, so that its search is unknown"
-            raise UserError(f"{request.storage}: {told}; delete it, or give another --out")
+            raise UserError(f"{request.storage}: {told}; put it back, or delete the folder")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from darec import processes
 from darec.tuning.cluster import watch
 from darec.tuning.cluster.watch import Line
 from tests.tuning.durability import cycles
@@ -124,3 +125,13 @@ def test_a_search_whose_ray_is_killed_says_so_and_goes_on_with_resume(name, tmp_
     assert said[-1].startswith("error: the ") and "--resume" in said[-1], said[-20:]
     assert cycles.start(tmp_path, "--fix", "batch_size=16").wait() == 0
     assert (tmp_path / cycles.STUDY / "best.json").is_file()
+
+
+def test_a_command_that_was_asked_to_stop_is_left_to_end_by_itself(monkeypatch, caplog, capsys):
+    """A signal to a group of processes also ends those of Ray."""
+    for name in ("runs", "stops"):
+        monkeypatch.setattr(processes._Command, name, False)
+    processes.note_stop()
+    processes.begin_command()
+    processes.give_up("Ray has ended")
+    assert not caplog.text and not capsys.readouterr().err
