@@ -12,7 +12,6 @@ import pytest
 from darec.errors import UserError
 from darec.tuning.cluster import authentication
 from darec.tuning.cluster.authentication import MODE, TOKEN, TOKEN_PATH, asks_for_token, use_token
-from darec.tuning.cluster.connection import cluster_address, connected
 
 ROOT = Path(__file__).parents[3]
 HOLD = "\nprint('AT', ray.get_runtime_context().gcs_address, flush=True); input()"
@@ -25,6 +24,16 @@ INTRUDER = """
 import sys, ray; from darec.tuning.private import on_loopback
 with on_loopback(): ray.init(address=sys.argv[1], log_to_driver=False)
 print(ray.get(ray.remote(lambda: "code ran").remote()))
+"""
+JOIN = """
+import os, sys; from darec.errors import UserError
+from darec.tuning.cluster.connection import cluster_address, connected
+address, os.environ["RAY_AUTH_MODE"] = sys.argv[1], "token"
+try:
+    with connected(address): print("joined", cluster_address(), os.environ["RAY_AUTH_MODE"])
+except UserError as error:
+    print(error)
+print("mode", os.environ["RAY_AUTH_MODE"])
 """
 LISTENS = "0A"
 LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F")
@@ -100,23 +109,18 @@ def test_a_local_search_asks_for_the_token_and_listens_on_this_machine_alone():
         said = intrude(address, **{TOKEN: "wrong"})
         assert "code ran" not in said and "InvalidAuthToken" in said, said
         assert "code ran" in intrude(address)
-        with connected(address) as joined:
-            assert joined and cluster_address() == address
+        assert f"joined {address}" in intrude(address, code=JOIN)
 
 
 @pytest.mark.ray
 def test_a_cluster_without_a_token_is_refused_unless_insecure():
-    before = os.environ[MODE]
     with running(OPEN, RAY_AUTH_MODE="disabled") as (_, address):
         assert "code ran" in intrude(address, RAY_AUTH_MODE="disabled")
-        with pytest.raises(UserError) as raised, connected(address):
-            pass
-        told = str(raised.value)
-        assert told.startswith(f"--address {address}: the cluster at {address} asks for no token")
-        assert "--insecure" in told and os.environ[MODE] == before
-        with connected(address, insecure=True) as joined:
-            assert joined and os.environ[MODE] == "disabled"
-        assert os.environ[MODE] == before
+        told = intrude(address, code=JOIN)
+        assert f"--address {address}: the cluster at {address} asks for no token" in told, told
+        assert "--insecure" in told and "joined" not in told and told.endswith("mode token\n")
+        told = intrude(address, code=JOIN.replace("(address)", "(address, insecure=True)"))
+        assert f"joined {address} disabled" in told and told.endswith("mode token\n"), told
 
 
 @contextmanager
@@ -143,10 +147,10 @@ def running(code, **environment):
         process.communicate("\n", timeout=60)
 
 
-def intrude(address, **environment):
+def intrude(address, code=INTRUDER, **environment):
     """Try to run code in a cluster from a process of its own; return what it said."""
     ended = subprocess.run(
-        [sys.executable, "-c", INTRUDER, address],
+        [sys.executable, "-c", code, address],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
