@@ -196,11 +196,9 @@ def error_of(trial: Any) -> str:
 
 def last_error_of(trial: Any) -> str:
     """Return at most 160 characters of the line of a trial's last failure that says why."""
-    *_, said = [
-        "",
-        *(part.strip() for part in BEFORE_REASON.split(error_of(trial)) if part.strip()),
-    ]
-    return (said or "no reason was recorded").splitlines()[0][:160]
+    parts = filter(None, map(str.strip, BEFORE_REASON.split(error_of(trial))))
+    *_, said = ["no reason was recorded", *parts]
+    return said.splitlines()[0][:160]
 
 
 @_private
