@@ -6,10 +6,12 @@ others can write to. A link is replaced, or refused where a file is added to.
 
 import errno
 import fcntl
+import glob
 import json
 import os
 import secrets
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +21,8 @@ from darec.errors import UserError
 
 SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """Neither follow a link nor wait for the other end of a pipe."""
+STALE_S = 24 * 3600.0
+"""A temporary file that nobody wrote to for so long belongs to no process."""
 NOT_PLAIN = {errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO}
 """What opening a link (EMLINK on BSD), a folder or a socket raises."""
 
@@ -30,6 +34,7 @@ def write(path: Path, save: Callable[[Path], object]) -> None:
     What ``save`` raises is passed on; the old file then stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}")
     handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     allowed = stat.S_IMODE(os.fstat(handle).st_mode)
@@ -42,6 +47,14 @@ def write(path: Path, save: Callable[[Path], object]) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the temporary files of a process that was killed a day ago or longer."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 16}{glob.escape(path.suffix)}"):
+        with suppress(OSError):
+            if time.time() - left.lstat().st_mtime > STALE_S:
+                left.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -20,21 +20,21 @@ LONGEST = 100
 """Most characters of a wrong value that a message shows."""
 
 
-def read_json(path: Path, kind: type[T], place: str | None = None) -> T:
+def read_json(path: Path, kind: type[T], place: str | None = None, remedy: str = "") -> T:
     """Return the content of a JSON file as a value of a type, a dataclass for example.
 
     ``place`` is how the user names the file, if that is another: its URI. Raises `UserError` with
-    one line that names the file, the field, the rule and the value.
+    one line that names the file, the field, the rule and the value, and ends with the ``remedy``.
     """
     named = place or str(path)
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{named}: cannot be read: {error.strerror}") from error
-    return parse_json(content, kind, named)
+        raise UserError(f"{named}: cannot be read: {_joined(error.strerror, remedy)}") from error
+    return parse_json(content, kind, named, remedy)
 
 
-def parse_json(content: str | bytes, kind: type[T], place: str) -> T:
+def parse_json(content: str | bytes, kind: type[T], place: str, remedy: str = "") -> T:
     """Return JSON as a value of a type; ``place`` is its file, or the file and the line.
 
     Raises `UserError` like `read_json`, also for a number that is not finite (NaN, 1e999).
@@ -44,10 +44,14 @@ def parse_json(content: str | bytes, kind: type[T], place: str) -> T:
         value: T = _adapter(cast(Any, kind)).validate_json(content, strict=True, extra="forbid")
         json.dumps(plain, allow_nan=False)
     except ValidationError as error:
-        raise UserError(f"{place}: {problem(error)}") from error
+        raise UserError(f"{place}: {_joined(problem(error), remedy)}") from error
     except ValueError as error:
-        raise UserError(f"{place}: is not JSON: {error}") from error
+        raise UserError(f"{place}: is not JSON: {_joined(error, remedy)}") from error
     return value
+
+
+def _joined(*parts: object) -> str:
+    return "; ".join(str(part) for part in parts if part)
 
 
 def problem(error: ValidationError, owner: str = "", known: Sequence[str] = ()) -> str:

@@ -59,6 +59,17 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name_and_the_name_after(tmp_pa
     assert synced == [("file", True), ("folder", True), ("file", True)]
 
 
+def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path):
+    left = [tmp_path / f".a[1].csv.{name}.csv" for name in ("0" * 16, "f" * 16)]
+    mine = tmp_path / ".a[1].csv.mine.csv"
+    for path in (*left, mine):
+        path.write_text("x")
+    for path in (left[0], mine):
+        os.utime(path, (0, 0))
+    write(tmp_path / "a[1].csv", lambda path: path.write_text("new"))
+    assert sorted(tmp_path.iterdir()) == sorted([left[1], mine, tmp_path / "a[1].csv"])
+
+
 def test_half_a_line_is_cut_off_before_lines_are_added(tmp_path):
     path = tmp_path / "deep" / "scores.jsonl"
     append(path, '{"a": 1}\n{"a"')

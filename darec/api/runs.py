@@ -153,8 +153,8 @@ def measure(
 
     With ``fresh`` those in the file do not count. Otherwise the reporter is told where they come
     from, and a warning is logged if that is other code, other libraries or another device.
-    Ray is used only if something is to be measured. Each run's scores are written as it ends, and
-    copied to a URI in the end, after an interruption too.
+    Ray is used only if something is to be measured. Each run's scores are written, and copied to a
+    URI, as it ends.
     """
     files = {run.winner.path: _scores_file(run.winner, what.file) for run in runs}
     places = {files[run.winner.path]: storage.join(run.winner.out, what.file) for run in runs}
@@ -202,14 +202,23 @@ def measure(
                     LOGGER.error("%s, seed %d: no score: %s", model, seed, error)
                 else:
                     found[k] = value if isinstance(value, list) else [value]
-                    kept.append(files[runs[k].winner.path], found[k])
+                    _keep(found[k], files[runs[k].winner.path], runs[k].winner)
                 advance()
     finally:
-        for winner in {run.winner.out: run.winner for run in runs}.values():
-            path = files[winner.path]
+        for path, winner in {files[run.winner.path]: run.winner for run in runs}.items():
             if storage.is_uri(winner.path) and path.is_file():
                 storage.publish_lines(path, winner.out)
     return found
+
+
+def _keep(scores: list[Any], path: Path, winner: SearchResult) -> None:
+    """Write a run's scores, and copy them to their URI now: this process may be killed."""
+    kept.append(path, scores)
+    if storage.is_uri(winner.path):
+        try:
+            storage.publish_lines(path, winner.out)
+        except UserError as error:
+            LOGGER.warning("%s; they are copied again when the next run or the command ends", error)
 
 
 def _most_memory(winners: Sequence[Best], pair: DomainPair) -> int:

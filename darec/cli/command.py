@@ -48,7 +48,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             if verbose and not isinstance(error, UserError):
                 traceback.print_exception(error)
-            print(f"error: {line_of(error)}", file=sys.stderr)
+            print(f"error: {line_of(error, 'resume' in options)}", file=sys.stderr)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             print("interrupted", file=sys.stderr)

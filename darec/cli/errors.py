@@ -1,5 +1,6 @@
 """Turns every exception that ends a command into one line: what happened, and how to go on."""
 
+import errno
 import os
 import tempfile
 import traceback
@@ -11,31 +12,44 @@ from darec.errors import UserError
 
 LONGEST = 600
 """Most characters of an exception's own text that the line repeats."""
-KEPT = "what was finished is kept, and the same command with --resume continues a search"
+KEPT, RESUME = (
+    "what was finished is kept",
+    "and the same command with --resume continues the search",
+)
+TOLD = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE),
+    *(errno.EIO, errno.ESTALE, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EXDEV),
+}
+"""Errors of the operating system whose own text is all that a user needs."""
 
 
-def line_of(error: Exception) -> str:
-    """Return the line of an exception; the traceback of one that nobody expected goes to a file."""
+def line_of(error: Exception, resumes: bool = False) -> str:
+    """Return the line of an exception; the traceback of one that nobody expected goes to a file.
+
+    ``resumes``: the command has ``--resume``.
+    """
     error = _cause(error)
+    kept = f"{KEPT}, {RESUME}" if resumes else KEPT
     text = " ".join(str(error).split())
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     libraries = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
     if isinstance(error, UserError):
         return " ".join(str(error).splitlines())
     if type(error).__name__ == "OutOfMemoryError" and "torch" in libraries:
-        return f"the GPU's memory is full: {text}; give trials more with --gpus-per-trial; {KEPT}"
+        return f"the GPU's memory is full: {text}; give trials more with --gpus-per-trial; {kept}"
     if isinstance(error, MemoryError):
-        return f"the memory is full: {text or 'no size is known'}; run less at once; {KEPT}"
+        return f"the memory is full: {text or 'no size is known'}; run less at once; {kept}"
     if "ray" in libraries:
-        return f"Ray: {type(error).__name__}: {text}; {KEPT}"
-    if isinstance(error, OSError) and "pyarrow" not in libraries:
-        return text  # such as a full disk, or a folder without permission
+        return f"Ray: {type(error).__name__}: {text}; {kept}"
+    if isinstance(error, OSError) and error.errno in TOLD and "pyarrow" not in libraries:
+        return text
     if "pyarrow" in libraries:
         return f"pyarrow: {type(error).__name__}: {text}; check the file or address that it names"
     if isinstance(error, BadZipFile | PickleError | ZlibError | EOFError):
-        return f"a file is damaged or cut short: {type(error).__name__}: {text}; {KEPT}"
+        return f"a file is damaged or cut short: {type(error).__name__}: {text}; {kept}"
     kept_in = _write_traceback(error)
-    return f"unexpected {type(error).__name__}: {text}; {KEPT}; {kept_in}; please report it"
+    return f"unexpected {type(error).__name__}: {text}; {kept}; {kept_in}; please report it"
 
 
 def _cause(error: Exception) -> Exception:

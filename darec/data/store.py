@@ -56,6 +56,9 @@ def obtain(
     if name not in PAIRS:
         known = ", ".join(sorted({*PAIRS, *_prepared(data)}))
         how = f"darec prepare --source FILE --target FILE --name {name}"
+        if path.with_suffix("").is_dir():
+            older = f"{path.with_suffix('')}: an earlier version prepared this pair as a folder"
+            raise UserError(f"{older}; prepare it again with {how}")
         raise UserError(
             f"no pair {name!r} under {data}; known: {known}; prepare your own with {how}"
         )

@@ -18,6 +18,8 @@ from darec.parsing import read_json
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
+REMEDY = "delete that folder to search again, or give another --out"
+"""What to do about a finished search that cannot be used."""
 Domain = Literal["target", "source"]
 Count = Annotated[int, Field(ge=1)]
 Rmse = Annotated[float, Field(ge=0)]
@@ -124,11 +126,11 @@ def read_best(folder: Path, place: str | None = None) -> Best:
     path, named = folder / "best.json", f"{place or folder}/best.json"
     if not path.exists():
         raise UserError(f"{named}: no finished search here; run one first (darec tune)")
-    best = read_json(path, Best, named)
+    best = read_json(path, Best, named, REMEDY)
     try:
         parse(kind_of(best.model).config, best.config)
     except (UserError, ValueError) as error:
-        raise UserError(f"{named}: {error}") from error
+        raise UserError(f"{named}: {error}; {REMEDY}") from error
     return best
 
 

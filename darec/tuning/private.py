@@ -10,7 +10,6 @@ raises `PrivateInterfaceError`.
 
 import copy
 import logging
-import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -51,18 +50,6 @@ TUNER_FILE = "tuner.pkl"
 """Tune pickles the whole search into this file when it begins."""
 ERROR_PICKLE = "error.pkl"
 """Tune pickles a failed trial's exception into this file of the trial's folder."""
-GPU_OUT_OF_MEMORY = re.compile(
-    "CUDA.*out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUBLAS_STATUS_NOT_INITIALIZED"
-)
-"""Error texts of torch. The last is how cuBLAS says that it has no room for its own handle. Ray has
-an ``OutOfMemoryError``, too, for a node's main memory."""
-NODE_LOST = re.compile("its node has died|actor is temporarily unavailable")
-"""Error texts of Ray. The second appears while a node is silent but not yet given up."""
-FAILURE = re.compile(r"^Failure # \d+.*\n", re.MULTILINE)
-"""Tune begins each failure's text in a trial's error file with such a line."""
-BEFORE_REASON = re.compile(r'^(?:  File ".*(?:\n    .*)*|\t.*)\n', re.MULTILINE)
-"""A frame of a stack, or one of the attributes that Ray names of a lost actor. The next line says
-why. It may be followed by advice."""
 
 
 class PrivateInterfaceError(RuntimeError):
@@ -187,18 +174,10 @@ def count_failures(trial: Any, count: int) -> None:
 
 
 @_private
-def error_of(trial: Any) -> str:
-    """Return the whole text of a trial's last failure; empty if none was recorded."""
+def failures_of(trial: Any) -> str:
+    """Return the texts of all failures of a trial; empty if none was recorded."""
     path = Path(trial.error_file) if trial.error_file else None
-    text = path.read_text() if path and path.is_file() else ""
-    return FAILURE.split(text)[-1]
-
-
-def last_error_of(trial: Any) -> str:
-    """Return at most 160 characters of the line of a trial's last failure that says why."""
-    parts = filter(None, map(str.strip, BEFORE_REASON.split(error_of(trial))))
-    *_, said = ["no reason was recorded", *parts]
-    return said.splitlines()[0][:160]
+    return path.read_text() if path and path.is_file() else ""
 
 
 @_private

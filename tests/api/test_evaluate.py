@@ -13,6 +13,7 @@ import ray
 import darec
 from darec.api import runs
 from darec.provenance import code_digest, revision
+from darec.tuning import storage
 from tests.api.test_search import finished
 from tests.reporting import Recorder
 
@@ -110,6 +111,36 @@ def test_cold_users_are_scored_afresh_too(tmp_path, tiny_pair, done, caplog):
     kept = darec.evaluate_cold_users(study, tiny_pair, seeds=1)
     assert kept["rmse"].tolist() == [3.5] and "scipy 1.0 instead of " in warnings(caplog)[0]
     assert darec.evaluate_cold_users(study, tiny_pair, seeds=1, fresh=True).equals(first)
+
+
+def test_scores_reach_their_uri_as_each_run_ends(study, tiny_pair, done, tmp_path, monkeypatch):
+    there, seen = tmp_path / "scores.jsonl", []
+    publish = storage.publish_lines
+
+    def noted(path, uri):
+        publish(path, uri)
+        seen.append(len(there.read_text().splitlines()))
+
+    monkeypatch.setattr(storage, "publish_lines", noted)
+    darec.evaluate(study.as_uri(), tiny_pair, seeds=2)
+    assert seen == [2, 4, 4]
+
+
+def test_scores_that_a_uri_does_not_take_are_copied_with_the_next(
+    study, tiny_pair, done, tmp_path, monkeypatch, caplog
+):
+    publish, tries = storage.publish_lines, []
+
+    def broken(path, uri):
+        tries.append(uri)
+        if len(tries) == 1:
+            raise darec.UserError("--out s3://b: cannot be used: the network is down")
+        publish(path, uri)
+
+    monkeypatch.setattr(storage, "publish_lines", broken)
+    assert len(darec.evaluate(study.as_uri(), tiny_pair, seeds=2)) == 4
+    assert "network is down; they are copied again" in caplog.text
+    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == 4
 
 
 @pytest.mark.parametrize("fresh", [False, True])

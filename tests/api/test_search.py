@@ -230,7 +230,7 @@ ROW = "t,completed,,1.0,1,1,1.0,"
     [
         (b"", "cannot be read: No columns"),
         (b"\xff\xfe\x00\x80", "cannot be read: 'utf-8' codec"),
-        (None, "cannot be read: .*No such file"),
+        (None, "cannot be read: No such file or directory; delete"),
         (b"a\n1\n", "lacks the columns trial_id, ended"),
         (HEADER.encode(), "must have 6 trials as in best.json"),
         (f"{HEADER}\n{ROW}".encode(), "must have 6 trials"),

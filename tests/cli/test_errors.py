@@ -15,6 +15,7 @@ from ray.tune import TuneError
 from typer.testing import CliRunner
 
 from darec.cli.command import command
+from darec.cli.errors import line_of
 from darec.errors import UserError
 
 
@@ -46,7 +47,10 @@ KNOWN = {
     "memory": (MemoryError(), "the memory is full"),
     "GPU": (torch.OutOfMemoryError("CUDA out of memory"), "--gpus-per-trial"),
     "actor": (RayActorError(), "Ray: RayActorError: "),
-    "Tune": (TuneError("lost\nits trials"), "Ray: TuneError: lost its trials; what was finished"),
+    "Tune": (
+        TuneError("lost\nits trials"),
+        "Ray: TuneError: lost its trials; what was finished",
+    ),
     "pyarrow": (pa.ArrowInvalid("bad file"), "pyarrow: ArrowInvalid: bad file"),
     "zip": (zipfile.BadZipFile("no zip"), "damaged or cut short: BadZipFile: no zip"),
     "pickle": (pickle.UnpicklingError("cut"), "damaged or cut short: UnpicklingError: cut"),
@@ -73,6 +77,15 @@ def test_an_unknown_error_leaves_its_traceback_in_a_file_that_the_line_names(
     assert ended.stderr.startswith("error: unexpected KeyError: 'x'; ")
     assert f"the traceback is in {log}; please report it" in ended.stderr
     assert "KeyError: 'x'" in log.read_text() and log.stat().st_mode & 0o077 == 0
+
+
+def test_a_missing_file_that_nobody_expected_leaves_its_traceback_too(failing):
+    ended = failing(FileNotFoundError(2, "No such file or directory", "x"))
+    assert ended.stderr.startswith("error: unexpected FileNotFoundError: [Errno 2] No such file")
+
+
+def test_only_a_command_that_has_resume_names_it():
+    assert "--resume" not in line_of(MemoryError()) and "--resume" in line_of(MemoryError(), True)
 
 
 def test_verbose_prints_the_traceback_too(failing):

@@ -165,8 +165,12 @@ def test_a_failed_capture_gives_the_allocator_back(monkeypatch):
         "graph": graph,
     }.items():
         monkeypatch.setattr(cuda_graphs.torch.cuda, name, part)
-    end = lambda device, pool: ended.append((device, pool))  # noqa: E731
-    monkeypatch.setattr(cuda_graphs.torch._C, "_cuda_endAllocateToPool", end, raising=False)
+    monkeypatch.setattr(
+        cuda_graphs.torch._C,
+        "_cuda_endAllocateToPool",
+        lambda device, pool: ended.append((device, pool)),
+        raising=False,
+    )
     with pytest.raises(RuntimeError, match="invalidated"):
         cuda_graphs.CudaGraphs().captured(lambda: torch.zeros(1))
     assert ended == [(3, (0, 7))]

@@ -169,6 +169,12 @@ def test_unknown_and_bad_names(tmp_path):
         store.obtain("mine", tmp_path, synthetic=True)
 
 
+def test_a_pair_prepared_as_a_folder_is_to_be_prepared_again(tmp_path):
+    (tmp_path / "pairs" / "mine").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"pairs/mine: an earlier version .* again with darec prep"):
+        store.obtain("mine", tmp_path)
+
+
 @pytest.mark.parametrize("name", ["toys_auto-synthetic", "small-shuffled"])
 def test_the_names_of_pairs_that_darec_makes_are_reserved(tmp_path, name):
     with pytest.raises(UserError, match="must not end in -synthetic or -shuffled"):

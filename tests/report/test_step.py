@@ -93,8 +93,8 @@ def test_a_search_is_one_call_that_continues_what_is_there(calls):
 
 
 def test_an_interrupted_search_is_an_error_of_the_step(calls, monkeypatch):
-    interrupted = lambda *_, **__: SimpleNamespace(finished=False)  # noqa: E731
-    monkeypatch.setattr(sys.modules["darec"], "search", interrupted)
+    interrupted = SimpleNamespace(finished=False)
+    monkeypatch.setattr(sys.modules["darec"], "search", lambda *_, **__: interrupted)
     with pytest.raises(UserError, match="the search was interrupted; it can be continued"):
         run_step(REQUEST, SILENT)
 

@@ -12,14 +12,18 @@ RELEASES = f"Ray {version('ray')} and Optuna {version('optuna')}"
 
 
 @contextmanager
-def relied_on_by(name):
-    """Let a failed check name the function or constant of private.py that relies on it."""
-    assert hasattr(private, name)
+def relied_on_by(name, module=private):
+    """Let a failed check name the function or constant of a file that relies on it."""
+    assert hasattr(module, name)
     try:
         yield
     except Exception as error:
-        told = f"mend {name} in darec/tuning/private.py for {RELEASES}: {error!r}"
+        told = f"mend {name} in {place_of(module)} for {RELEASES}: {error!r}"
         raise AssertionError(told) from error
+
+
+def place_of(module):
+    return f"{module.__name__.replace('.', '/')}.py"
 
 
 class Tiny(tune.Trainable):

@@ -12,6 +12,7 @@ from ray.tune.search.optuna import OptunaSearch
 from darec.reporter import SILENT
 from darec.tuning import private
 from darec.tuning.durability.scheduler_state import Resumable, SchedulerState
+from darec.tuning.failures import last_error_of
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.searcher import Limiter
 from darec.tuning.trial.names import TIME
@@ -35,7 +36,7 @@ class Looks(tune.Callback):
         self.shares.append(private.share_of(trial))
 
     def on_trial_error(self, iteration, trials, trial, **info):
-        self.errors.append(private.last_error_of(trial))
+        self.errors.append(last_error_of(trial))
         self.counts.append(private.failures_counted(trial))
 
 
@@ -99,7 +100,7 @@ def test_a_snapshot_is_written_to_these_files(ran):
 def test_a_running_trial_tells_its_share_and_a_failed_one_its_error(ran):
     with relied_on_by("share_of"):
         assert len(ran.looks.shares) == 6 and all(share["CPU"] == 1 for share in ran.looks.shares)
-    with relied_on_by("error_of"):
+    with relied_on_by("failures_of"):
         assert ran.looks.errors == ["ValueError: x is negative"]
     with relied_on_by("failures_counted"):
         assert ran.looks.counts == [1]

@@ -43,15 +43,20 @@ def set_mode(mode: str | None) -> None:
 def use_token() -> None:
     """Ask for a token from now on, and make its file if there is none.
 
-    Raises `UserError` if the file cannot be written.
+    Raises `UserError` if the file cannot be written or read, or is empty.
     """
     if not os.environ.get(TOKEN):
         path = token_file()
         try:
             _make(path)
+            is_empty = not path.read_bytes().strip()
         except OSError as error:
             told = f"{path}: Ray's token cannot be kept there: {error.strerror}"
             raise UserError(f"{told}; set {TOKEN} or {TOKEN_PATH}") from error
+        if is_empty:
+            raise UserError(
+                f"{path}: must hold Ray's token, but is empty; delete it to make a new one"
+            )
         close_to_others()
     set_mode("token")
 
@@ -93,6 +98,8 @@ def _make(path: Path) -> None:
     try:
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
         os.link(name, path)
     except FileExistsError:
         pass  # another process was faster

@@ -15,7 +15,7 @@ from darec.core.recommender import Run
 from darec.data.split import SearchData
 from darec.models import ModelKind
 from darec.tuning.cluster.preflight import why
-from darec.tuning.private import GPU_OUT_OF_MEMORY
+from darec.tuning.failures import GPU_OUT_OF_MEMORY
 
 EPOCHS = WARM_UP + 1
 """After this many epochs, even a model with one mini-batch per epoch has captured its graph."""

@@ -4,7 +4,8 @@ from typing import Any
 
 from ray import tune
 
-from darec.tuning.private import GPU_OUT_OF_MEMORY, error_of, give_gpus, share_of
+from darec.tuning.failures import GPU_OUT_OF_MEMORY, error_of
+from darec.tuning.private import give_gpus, share_of
 
 
 class MoreGPUMemory(tune.Callback):

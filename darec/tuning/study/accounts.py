@@ -8,11 +8,10 @@ from ray import tune
 from ray.tune.result import TIME_THIS_ITER_S
 
 from darec.reporter import LOGGER
+from darec.tuning.failures import NODE_LOST, last_error_of
 from darec.tuning.private import (
-    NODE_LOST,
     count_failures,
     failures_counted,
-    last_error_of,
     share_of,
 )
 

@@ -11,7 +11,8 @@ from ray import tune
 from ray.tune.experiment.trial import Trial
 
 from darec.tuning.cluster.preflight import LEAST_FREE
-from darec.tuning.private import error_of, last_error_of, snapshot_place
+from darec.tuning.failures import error_of, last_error_of
+from darec.tuning.private import snapshot_place
 from darec.tuning.trial.trainable import OtherCodeError
 
 IDLE_S = 1800.0

@@ -14,12 +14,18 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from darec.errors import UserError
-from darec.models.best import Best, Domain, Identity, SpaceRecord, distribution_of, read_best
+from darec.models.best import (
+    REMEDY,
+    Best,
+    Domain,
+    Identity,
+    SpaceRecord,
+    distribution_of,
+    read_best,
+)
 from darec.tuning.study.record import Record, difference, load_study
 from darec.tuning.study.request import Request
 from darec.tuning.trial.names import flatten
-
-REMEDY = "delete that folder to search again, or give another --out"
 
 
 def identity_of(

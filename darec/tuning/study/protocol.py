@@ -10,13 +10,13 @@ from typing import Any
 
 from darec.errors import UserError
 from darec.models import kind_of
-from darec.models.best import Best, Domain, Identity, SpaceRecord
+from darec.models.best import REMEDY, Best, Domain, Identity, SpaceRecord
 from darec.models.kind import FirstStage
 from darec.reporter import LOGGER
 from darec.tuning import storage
 from darec.tuning.durability.retention import delete_checkpoints
 from darec.tuning.durability.snapshot import delete_copy
-from darec.tuning.study.identity import REMEDY, finished_study, identity_of, impossible
+from darec.tuning.study.identity import finished_study, identity_of, impossible
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.record import space_json, write_record
 from darec.tuning.study.request import Request, SearchSpace

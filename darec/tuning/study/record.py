@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from darec.core.config import STRICT
 from darec.errors import UserError
 from darec.files import write_json
-from darec.models.best import Asked, SpaceRecord
+from darec.models.best import REMEDY, Asked, SpaceRecord
 from darec.parsing import read_json
 from darec.provenance import revision, versions
 from darec.reporter import LOGGER
@@ -52,7 +52,8 @@ def load_study(folder: Path, place: str | None = None) -> Record:
 
     ``place`` is how the user names the folder, if that is another: its URI.
     """
-    return read_json(folder / "study.json", Record, join(place or str(folder), "study.json"))
+    named = join(place or str(folder), "study.json")
+    return read_json(folder / "study.json", Record, named, REMEDY)
 
 
 def check_record(request: Request, resume: bool) -> None:

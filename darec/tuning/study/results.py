@@ -20,6 +20,7 @@ from darec.models import ModelKind
 from darec.models.best import Best, Identity
 from darec.reporter import LOGGER
 from darec.seeds import derive
+from darec.tuning.cluster.preflight import check_room
 from darec.tuning.study.identity import digest_of
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
@@ -97,8 +98,11 @@ def _trained_again(study: Study, row: TrialRow, settings: Settings) -> Weights:
     run = Run(derive(settings.seed, "run"), "cuda" if share.gpus else "cpu", settings.cache)
     config = parse(study.kind.config, nest(row.config))
     arguments = send_by_value(study.kind), config, study.data, run, row.best_epoch
+    LOGGER.warning("trial %s is trained again: no checkpoint has its best weights", row.trial_id)
     if share.gpus:
-        task = ray.remote(num_cpus=share.cpus, num_gpus=share.gpus)(_train)
+        check_room(share.cpus, share.gpus)
+        options = {"num_cpus": share.cpus, "num_gpus": share.gpus, "memory": share.memory}
+        task = ray.remote(**options)(_train)
         weights, valid_rmse = ray.get(task.remote(*arguments))
     else:
         weights, valid_rmse = _train(*arguments)

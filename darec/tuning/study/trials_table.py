@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from darec.errors import UserError
-from darec.models.best import Best
+from darec.models.best import REMEDY, Best
 
 COLUMNS = (
     *("trial_id", "ended", "failures", "seconds", "epochs", "best_epoch", "best_valid_rmse"),
@@ -26,11 +26,13 @@ def read_trials(folder: Path, best: Best, place: str) -> pd.DataFrame:
     try:
         table = pd.read_csv(folder / "trials.csv", dtype=dict.fromkeys(TEXTS, "str"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{named}: cannot be read: {str(error).strip()}") from error
+        reason = getattr(error, "strerror", None) or str(error).strip()
+        raise UserError(f"{named}: cannot be read: {reason}; {REMEDY}") from error
     if missing := [name for name in COLUMNS if name not in table]:
-        raise UserError(f"{named}: it lacks the columns {', '.join(missing)}")
+        raise UserError(f"{named}: it lacks the columns {', '.join(missing)}; {REMEDY}")
     if len(table) != best.trials:
-        raise UserError(f"{named}: must have {best.trials} trials as in best.json")
+        told = f"must have {best.trials} trials as in best.json, but has {len(table)}"
+        raise UserError(f"{named}: {told}; {REMEDY}")
     first = table.iloc[0]
     wanted = {"trial_id": best.trial_id, "best_epoch": best.epoch}
     for column, value in {**wanted, "best_valid_rmse": best.valid_rmse}.items():
@@ -38,5 +40,5 @@ def read_trials(folder: Path, best: Best, place: str) -> pd.DataFrame:
         equal = np.isclose(found, value, rtol=1e-12) if isinstance(value, float) else found == value
         if not equal:
             told = f"{column} must begin with {value} as in best.json, but begins with {found}"
-            raise UserError(f"{named}: {told}")
+            raise UserError(f"{named}: {told}; {REMEDY}")
     return table.assign(**{name: table[name].fillna("") for name in TEXTS})

@@ -94,6 +94,13 @@ def test_a_token_that_cannot_be_kept_is_one_line(home, monkeypatch):
         use_token()
 
 
+def test_an_empty_token_is_one_line(home):
+    (home / ".ray").mkdir()
+    (home / ".ray" / "auth_token").write_text(" \n")
+    with pytest.raises(UserError, match="auth_token: must hold Ray's token, but is empty; delete"):
+        use_token()
+
+
 def test_where_nothing_answers_nothing_is_known():
     assert asks_for_token("127.0.0.1:1") is None
 

@@ -103,7 +103,11 @@ def start(out, *options, search=ONE_STUDY, log=None):
     where = ["--data", str(out / "data"), "--out", str(out)]
     with (log or out / "log").open("a") as said:
         return subprocess.Popen(
-            [*COMMAND, *search, *where, *options], env=environment, stdout=said, stderr=said
+            [*COMMAND, *search, *where, *options],
+            env=environment,
+            stdout=said,
+            stderr=said,
+            process_group=0,  # a group of its own, to which a signal can be sent
         )
 
 

@@ -55,13 +55,18 @@ def test_a_search_killed_at_random_moments_loses_and_doubles_no_trial():
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_search_told_to_stop_says_how_to_go_on_and_does(number, tmp_path):
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [(os.kill, signal.SIGTERM), (os.kill, signal.SIGINT), (os.killpg, signal.SIGTERM)],
+)
+def test_a_search_told_to_stop_says_how_to_go_on_and_does(send, number, tmp_path):
+    """Schedulers of batch jobs send SIGTERM to all of a job's processes: Ray's end, too."""
     driver = cycles.start(tmp_path, "--fix", "batch_size=16")
     wait_for(tmp_path, driver)
-    driver.send_signal(number)
+    send(driver.pid, number)
     assert driver.wait(timeout=60) == 130
     said = (tmp_path / "log").read_text()
+    assert "Traceback" not in said and "error:" not in said
     assert "interrupted; continue with: python" in said and "--resume" in said
     assert cycles.start(tmp_path, "--fix", "batch_size=16").wait() == 0
     with (tmp_path / cycles.STUDY / "trials.csv").open() as file:

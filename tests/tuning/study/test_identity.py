@@ -1,5 +1,4 @@
 import json
-import re
 from dataclasses import asdict, replace
 
 import pytest
@@ -170,7 +169,7 @@ def test_a_damaged_winner_is_told_in_one_line(best, tmp_path, content):
 
 def test_a_winner_without_its_study_is_not_read(best, tmp_path):
     (tmp_path / "study.json").unlink()
-    with pytest.raises(UserError, match=re.escape(f"{tmp_path}/study.json: cannot be read: No")):
+    with pytest.raises(UserError, match=r"/study.json: cannot be read: No such .*; delete"):
         load_best(tmp_path)
 
 

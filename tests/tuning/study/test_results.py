@@ -106,8 +106,11 @@ def test_a_winner_of_a_gpu_is_trained_again_on_one_and_another_rmse_is_told(
 
     monkeypatch.setattr(results.ray, "remote", lambda **share: lambda function: Task(share))
     monkeypatch.setattr(results.ray, "get", lambda answer: answer)
-    save_weights(study, row, replace(SETTINGS, slots=Slots(2.0, 0.25, 1)))
-    assert asked_for == [{"num_cpus": 2.0, "num_gpus": 0.25}, ("cuda", row.best_epoch)]
+    monkeypatch.setattr(results, "check_room", lambda *share: asked_for.append(share))
+    save_weights(study, row, replace(SETTINGS, slots=Slots(2.0, 0.25, 1, 10**9)))
+    share = {"num_cpus": 2.0, "num_gpus": 0.25, "memory": 10**9}
+    assert asked_for == [(2.0, 0.25), share, ("cuda", row.best_epoch)]
+    assert f"trial {row.trial_id} is trained again: no checkpoint has its best w" in caplog.text
     told = f"trained again: validation RMSE {row.best_valid_rmse + 1e-4:.6f}, in the search"
     assert told in caplog.text
 
