@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 
 from darec.reporter import LOGGER
@@ -10,6 +11,12 @@ from darec.reporter import LOGGER
 PARENT = "DAREC_PARENT"
 """The environment variable with the id of the process that started this one."""
 PR_SET_PDEATHSIG = 1
+INTERRUPTED = 130
+"""The exit code of a command that was interrupted. Shells use it for programs ended by SIGINT."""
+
+
+LAST_WORDS = "import sys; sys.stdin.buffer.read() or print(sys.argv[1], file=sys.stderr)"
+"""Waits for the end of the process at the other end of its pipe, which may write a farewell."""
 
 
 class _Command:
@@ -41,20 +48,48 @@ def end_with_parent(parent: int) -> None:
 
 
 def note_stop() -> None:
-    """Note that this command was asked to stop: it ends by itself, whatever else ends with it."""
+    """Note that this command was asked to stop."""
     _Command.stops = True
 
 
-def give_up(reason: str) -> None:
-    """End a command at once, from any thread, with one line on stderr and exit code 1.
+def is_stopping() -> bool:
+    """Return whether this command was asked to stop, and so is ending by itself."""
+    return _Command.stops
 
-    In a process that runs other code than a command, such as a notebook, the line is only logged.
+
+class LastWords:
+    """A small process that prints a line if this one ends without a word, as C++ code may end it.
+
+    It does so only for a command; `dismiss` ends it before the process ends by itself.
     """
-    if _Command.stops:  # a signal to a group of processes also ends those of Ray
-        return
+
+    def __init__(self, line: str) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        if _Command.runs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", LAST_WORDS, line],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # signals to this process's group do not reach it
+            )
+
+    def dismiss(self) -> None:
+        """Let the other process end without a word."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.communicate(b"farewell")
+
+
+def give_up(reason: str) -> None:
+    """End a command at once, from any thread, with one line on stderr.
+
+    The exit code is 1, or `INTERRUPTED` if the command was asked to stop: a signal to a group of
+    processes ends those of Ray as well. In a process that runs other code than a command, such as a
+    notebook, the line is only logged.
+    """
     if not _Command.runs:
         LOGGER.error(reason)
         return
     sys.stdout.flush()
-    print(f"error: {reason}", file=sys.stderr, flush=True)
-    os._exit(1)
+    print("interrupted:" if _Command.stops else "error:", reason, file=sys.stderr, flush=True)
+    os._exit(INTERRUPTED if _Command.stops else 1)

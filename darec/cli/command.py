@@ -15,7 +15,7 @@ import typer
 
 from darec.cli.errors import line_of
 from darec.errors import UserError
-from darec.processes import begin_command, note_stop
+from darec.processes import INTERRUPTED, begin_command, note_stop
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show diagnostic messages.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
@@ -23,8 +23,6 @@ EXAMPLE = re.compile(
     r"\bdarec (prepare|tune|evaluate|cold-users|reproduce|benchmark|own-cluster)\b"
 )
 """Finds the commands in a help text."""
-INTERRUPTED = 130
-"""The exit code of a command that was interrupted. Shells use it for programs ended by SIGINT."""
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from darec.cli.command import INTERRUPTED, called, command, stop_on_sigterm
+from darec.cli.command import called, command, stop_on_sigterm
 from darec.cli.options import (
     Address,
     Data,
@@ -24,6 +24,7 @@ from darec.cli.options import (
     percent,
 )
 from darec.errors import UserError
+from darec.processes import INTERRUPTED
 from darec.reporter import Reporter
 
 

@@ -21,7 +21,7 @@ from darec.tuning.cluster.authentication import (
     set_mode,
     use_token,
 )
-from darec.tuning.cluster.watch import watch_ray
+from darec.tuning.cluster.watch import Watch, watch_ray
 from darec.tuning.private import on_loopback, resolved
 
 OPEN = (
@@ -38,8 +38,7 @@ class _Shared:
     """The address that was joined; None: Ray was started on this machine."""
     mode: str | None = None
     """RAY_AUTH_MODE before the connection."""
-    watched = threading.Event()
-    """Ends the watch of this connection."""
+    watch: Watch
 
 
 def connect(address: str | None, cpus: int | None = None, *, insecure: bool = False) -> None:
@@ -124,7 +123,7 @@ def connected(
             except BaseException:
                 set_mode(_Shared.mode)
                 raise
-            _Shared.watched = watch_ray(started_here=address is None)
+            _Shared.watch = watch_ray(started_here=address is None)
             _Shared.users, _Shared.address = 1, address
             shared = True
         else:
@@ -143,7 +142,7 @@ def connected(
             with _Shared.lock:
                 _Shared.users -= 1
                 if not _Shared.users:
-                    _Shared.watched.set()
+                    _Shared.watch.end()
                     ray.shutdown()  # a cluster that was joined goes on without this driver
                     set_mode(_Shared.mode)
 

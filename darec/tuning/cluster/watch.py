@@ -11,13 +11,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 
 import ray
 
-from darec.processes import give_up
+from darec.processes import LastWords, give_up, is_stopping
 
 LOOK_S = 0.5
-"""Seconds between two looks at the connections."""
+"""Most seconds between two looks at the connections. The end of one is noticed at once."""
+STOP_S = 5.0
+"""How long a command that was asked to stop may take to end by itself if its Ray has ended too."""
 MAY_RETURN_S = 40.0
 """How long the GCS of a cluster that was joined may be away, since a cluster may restart it, and
 how long any process may be out of reach. Ray itself waits for 60 s."""
@@ -39,22 +42,22 @@ class Line:
     """How long new connections may be refused before the process counts as gone."""
 
     def __post_init__(self) -> None:
-        self._socket: socket.socket | None = None
+        self.socket: socket.socket | None = None
         self._lost_at = 0.0
 
     def is_dead(self) -> bool:
         """Return whether the process is gone; a connection that it has closed is made again."""
-        if self._socket is not None and not self._was_closed(self._socket):
+        if self.socket is not None and not self._was_closed(self.socket):
             return False
         self.hang_up()
         try:
-            self._socket = self.dial()
+            self.socket = self.dial()
         except OSError as error:
             self._lost_at = self._lost_at or time.monotonic()
             refused = isinstance(error, ConnectionRefusedError | FileNotFoundError)
             limit = self.patience_s if refused else MAY_RETURN_S
             return time.monotonic() - self._lost_at >= limit
-        self._socket.setblocking(False)
+        self.socket.setblocking(False)
         self._lost_at = 0.0
         return False
 
@@ -71,39 +74,62 @@ class Line:
 
     def hang_up(self) -> None:
         """Close the connection."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        if self.socket is not None:
+            self.socket.close()
+            self.socket = None
 
 
-def watch_ray(started_here: bool) -> threading.Event:
-    """Watch Ray in a thread (`give_up`); the event that is returned ends the watch.
+class Watch:
+    """Watches connections in a thread, and ends the command when one of them is dead.
 
-    It must be set before this process ends Ray itself. ``started_here`` is whether Ray was started
-    by this process, so that nobody will restart it.
+    Ray ends the process as well, once another node or process tells it of the loss. If Ray is
+    faster, the last words are those of `LastWords`.
+    """
+
+    def __init__(self, lines: list[Line]) -> None:
+        self._lines, self._over = lines, threading.Event()
+        self._last_words = LastWords(f"error: Ray ended this process, or it was killed: {LOST}")
+        threading.Thread(target=self._run, daemon=True, name="watch").start()
+
+    def end(self) -> None:
+        """End the watch; to be called before this process ends Ray itself."""
+        self._over.set()
+        self._last_words.dismiss()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            dead = [line.name for line in self._lines if line.is_dead()]
+            if dead and not self._over.wait(STOP_S if is_stopping() else 0.0):
+                self._last_words.dismiss()
+                give_up(f"the {dead[0]} has ended or was killed: {LOST}")
+                break
+            opened = [line.socket for line in self._lines if line.socket is not None]
+            if len(opened) == len(self._lines):
+                wait(opened, LOOK_S)
+            else:
+                self._over.wait(LOOK_S)
+        for line in self._lines:
+            line.hang_up()
+
+
+def watch_ray(started_here: bool) -> Watch:
+    """Return a watch of the Ray that this process is connected to.
+
+    ``started_here`` is whether Ray was started by this process, so that nobody will restart it.
     """
     context = ray.get_runtime_context()
     address, node_id = context.gcs_address, context.get_node_id()
     host, port = address.rsplit(":", 1)
     (path,) = (n["RayletSocketName"] for n in ray.nodes() if n["NodeID"] == node_id)
     gcs_patience_s = 0.0 if started_here else MAY_RETURN_S
-    lines = [
-        Line("raylet (Ray's process on this machine)", lambda: _unix(path), 0.0),
-        Line(f"GCS (Ray's control service, {address})", lambda: _tcp(host, port), gcs_patience_s),
-    ]
-    over = threading.Event()
-    threading.Thread(target=_watch, args=(lines, over), daemon=True, name="watch").start()
-    return over
-
-
-def _watch(lines: list[Line], over: threading.Event) -> None:
-    while not over.wait(LOOK_S):
-        dead = [line.name for line in lines if line.is_dead()]
-        if dead and not over.is_set():
-            give_up(f"the {dead[0]} has ended or was killed: {LOST}")
-            break
-    for line in lines:
-        line.hang_up()
+    return Watch(
+        [
+            Line("raylet (Ray's process on this machine)", lambda: _unix(path), 0.0),
+            Line(
+                f"GCS (Ray's control service, {address})", lambda: _tcp(host, port), gcs_patience_s
+            ),
+        ]
+    )
 
 
 def _unix(path: str) -> socket.socket:

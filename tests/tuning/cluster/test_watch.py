@@ -107,31 +107,75 @@ def test_a_command_ends_with_one_line_and_a_notebook_logs_it(kind, name):
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("name", ["gcs_server", "raylet"])
+@pytest.mark.parametrize("name", ["gcs", "raylet", "agent"])
 def test_a_search_whose_ray_is_killed_says_so_and_goes_on_with_resume(name, tmp_path):
     driver = cycles.start(tmp_path, "--fix", "batch_size=16")
     while not list((tmp_path / cycles.STUDY).glob("tune/*/result.json")):
         assert driver.poll() is None, (tmp_path / "log").read_text()
         time.sleep(0.1)
-    listed = ["ps", "-o", "pid=,comm=", "--ppid", str(driver.pid)]
-    children = subprocess.run(listed, capture_output=True, text=True).stdout.split()
-    (pid,) = (
-        int(pid) for pid, comm in zip(children[::2], children[1::2], strict=True) if comm == name
-    )
+    pid, *_ = cycles.processes(driver.pid, name)
     os.kill(pid, signal.SIGKILL)
     begin = time.monotonic()
     assert driver.wait(timeout=60) == 1 and time.monotonic() - begin < 10
-    said = (tmp_path / "log").read_text().splitlines()
-    assert said[-1].startswith("error: the ") and "--resume" in said[-1], said[-20:]
+    time.sleep(1)  # the last words may come after the end
+    said = [line for line in (tmp_path / "log").read_text().splitlines() if "error:" in line]
+    assert len(said) == 1 and said[0].startswith("error: ") and "--resume" in said[0], said
     assert cycles.start(tmp_path, "--fix", "batch_size=16").wait() == 0
     assert (tmp_path / cycles.STUDY / "best.json").is_file()
 
 
-def test_a_command_that_was_asked_to_stop_is_left_to_end_by_itself(monkeypatch, caplog, capsys):
+@pytest.fixture
+def given_up(monkeypatch):
+    """What a command that was asked to stop says of a lost Ray, in place of its end."""
+    said = []
+    monkeypatch.setattr(processes._Command, "stops", True)
+    monkeypatch.setattr(watch, "STOP_S", 1.0)
+    monkeypatch.setattr(watch, "give_up", said.append)
+    return said
+
+
+def test_a_command_that_was_asked_to_stop_may_end_by_itself(given_up):
     """A signal to a group of processes also ends those of Ray."""
-    for name in ("runs", "stops"):
-        monkeypatch.setattr(processes._Command, name, False)
-    processes.note_stop()
-    processes.begin_command()
-    processes.give_up("Ray has ended")
-    assert not caplog.text and not capsys.readouterr().err
+    begun = watch.Watch([line_to(1, 0.0)])
+    begun.end()
+    time.sleep(1.2)
+    assert not given_up
+    watch.Watch([line_to(1, 0.0)])
+    time.sleep(1.5)
+    assert len(given_up) == 1
+
+
+STOPPED = """
+import sys
+from darec.processes import begin_command, give_up, note_stop
+begin_command()
+note_stop()
+give_up("Ray has ended")
+"""
+
+
+def test_a_stopped_command_that_has_lost_its_ray_was_interrupted():
+    ended = subprocess.run([sys.executable, "-c", STOPPED], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "interrupted: Ray has ended\n")
+
+
+KILLED = """
+import os, sys
+from darec.processes import LastWords, begin_command
+if sys.argv[1] == "command":
+    begin_command()
+words = LastWords("error: killed")
+if sys.argv[2] == "dismissed":
+    words.dismiss()
+os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("kind", ["command", "notebook"])
+@pytest.mark.parametrize("end", ["dismissed", "killed"])
+def test_a_process_that_ends_without_a_word_has_last_words(kind, end):
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, kind, end], capture_output=True, text=True
+    )
+    speaks = kind == "command" and end == "killed"
+    assert (ended.returncode, ended.stderr) == (1, "error: killed\n" if speaks else "")

@@ -14,6 +14,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -80,9 +81,15 @@ CORRUPT = {
     "a result file": "tune/*/result.json",
 }
 """The damaged files: patterns below the study's folder."""
-PROCESSES = {"worker": "ray::", "gcs": "/gcs/gcs_server", "raylet": "/raylet/raylet"}
-"""The programs of the processes that a driver starts: a part of each one's first word."""
-FAULTS = ("kill", "kill", "sigterm", "worker", "gcs", "raylet", "disk", *CORRUPT)
+PROCESSES = {
+    "worker": r"ray::(?!\w*Agent)",
+    "agent": r"ray::\w*Agent",
+    "gcs": r"\S*/gcs/gcs_server",
+    "raylet": r"\S*/raylet/raylet",
+}
+"""How the command lines of the processes that a driver starts begin. A raylet ends with either of
+its two agents."""
+FAULTS = ("kill", "kill", "sigterm", "sigterm to all", *PROCESSES, "disk", *CORRUPT)
 
 
 @dataclass
@@ -109,6 +116,11 @@ def start(out, *options, search=ONE_STUDY, log=None):
             stderr=said,
             process_group=0,  # a group of its own, to which a signal can be sent
         )
+
+
+def processes(pid, name):
+    """Return the ids of the processes of a name that a driver has started."""
+    return [child for child, line in descendants(pid) if re.match(PROCESSES[name], line)]
 
 
 def winner(out):
@@ -149,6 +161,7 @@ class Search:
             driver.wait()
             self.problem(f"after {fault}: silent for {timeout} s")
             return None
+        time.sleep(0.5)  # the last words may come after the end
         self.said = self.log.read_text(errors="replace")
         new = self.said[before:]
         if code == ERROR and self.copy_damaged and "and so is Tune's own snapshot" in new:
@@ -176,15 +189,16 @@ class Search:
             return self.ended(driver, "no fault", {0}) == 0
         self.figures.events[fault] += 1
         if fault in PROCESSES:
-            found = descendants(driver.pid)
-            struck = [pid for pid, line in found if PROCESSES[fault] in line.split(" ")[0]]
+            struck = processes(driver.pid, fault)
             for pid in struck[:1]:
                 os.kill(pid, signal.SIGKILL)
             survives = fault == "worker" or not struck
             code = self.ended(driver, fault, {0} if survives else {0, ERROR}, ENDS_S)
-        elif fault == "sigterm":
-            driver.terminate()
-            code = self.ended(driver, fault, {0, INTERRUPTED}, ENDS_S)
+        elif "sigterm" in fault:
+            send = os.kill if fault == "sigterm" else os.killpg
+            send(driver.pid, signal.SIGTERM)
+            codes = {0, INTERRUPTED} if fault == "sigterm" else {0, INTERRUPTED, ERROR}
+            code = self.ended(driver, fault, codes, ENDS_S)
         elif fault == "disk" and self.on_disk:
             filler = self.out / "filler"
             command = ["dd", "if=/dev/zero", f"of={filler}", "bs=1M"]
