@@ -156,10 +156,15 @@ def _warn_if_open(target: str) -> None:
 
 @contextmanager
 def _sigterm_handler_kept() -> Iterator[None]:
-    """Put the handler of SIGTERM back that ``ray.init`` replaces; only the main thread may."""
+    """Put the handler of SIGTERM back that ``ray.init`` replaces; only the main thread may.
+
+    Ray's own handler raises ``SystemExit``, which becomes an interruption.
+    """
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit as stop:
+        raise KeyboardInterrupt from stop
     finally:
         in_main_thread = threading.current_thread() is threading.main_thread()
         if in_main_thread and before not in (None, signal.SIG_DFL):

@@ -22,7 +22,7 @@ def save_state(state: dict[str, Any], folder: Path) -> None:
 def load_state(folder: Path) -> dict[str, Any]:
     """Read a state onto the CPU without running code from it; raises `DamagedError`."""
     try:
-        intact = (folder / SUM).read_text() == _digest(folder / STATE)
+        intact = (folder / SUM).read_bytes() == _digest(folder / STATE).encode()
     except FileNotFoundError as error:
         raise DamagedError(f"{error.filename} is missing") from error
     if not intact:

@@ -1,5 +1,7 @@
 """One connection to Ray for all that a process does."""
 
+import signal
+import sys
 import threading
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from darec.errors import UserError
 from darec.tuning.cluster import connection
 from darec.tuning.cluster.connection import connected
+from darec.tuning.cluster.watch import Watch
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def ray_calls(monkeypatch):
     monkeypatch.setattr(connection, "asks_for_token", lambda target: target != "open:6379")
     monkeypatch.setattr(connection, "use_token", lambda: None)
     monkeypatch.setattr(connection, "set_mode", lambda mode: None)
-    monkeypatch.setattr(connection, "watch_ray", lambda started_here: threading.Event())
+    monkeypatch.setattr(connection, "watch_ray", lambda started_here: Watch([]))
     return calls
 
 
@@ -93,3 +96,11 @@ def test_a_cluster_that_does_not_answer_is_one_line(ray_calls, monkeypatch):
     with pytest.raises(UserError, match=told), connected("head:6379"):
         pass
     assert not ray_calls
+
+
+def test_a_stop_while_ray_starts_is_an_interruption(monkeypatch):
+    """Until ``ray.init`` has returned, SIGTERM has Ray's own handler, which leaves the process."""
+    monkeypatch.setattr(connection, "use_token", lambda: None)
+    monkeypatch.setattr(connection.ray, "init", lambda **_: sys.exit(signal.SIGTERM))
+    with pytest.raises(KeyboardInterrupt):
+        connection.connect(None, 1)

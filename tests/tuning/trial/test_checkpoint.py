@@ -32,6 +32,13 @@ def test_one_flipped_bit_is_told(folder):
         load_state(folder)
 
 
+@pytest.mark.parametrize("content", [b"", b"\xa8\xff", b"0" * 64])
+def test_a_damaged_checksum_is_told(folder, content):
+    (folder / SUM).write_bytes(content)
+    with pytest.raises(DamagedError, match=r"state\.pt is damaged"):
+        load_state(folder)
+
+
 @pytest.mark.parametrize("name", [STATE, SUM])
 def test_a_missing_file_is_told(folder, name):
     (folder / name).unlink()
