@@ -69,10 +69,24 @@ class Bias:
         item = rests / (reg_item + ratings.item_counts)
         return replace(self, item=item.astype(np.float32))
 
+    def of_user(self, items: IntArray, values: FloatArray, reg_user: float = REG_USER) -> float:
+        """Return the bias of a new user with these ratings, given the items' biases."""
+        rest = values.astype(np.float64) - self.mean - self.item[items]
+        return float(rest.sum() / (reg_user + len(items)))
+
+    def of_all_items(self, user: float) -> FloatArray:
+        """Return mu + b_i plus a user's bias, for all items f32[I]."""
+        return np.float32(self.mean + user) + self.item
+
     def user_rests(self, ratings: Ratings) -> npt.NDArray[np.float64]:
         """Return the sum of r - mu - b_i over each user's ratings, f64[U]."""
         centred = ratings.values.astype(np.float64) - self.mean - self.item[ratings.items]
         return np.bincount(ratings.users, centred, ratings.n_users).astype(np.float64)
+
+
+def center_of_user(kind: Center, bias: Bias, items: IntArray, values: FloatArray) -> float:
+    """Return what the centre of a new user's ratings has of its own: the user's bias, or 0."""
+    return bias.of_user(items, values) if kind == "bias" else 0.0
 
 
 def center(kind: Center, ratings: Ratings) -> Bias:

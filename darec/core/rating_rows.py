@@ -11,7 +11,7 @@ import torch
 from darec.core.backend import backend_for
 from darec.core.batches import Epoch, RowBatch
 from darec.core.bias import Bias
-from darec.data.ratings import Axis, Ratings
+from darec.data.ratings import Axis, FloatArray, IntArray, Ratings
 from darec.data.split import Training
 
 
@@ -75,6 +75,19 @@ class RatingRows:
             )
         ]
         return Epoch(batches, first)
+
+
+def one_row(columns: IntArray, values: FloatArray, device: torch.device) -> RowBatch:
+    """Return the ratings of a row that is not in the data, minus their centre, as a batch."""
+    order = np.argsort(columns)
+    n = len(columns)
+    return RowBatch(
+        rows=torch.zeros(1, dtype=torch.int64, device=device),
+        starts=torch.tensor([0, n], device=device),
+        columns=torch.from_numpy(columns[order].astype(np.int64)).to(device),
+        values=torch.from_numpy(values[order].astype(np.float32)).to(device),
+        row_of=torch.zeros(n, dtype=torch.int64, device=device),
+    )
 
 
 def most_columns(training: Training, axis: Axis) -> int:

@@ -14,16 +14,18 @@ from torch import nn
 from darec.core.adam import Adam, Decay
 from darec.core.backend import Backend
 from darec.core.batches import RowBatch, shuffled
-from darec.core.bias import Center, center
+from darec.core.bias import Center, center, center_of_user
 from darec.core.config import STRICT, BatchSize, LearningRate, Size
 from darec.core.cuda_graphs import CapturedStep
+from darec.core.fold_in import NewUser, OwnRatings
 from darec.core.lazy_adam import LazyAdam
 from darec.core.losses import squared_error, squared_norm
 from darec.core.numba_backend import squared_errors
-from darec.core.rating_rows import RatingRows, most_columns
+from darec.core.rating_rows import RatingRows, most_columns, one_row
 from darec.core.recommender import Run, check_domain
 from darec.core.scoring import score_pairs
 from darec.core.sparse_layers import decode, encode
+from darec.core.tables import Tables, as_array
 from darec.core.trained import Trained
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings, along
 from darec.data.split import Training
@@ -173,6 +175,37 @@ class AutoRec(Trained):
             self.rows.backend,
         )
         return scores + self.center.predict(users, items)
+
+    def tables(self, domain: Domain = "target") -> Tables:
+        """Return the tables of all embeddings and of the decoder."""
+        check_domain(self.domains, domain)
+        net = self._net
+        rows_RK, columns_MK = as_array(self.embeddings()), as_array(net.decoder_MK)
+        bias_M = as_array(net.decoder_bias_M)
+        return Tables.of_rows(self.config.axis, rows_RK, columns_MK, bias_M, self.center)
+
+    def fold_in(self, user: NewUser) -> FloatArray | None:
+        """Return predictions of all items f32[I], given the embedding of a new user's row.
+
+        On the item axis the user is no row, and the result is None.
+        """
+        if self.config.axis == "item":
+            return None
+        hidden_1K, b_user = self.embed_new(user["target"])
+        scores_I: FloatArray = as_array(self._net.decoder_MK) @ as_array(hidden_1K)[0]
+        return self.center.of_all_items(b_user) + as_array(self._net.decoder_bias_M) + scores_I
+
+    def center_of(self, own: OwnRatings) -> float:
+        """Return what the centre of a new user's ratings has of its own."""
+        return center_of_user(self.config.center, self.center, own.items, own.values)
+
+    def embed_new(self, own: OwnRatings) -> tuple[torch.Tensor, float]:
+        """Return the embedding [1, K] of a new user's row, and the user's part of the centre."""
+        b_user = self.center_of(own)
+        rests_n = own.values - self.center.of_all_items(b_user)[own.items]
+        batch = one_row(own.items, rests_n, self.rows.device)
+        with torch.no_grad():
+            return self._net.embed(batch), b_user
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state, whose tensors replace those of the optimizer."""

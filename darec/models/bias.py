@@ -2,13 +2,16 @@
 
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from darec.core.bias import REG_ITEM, REG_USER, Bias
 from darec.core.config import STRICT
+from darec.core.fold_in import NewUser
 from darec.core.recommender import Run, Weights
+from darec.core.tables import Tables
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training
 
@@ -59,6 +62,20 @@ class BiasRecommender:
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return mu + b_u + b_i, f32[N]."""
         return self._bias[domain].predict(users, items)
+
+    def tables(self, domain: Domain = "target") -> Tables:
+        """Return tables without factors."""
+        bias = self._bias[domain]
+        no_factors = (
+            np.zeros((len(bias.user), 0), np.float32),
+            np.zeros((len(bias.item), 0), np.float32),
+        )
+        return Tables.of_factors(*no_factors, bias)
+
+    def fold_in(self, user: NewUser) -> FloatArray:
+        """Return mu + b_u + b_i of all target items, with the ridge mean of a new user's rests."""
+        bias, own = self._bias["target"], user["target"]
+        return bias.of_all_items(bias.of_user(own.items, own.values, self.config.reg_user))
 
     def weights(self) -> Weights:
         """Return the biases of both domains. The means follow from the data."""

@@ -16,7 +16,8 @@ from torch import nn
 from darec.core.backend import Backend
 from darec.core.batches import RowBatch, shuffled
 from darec.core.config import STRICT, BatchSize, LearningRate, Size
-from darec.core.rating_rows import most_columns
+from darec.core.fold_in import NewUser
+from darec.core.rating_rows import most_columns, one_row
 from darec.core.recommender import Run, check_domain
 from darec.core.scoring import score_in_chunks
 from darec.core.sparse_layers import lookup
@@ -26,6 +27,7 @@ from darec.data.split import Training
 from darec.models.levels import (
     LEVEL_PAIRS_AT_ONCE,
     LEVELS,
+    LevelTables,
     expected_stars,
     level_of,
     level_rows,
@@ -208,6 +210,33 @@ class NADE(Trained):
             score,
             LEVEL_PAIRS_AT_ONCE,
         )
+
+    def tables(self, domain: Domain = "target") -> LevelTables:
+        """Return the tables of all rows' hidden units and of the output weights."""
+        check_domain(self.domains, domain)
+        every = torch.arange(self._rows.n_rows, device=self._rows.device)
+        with torch.no_grad():
+            return self._level_tables(self._net.given_all()(self._rows.gather(every)))
+
+    def fold_in(self, user: NewUser) -> FloatArray | None:
+        """Return the expected stars of all items f32[I] given a new user's target ratings.
+
+        On the item axis the user is no row, and the result is None.
+        """
+        if self._config.axis == "item":
+            return None
+        own = user["target"]
+        with torch.no_grad():
+            batch = one_row(own.items, own.values, self._rows.device)
+            hidden_1H = self._net.given_all()(batch)
+            scores_I: FloatArray = self._level_tables(hidden_1H).of_hidden(hidden_1H)[0]
+        return scores_I
+
+    def _level_tables(self, hidden_RH: torch.Tensor) -> LevelTables:
+        """Return tables in which the sums over levels are done: ``s^k = sum_{j<=k} ...``."""
+        net = self._net
+        weight_MLH = torch.cumsum(net.output_MW.view(-1, LEVELS, net.hidden), 1)
+        return LevelTables(self._config.axis, hidden_RH, weight_MLH, torch.cumsum(net.bias_ML, 1))
 
 
 def build_cf_nade(config: NADEConfig, training: Training, run: Run) -> NADE:

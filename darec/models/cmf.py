@@ -14,6 +14,7 @@ from torch import nn
 from darec.core.bias import Center, center
 from darec.core.config import STRICT, BatchSize, LearningRate
 from darec.core.recommender import Run
+from darec.core.tables import Tables, as_array
 from darec.core.trained import Trained
 from darec.core.triples import batches, predict, triples
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
@@ -125,6 +126,16 @@ class CMF(Trained):
         device = self._net.user_UK.device
         scores = predict(users, items, device, lambda u, i: self._net(domain, u, i)[0])
         return scores + self._center[domain].predict(users, items)
+
+    def tables(self, domain: Domain = "target") -> Tables:
+        """Return the tables of a domain, with biases and centre as biases."""
+        net, center = self._net, self._center[domain]
+        user_UK, item_IK = as_array(net.user_UK), as_array(net.item_IK[domain])
+        found = Tables.of_factors(user_UK, item_IK, center)
+        if not net.bias:
+            return found
+        user_U, item_I = (as_array(t[domain])[:, 0] for t in (net.user_bias, net.item_bias))
+        return Tables(user_UK, item_IK, found.user_bias_U + user_U, found.item_bias_I + item_I)
 
 
 def build_cmf(config: CMFConfig, training: Training, run: Run) -> CMF:

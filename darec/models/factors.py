@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from darec.core.bias import Center, center
+from darec.core.bias import Center, center, center_of_user
+from darec.core.fold_in import OwnRatings
 from darec.core.recommender import Weights, check_domain
-from darec.core.scoring import PAIRS_AT_ONCE
+from darec.core.tables import Tables, add_dots
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 
 
@@ -25,6 +26,7 @@ class Factors:
             for domain, of_domain in ratings.items()
         }
         """The training ratings in the order of users, then items, however they were listed."""
+        self.center_kind = kind
         self.center = {domain: center(kind, of_domain) for domain, of_domain in ratings.items()}
         self.user_UK = {
             name: np.zeros((r.n_users, width), np.float32) for name, r in ratings.items()
@@ -40,12 +42,20 @@ class Factors:
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return ``u . i`` plus the centre, f32[N]; raises ``ValueError`` for an unknown domain."""
         check_domain(self.domains, domain)
-        user_UK, item_IK = self.user_UK[domain], self.item_IK[domain]
         scores = self.center[domain].predict(users, items)
-        for begin in range(0, len(users), PAIRS_AT_ONCE):
-            part = slice(begin, begin + PAIRS_AT_ONCE)
-            scores[part] += np.einsum("nk,nk->n", user_UK[users[part]], item_IK[items[part]])
+        add_dots(scores, self.user_UK[domain], self.item_IK[domain], users, items)
         return scores
+
+    def tables(self, domain: Domain = "target") -> Tables:
+        """Return the tables of a domain, with the centre as biases."""
+        check_domain(self.domains, domain)
+        return Tables.of_factors(self.user_UK[domain], self.item_IK[domain], self.center[domain])
+
+    def centered(self, domain: Domain, own: OwnRatings) -> tuple[float, FloatArray]:
+        """Return a new user's own part of a domain's centre, and the ratings minus the centre."""
+        bias = self.center[domain]
+        b_user = center_of_user(self.center_kind, bias, own.items, own.values)
+        return b_user, own.values - bias.of_all_items(b_user)[own.items]
 
     def losses(self) -> dict[str, float]:
         """Return the sum of squared training errors of each domain."""

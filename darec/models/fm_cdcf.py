@@ -11,14 +11,17 @@ import io
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
+import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from scipy import sparse
 
-from darec.core.bias import Center
+from darec.core.bias import REG_USER, Center
 from darec.core.config import STRICT
-from darec.core.recommender import Run
-from darec.data.ratings import HIGHEST, Ratings
+from darec.core.fold_in import NewUser
+from darec.core.recommender import Run, Weights
+from darec.data.ratings import HIGHEST, FloatArray, Ratings
 from darec.data.split import Training
 from darec.models.factors import Factors
 from darec.models.libraries import library
@@ -55,8 +58,13 @@ class FMCDCF(Factors):
 
     def __init__(self, config: FMCDCFConfig, training: Training, run: Run) -> None:
         self._config, self._seed = config, derive(run.seed, "fm_cdcf") % 2**31
+        self._popularity_J = training.source.item_counts
         self._source_UJ = source_features(training.source, config.norm, config.max_aux)
         super().__init__({"target": training.target}, table_width(config), config.center)
+        width = table_width(config)
+        self._feature_FW = np.zeros((1 + training.source.n_items, width), np.float32)
+        """The average user's own feature, then each source item: w, half of ``|v|^2`` (both means
+        over samples, the first w with w0) and the factors of every kept sample."""
 
     def train_epoch(self) -> dict[str, float]:
         """Sample a chain from its start; return the sum of squared training errors."""
@@ -93,6 +101,8 @@ class FMCDCF(Factors):
         user_UW, item_IW = self.user_UK["target"], self.item_IK["target"]
         n_features, rank = user_UF.shape[1], self._config.rank
         squared_UF = user_UF.multiply(user_UF).tocsr()
+        feature_FW, n_users = self._feature_FW, len(user_UW)
+        feature_FW[:] = 0
         user_UW[:, 0], user_UW[:, 1], item_IW[:, 0], item_IW[:, 1] = 0, 1, 1, 0
         for number, sample in enumerate(samples):
             w_F, v_FK = sample.w[:n_features], sample.V[:n_features]
@@ -103,6 +113,47 @@ class FMCDCF(Factors):
             columns = slice(2 + rank * number, 2 + rank * (number + 1))
             user_UW[:, columns] = a_UK / len(samples)
             item_IW[:, columns] = sample.V[n_features:]
+            own_K = v_FK[:n_users].mean(0)
+            features_FK = np.vstack([own_K, v_FK[n_users:]])
+            feature_FW[0, 0] += (sample.w0 + w_F[:n_users].mean()) / len(samples)
+            feature_FW[1:, 0] += w_F[n_users:] / len(samples)
+            feature_FW[:, 1] += np.square(features_FK).sum(1) / 2 / len(samples)
+            feature_FW[:, columns] = features_FK
+
+    def fold_in(self, user: NewUser) -> FloatArray:
+        """Return predictions f32[I] from a new user's source ratings, which are features.
+
+        The user's own feature is that of the average user. From target ratings only a bias is
+        learned, as a ridge mean, since the factors of an own feature must be sampled.
+        """
+        source, own = user["source"], user["target"]
+        one_user = Ratings(
+            np.zeros(len(source), np.int32), source.items, source.values, 1, len(self._popularity_J)
+        )
+        x_J = source_features(
+            one_user, self._config.norm, self._config.max_aux, self._popularity_J
+        ).toarray()[0]
+        x_F = np.concatenate([[1.0], x_J]).astype(np.float32)
+        used = np.flatnonzero(x_F)
+        sums_W = x_F[used] @ self._feature_FW[used]
+        count = n_samples(self._config)
+        factors_W: FloatArray = sums_W / np.float32(count)
+        factors_W[0] = sums_W[0] + np.square(sums_W[2:]).sum() / 2 / count
+        factors_W[0] -= np.square(x_F[used]) @ self._feature_FW[used, 1]
+        factors_W[1] = 1
+        b_center, rests_n = self.centered("target", own)
+        scores_I: FloatArray = self.item_IK["target"] @ factors_W
+        b_user = float((rests_n - scores_I[own.items]).sum()) / (REG_USER + len(own))
+        return self.center["target"].of_all_items(b_center + b_user) + scores_I
+
+    def weights(self) -> Weights:
+        """Return the tables, and that of the features."""
+        return {**super().weights(), "source.feature": torch.from_numpy(self._feature_FW)}
+
+    def load_weights(self, weights: Weights) -> None:
+        """Predict from these tables from now on."""
+        super().load_weights(weights)
+        self._feature_FW = weights["source.feature"].numpy()
 
 
 def n_samples(config: FMCDCFConfig) -> int:
@@ -115,9 +166,15 @@ def table_width(config: FMCDCFConfig) -> int:
     return 2 + config.rank * n_samples(config)
 
 
-def source_features(source: Ratings, norm: Norm, max_aux: int) -> sparse.csr_matrix:
-    """Return each user's normalised source ratings [U, J]: those of the most rated items."""
-    order = np.lexsort((-source.item_counts[source.items], source.users))
+def source_features(
+    source: Ratings, norm: Norm, max_aux: int, popularity_J: npt.NDArray[np.int64] | None = None
+) -> sparse.csr_matrix:
+    """Return each user's normalised source ratings [U, J]: those of the most rated items.
+
+    ``popularity`` is how often each item was rated, by default in these ratings.
+    """
+    rated_J = source.item_counts if popularity_J is None else popularity_J
+    order = np.lexsort((-rated_J[source.items], source.users))
     users, items = source.users[order], source.items[order]
     rank = np.arange(len(users)) - (np.cumsum(source.user_counts) - source.user_counts)[users]
     kept = rank < (max_aux or len(users))
@@ -141,5 +198,6 @@ def build_fm_cdcf(config: FMCDCFConfig, training: Training, run: Run) -> FMCDCF:
 
 
 def n_weights_fm_cdcf(config: FMCDCFConfig, training: Training) -> int:
-    """Return the number of entries of the users' and the items' table."""
-    return table_width(config) * (training.target.n_users + training.target.n_items)
+    """Return the number of entries of the tables of users, items and features."""
+    n_target = training.target.n_users + training.target.n_items
+    return table_width(config) * (n_target + 1 + training.source.n_items)

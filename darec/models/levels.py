@@ -3,6 +3,8 @@
 Shapes: B rows of a batch, M columns of the rating matrix, n ratings, L levels, K units.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,8 @@ from darec.core.batches import RowBatch
 from darec.core.bias import Bias
 from darec.core.rating_rows import RatingRows
 from darec.core.scoring import PAIRS_AT_ONCE
-from darec.data.ratings import Axis, Ratings
+from darec.core.tables import as_array
+from darec.data.ratings import Axis, FloatArray, IntArray, Ratings
 
 LEVELS = 5
 LEVEL_PAIRS_AT_ONCE = PAIRS_AT_ONCE // LEVELS
@@ -50,7 +53,33 @@ def level_sums(weight_MLK: torch.Tensor, batch: RowBatch, level_n: torch.Tensor)
     return F.embedding_bag(index_n, weight_CK, batch.starts, mode="sum", include_last_offset=True)
 
 
+@dataclass(frozen=True, eq=False)
+class LevelTables:
+    """Expected stars of levels with the logits ``weight[column, level] . hidden[row] + bias``."""
+
+    axis: Axis
+    hidden_RK: torch.Tensor
+    weight_MLK: torch.Tensor
+    bias_ML: torch.Tensor
+
+    def scores(self, users: IntArray) -> FloatArray:
+        """Return the expected stars of all items for some users, f32[B, I]."""
+        picked_B = torch.from_numpy(users.astype(np.int64)).to(self.hidden_RK.device)
+        with torch.no_grad():
+            if self.axis == "user":
+                return self.of_hidden(self.hidden_RK[picked_B])
+            weight_BLK, bias_BL = self.weight_MLK[picked_B], self.bias_ML[picked_B]
+            logits_BLI = weight_BLK @ self.hidden_RK.T + bias_BL[:, :, None]
+            return as_array(expected_stars(logits_BLI.transpose(1, 2)))
+
+    def of_hidden(self, hidden_BK: torch.Tensor) -> FloatArray:
+        """Return the expected stars of all columns for some rows' hidden units, f32[B, M]."""
+        logits_BC = hidden_BK @ self.weight_MLK.flatten(0, 1).T
+        logits_BML = logits_BC.view(len(hidden_BK), *self.bias_ML.shape) + self.bias_ML
+        return as_array(expected_stars(logits_BML))
+
+
 def expected_stars(logits_nL: torch.Tensor) -> torch.Tensor:
-    """Return the mean of a distribution over one to five stars, [n]."""
+    """Return the mean of distributions over one to five stars, [n]; levels are the last axis."""
     stars_L = torch.arange(1.0, LEVELS + 1, device=logits_nL.device)
-    return torch.softmax(logits_nL, 1) @ stars_L
+    return torch.softmax(logits_nL, -1) @ stars_L

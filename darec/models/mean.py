@@ -3,7 +3,9 @@
 from pydantic.dataclasses import dataclass
 
 from darec.core.config import STRICT
+from darec.core.fold_in import NewUser
 from darec.core.recommender import Run
+from darec.data.ratings import FloatArray
 from darec.data.split import Training
 from darec.models.bias import BiasConfig, BiasRecommender
 
@@ -19,6 +21,10 @@ class Mean(BiasRecommender):
     def train_epoch(self) -> dict[str, float]:
         """Train nothing; return the sums of squared training errors."""
         return self._losses()
+
+    def fold_in(self, user: NewUser) -> FloatArray:
+        """Return the mean for all target items."""
+        return self._bias["target"].of_all_items(0.0)
 
 
 def build_mean(config: MeanConfig, training: Training, run: Run) -> Mean:

@@ -16,7 +16,8 @@ from torch import nn
 
 from darec.core.batches import RowBatch, shuffled
 from darec.core.config import STRICT, BatchSize, Size
-from darec.core.rating_rows import most_columns
+from darec.core.fold_in import NewUser
+from darec.core.rating_rows import most_columns, one_row
 from darec.core.recommender import Run, check_domain
 from darec.core.scoring import score_in_chunks
 from darec.core.trained import Trained
@@ -25,6 +26,7 @@ from darec.data.split import Training
 from darec.models.levels import (
     LEVEL_PAIRS_AT_ONCE,
     LEVELS,
+    LevelTables,
     expected_stars,
     level_of,
     level_rows,
@@ -158,17 +160,44 @@ class RBM(Trained):
         check_domain(self.domains, domain)
         net, rows = self._net, self._rows
 
-        def hidden_of(distinct: torch.Tensor) -> torch.Tensor:
-            batch = rows.gather(distinct)
-            return torch.sigmoid(net.hidden_logits(batch, level_of(batch.values)))
-
         def score(
             hidden_BF: torch.Tensor, row_n: torch.Tensor, column_n: torch.Tensor
         ) -> torch.Tensor:
             return expected_stars(net.visible_logits(hidden_BF, row_n, column_n))
 
         pairs = along(self._config.axis, users, items)
-        return score_in_chunks(*pairs, rows.device, hidden_of, score, LEVEL_PAIRS_AT_ONCE)
+        return score_in_chunks(
+            *pairs,
+            rows.device,
+            lambda distinct: self._hidden(rows.gather(distinct)),
+            score,
+            LEVEL_PAIRS_AT_ONCE,
+        )
+
+    def tables(self, domain: Domain = "target") -> LevelTables:
+        """Return the tables of all rows' hidden units and of the visible units' weights."""
+        check_domain(self.domains, domain)
+        net, every = self._net, torch.arange(self._rows.n_rows, device=self._rows.device)
+        with torch.no_grad():
+            hidden_RF = self._hidden(self._rows.gather(every))
+        return LevelTables(self._config.axis, hidden_RF, net.weight_MLF, net.bias_ML)
+
+    def fold_in(self, user: NewUser) -> FloatArray | None:
+        """Return the expected stars of all items f32[I] given a new user's target ratings.
+
+        On the item axis the user is no row, and the result is None.
+        """
+        if self._config.axis == "item":
+            return None
+        own = user["target"]
+        with torch.no_grad():
+            hidden_1F = self._hidden(one_row(own.items, own.values, self._rows.device))
+            scores_I: FloatArray = self.tables().of_hidden(hidden_1F)[0]
+        return scores_I
+
+    def _hidden(self, batch: RowBatch) -> torch.Tensor:
+        """Return the hidden units of some rows by mean field, [B, F]."""
+        return torch.sigmoid(self._net.hidden_logits(batch, level_of(batch.values)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state, with the number of epochs done, which decides the schedules."""

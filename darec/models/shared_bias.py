@@ -12,8 +12,9 @@ from pydantic.dataclasses import dataclass
 
 from darec.core.bias import REG_ITEM, REG_USER
 from darec.core.config import STRICT
+from darec.core.fold_in import NewUser
 from darec.core.recommender import Run
-from darec.data.ratings import Domain
+from darec.data.ratings import Domain, FloatArray
 from darec.data.split import Training
 from darec.models.bias import BiasConfig, BiasRecommender, Shrinkage
 
@@ -49,6 +50,15 @@ class SharedBias(BiasRecommender):
         user = (rests_U / counts_U).astype(np.float32)
         self._bias = {name: replace(bias, user=user) for name, bias in self._bias.items()}
         return self._losses()
+
+    def fold_in(self, user: NewUser) -> FloatArray:
+        """Return mu + b_u + b_i of all target items, with b_u from both domains' ratings."""
+        rest, count = 0.0, self.config.reg_user
+        for domain, own in user.items():
+            weight, bias = self._weight[domain], self._bias[domain]
+            rest += weight * bias.of_user(own.items, own.values, 0.0) * len(own) if len(own) else 0
+            count += weight * len(own)
+        return self._bias["target"].of_all_items(rest / count)
 
 
 def build_shared_bias(config: SharedBiasConfig, training: Training, run: Run) -> SharedBias:

@@ -10,9 +10,11 @@ import torch
 
 from darec.core.backend import TORCH, Backend
 from darec.core.cuda_graphs import CapturedStep
+from darec.core.fold_in import NewUser
 from darec.core.lazy_adam import LazyAdam
 from darec.core.recommender import Run
 from darec.core.scoring import score_pairs
+from darec.core.tables import Tables, as_array
 from darec.core.trained import Trained
 from darec.data.ratings import Domain, FloatArray, IntArray, along
 from darec.data.split import Training
@@ -114,6 +116,35 @@ class DARec(Trained):
             self._backend,
         )
         return scores + self.stage1[domain].center.predict(users, items)
+
+    def tables(self, domain: Domain = "target", answers_from: Domain | None = None) -> Tables:
+        """Return the tables of all rows' last hidden units and of a rating predictor."""
+        predictor = self._net.predictor(domain)
+        hidden_RP = self._last_hidden(domain, self.embeddings(answers_from or domain))
+        parts = as_array(predictor.weight_MP), as_array(predictor.bias_M)
+        axis, center = self.config.autorec.axis, self.stage1[domain].center
+        return Tables.of_rows(axis, hidden_RP, *parts, center)
+
+    def fold_in(self, user: NewUser) -> FloatArray | None:
+        """Return predictions of all target items f32[I], given the embedding of a new user's row.
+
+        The target's stage 1 embeds the user's row, or the source's if the user has no target
+        rating. On the item axis the user is no row, and the result is None.
+        """
+        if self.config.autorec.axis == "item":
+            return None
+        answers_from: Domain = "target" if len(user["target"]) else "source"
+        embedding_1K, _ = self.stage1[answers_from].embed_new(user[answers_from])
+        hidden_P = self._last_hidden("target", embedding_1K)[0]
+        predictor, stage1 = self._net.predictor("target"), self.stage1["target"]
+        scores_I: FloatArray = as_array(predictor.weight_MP) @ hidden_P + as_array(predictor.bias_M)
+        return stage1.center.of_all_items(stage1.center_of(user["target"])) + scores_I
+
+    def _last_hidden(self, domain: Domain, embeddings_BK: torch.Tensor) -> FloatArray:
+        """Return the last hidden units of a domain's predictor, [B, P]."""
+        with torch.no_grad():
+            features_BH = self._net.extractor(embeddings_BK)
+            return as_array(self._net.predictor(domain).hidden(features_BH))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state of stage 2. Stage 1 was rebuilt from its config."""

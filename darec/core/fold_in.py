@@ -1,0 +1,90 @@
+"""A new user: a person who is not in the training data and is known by some ratings alone.
+
+Shapes: n ratings of the new user, U trained users, K factors, X factors and a bias, I target items.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from darec.core.tables import Tables
+from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
+
+
+@dataclass(frozen=True, eq=False)
+class OwnRatings:
+    """A new user's ratings in one domain: distinct items i32[n], and stars f32[n]."""
+
+    items: IntArray
+    values: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+Matrix = npt.NDArray[np.float64]
+NewUser = Mapping[Domain, OwnRatings]
+"""A new user's ratings in both domains."""
+
+
+@runtime_checkable
+class FoldsIn(Protocol):
+    """A recommender that has a way of its own to predict for a new user without training."""
+
+    def fold_in(self, user: NewUser) -> FloatArray | None:
+        """Return raw predictions of all target items f32[I].
+
+        None: its hyper-parameters leave it no way of its own.
+        """
+
+
+class TrainedUsers:
+    """What a factor model has learned of all users: the prior of a new one.
+
+    The users' factors and biases are taken for draws from one Gaussian, and ratings for what they
+    predict plus noise, whose variance is that of the model's errors on its training ratings. A new
+    user is then a ridge solution. The factors of the two domains may be correlated: so source
+    ratings can say something about the target.
+    """
+
+    def __init__(self, tables: Mapping[Domain, Tables], training: Mapping[Domain, Ratings]) -> None:
+        known_U = np.zeros(training["target"].n_users, bool)
+        for domain in tables:
+            known_U |= training[domain].user_counts > 0
+        self._tables = tables
+        self._mean_X: dict[Domain, Matrix] = {}
+        self._centred_UX: dict[Domain, Matrix] = {}
+        self._noise: dict[Domain, float] = {}
+        for domain, table in tables.items():
+            weight_UX = np.column_stack([table.user_UK, table.user_bias_U])[known_U]
+            self._mean_X[domain] = weight_UX.mean(0, dtype=np.float64)
+            self._centred_UX[domain] = weight_UX - self._mean_X[domain]
+            known = training[domain]
+            errors_N = known.values - table.of_pairs(known.users, known.items)
+            self._noise[domain] = max(1e-6, float(np.square(errors_N, dtype=np.float64).mean()))
+
+    def fold_in(self, user: NewUser) -> FloatArray:
+        """Return raw predictions of all target items for a new user, f32[I].
+
+        With the trained users' weights ``m + C`` and the features X of the rated items, the new
+        user's weights are ``m + C'G a / U``, where ``G = C X'`` and
+        ``(G'G / U + noise) a = y - X m``.
+        """
+        spreads, rests, noise = [], [], []
+        for domain, table in self._tables.items():
+            own, mean_X = user[domain], self._mean_X[domain]
+            feature_nX = np.column_stack([table.item_IK[own.items], np.ones(len(own))])
+            spreads.append(self._centred_UX[domain] @ feature_nX.T)
+            rests.append(own.values - table.item_bias_I[own.items] - feature_nX @ mean_X)
+            noise.append(np.full(len(own), self._noise[domain]))
+        spread_Un = np.hstack(spreads)
+        n_users = len(spread_Un)
+        gram_nn = spread_Un.T @ spread_Un / n_users + np.diag(np.concatenate(noise))
+        answer_U = spread_Un @ np.linalg.solve(gram_nn, np.concatenate(rests)) / n_users
+        *weight_K, bias = self._mean_X["target"] + self._centred_UX["target"].T @ answer_U
+        target = self._tables["target"]
+        scores_I: FloatArray = target.item_IK @ np.asarray(weight_K, np.float32)
+        return scores_I + target.item_bias_I + np.float32(bias)
