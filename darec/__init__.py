@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darec.api.evaluate import evaluate, evaluate_cold_users
+    from darec.api.fit import fit
     from darec.api.pairs import load_pair, prepare
     from darec.api.registry import register, search_space
     from darec.api.result import SearchResult, load_result
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from darec.models import ModelKind
     from darec.models import all_models as models
     from darec.reporter import SILENT, LogReporter, Reporter
+    from darec.serving.load import load
+    from darec.serving.model import LoadedModel
     from search_spaces import Space
 
 __version__ = "0.1.0"
@@ -33,6 +36,9 @@ _PLACES = {
     "load_result": "darec.api.result",
     "evaluate": "darec.api.evaluate",
     "evaluate_cold_users": "darec.api.evaluate",
+    "fit": "darec.api.fit",
+    "load": "darec.serving.load",
+    "LoadedModel": "darec.serving.model",
     "register": "darec.api.registry",
     "search_space": "darec.api.registry",
     "ModelKind": "darec.models.kind",
@@ -46,6 +52,7 @@ _PLACES = {
 
 __all__ = [
     "SILENT",
+    "LoadedModel",
     "LogReporter",
     "ModelKind",
     "Reporter",
@@ -54,6 +61,8 @@ __all__ = [
     "UserError",
     "evaluate",
     "evaluate_cold_users",
+    "fit",
+    "load",
     "load_pair",
     "load_result",
     "models",

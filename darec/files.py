@@ -7,6 +7,7 @@ others can write to. A link is replaced, or refused where a file is added to.
 import errno
 import fcntl
 import glob
+import hashlib
 import json
 import os
 import secrets
@@ -83,6 +84,12 @@ def append(path: Path, lines: str) -> None:
         os.fsync(file.fileno())
     if not size:
         _sync_folder(path.parent)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_whole(rest: bytes) -> bool:

@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BASE = {"errors", "files", "paper", "parsing", "processes", "provenance", "reporter", "seeds"}
 MODELS = BASE | {"data", "core", "models"}
-API = MODELS | {"tuning", "evaluation", "api"}
+SERVING = MODELS | {"tuning", "evaluation", "serving"}
+API = SERVING | {"api"}
 
 LAYERS = {
     "base": BASE,
@@ -18,6 +19,7 @@ LAYERS = {
     "models": MODELS,
     "tuning": MODELS | {"tuning"},
     "evaluation": MODELS | {"evaluation"},
+    "serving": SERVING,
     "api": API,
     "report": API | {"report"},
     "benchmark": API | {"benchmark"},
@@ -44,7 +46,7 @@ WINGS = {
 """What each wing of a package may import of its wings; "" are the modules beside the wings."""
 
 KNOWS_SEARCH_SPACES = {"api", "report", "benchmark", "cli"}
-KNOWS_RAY = ("darec/tuning/", "darec/benchmark/simulation.py")
+KNOWS_RAY = ("darec/tuning/", "darec/serving/on_ray/", "darec/benchmark/simulation.py")
 TOP = {"darec/__init__.py", "darec/__main__.py"}
 """The package's face: it exports the API and starts the commands, and stands above all layers."""
 

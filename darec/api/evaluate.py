@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from darec.api.checks import check_count, check_device
+from darec.api.fit import refresh_cards
 from darec.api.result import SearchResult, load_result
 from darec.api.runs import (
     COLD_USER_SCORES,
@@ -217,6 +218,7 @@ def _finished(
     """
     if told := mixture([score for each in measured for score in each]):
         LOGGER.warning("%s; --fresh scores all of them again", told)
+    refresh_cards(winners)
     for out in dict.fromkeys(winner.out for winner in winners):
         reporter.line(f"scores: {storage.join(out, name)}")
     if n_failed := sum(not each for each in measured):

@@ -10,6 +10,7 @@ from darec.data.ratings import DomainPair
 from darec.data.split import TrainPercent
 from darec.errors import UserError
 from darec.models.best import Best
+from darec.serving.card import Refit
 from darec.tuning import storage
 from darec.tuning.study.identity import load_best
 from darec.tuning.study.trials_table import read_trials
@@ -25,6 +26,8 @@ class SearchResult:
     """The local folder of all results: ``<out>``, or for a URI a scratch folder like it."""
     _continue: "Callable[[], SearchResult] | None" = field(default=None, repr=False, compare=False)
     """Continues the search with its first arguments; None for a result that was read from disk."""
+    _pair: DomainPair | None = field(default=None, repr=False, compare=False)
+    """What was searched on; None for a result that was read from disk."""
 
     @property
     def out(self) -> str:
@@ -59,6 +62,19 @@ class SearchResult:
         """
         return read_trials(self.folder, self.best, self.path)
 
+    def fit(self, pair: DomainPair | None = None, *, refit: Refit = "train") -> str:
+        """Write the winner as a model folder (`darec.fit`), and return its path or URI.
+
+        ``pair`` can be left out in the process that did the search. Raises `UserError` when the
+        pair is needed, and where `darec.fit` does.
+        """
+        from darec.api.fit import fit
+
+        pair = pair or self._pair
+        if pair is None:
+            raise UserError(f"{self.path}: give the pair: fit(darec.load_pair(...))")
+        return fit(self, pair, refit=refit)
+
     def resume(self) -> "SearchResult":
         """Continue an unfinished search with the arguments it was begun with.
 
@@ -79,10 +95,12 @@ def result_at(
     train: TrainPercent,
     model: str,
     continue_: "Callable[[], SearchResult] | None" = None,
+    searched: DomainPair | None = None,
 ) -> SearchResult:
     """Return the result of a model's search under ``out``; ``root`` is `SearchResult.root`."""
     place = out if storage.is_uri(out) else str(root)
-    return SearchResult(storage.join(place, f"{pair}-{train}", model), root, continue_)
+    path = storage.join(place, f"{pair}-{train}", model)
+    return SearchResult(path, root, continue_, searched)
 
 
 def load_result(path: str | Path) -> SearchResult:

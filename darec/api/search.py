@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from darec.api.checks import check_choice, check_count, check_positive
+from darec.api.fit import fit as fit_winner
 from darec.api.registry import spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.data.ratings import DomainPair
@@ -55,6 +56,7 @@ def search(
     seed: int = 0,
     out: str | Path = "results",
     resume: bool = False,
+    fit: bool = True,
     reporter: Reporter | None = None,
 ) -> SearchResult:
     """Search a model's hyper-parameters; the lowest validation RMSE wins.
@@ -84,6 +86,7 @@ def search(
         seed: Root seed of the split, the sampler and the runs.
         out: Folder or URI (``s3://...``) of all results.
         resume: Whether to continue a search that is there already.
+        fit: Whether to write the winner as a model folder in the end (`darec.fit`).
         reporter: Receives the plan, progress and messages; by default they are logged.
 
     Returns:
@@ -109,7 +112,7 @@ def search(
     kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space)
     root = storage.working_folder(out)
     again = partial(search, **arguments)
-    result = result_at(out, root, pair.name, train, model, again)
+    result = result_at(out, root, pair.name, train, model, again, pair)
     request = Request(
         model=model,
         kind=kind,
@@ -141,7 +144,15 @@ def search(
     else:
         with connected(address, insecure=insecure) as joined:
             wanted = Wanted(cpus_per_trial, gpus_per_trial, at_once, joined)
-            _search(request, wanted, trial_limit, resume, reporter, _recorded(arguments))
+            cache = ClusterCache()
+            try:
+                recorded = _recorded(arguments)
+                _search(request, wanted, trial_limit, resume, reporter, recorded, cache)
+                if fit and result.finished:
+                    fit_winner(result, pair, reporter=reporter, cache=cache)
+            finally:
+                if goes_on():  # otherwise the cache ends with the connection
+                    cache.close()
     if result.finished:
         _report_winner(result, reporter)
     return result
@@ -198,7 +209,7 @@ def _check(arguments: Mapping[str, Any]) -> None:
 
 def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `search` as JSON values, with the pair's name for the pair."""
-    left_out = ("reporter", "resume")
+    left_out = ("reporter", "resume", "fit")
     values = {name: value for name, value in arguments.items() if name not in left_out}
     values |= {"pair": arguments["pair"].name, "fix": dict(arguments["fix"] or {})}
     if isinstance(values["space"], Space):
@@ -218,9 +229,9 @@ def _search(
     resume: bool,
     reporter: Reporter,
     arguments: dict[str, Any],
+    cache: ClusterCache,
 ) -> None:
     """Check the machines and run all studies; an interruption leaves the search unfinished."""
-    cache = ClusterCache()
     try:
         settings = Settings(
             sampler=request.sampler,
@@ -243,9 +254,6 @@ def _search(
             Protocol(request, replace(settings, slots=share), resume, publish).run(arguments)
     except StudyInterrupted:
         LOGGER.debug("interrupted: %s", request.folder)
-    finally:
-        if goes_on():  # otherwise the cache ends with the connection
-            cache.close()
 
 
 def _report_winner(result: SearchResult, reporter: Reporter) -> None:

@@ -9,6 +9,7 @@ from darec.cli.benchmark import benchmark
 from darec.cli.cold_users import cold_users
 from darec.cli.command import help_of
 from darec.cli.evaluate import evaluate
+from darec.cli.fit import fit
 from darec.cli.own_cluster import own_cluster
 from darec.cli.prepare import prepare
 from darec.cli.reproduce import join_lists, reproduce
@@ -19,6 +20,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "prepare": prepare,
     "tune": tune,
     "evaluate": evaluate,
+    "fit": fit,
     "cold-users": cold_users,
     "reproduce": reproduce,
     "benchmark": benchmark,

@@ -77,6 +77,9 @@ def tune(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an unfinished search.")
     ] = False,
+    fit: Annotated[
+        bool, typer.Option("--fit/--no-fit", help="Write the winner as a model folder, too.")
+    ] = True,
     synthetic: Synthetic = False,
     smoke_test: Annotated[
         bool, typer.Option("--smoke-test", help="Run 2 trials of 2 epochs on synthetic data.")
@@ -124,6 +127,7 @@ def tune(
             seed=seed,
             out=out,
             resume=resume,
+            fit=fit,
             reporter=reporter,
         )
     except KeyboardInterrupt:

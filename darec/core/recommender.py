@@ -98,9 +98,12 @@ class ColdRule:
     prediction (docs/paper.md, the cold policy).
     """
 
-    def __init__(self, training: Ratings) -> None:
+    def __init__(self, training: Ratings, answered: BoolArray | None = None) -> None:
+        """``answered`` marks users whom the model predicts though they have no training ratings."""
         self.bias = Bias.fit(training)
         self._cold_user = training.user_counts == 0
+        if answered is not None:
+            self._cold_user &= ~answered
         self._cold_item = training.item_counts == 0
 
     def is_cold(self, users: IntArray, items: IntArray) -> BoolArray:

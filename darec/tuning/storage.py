@@ -25,8 +25,10 @@ from pyarrow.fs import (
 from darec.errors import UserError
 from darec.files import write
 
-PLAIN = (".json", ".jsonl", ".csv", ".safetensors")
+PLAIN = (".json", ".jsonl", ".csv", ".safetensors", ".parquet", ".md")
 """Suffixes of the plain result files of a study."""
+LARGE = {"model.safetensors", "ratings.safetensors"}
+"""Files of a model folder, which only who loads the model needs."""
 ONE_SLASH = re.compile(r"[A-Za-z][\w+.-]+:/(?!/)")
 """A URI that lacks a slash, as ``str(Path("s3://bucket"))`` makes it."""
 
@@ -134,16 +136,19 @@ def working_folder(out: str) -> Path:
     return folder
 
 
-def fetch(uri: str, folder: Path) -> None:
+def fetch(uri: str, folder: Path, models: bool = False) -> None:
     """Copy the plain result files below a URI to a folder, but not Tune's own files.
 
+    The large files of model folders are copied only if ``models`` is set.
     Raises `UserError` when they cannot be read.
     """
     files, root = open_place(uri)
     with _naming(uri):
         for info in listed(files, root, recursive=True):
             name = Path(info.path[len(root) :].lstrip("/"))
-            if info.is_file and _is_plain(name) and not {"..", "tune"} & set(name.parts):
+            wanted = models or name.name not in LARGE
+            ours = wanted and not {"..", "tune"} & set(name.parts)
+            if info.is_file and _is_plain(name) and ours:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 copy_files(info.path, str(folder / name), files, LocalFileSystem())
 

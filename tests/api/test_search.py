@@ -19,10 +19,10 @@ import darec
 from darec.api import runs, search
 from darec.api.result import finished_searches
 from darec.core.threads import torch_threads
+from darec.files import digest_of
 from darec.models import plugins
 from darec.models.best import read_best
 from darec.models.bias import BiasConfig, build_bias
-from darec.tuning.study.identity import digest_of
 from darec.tuning.study.results import COLUMNS
 from darec.tuning.trial.stage1_cache import ClusterCache
 from tests.reporting import Recorder, printed

@@ -75,6 +75,7 @@ def run_step(request: StepRequest, reporter: Reporter) -> None:
         result = darec.search(
             cell.model,
             pair,
+            fit=False,
             train=cell.train,
             trials=budget.trials,
             stage1_trials=budget.stage1_trials,

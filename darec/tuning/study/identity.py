@@ -5,7 +5,6 @@ a finished study, because most changes of code change no result and a study may 
 it is used with a warning, and the winner's ``code`` names both.
 """
 
-import hashlib
 import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from darec.errors import UserError
+from darec.files import digest_of
 from darec.models.best import (
     REMEDY,
     Best,
@@ -78,12 +78,6 @@ def load_best(folder: Path, place: str | None = None) -> Best:
     asked = identity_of(record, record.model, space, "target", record.budget.trials)
     _check(best, asked, place or str(folder))
     return best
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def impossible(config: dict[str, Any], space: SpaceRecord) -> str:

@@ -15,13 +15,12 @@ from darec.core.config import parse, plain
 from darec.core.fit import Fit
 from darec.core.recommender import ColdRule, Run, Weights
 from darec.data.split import SearchData
-from darec.files import write
+from darec.files import digest_of, write
 from darec.models import ModelKind
 from darec.models.best import Best, Identity
 from darec.reporter import LOGGER
 from darec.seeds import derive
 from darec.tuning.cluster.preflight import check_room
-from darec.tuning.study.identity import digest_of
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.study.trials_table import COLUMNS

@@ -5,9 +5,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from darec.errors import UserError
+from darec.files import digest_of
 from darec.models.best import SpaceRecord, read_best
 from darec.tuning.study.identity import (
-    digest_of,
     finished_study,
     identity_of,
     impossible,

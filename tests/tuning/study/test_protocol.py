@@ -11,12 +11,13 @@ from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run
 from darec.errors import UserError
+from darec.files import digest_of
 from darec.models import MODELS
 from darec.models.best import read_best
 from darec.seeds import derive
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study import protocol, record
-from darec.tuning.study.identity import digest_of, load_best
+from darec.tuning.study.identity import load_best
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.protocol import Protocol, check_finished
 from darec.tuning.study.record import check_record

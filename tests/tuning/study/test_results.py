@@ -10,11 +10,12 @@ from safetensors.torch import load_file
 from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run
+from darec.files import digest_of
 from darec.models.best import SpaceRecord, read_best
 from darec.seeds import derive
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study import results
-from darec.tuning.study.identity import digest_of, identity_of
+from darec.tuning.study.identity import identity_of
 from darec.tuning.study.record import space_json
 from darec.tuning.study.results import at_edge, save_trials, save_weights, winner
 from darec.tuning.study.rows import TrialRow

@@ -1,0 +1,184 @@
+"""Make a model folder of a search's winner, and load one."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from safetensors.torch import load_file
+
+from darec.api.checks import check_choice, check_device
+from darec.api.result import SearchResult
+from darec.core.config import parse
+from darec.core.recommender import Cache, DivergedError, Recommender, Run, Weights
+from darec.data.ratings import HIGHEST, LOWEST, DomainPair
+from darec.data.split import Training, split
+from darec.errors import UserError
+from darec.evaluation import kept
+from darec.evaluation.origin import this_origin
+from darec.evaluation.scores import Score
+from darec.evaluation.summary import summarise
+from darec.files import digest_of
+from darec.models import ModelKind, kind_of
+from darec.models.best import REMEDY, Best
+from darec.reporter import LogReporter, Reporter
+from darec.seeds import derive
+from darec.serving import folder as model_folder
+from darec.serving.card import Card, Counts, Refit, TestScore
+from darec.tuning import storage
+from darec.tuning.study.model_code import code_of
+
+FOLDER = "model"
+"""The name of the model folder in a study's folder."""
+
+
+def fit(
+    result: SearchResult,
+    pair: DomainPair,
+    *,
+    refit: Refit = "train",
+    device: str = "cpu",
+    reporter: Reporter | None = None,
+    cache: Cache | None = None,
+) -> str:
+    """Write the winner of a search as a model folder, which `darec.load` reads.
+
+    Args:
+        result: A finished search.
+        pair: The ratings that were searched on.
+        refit: ``train`` keeps the search's own weights, which know its training ratings. ``all``
+            trains on every rating, for the epochs that the search found: for use in a shop.
+        device: Where to train, and where a first stage is trained again.
+        reporter: Receives progress and messages; by default they are logged.
+        cache: Has first stages that need not be trained again.
+
+    Returns:
+        The folder or URI, ``<out>/<pair>-<train>/<model>/model``. An older one is replaced.
+
+    Raises:
+        UserError: The search is not finished, the ratings are not those it saw, its weights are
+            damaged, or training diverges.
+
+    Example:
+        >>> import darec
+        >>> pair = darec.load_pair("toys_auto", synthetic=True)
+        >>> result = darec.search("bias", pair, trials=1, out="results", resume=True)
+        >>> darec.load(darec.fit(result, pair, refit="all")).card.refit
+        'all'
+    """
+    check_choice("--refit", refit, ("train", "all"))
+    check_device(device, None)
+    best, reporter = result.best, reporter or LogReporter()
+    if best.data_digest != pair.digest:
+        raise UserError(f"{pair.name}: its ratings are not those the search saw; search it again")
+    kind, stages = kind_of(best.model), model_folder.RecordedStages(cache)
+    run = Run(derive(best.seed, "run"), device, stages)
+    data = split(pair, best.train, best.seed).search.training
+    if refit == "all":
+        data = Training(pair.source, pair.target)
+    try:
+        model = kind.build(parse(kind.config, best.config), data, run)
+        if refit == "all":
+            _train(model, best.epoch, reporter)
+    except DivergedError as error:
+        raise UserError(f"{best.model}: training on every rating diverges: {error}") from error
+    if refit == "train":
+        model.load_weights(_weights(result, best))
+    card = _card(result, best, kind, data, refit, device)
+    path = model_folder.save(
+        result.folder / FOLDER, card, model.weights(), stages.stages, data, pair
+    )
+    place = storage.join(result.path, FOLDER)
+    if storage.is_uri(place):
+        storage.publish(path, place)
+    reporter.line(f"model: {place}")
+    return place
+
+
+def refresh_cards(results: Sequence[SearchResult]) -> None:
+    """Write the present test scores into the cards of the model folders that there are."""
+    for result in results:
+        path = result.folder / FOLDER
+        if (path / model_folder.CARD).is_file():
+            card = model_folder.read_card(path)
+            model_folder.write_card(path, card.with_scores(_scores(result, result.best)))
+            place = storage.join(result.path, FOLDER)
+            if storage.is_uri(place):
+                storage.publish(path, place)
+
+
+def _train(model: Recommender, epochs: int, reporter: Reporter) -> None:
+    """Train for some epochs; raises `DivergedError` when a loss is not finite."""
+    with reporter.progress("epochs", epochs) as advance:
+        for epoch in range(1, epochs + 1):
+            for name, value in model.train_epoch().items():
+                if not math.isfinite(value):
+                    raise DivergedError(f"{name} is {value} in epoch {epoch}")
+            advance()
+
+
+def _weights(result: SearchResult, best: Best) -> Weights:
+    """Return the winner's weights; raises `UserError` if they are missing or damaged."""
+    path, named = result.folder / "best.safetensors", f"{result.path}/best.safetensors"
+    try:
+        damaged = digest_of(path) != best.weights_digest
+    except OSError as error:
+        raise UserError(f"{named}: cannot be read: {error.strerror}; {REMEDY}") from error
+    if damaged:
+        raise UserError(f"{named}: its SHA-256 is not the one in best.json; {REMEDY}")
+    weights: Weights = load_file(path)
+    return weights
+
+
+def _card(
+    result: SearchResult, best: Best, kind: ModelKind, data: Training, refit: Refit, device: str
+) -> Card:
+    counts = Counts(
+        users=data.target.n_users,
+        source_items=data.source.n_items,
+        target_items=data.target.n_items,
+        source_ratings=len(data.source),
+        target_ratings=len(data.target),
+    )
+    return Card(
+        format=1,
+        model=best.model,
+        config=best.config,
+        pair=best.pair,
+        train=best.train,
+        refit=refit,
+        seed=best.seed,
+        epoch=best.epoch,
+        max_epochs=best.max_epochs,
+        valid_rmse=best.valid_rmse,
+        bias_valid_rmse=best.bias_valid_rmse,
+        scores=_scores(result, best),
+        cold="fallback",
+        lowest=LOWEST,
+        highest=HIGHEST,
+        counts=counts,
+        data_digest=best.data_digest,
+        origin=this_origin(kind, device, code_of(kind)),
+        files={},
+    )
+
+
+def _scores(result: SearchResult, best: Best) -> list[TestScore]:
+    """Return the winner's test scores under each cold policy, of models without a refit."""
+    path = result.root / "scores.jsonl"
+    if storage.is_uri(result.path) and not path.is_file():
+        storage.fetch_file(storage.join(result.out, path.name), path)
+    asked = ("model", "pair", "train", "config", "data_digest", "max_epochs")
+    wanted = {name: getattr(best, name) for name in asked}
+    by_policy: dict[Any, list[Score]] = {}
+    for same in kept.by_key(kept.read(path, Score, storage.join(result.out, path.name))).values():
+        score = same[-1]
+        if not score.refit and {name: getattr(score, name) for name in asked} == wanted:
+            by_policy.setdefault(score.cold, []).append(score)
+    found = []
+    for policy, scores in by_policy.items():
+        rmse, bias, mean = (
+            summarise([getattr(score, name) for score in scores])
+            for name in ("test_rmse", "bias_rmse", "mean_rmse")
+        )
+        found.append(TestScore(policy, rmse.n, rmse.mean, rmse.sd, bias.mean, mean.mean))
+    return found

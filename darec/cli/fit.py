@@ -1,0 +1,48 @@
+"""``darec fit``: make a model folder of a search's winner."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from darec.cli.command import called, command
+from darec.cli.options import Data, Model, Out, Pair, Synthetic, Train, percent
+from darec.reporter import Reporter
+
+
+@command
+def fit(
+    reporter: Reporter,
+    pair: Pair,
+    model: Model = "i_darec",
+    train: Train = "90",
+    refit: Annotated[
+        Literal["train", "all"],
+        typer.Option(help="Keep the search's weights, or train on every rating."),
+    ] = "train",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
+    data: Data = Path("data"),
+    out: Out = "results",
+    synthetic: Synthetic = False,
+) -> None:
+    """Write a winner as a folder with all that predictions need; darec.load reads it.
+
+    Example: darec fit --pair toys_auto --synthetic --model i_darec --refit all
+
+    A search writes such a folder already, of the model that it has scored. With --refit all the
+    model is trained on every rating, for the epochs that the search found: that is what a shop
+    wants to use.
+    """
+    from darec.api import fit as api
+    from darec.api.pairs import load_pair
+    from darec.api.registry import chosen_models
+    from darec.api.result import finished_searches
+
+    names = chosen_models(model)
+    prepared = load_pair(pair, data, synthetic, reporter)
+    found = finished_searches(names, prepared, percent(train), out, required=model != "all")
+    for result in found:
+        place = api.fit(result, prepared, refit=refit, device=device, reporter=reporter)
+        card = f"{place}/README.md"
+        reporter.line(f"card:  {card}")
+    reporter.line(f"next:  {called('recommend')} {place} --user {prepared.user_ids[0]}")

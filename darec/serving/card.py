@@ -1,0 +1,146 @@
+"""``model.json``: what a model folder holds, and how good the model was found to be."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic.dataclasses import dataclass
+
+from darec.core.config import STRICT
+from darec.core.recommender import ColdPolicy
+from darec.data.split import TrainPercent
+from darec.evaluation.origin import Origin
+from darec.models.best import Count, Rmse
+
+FORMAT = 1
+"""The version of the folder's format; it grows when an older release could not read a folder."""
+Refit = Literal["train", "all"]
+"""What a model was trained on: the search's training ratings, or every rating."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Counts:
+    """The size of the training data."""
+
+    users: Count
+    source_items: Count
+    target_items: Count
+    source_ratings: Count
+    target_ratings: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class TestScore:
+    """Errors on test ratings under one cold policy, as means over seeds, in stars."""
+
+    __test__ = False  # it is no test of pytest
+
+    cold: ColdPolicy
+    seeds: Count
+    test_rmse: Rmse
+    spread: Rmse | None
+    """Sample standard deviation over the seeds; None for one seed."""
+    bias_rmse: Rmse
+    mean_rmse: Rmse
+
+
+@dataclass(frozen=True, config=STRICT)
+class Card:
+    """The content of ``model.json``."""
+
+    format: Literal[1]
+    model: str
+    config: dict[str, Any]
+    pair: str
+    train: TrainPercent
+    refit: Refit
+    seed: int
+    """Root seed of the search, its split and the training run."""
+    epoch: Count
+    """Number of epochs that the model was trained."""
+    max_epochs: Count
+    valid_rmse: Rmse
+    """The winner's lowest validation RMSE in the search, also for a model of every rating."""
+    bias_valid_rmse: Rmse
+    scores: list[TestScore]
+    """Of models trained without the test ratings. Empty until the winner is evaluated."""
+    cold: ColdPolicy
+    """How cold users and items are predicted."""
+    lowest: float
+    highest: float
+    counts: Counts
+    data_digest: str
+    """`DomainPair.digest` of the pair that was searched on."""
+    origin: Origin
+    """What trained the model."""
+    files: dict[str, str]
+    """The folder's other files, and their SHA-256."""
+
+    def with_scores(self, scores: list[TestScore]) -> "Card":
+        """Return the card with the scores of an evaluation."""
+        return replace(self, scores=scores)
+
+
+def readme(card: Card) -> str:
+    """Return the model card in words, for people."""
+    counts = card.counts
+    data = {
+        "train": f"the training ratings of the search ({card.train} % without a tenth, which "
+        "validates)",
+        "all": "every rating of the pair, test ratings included",
+    }[card.refit]
+    lines = [
+        f"# {card.model} on {card.pair}",
+        "",
+        f"A rating predictor for the target domain of {card.pair}, found by darec's search: the",
+        "configuration with the lowest validation RMSE.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| trained on | {data} |",
+        f"| ratings | target {counts.target_ratings}, source {counts.source_ratings} |",
+        f"| users | {counts.users} |",
+        f"| items | target {counts.target_items}, source {counts.source_items} |",
+        f"| epochs | {card.epoch} (at most {card.max_epochs} in the search) |",
+        f"| validation RMSE | {card.valid_rmse:.4f} (bias baseline {card.bias_valid_rmse:.4f}) |",
+        f"| cold users and items | {card.cold} |",
+        f"| code | {card.origin.shown()} |",
+        f"| data | SHA-256 {card.data_digest} |",
+        "",
+        "## Test scores",
+        "",
+        *_scores(card),
+        "",
+        "## Limits",
+        "",
+        "- Predictions are stars from 1 to 5. A rating model is not trained to rank: measure",
+        "  its recommendations (`darec evaluate` reports NDCG and recall) before you use them.",
+        "- Who has no ratings in the target, and what nobody rated, gets the bias prediction,",
+        "  unless the model can answer for a user from source ratings.",
+        "- The folder holds the training ratings and the ids of users: treat it as personal data.",
+        "",
+        "## Use",
+        "",
+        "```python",
+        "import darec",
+        "",
+        'model = darec.load("path/of/this/folder")',
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _scores(card: Card) -> list[str]:
+    """Return the lines on test scores, with their caveats."""
+    if not card.scores:
+        return ["The model was not evaluated on test ratings yet (`darec evaluate`)."]
+    rows = [
+        f"| {s.cold} | {s.test_rmse:.4f} | {'-' if s.spread is None else f'{s.spread:.4f}'} "
+        f"| {s.seeds} | {s.bias_rmse:.4f} | {s.mean_rmse:.4f} |"
+        for s in card.scores
+    ]
+    caveat = "The models that were scored never saw the test ratings."
+    if card.refit == "all":
+        caveat += " The model in this folder has seen them, and was not scored."
+    head = "| cold policy | test RMSE | spread over seeds | seeds | bias RMSE | mean RMSE |"
+    return [head, "|---|---|---|---|---|---|", *rows, "", caveat]

@@ -1,0 +1,46 @@
+"""Read a model folder back as a model in use."""
+
+from pathlib import Path
+
+from darec.core.config import parse
+from darec.core.recommender import Run
+from darec.errors import UserError
+from darec.models import kind_of
+from darec.seeds import derive
+from darec.serving.folder import REMEDY, StoredStages, read, read_card
+from darec.serving.model import LoadedModel
+from darec.serving.scorer import Scorer
+from darec.tuning import storage
+
+
+def load(path: str | Path) -> LoadedModel:
+    """Return the model in a folder that a search, or `darec.fit`, has written.
+
+    Args:
+        path: The folder or URI, ``<out>/<pair>-<train>/<model>/model``.
+
+    Raises:
+        UserError: The folder is absent, damaged, of another model, or of a later version.
+
+    Example:
+        >>> import darec
+        >>> pair = darec.load_pair("toys_auto", synthetic=True)
+        >>> folder = darec.search("bias", pair, trials=1, out="results", resume=True).fit()
+        >>> darec.load(folder).recommend([pair.user_ids[0]], n=3)["rank"].tolist()
+        [1, 2, 3]
+    """
+    folder = Path(path)
+    if storage.is_uri(str(path)):
+        folder = storage.working_folder(str(path))
+        storage.fetch(str(path), folder, models=True)
+    card = read_card(folder)
+    kind = kind_of(card.model)
+    weights, stages, training, ids = read(folder, card)
+    try:
+        run = Run(derive(card.seed, "run"), cache=StoredStages(stages))
+        model = kind.build(parse(kind.config, card.config), training, run)
+        model.load_weights(weights)
+    except (KeyError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{folder}: its parts do not fit each other: {reason}; {REMEDY}") from error
+    return LoadedModel(card, Scorer(card.model, model, training, card.cold), ids)

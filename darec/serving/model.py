@@ -1,0 +1,249 @@
+"""A trained model in use: predictions and recommendations by the ids of users and items.
+
+Shapes: N pairs, B users asked for, U users, I target items, n recommendations of a user.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from darec.core.fold_in import OwnRatings
+from darec.core.metrics import clip
+from darec.data.ratings import Domain, FloatArray
+from darec.errors import UserError
+from darec.serving.card import Card
+from darec.serving.explain import Explanation, Neighbour
+from darec.serving.ids import Ids, Positions, Unknown
+from darec.serving.new_user import FoldedUser, own_ratings
+from darec.serving.scorer import Scorer
+from darec.serving.top import check_n, highest
+
+USERS_AT_ONCE = 256
+"""Users whose scores of all items are in memory at once."""
+
+
+class LoadedModel:
+    """A model folder in use.
+
+    Users without target ratings are predicted by the cold policy, unless the model can answer for
+    them from their source ratings.
+    """
+
+    def __init__(self, card: Card, scorer: Scorer, ids: Mapping[str, Ids]) -> None:
+        self.card = card
+        self.user_ids, self.item_ids = ids["user"], ids["item"]
+        self.source_item_ids = ids["source item"]
+        self._scorer = scorer
+
+    def predict(
+        self,
+        users: Sequence[Any] | pd.DataFrame,
+        items: Sequence[Any] | None = None,
+        *,
+        unknown: Unknown = "cold",
+    ) -> Any:
+        """Return the predicted ratings of pairs of a user and an item.
+
+        Args:
+            users: One id for each pair, or a `FoldedUser` in its place. Or a table with the columns
+                ``user`` and ``item``.
+            items: One id for each pair; None with a table.
+            unknown: ``cold`` predicts unknown ids like cold ones, ``raise`` refuses them.
+
+        Returns:
+            Stars f32[N], from 1 to 5. For a table: the table with the column ``prediction``.
+
+        Raises:
+            UserError: The arguments are not equally long, a column is missing, or an id is unknown
+                and must not be.
+        """
+        if isinstance(users, pd.DataFrame):
+            for name in ("user", "item"):
+                if name not in users:
+                    columns = ", ".join(map(str, users.columns))
+                    raise UserError(f"the table must have the column {name}, but has: {columns}")
+            return users.assign(
+                prediction=self.predict(list(users["user"]), list(users["item"]), unknown=unknown)
+            )
+        if items is None or len(users) != len(items):
+            n = "none" if items is None else str(len(items))
+            raise UserError(f"there must be one item for each of {len(users)} users, but got {n}")
+        item_N = self.item_ids.positions(items, unknown)
+        new = {k: user for k, user in enumerate(users) if isinstance(user, FoldedUser)}
+        known = [k for k in range(len(users)) if k not in new] if new else slice(None)
+        names = [user for user in users if not isinstance(user, FoldedUser)] if new else users
+        stars_N = np.empty(len(users), np.float32)
+        user_N = self.user_ids.positions(names, unknown)
+        stars_N[known] = self._scorer.pairs(user_N, item_N[known])
+        for k, user in new.items():
+            item, at_unknown = item_N[k], self._scorer.unknown_item(user.bias)
+            stars_N[k] = at_unknown if item < 0 else user.scores_I[item]
+        return clip(stars_N)
+
+    def recommend(
+        self,
+        users: Sequence[Any],
+        n: int = 10,
+        *,
+        exclude_seen: bool = True,
+        unknown: Unknown = "cold",
+    ) -> pd.DataFrame:
+        """Return the n target items with the highest scores for each user.
+
+        Args:
+            users: Ids, or a `FoldedUser` in the place of one.
+            n: Number of items for each user.
+            exclude_seen: Whether to leave out what a user has rated.
+            unknown: ``cold`` recommends by the bias to unknown users, ``raise`` refuses them.
+
+        Returns:
+            A table of user, item, score and rank (1 is the best). Scores are not clipped, since
+            clipped ones have many ties at 5 stars.
+
+        Raises:
+            UserError: ``n`` is no positive whole number, or a user is unknown and must not be.
+        """
+        check_n(n)
+        names = [user.id if isinstance(user, FoldedUser) else user for user in users]
+        known = [k for k, user in enumerate(users) if not isinstance(user, FoldedUser)]
+        positions = self.user_ids.positions([users[k] for k in known], unknown)
+        n = min(n, len(self.item_ids))
+        item_Bn = np.full((len(users), n), -1, np.int64)
+        score_Bn = np.full((len(users), n), -np.inf, np.float32)
+        for begin in range(0, len(known), USERS_AT_ONCE):
+            part = slice(begin, begin + USERS_AT_ONCE)
+            item_Bn[known[part]], score_Bn[known[part]] = self.top(positions[part], n, exclude_seen)
+        for k, user in enumerate(users):
+            if isinstance(user, FoldedUser):
+                score_1I = user.scores_I[None].copy()
+                if exclude_seen:
+                    score_1I[0, user.target.items] = -np.inf
+                item_Bn[[k]], score_Bn[[k]] = highest(score_1I, n)
+        row, rank = np.nonzero(item_Bn >= 0)
+        picked = item_Bn[row, rank]
+        return pd.DataFrame(
+            {
+                "user": np.array(names, object)[row],
+                "item": self.item_ids.ids[picked],
+                "score": score_Bn[row, rank],
+                "rank": rank + 1,
+            }
+        )
+
+    def top(
+        self, positions: Positions, n: int, exclude_seen: bool = True
+    ) -> tuple[Positions, FloatArray]:
+        """Return the positions i64[B, n] and raw scores f32[B, n] of each user's best items.
+
+        Where fewer than n items are left, the last positions are -1.
+        """
+        score_BI = self._scorer.all_items(positions)
+        if exclude_seen:
+            score_BI[self._scorer.rated_by(positions)] = -np.inf
+        return highest(score_BI, n)
+
+    def scores(self, positions: Positions) -> FloatArray:
+        """Return the raw, unclipped scores of every target item f32[B, I], cold ones included."""
+        return self._scorer.all_items(positions)
+
+    def similar_items(self, item: Any, n: int = 10) -> pd.DataFrame:
+        """Return the n target items whose factors are most like an item's, by their cosine.
+
+        Returns:
+            A table of item, similarity (-1 to 1) and rank.
+
+        Raises:
+            UserError: The item is unknown or cold, or the model has no factors of items.
+        """
+        check_n(n)
+        (position,) = self.item_ids.positions([item], "raise")
+        if self._scorer.is_cold_item[position]:
+            raise UserError(f"item {item!r} has no training ratings to compare it by")
+        similarity_I = self._scorer.similarity(position)
+        similarity_I[position] = -np.inf
+        items, found = (part[0] for part in highest(similarity_I[None], n))
+        kept = items >= 0
+        return pd.DataFrame(
+            {
+                "item": self.item_ids.ids[items[kept]],
+                "similarity": found[kept],
+                "rank": 1 + np.arange(kept.sum()),
+            }
+        )
+
+    def fold_in(
+        self,
+        source: Sequence[tuple[Any, float]] = (),
+        target: Sequence[tuple[Any, float]] = (),
+        id: str = "new user",
+    ) -> FoldedUser:
+        """Return a person who was not in the data, to predict and recommend for.
+
+        Models with a row for each user encode the person's ratings; biases are posterior means;
+        factor models solve a ridge whose prior is what they learned of all users
+        (`darec.core.fold_in`). A model that knows the target alone learns nothing from source
+        ratings, and predicts a person without target ratings by the cold policy.
+
+        Args:
+            source: Source items and their ratings, 1 to 5 stars.
+            target: Target items and their ratings.
+            id: How tables name the person.
+
+        Raises:
+            UserError: An item is unknown or given twice, a rating is outside the scale, or the
+                model cannot predict for new users.
+        """
+        ids: dict[Domain, Ids] = {"source": self.source_item_ids, "target": self.item_ids}
+        given: dict[Domain, OwnRatings] = {
+            "source": own_ratings(source, ids["source"]),
+            "target": own_ratings(target, ids["target"]),
+        }
+        bias, scores_I = self._scorer.fold_in(given)
+        return FoldedUser(id, given["source"], given["target"], bias, scores_I)
+
+    def explain(self, user: Any, item: Any, n: int = 5) -> Explanation:
+        """Return why a user gets a prediction: bias parts, the model's share, nearest rated items.
+
+        Raises:
+            UserError: The item is unknown, or the user is.
+        """
+        (position,) = self.item_ids.positions([item], "raise")
+        scorer, is_cold = self._scorer, False
+        if isinstance(user, FoldedUser):
+            name, own, b_user, score = user.id, user.target, user.bias, user.scores_I[position]
+        else:
+            (row,) = self.user_ids.positions([user], "raise")
+            name, own, b_user = str(user), scorer.rated(row), float(scorer.bias.user[row])
+            is_cold = bool(scorer.is_cold_user[row])
+            score = scorer.all_items(np.array([row]))[0, position]
+        mean, b_item = scorer.bias.mean, float(scorer.bias.item[position])
+        item_is_cold = bool(scorer.is_cold_item[position])
+        return Explanation(
+            user=name,
+            item=str(item),
+            prediction=float(clip(np.array([score], np.float32))[0]),
+            score=float(score),
+            mean=mean,
+            user_bias=b_user,
+            item_bias=b_item,
+            model_share=float(score) - (mean + b_user + b_item),
+            cold_user=is_cold,
+            cold_item=item_is_cold,
+            nearest=[] if item_is_cold else self._nearest(position, own, n),
+        )
+
+    def _nearest(self, position: int, own: OwnRatings, n: int) -> list[Neighbour]:
+        """Return the items that a user rated and that are most like an item, if that is known."""
+        try:
+            similarity_I = self._scorer.similarity(position)
+        except UserError:
+            return []
+        others = own.items != position
+        items, values = own.items[others], own.values[others]
+        order = np.argsort(-similarity_I[items], kind="stable")[:n]
+        return [
+            Neighbour(str(self.item_ids.ids[i]), float(value), float(similarity_I[i]))
+            for i, value in zip(items[order], values[order], strict=True)
+        ]

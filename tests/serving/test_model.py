@@ -1,0 +1,150 @@
+"""A model folder of every model says what evaluation says, by the ids of users and items."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import darec
+from darec.core.recommender import ColdRule, Run
+from darec.data.split import split
+from darec.evaluation.training import train_again
+from darec.models import MODELS
+from darec.seeds import derive
+from tests.serving.conftest import searched
+
+WITHOUT_FACTORS = {
+    *("mean", "bias", "shared_bias", "conet", "u_rbm", "i_rbm", "u_cf_nade", "i_cf_nade")
+}
+CANNOT_FOLD_IN = {"conet", "i_rbm", "i_cf_nade"}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def result(request, tiny_pair, tmp_path_factory):
+    return searched(request.param, tiny_pair, tmp_path_factory.mktemp("out"))
+
+
+@pytest.fixture(scope="module")
+def model(result, tiny_pair):
+    return darec.load(result.fit(tiny_pair))
+
+
+@pytest.fixture(scope="module")
+def evaluated(result, tiny_pair):
+    """What `darec evaluate` predicts for the test ratings of the searched split."""
+    best, parts = result.best, split(tiny_pair)
+    fit = train_again(MODELS[best.model], best, parts.search, Run(derive(0, "run")))
+    test, rule = parts.test, ColdRule(parts.search.training.target)
+    raw = fit.model.predict(test.users, test.items)
+    return test, rule.apply(raw, test.users, test.items)
+
+
+def test_predictions_are_those_of_the_evaluation(model, evaluated, tiny_pair):
+    test, stars = evaluated
+    users, items = tiny_pair.user_ids[test.users], tiny_pair.target_item_ids[test.items]
+    found = model.predict(list(users), list(items), unknown="raise")
+    assert found.dtype == np.float32 and np.abs(found - stars).max() <= 1e-6
+    table = pd.DataFrame({"user": users, "item": items, "kept": 1})
+    asked = model.predict(table)
+    assert list(asked.columns) == ["user", "item", "kept", "prediction"]
+    np.testing.assert_array_equal(asked["prediction"], found)
+
+
+def test_recommendations_are_the_highest_raw_scores_of_unseen_items(model, tiny_pair):
+    user = tiny_pair.user_ids[7]
+    (scores,) = model.scores(np.array([7]))
+    found = model.recommend([user], n=5)
+    training = split(tiny_pair).search.training.target
+    seen = training.items[training.users == 7]
+    unseen = np.setdiff1d(np.arange(len(scores)), seen)
+    best = unseen[np.argsort(-scores[unseen], kind="stable")[:5]]
+    np.testing.assert_allclose(found["score"], scores[best])
+    assert found["rank"].tolist() == [1, 2, 3, 4, 5] and set(found["user"]) == {user}
+    assert not set(found["item"]) & set(tiny_pair.target_item_ids[seen])
+    all_of_it = model.recommend([user], n=1000, exclude_seen=False)
+    assert len(all_of_it) == len(scores) and all_of_it["item"].is_unique
+    assert len(model.recommend([user], n=1000)) == len(unseen)
+
+
+def test_the_best_items_have_the_predictions_of_pairs_once_clipped(model, tiny_pair):
+    users = list(tiny_pair.user_ids[:20])
+    found = model.recommend(users, n=4)
+    stars = model.predict(list(found["user"]), list(found["item"]))
+    np.testing.assert_allclose(np.clip(found["score"], 1, 5), stars, atol=2e-5)
+
+
+def test_unknown_ids_follow_the_cold_policy_or_are_refused(model, tiny_pair):
+    item, bias = tiny_pair.target_item_ids[3], model._scorer.bias
+    known = ColdRule(split(tiny_pair).search.training.target).bias
+    expected = [known.mean + known.item[3], known.mean + known.user[5], known.mean]
+    pairs = [("nobody", item), (tiny_pair.user_ids[5], "nothing"), ("nobody", "nothing")]
+    users, items = zip(*pairs, strict=True)
+    np.testing.assert_allclose(model.predict(users, items), expected, rtol=1e-6)
+    ranked = model.recommend(["nobody"], n=3)
+    best = np.argsort(-bias.item, kind="stable")[:3]
+    assert ranked["item"].tolist() == list(tiny_pair.target_item_ids[best])
+    for call in (
+        lambda: model.predict(["nobody"], [item], unknown="raise"),
+        lambda: model.recommend(["nobody"], unknown="raise"),
+    ):
+        with pytest.raises(darec.UserError, match=r"user 'nobody' is not in the model's data"):
+            call()
+
+
+def test_a_person_with_the_ratings_of_a_trained_user_gets_nearly_the_same(result, model, tiny_pair):
+    training = split(tiny_pair).search.training
+    own = {}
+    for name, ids in (("source", tiny_pair.source_item_ids), ("target", tiny_pair.target_item_ids)):
+        of_user = getattr(training, name).take(getattr(training, name).users == 4)
+        own[name] = list(zip(ids[of_user.items], of_user.values, strict=True))
+    if result.best.model in CANNOT_FOLD_IN:
+        with pytest.raises(darec.UserError, match="cannot predict for new users"):
+            model.fold_in(**own)
+        return
+    new, old = model.fold_in(**own, id="me"), tiny_pair.user_ids[4]
+    items = list(tiny_pair.target_item_ids)
+    of_both = model.predict([old] * len(items), items), model.predict([new] * len(items), items)
+    assert np.abs(of_both[0] - of_both[1]).mean() < 0.35
+    mixed = model.recommend([old, new, old], n=3)
+    assert mixed["user"].tolist() == [old] * 3 + ["me"] * 3 + [old] * 3
+    assert not set(mixed["item"][3:6]) & {item for item, _ in own["target"]}
+    assert model.explain(new, items[0]).prediction == pytest.approx(of_both[1][0])
+
+
+def test_similar_items_and_explanations(result, model, tiny_pair):
+    item, user = tiny_pair.target_item_ids[3], tiny_pair.user_ids[4]
+    told = model.explain(user, item)
+    parts = told.mean + told.user_bias + told.item_bias + told.model_share
+    assert told.score == pytest.approx(parts) and str(told).startswith(f"{item} for {user}: ")
+    assert told.prediction == pytest.approx(float(model.predict([user], [item])[0]), abs=2e-5)
+    if result.best.model in WITHOUT_FACTORS:
+        assert not told.nearest
+        with pytest.raises(darec.UserError, match="has no factors of items to compare"):
+            model.similar_items(item)
+        return
+    found = model.similar_items(item, n=4)
+    assert len(found) == 4 and item not in set(found["item"])
+    assert found["similarity"].is_monotonic_decreasing and found["similarity"].max() <= 1 + 1e-6
+    assert len(told.nearest) == 5
+
+
+def test_a_model_of_every_rating_knows_the_test_ratings_and_says_so(result, tiny_pair, model):
+    honest = model.card
+    again = darec.load(darec.fit(result, tiny_pair, refit="all"))
+    card = again.card
+    assert card.refit == "all" and card.counts.target_ratings == len(tiny_pair.target)
+    assert card.valid_rmse == honest.valid_rmse and card.epoch == honest.epoch
+    user, item = tiny_pair.user_ids[:50], tiny_pair.target_item_ids[:50]
+    stars = again.predict(list(user), list(item))
+    assert np.isfinite(stars).all()
+    if result.best.model != "mean":
+        assert np.abs(stars - model.predict(list(user), list(item))).max() > 0
+
+
+def test_an_explanation_is_plain_values(model, tiny_pair):
+    from dataclasses import asdict
+
+    told = asdict(model.explain(tiny_pair.user_ids[0], tiny_pair.target_item_ids[0]))
+    assert math.isfinite(json.loads(json.dumps(told))["score"])
