@@ -88,6 +88,7 @@ def test_a_search_is_one_call_that_continues_what_is_there(calls):
         "insecure": False,
         "out": Path("out/variants/hidden=200-beta=0.5-reversal=false-heads=own"),
         "resume": True,
+        "fit": False,
         "reporter": SILENT,
     }
 

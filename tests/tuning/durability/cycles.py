@@ -198,6 +198,8 @@ class Search:
             send = os.kill if fault == "sigterm" else os.killpg
             send(driver.pid, signal.SIGTERM)
             codes = {0, INTERRUPTED} if fault == "sigterm" else {0, INTERRUPTED, ERROR}
+            if early:  # before the command can hear it
+                codes.add(-signal.SIGTERM)
             code = self.ended(driver, fault, codes, ENDS_S)
         elif fault == "disk" and self.on_disk:
             filler = self.out / "filler"
