@@ -5,8 +5,8 @@ ids of users and items.
 """
 
 import json
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -85,8 +85,7 @@ def save(
     """
     if folder.exists() and not (folder / CARD).is_file():
         raise UserError(f"{folder}: must be absent or a model folder, but has no {CARD}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    staging = _new_folder(folder)
     try:
         tensors = {f"{STAGE}.{n}.{name}": w for n, s in enumerate(stages) for name, w in s.items()}
         tensors |= weights
@@ -191,10 +190,17 @@ def _column(path: Path) -> "np.ndarray[Any, np.dtype[np.object_]]":
     return column.astype(object)
 
 
+def _new_folder(folder: Path) -> Path:
+    """Make an empty folder beside another one."""
+    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    beside.mkdir(parents=True)
+    return beside
+
+
 def _swap(new: Path, folder: Path) -> None:
     """Put a new folder in the place of an older one. A reader meets one of them, or neither."""
     if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        old = _new_folder(folder)
         folder.rename(old / "old")
         new.rename(folder)
         shutil.rmtree(old, ignore_errors=True)

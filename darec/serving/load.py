@@ -7,7 +7,7 @@ from darec.core.recommender import Run
 from darec.errors import UserError
 from darec.models import kind_of
 from darec.seeds import derive
-from darec.serving.folder import REMEDY, StoredStages, read, read_card
+from darec.serving.folder import CARD, REMEDY, StoredStages, read, read_card
 from darec.serving.model import LoadedModel
 from darec.serving.scorer import Scorer
 from darec.tuning import storage
@@ -34,9 +34,12 @@ def load(path: str | Path) -> LoadedModel:
         folder = storage.working_folder(str(path))
         storage.fetch(str(path), folder, models=True)
     card = read_card(folder)
-    kind = kind_of(card.model)
-    weights, stages, training, ids = read(folder, card)
     try:
+        kind = kind_of(card.model)
+    except UserError as error:
+        raise UserError(f"{folder / CARD}: {error}") from error
+    try:
+        weights, stages, training, ids = read(folder, card)
         run = Run(derive(card.seed, "run"), cache=StoredStages(stages))
         model = kind.build(parse(kind.config, card.config), training, run)
         model.load_weights(weights)
