@@ -73,7 +73,8 @@ def prepare(
         pair: A pair of Table 1, instead of two files and a name.
         data: The folder of downloads and prepared pairs.
         min_ratings: Users with fewer ratings are left out.
-        min_ratings_in: Whether a user's ratings are counted in each domain, or in total.
+        min_ratings_in: Whether a user's ratings are counted in each domain, in total, or in the
+            source alone: users without target ratings are kept then.
         layout: The layout of the files; by default it is recognised.
         year: The Amazon release that a pair of Table 1 is taken from; the paper's is 2014.
         accept_changed: Whether to accept a download whose SHA-256 differs from the recorded one.

@@ -20,7 +20,8 @@ def prepare(
     data: Data = Path("data"),
     min_ratings: Annotated[int, typer.Option(min=1, help="Drop users with fewer ratings.")] = 5,
     min_ratings_in: Annotated[
-        Literal["each", "total"], typer.Option(help="Count them in each domain, or in total.")
+        Literal["each", "total", "source"],
+        typer.Option(help="Count them in each domain, in total, or in the source alone."),
     ] = "each",
     layout: Annotated[
         Literal["amazon2014", "amazon2018", "header"] | None,

@@ -14,7 +14,7 @@ from darec.data.ratings import DomainPair, IntArray, Ratings
 from darec.data.readers import RawRatings
 from darec.errors import UserError
 
-MinIn = Literal["each", "total"]
+MinIn = Literal["each", "total", "source"]
 """Where a user needs the minimum number of ratings: in each domain, or in both together."""
 
 
@@ -70,7 +70,8 @@ def build_pair(
     """Return the pair of two rating files, and what was removed to make it.
 
     Users need ``min_ratings`` ratings in each domain; with ``min_in="total"`` they need that many
-    in both together and at least one in each.
+    in both together and at least one in each. With ``min_in="source"`` they need that many in the
+    source, and may have none in the target.
     Raises `UserError` when the files share no user, or no shared user has enough ratings.
     """
     files = f"{source.path} and {target.path}"
@@ -78,6 +79,8 @@ def build_pair(
     if not len(user_ids):
         example = f"{source.user_ids[0]!r} and {target.user_ids[0]!r}"
         raise UserError(f"{files}: must share users, but no user id is in both (e.g. {example})")
+    if min_in == "source":
+        user_ids = pd.Index(source.user_ids).sort_values()
     shared_items = pd.Index(source.item_ids).intersection(pd.Index(target.item_ids))
     (columns_S, repeated_S), (columns_T, repeated_T) = (
         _shared(raw, user_ids, shared_items) for raw in (source, target)
@@ -87,12 +90,14 @@ def build_pair(
     )
     if min_in == "each":
         kept = np.minimum(count_S, count_T) >= max(1, min_ratings)
-    else:
+    elif min_in == "total":
         kept = (count_S + count_T >= min_ratings) & (np.minimum(count_S, count_T) >= 1)
+    else:
+        kept = count_S >= max(1, min_ratings)
     if not kept.any():
-        where = "each domain" if min_in == "each" else "total"
+        where = {"each": "each domain", "total": "total", "source": "the source"}[min_in]
         rule = f"must leave a user with >= {min_ratings} ratings in {where}"
-        raise UserError(f"{files}: {rule}, but none of {len(user_ids)} shared users has so many")
+        raise UserError(f"{files}: {rule}, but none of {len(user_ids)} users has so many")
     (ratings_S, items_S), (ratings_T, items_T) = (
         _index(columns.where(kept[columns.users]), kept, raw.item_ids)
         for columns, raw in ((columns_S, source), (columns_T, target))

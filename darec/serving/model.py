@@ -25,11 +25,7 @@ USERS_AT_ONCE = 256
 
 
 class LoadedModel:
-    """A model folder in use.
-
-    Users without target ratings are predicted by the cold policy, unless the model can answer for
-    them from their source ratings.
-    """
+    """A model folder in use (`darec.load`)."""
 
     def __init__(self, card: Card, scorer: Scorer, ids: Mapping[str, Ids]) -> None:
         self.card = card

@@ -6,7 +6,7 @@ Shapes: N pairs, B users asked for, U users, I target items.
 
 from functools import cached_property
 from inspect import signature
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,19 +19,21 @@ from darec.errors import UserError
 from darec.models import kind_of
 from darec.serving.ids import Positions
 
+Cold = Literal[ColdPolicy, "source"]
+"""The policies of evaluation, and ``source``: like ``fallback``, but users with source ratings only
+are predicted by the model, if it learns something about a user from them."""
+
 
 class Scorer:
-    """A trained model and its cold policy.
+    """A trained model and its cold policy."""
 
-    Users without target ratings are predicted by the policy, unless the model can answer for them
-    from their source ratings.
-    """
-
-    def __init__(self, name: str, model: Recommender, training: Training, cold: ColdPolicy) -> None:
-        self._name, self._model, self._training, self._cold = name, model, training, cold
+    def __init__(self, name: str, model: Recommender, training: Training, cold: Cold) -> None:
+        self._name, self._model, self._training = name, model, training
+        self._cold: ColdPolicy = "fallback" if cold == "source" else cold
         self._learns_from_source = kind_of(name).cold_users
         target = training.target
-        has_source_U = (training.source.user_counts > 0) & self._learns_from_source
+        is_answered = cold == "source" and self._learns_from_source
+        has_source_U = (training.source.user_counts > 0) & is_answered
         self._answered_U = (target.user_counts == 0) & has_source_U
         self._rule = ColdRule(target, answered=self._answered_U)
         self.bias = self._rule.bias

@@ -54,6 +54,16 @@ def test_each_and_total_count_differently(tmp_path):
         build_pair("own", source, target, 3, "each")
 
 
+def test_users_without_target_ratings_can_be_kept(tmp_path):
+    source = read(tmp_path, "s", ["u1,a,5,1", "u1,b,4,1", "u2,a,3,1", "u2,b,3,1", "u3,a,1,1"])
+    target = read(tmp_path, "t", ["u1,x,2,1", "u3,x,4,1", "u4,x,1,1"])
+    pair, _ = build_pair("p", source, target, 2, "source")
+    assert list(pair.user_ids) == ["u1", "u2"]
+    assert pair.target.user_counts.tolist() == [1, 0] and len(pair.source) == 4
+    with pytest.raises(UserError, match=r">= 3 ratings in the source, but none of 3 users"):
+        build_pair("p", source, target, 3, "source")
+
+
 def test_no_shared_user_is_said(tmp_path):
     source, target = read(tmp_path, "s", ["a,x,1,1"]), read(tmp_path, "t", ["b,p,5,1"])
     with pytest.raises(UserError, match="must share users"):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -113,6 +114,42 @@ def test_a_person_with_the_ratings_of_a_trained_user_gets_nearly_the_same(result
     assert model.explain(new, items[0]).prediction == pytest.approx(of_both[1][0])
 
 
+@pytest.mark.parametrize("name", ["shared_bias", "cmf", "fm_cdcf", "u_darec"])
+def test_users_with_source_ratings_only_are_answered_like_new_ones(name, tiny_pair, tmp_path):
+    """Three users lose their target ratings; each is compared with a new user of their source."""
+    lost = (2, 5, 9)
+    kept = tiny_pair.target.take(~np.isin(tiny_pair.target.users, lost))
+    pair = replace(tiny_pair, target=kept)
+    folder = searched(name, pair, tmp_path).fit(pair)
+    by_bias, by_model = darec.load(folder), darec.load(folder, cold="source")
+    items, source = list(pair.target_item_ids), split(pair).search.training.source
+    for row in lost:
+        user = pair.user_ids[row]
+        of_user = source.take(source.users == row)
+        rated = zip(pair.source_item_ids[of_user.items], of_user.values, strict=True)
+        new = by_bias.fold_in(source=list(rated))
+        trained = by_model.predict([user] * len(items), items)
+        difference = np.abs(trained - by_model.predict([new] * len(items), items)).mean()
+        assert difference < (1e-5 if name in ("shared_bias", "u_darec") else 0.4)
+        assert np.abs(trained - by_bias.predict([user] * len(items), items)).max() > 1e-3
+        np.testing.assert_allclose(
+            np.clip(by_model.scores(np.array([row]))[0], 1, 5), trained, atol=2e-5
+        )
+    with pytest.raises(darec.UserError, match="cold must be fallback, floor or source"):
+        darec.load(folder, cold="x")
+
+
+def test_the_floor_policy_is_that_of_evaluation(tiny_pair, tmp_path):
+    cold = 7
+    pair = replace(tiny_pair, target=tiny_pair.target.take(tiny_pair.target.items != cold))
+    model = darec.load(searched("bias", pair, tmp_path).fit(pair), cold="floor")
+    user, item = pair.user_ids[0], pair.target_item_ids[cold]
+    assert model.predict([user, user], [item, "unknown"]).tolist() == [1.0, 1.0]
+    assert model.scores(np.array([0]))[0, cold] == 1.0
+    new = model.fold_in(target=[(pair.target_item_ids[0], 5.0)])
+    assert model.predict([new, new], [item, "unknown"]).tolist() == [1.0, 1.0]
+
+
 def test_similar_items_and_explanations(result, model, tiny_pair):
     item, user = tiny_pair.target_item_ids[3], tiny_pair.user_ids[4]
     told = model.explain(user, item)
@@ -144,7 +181,5 @@ def test_a_model_of_every_rating_knows_the_test_ratings_and_says_so(result, tiny
 
 
 def test_an_explanation_is_plain_values(model, tiny_pair):
-    from dataclasses import asdict
-
     told = asdict(model.explain(tiny_pair.user_ids[0], tiny_pair.target_item_ids[0]))
     assert math.isfinite(json.loads(json.dumps(told))["score"])
