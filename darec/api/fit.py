@@ -94,11 +94,16 @@ def fit(
     return place
 
 
+def has_model(result: SearchResult) -> bool:
+    """Return whether a search has a model folder."""
+    return (result.folder / FOLDER / model_folder.CARD).is_file()
+
+
 def refresh_cards(results: Sequence[SearchResult]) -> None:
     """Write the present test scores into the cards of the model folders that there are."""
     for result in results:
-        path = result.folder / FOLDER
-        if (path / model_folder.CARD).is_file():
+        if has_model(result):
+            path = result.folder / FOLDER
             card = model_folder.read_card(path)
             model_folder.write_card(path, card.with_scores(_scores(result, result.best)))
             place = storage.join(result.path, FOLDER)

@@ -11,6 +11,7 @@ from typing import Any
 
 from darec.api.checks import check_choice, check_count, check_positive
 from darec.api.fit import fit as fit_winner
+from darec.api.fit import has_model
 from darec.api.registry import spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.data.ratings import DomainPair
@@ -141,6 +142,7 @@ def search(
         check_record(request, resume)
     if result.finished:
         check_finished(request)
+        _finish(result, pair, fit, reporter)
     else:
         with connected(address, insecure=insecure) as joined:
             wanted = Wanted(cpus_per_trial, gpus_per_trial, at_once, joined)
@@ -148,13 +150,10 @@ def search(
             try:
                 recorded = _recorded(arguments)
                 _search(request, wanted, trial_limit, resume, reporter, recorded, cache)
-                if fit and result.finished:
-                    fit_winner(result, pair, reporter=reporter, cache=cache)
+                _finish(result, pair, fit, reporter, cache)
             finally:
                 if goes_on():  # otherwise the cache ends with the connection
                     cache.close()
-    if result.finished:
-        _report_winner(result, reporter)
     return result
 
 
@@ -254,6 +253,20 @@ def _search(
             Protocol(request, replace(settings, slots=share), resume, publish).run(arguments)
     except StudyInterrupted:
         LOGGER.debug("interrupted: %s", request.folder)
+
+
+def _finish(
+    result: SearchResult,
+    pair: DomainPair,
+    fit: bool,
+    reporter: Reporter,
+    cache: ClusterCache | None = None,
+) -> None:
+    """Report the winner of a finished search, and write its model folder unless there is one."""
+    if result.finished:
+        _report_winner(result, reporter)
+        if fit and not has_model(result):
+            fit_winner(result, pair, reporter=reporter, cache=cache)
 
 
 def _report_winner(result: SearchResult, reporter: Reporter) -> None:
