@@ -30,9 +30,8 @@ class Scorer:
     def __init__(self, name: str, model: Recommender, training: Training, cold: Cold) -> None:
         self._name, self._model, self._training = name, model, training
         self._cold: ColdPolicy = "fallback" if cold == "source" else cold
-        self._learns_from_source = kind_of(name).cold_users
         target = training.target
-        is_answered = cold == "source" and self._learns_from_source
+        is_answered = cold == "source" and kind_of(name).cold_users
         has_source_U = (training.source.user_counts > 0) & is_answered
         self._answered_U = (target.user_counts == 0) & has_source_U
         self._rule = ColdRule(target, answered=self._answered_U)
@@ -92,7 +91,8 @@ class Scorer:
         """Return a new user's bias, and the raw scores of all target items f32[I]."""
         own = user["target"]
         bias = self.bias.of_user(own.items, own.values)
-        learns = len(own) or (self._learns_from_source and len(user["source"]))
+        of_both = kind_of(self._name).cold_users or "source" in self._model.domains
+        learns = len(own) or (of_both and len(user["source"]))
         score_I = self._folded_in(user) if learns else self.bias.of_all_items(bias)
         base = np.float32(self.bias.mean + bias)
         score_I[self.is_cold_item[:-1]] = LOWEST if self._cold == "floor" else base
