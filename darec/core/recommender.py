@@ -115,10 +115,18 @@ class ColdRule:
         self, raw: FloatArray, users: IntArray, items: IntArray, policy: ColdPolicy = "fallback"
     ) -> FloatArray:
         """Return predictions f32[N] with those of cold pairs replaced, clipped to [1, 5]."""
-        final = np.where(self.is_cold(users, items), self.bias.predict(users, items), raw)
+        final = self.unclipped(raw, users, items)
         if policy == "floor":
             final = np.where(self._cold_item[items], np.float32(LOWEST), final)
         return clip(final)
+
+    def unclipped(self, raw: FloatArray, users: IntArray, items: IntArray) -> FloatArray:
+        """Return predictions f32[N] with those of cold pairs replaced by the bias prediction.
+
+        Lists are ranked by them: clipped, many would be equal. With users [B, 1] and items [I] the
+        predictions are f32[B, I].
+        """
+        return np.where(self.is_cold(users, items), self.bias.predict(users, items), raw)
 
     def rmse(self, raw: FloatArray, held_out: Ratings, policy: ColdPolicy = "fallback") -> float:
         """Return the RMSE of a model's predictions f32[N] of held-out ratings, after `apply`."""
