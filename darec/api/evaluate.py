@@ -68,7 +68,9 @@ def evaluate(
 
     Returns:
         One row per model, seed and cold policy, with the columns of
-        `darec.evaluation.scores.Score`.
+        `darec.evaluation.scores.Score`, and those of lists of recommendations:
+        ``model_ndcg_at_10``, ``popularity_ndcg_at_10``, ``bias_ndcg_at_10`` and the same for
+        ``recall`` and ``coverage``.
 
     Raises:
         UserError: The search is not finished, the ratings are not those it saw, or a run has no
@@ -104,6 +106,10 @@ def evaluate(
         reporter.table(title, summary.comparison(all_scores))
         for winner in winners:
             reporter.line(f"{winner.best.model}: {winner.best.config}")
+    listed = summary.ranking_table(all_scores)
+    if len(listed):
+        reporter.table(summary.ranking_title(all_scores), listed)
+        reporter.line(summary.NOT_FOR_RANKING)
     return _finished(
         winners, measured, TEST_SCORES.file, summary.frame(all_scores), reporter, fresh
     )

@@ -14,6 +14,7 @@ from darec.core.recommender import ColdPolicy, ColdRule, Recommender, Run, TwoSt
 from darec.data.ratings import DomainPair, FloatArray
 from darec.data.split import Split, Training, split
 from darec.evaluation.origin import Origin, this_origin
+from darec.evaluation.ranking import rankings
 from darec.evaluation.scores import Score
 from darec.evaluation.training import train_again
 from darec.models import ModelKind
@@ -80,8 +81,8 @@ def evaluate(
 
 def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
     """Return a trained model's test errors under a cold policy, with those of both baselines."""
-    model, parts = trained.model, trained.parts
-    test, rule = parts.test, ColdRule(trained.training.target)
+    model, parts, training = trained.model, trained.parts, trained.training.target
+    test, rule = parts.test, ColdRule(training)
     users, items, truth = test.users, test.items, test.values
 
     def error(raw: FloatArray) -> float:
@@ -92,9 +93,11 @@ def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
     source = _source_rmse(trained, policy)
     target = rmse(final, truth)
     bias = error(rule.bias.predict(users, items))
-    mean = float(trained.training.target.values.mean())
-    constant = Bias.zero(trained.training.target, mean).predict(users, items)
+    constant = Bias.zero(training, float(training.values.mean())).predict(users, items)
     stage1 = model.stage1["target"].predict(users, items) if isinstance(model, TwoStage) else None
+    lists = None
+    if policy == "fallback":
+        lists = rankings(model, rule, training, parts.final().target, test, parts.seed)
     return Score(
         model=best.model,
         pair=best.pair,
@@ -116,6 +119,7 @@ def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
         bias_rmse=bias,
         mean_rmse=error(constant),
         beats_bias=target < bias,
+        ranking=lists,
         epoch=trained.epoch,
         max_epochs=best.max_epochs,
         trials=best.trials,

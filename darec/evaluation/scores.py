@@ -11,6 +11,7 @@ from darec.core.recommender import ColdPolicy
 from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import TrainPercent
 from darec.evaluation.origin import Origin
+from darec.evaluation.ranking import Rankings
 from darec.models.best import Best
 
 Stars = Annotated[float, Field(ge=0, le=HIGHEST - LOWEST)]
@@ -55,6 +56,9 @@ class Score:
     mean_rmse: Stars
     """RMSE of the training mean on the same test ratings, under the same policy."""
     beats_bias: bool
+    ranking: Rankings | None
+    """Figures of lists of recommendations. None under ``cold=floor``, which lists do not have, or
+    if no test rating is high enough."""
     epoch: Count
     max_epochs: Count
     """Epoch budget of a trial in the search, and of this run."""
@@ -70,6 +74,8 @@ class Score:
         if self.epoch > self.max_epochs:
             rule = f"must be at most max_epochs {self.max_epochs}"
             raise ValueError(f"epoch {rule}, but got {self.epoch}")
+        if self.cold == "floor" and self.ranking is not None:
+            raise ValueError("ranking must be null under cold=floor, which lists do not have")
         if (self.warm_rmse is None) != (self.cold_share == 1):
             raise ValueError("warm_rmse must be null if all test ratings are cold, and only then")
 

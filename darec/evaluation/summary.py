@@ -10,6 +10,7 @@ from scipy import stats
 
 from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.origin import by_origin
+from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
 
 
@@ -55,14 +56,21 @@ def summarise(values: Sequence[float]) -> Summary:
 def frame(scores: Sequence[Score] | Sequence[ColdUserScore]) -> pd.DataFrame:
     """Return one row per score and one column per field of it; a figure that is None is NaN.
 
+    Figures of lists have columns of their own: ``ranked_users``, ``model_ndcg_at_10`` and so on.
     Without any score the table has the columns of `Score`.
     """
     kind = type(scores[0]) if scores else Score
+    names = [field.name for field in fields(kind) if field.name != "ranking"]
     numbers = [field.name for field in fields(kind) if type(None) in get_args(field.type)]
-    rows = pd.DataFrame(
-        [asdict(score) for score in scores], columns=[field.name for field in fields(kind)]
-    )
-    return rows.astype(dict.fromkeys(numbers, float))
+    rows = pd.DataFrame([asdict(score) for score in scores], columns=names)
+    rows = rows.astype(dict.fromkeys(set(names) & set(numbers), float))
+    if kind is Score:
+        of_lists = [score.ranking for score in scores if isinstance(score, Score)]
+        rows["ranked_users"] = [found.users if found else np.nan for found in of_lists]
+        for by in RANKED_BY:
+            for name in LISTED.values():
+                rows[f"{by}_{name}"] = [_listed(found, by, name) for found in of_lists]
+    return rows
 
 
 FIGURES = {
@@ -140,8 +148,8 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
     rows are the baselines on the same test ratings.
     """
     rows = {}
-    by_model = {model: [s for s in scores if s.model == model] for model in _models(scores)}
-    for model, own in sorted(by_model.items(), key=lambda entry: (_mean_error(entry[1]), entry[0])):
+    by_model = _best_first(scores)
+    for model, own in by_model.items():
         cells = {
             label: _short(_over_seeds(own, name, policy))
             for label, (policy, name) in COMPARED.items()
@@ -162,6 +170,43 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
         }
     out = pd.DataFrame.from_dict(rows, orient="index").fillna("-")
     return out.rename_axis("RMSE, mean ± sd")
+
+
+LISTED = {"NDCG@10": "ndcg_at_10", "Recall@10": "recall_at_10", "coverage@10": "coverage_at_10"}
+"""Columns of `ranking_table`: label and field of `darec.evaluation.ranking.Ranking`."""
+RANKED_BY = {"model": "", "popularity": "by popularity", "bias": "by the untuned bias"}
+"""Ways to rank: field of `Rankings`, and label of its row; a model's row has the model's name."""
+NOT_FOR_RANKING = (
+    "the models are trained to predict ratings, not to rank items; no search uses these figures "
+    "(docs/paper.md)"
+)
+"""What everybody who reads `ranking_table` must know."""
+
+
+def ranking_title(scores: Sequence[Score]) -> str:
+    """Return the heading of `ranking_table`: pair, split, and the number of users with a list."""
+    users = sorted({score.ranking.users for score in scores if score.ranking})
+    n = " to ".join(str(each) for each in dict.fromkeys([users[0], users[-1]]))
+    where = f"{scores[0].pair}, {scores[0].train} % training"
+    return f"lists of 10 unseen items for {n} users of {where}{mixed(scores)}"
+
+
+def ranking_table(scores: Sequence[Score]) -> pd.DataFrame:
+    """Return the figures of lists: a row per model, lowest RMSE first, then both baselines.
+
+    A cell is mean ± sd over seeds. Without any figure the table is empty.
+    """
+    by_model = _best_first([score for score in scores if score.ranking])
+    found = {model: [score.ranking for score in own] for model, own in by_model.items()}
+    rows = [(model, "model", own) for model, own in found.items()]
+    for own in list(found.values())[:1]:
+        rows += [(RANKED_BY[by], by, own) for by in ("popularity", "bias")]
+    cells = {
+        row: [summarise([_listed(one, by, name) for one in own]).short for name in LISTED.values()]
+        for row, by, own in rows
+    }
+    out = pd.DataFrame.from_dict(cells, orient="index", columns=list(LISTED))
+    return out.rename_axis("mean ± sd")
 
 
 COLD_FIGURES = {
@@ -192,6 +237,11 @@ def _models(scores: Sequence[Score] | Sequence[ColdUserScore]) -> list[str]:
     return list(dict.fromkeys(score.model for score in scores))
 
 
+def _listed(found: Rankings | None, by: str, name: str) -> float:
+    """Return a figure of lists; NaN if there is none."""
+    return np.nan if found is None else float(getattr(getattr(found, by), name))
+
+
 def _over_seeds(scores: Sequence[Score], name: str, policy: str) -> Summary | None:
     """Summarise a figure over the scores of a cold policy; None where no score has it."""
     values = [getattr(score, name) for score in scores if score.cold == policy]
@@ -201,6 +251,12 @@ def _over_seeds(scores: Sequence[Score], name: str, policy: str) -> Summary | No
 
 def _short(summary: Summary | None) -> str:
     return "-" if summary is None else summary.short
+
+
+def _best_first(scores: Sequence[Score]) -> dict[str, list[Score]]:
+    """Return each model's scores, those of the lowest mean test RMSE first."""
+    by_model = {model: [s for s in scores if s.model == model] for model in _models(scores)}
+    return dict(sorted(by_model.items(), key=lambda entry: (_mean_error(entry[1]), entry[0])))
 
 
 def _mean_error(scores: Sequence[Score]) -> float:

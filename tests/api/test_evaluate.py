@@ -72,6 +72,17 @@ def test_what_is_kept_is_told_with_its_code(study, tiny_pair, done, caplog):
     assert done == [0, 1, 2] and warnings(caplog) == []
 
 
+def test_figures_of_lists_are_shown_with_what_they_are_not_for(study, tiny_pair, done):
+    recorder = Recorder()
+    scores = darec.evaluate(study, tiny_pair, seeds=2, reporter=recorder)
+    title, shown = recorder.tables[-1]
+    assert title.startswith("lists of 10 unseen items for ")
+    means = scores.groupby("cold")["popularity_ndcg_at_10"].mean()
+    assert shown.loc["by popularity", "NDCG@10"].startswith(f"{means['fallback']:.4f} ± ")
+    assert recorder.has("the models are trained to predict ratings, not to rank items")
+    assert darec.evaluate(study, tiny_pair, seeds=2).equals(scores) and done == [0, 1]
+
+
 def test_scores_of_other_code_are_kept_with_a_warning_and_never_mixed_in_silence(
     study, tiny_pair, done, caplog, tmp_path
 ):

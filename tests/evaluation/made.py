@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.origin import Origin
+from darec.evaluation.ranking import Ranking, Rankings
 from darec.evaluation.scores import Score
 from darec.provenance import code_digest, versions
 
@@ -33,6 +34,7 @@ VALUES = {
     "bias_rmse": 1.0,
     "mean_rmse": 1.2,
     "beats_bias": False,
+    "ranking": Rankings(7, Ranking(0.3, 0.4, 0.5), Ranking(0.2, 0.3, 0.1), Ranking(0.1, 0.2, 0.1)),
     "epoch": 1,
     "max_epochs": 3,
     "trials": 6,
@@ -43,7 +45,9 @@ VALUES = {
 
 
 def score_of(**changed):
-    return Score(**{**VALUES, **changed})
+    """A score; one under ``cold=floor`` has no figures of lists."""
+    no_lists = {"ranking": None} if changed.get("cold") == "floor" else {}
+    return Score(**{**VALUES, **no_lists, **changed})
 
 
 def run_of(seed=0, **changed):

@@ -10,9 +10,20 @@ from darec.core.recommender import ColdRule
 from darec.data.ratings import DomainPair
 from darec.data.split import split
 from darec.evaluation.evaluate import evaluate
+from darec.evaluation.ranking import Ranking, Rankings
 from darec.evaluation.scores import Score
-from darec.evaluation.summary import comparison, frame, summarise, table, title, verdict
+from darec.evaluation.summary import (
+    comparison,
+    frame,
+    ranking_table,
+    ranking_title,
+    summarise,
+    table,
+    title,
+    verdict,
+)
 from darec.models import MODELS
+from tests.evaluation.made import score_of
 from tests.models.common import config, fitted
 from tests.models.test_leakage import rewritten
 from tests.winners import winner_on
@@ -118,7 +129,11 @@ def test_tables_have_the_scores_figures(tiny_pair):
     rows = frame(scores)
     assert rows["test_rmse"].tolist() == [score.test_rmse for score in scores]
     assert rows["stage1_rmse"].isna().all() and rows["stage1_rmse"].dtype == float
-    assert rows.columns.tolist() == [field.name for field in dataclasses.fields(Score)]
+    own = [field.name for field in dataclasses.fields(Score) if field.name != "ranking"]
+    assert rows.columns.tolist()[: len(own)] == own
+    assert rows["model_ndcg_at_10"].isna().tolist() == [False, True, False, True]
+    assert rows["popularity_coverage_at_10"][0] == scores[0].ranking.popularity.coverage_at_10
+    assert rows["ranked_users"][0] == scores[0].ranking.users
     assert frame([]).columns.tolist() == rows.columns.tolist() and not len(frame([]))
 
 
@@ -137,3 +152,38 @@ def test_the_comparison_puts_the_best_model_first(tiny_pair):
     assert shown.loc["bias", "searched split"] == shown.loc["bias", "cold=fallback"]
     assert shown.loc["bias, untuned", "cold=floor"] == f"{scores[1].bias_rmse:.4f}"
     assert shown.loc["bias, untuned", "trials"] == "-"
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_popular_items_are_listed_without_those_of_training_and_validation(tiny_pair, refit):
+    score = evaluated(best_of("bias", tiny_pair), tiny_pair, refit=refit)[0]
+    parts = split(tiny_pair)
+    training, known = parts.search.training.target, parts.final().target
+    order = np.argsort(-(known if refit else training).item_counts, kind="stable")
+    relevant = parts.test.take(parts.test.values >= 4)
+    found = []
+    for user in np.unique(relevant.users):
+        listed = order[~np.isin(order, known.items[known.users == user])][:10]
+        found.append(np.isin(relevant.items[relevant.users == user], listed).mean())
+    assert score.ranking.popularity.recall_at_10 == pytest.approx(np.mean(found))
+    assert score.ranking.users == len(found) and 0 < np.mean(found) < 1
+
+
+def test_figures_of_lists_stand_beside_popularity_and_the_bias_baseline():
+    def of(ndcg):
+        return Ranking(ndcg, 0.2, 0.1)
+
+    first, second = (
+        score_of(split_seed=seed, ranking=Rankings(7 + seed, of(0.3 + seed / 10), of(0.2), of(0.1)))
+        for seed in (0, 1)
+    )
+    better = score_of(model="other", test_rmse=0.9, beats_bias=True)
+    scores = [first, score_of(cold="floor"), second, better]
+    shown = ranking_table(scores)
+    assert shown.index.tolist() == ["other", "bias", "by popularity", "by the untuned bias"]
+    assert shown.loc["bias", "NDCG@10"] == str(summarise([0.3, 0.4]).short)
+    assert shown.loc["by popularity", "NDCG@10"] == "0.2000"
+    assert (
+        ranking_title(scores) == "lists of 10 unseen items for 7 to 8 users of tiny, 90 % training"
+    )
+    assert not len(ranking_table([score_of(cold="floor")])) and not len(ranking_table([]))

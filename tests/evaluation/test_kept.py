@@ -74,6 +74,15 @@ WRONG = [
     (line_of(score_of(), cold_share=1.5), "cold_share must be less than or equal to 1, but"),
     (line_of(score_of(), warm_rmse=None), "warm_rmse must be null if all test ratings are cold"),
     (line_of(score_of(), epoch=4), "epoch must be at most max_epochs 3, but got 4"),
+    (
+        line_of(score_of(), ranking__users=0),
+        "ranking.users must be greater than or equal to 1",
+    ),
+    (
+        line_of(score_of(), ranking__bias={"ndcg_at_10": 1.1}),
+        "ranking.bias.ndcg_at_10 must be less than or equal to 1, but got 1.1",
+    ),
+    (line_of(score_of(), cold="floor"), "ranking must be null under cold=floor"),
     (line_of(score_of(), more=1), "has no field 'more'"),
     (line_of(score_of(), origin=None), "origin must be an object, but got None"),
     (line_of(score_of(), origin__code_digest="x"), "origin.code_digest must match|String should"),

@@ -93,6 +93,7 @@ def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN):
                 bias_rmse=0.1,
                 mean_rmse=1.2,
                 beats_bias=False,
+                ranking=None,
                 epoch=1,
                 trials=best.trials,
                 origin=origin,

@@ -1,0 +1,165 @@
+"""How good a model's lists of recommendations are: NDCG, recall and coverage of the top ten.
+
+A list has the unseen items with a user's highest scores: those without a training or validation
+rating of the user. An item is relevant if its test rating is high. The models are trained to
+predict ratings, not to rank, and no search sees these figures.
+Shapes: U users, I items, B users of a block, n items of a list.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from scipy import sparse
+
+from darec.core.recommender import BoolArray, ColdRule, DivergedError, Recommender
+from darec.core.tables import all_scores
+from darec.data.ratings import FloatArray, IntArray, Ratings
+from darec.seeds import generator
+
+LENGTH = 10
+"""Items of a list."""
+RELEVANT = 4.0
+"""Fewest stars of the test rating of a relevant item."""
+MOST_USERS = 1000
+"""Most users who get a list, so that a slow model takes a bounded time."""
+PAIRS_AT_ONCE = 2**17
+"""Scores of a block of users, so that its arrays stay in the cache of a core."""
+DISCOUNT_n = 1 / np.log2(np.arange(LENGTH) + 2)
+"""What a relevant item adds to the DCG of a list, by its position."""
+IDEAL_n = np.cumsum(DISCOUNT_n)
+"""The DCG of a list that begins with one, two, ... relevant items and has no others."""
+
+Scores = Callable[[IntArray], FloatArray]
+"""Maps users i32[B] to the scores of all items f32[B, I]."""
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The figures of one way to rank."""
+
+    ndcg_at_10: Share
+    """Mean over users of DCG / ideal DCG. A relevant item at rank r adds 1 / log2(r + 1)."""
+    recall_at_10: Share
+    """Mean over users of the share of their relevant items that their list has."""
+    coverage_at_10: Share
+    """Share of all items that are in at least one list."""
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """The figures of a model and of two ways to rank that need none, for the same users."""
+
+    users: Annotated[int, Field(ge=1)]
+    """Number of users who got a list."""
+    model: Ranking
+    popularity: Ranking
+    """Of items ranked by their number of training ratings."""
+    bias: Ranking
+    """Of items ranked by the regularised bias baseline."""
+
+
+def rankings(
+    model: Recommender, rule: ColdRule, training: Ratings, seen: Ratings, test: Ratings, seed: int
+) -> Rankings | None:
+    """Return the figures of a trained model and of both baselines; None if no item is relevant.
+
+    ``training`` has the target ratings that the model and the cold rule know, ``seen`` all those
+    that lists leave out: the user knows the items of validation ratings, too. Scores are raw, after
+    the cold rule, as recommendations are: clipped, many would be equal.
+    Raises `DivergedError` when a score is not finite.
+    """
+    relevant = test.take(test.values >= RELEVANT)
+    if not len(relevant):
+        return None
+    users, items = ranked_users(relevant, seed), np.arange(test.n_items, dtype=np.int32)
+    predicted, popularity_I = all_scores(model, test.n_items), training.item_counts
+
+    def by_model(users: IntArray) -> FloatArray:
+        return rule.unclipped(predicted.scores(users), users[:, None], items)
+
+    def by_popularity(users: IntArray) -> FloatArray:
+        return np.broadcast_to(popularity_I.astype(np.float32), (len(users), len(items)))
+
+    def by_bias(users: IntArray) -> FloatArray:
+        return rule.bias.predict(users[:, None], items)
+
+    found = [ranking(each, users, relevant, seen) for each in (by_model, by_popularity, by_bias)]
+    return Rankings(len(users), *found)
+
+
+def ranked_users(relevant: Ratings, seed: int) -> IntArray:
+    """Return the users with a relevant item, ascending: all, or `MOST_USERS` drawn by a seed.
+
+    The draw depends on the seed alone, so that all models rank for the same users.
+    """
+    users = np.unique(relevant.users)
+    if len(users) > MOST_USERS:
+        users = np.sort(generator(seed, "ranked users").choice(users, MOST_USERS, replace=False))
+    return users
+
+
+def ranking(scores: Scores, users: IntArray, relevant: Ratings, seen: Ratings) -> Ranking:
+    """Return the figures of the lists of some users, each of whom has a relevant item.
+
+    ``relevant`` has the test ratings of relevant items, and ``seen`` the ratings that lists leave
+    out. Raises `DivergedError` when a score is not finite.
+    """
+    relevant_UI, seen_UI = _cells(relevant), _cells(seen)
+    ndcgs, recalls = [], []
+    is_listed_I = np.zeros(relevant.n_items, bool)
+    for block in _blocks(users, relevant.n_items):
+        scores_BI = scores(block)
+        if not np.isfinite(scores_BI).all():
+            bad = int((~np.isfinite(scores_BI)).sum())
+            raise DivergedError(f"{bad} of {scores_BI.size} scores of items are not finite")
+        items_Bn = top(np.where(seen_UI[block].toarray(), np.float32(-np.inf), scores_BI), LENGTH)
+        is_relevant_BI = relevant_UI[block].toarray()
+        hits_Bn = np.take_along_axis(is_relevant_BI, items_Bn, 1) & (items_Bn >= 0)
+        n_relevant_B = is_relevant_BI.sum(1)
+        ndcgs.append((hits_Bn @ DISCOUNT_n) / IDEAL_n[np.minimum(n_relevant_B, LENGTH) - 1])
+        recalls.append(hits_Bn.sum(1) / n_relevant_B)
+        is_listed_I[items_Bn[items_Bn >= 0]] = True
+    return Ranking(
+        float(np.concatenate(ndcgs).mean()),
+        float(np.concatenate(recalls).mean()),
+        float(is_listed_I.mean()),
+    )
+
+
+def top(scores_BI: FloatArray, length: int) -> npt.NDArray[np.int64]:
+    """Return the items with the highest scores of each user, best first, i64[B, n].
+
+    Of equal scores, that of the item with the lower position is higher. Items with a score of -inf
+    are left out, and -1 stands where a user has too few others. Each item gets one whole number
+    as its key: the bits of its score, turned so that they ascend as scores fall, then its position.
+    So no two keys are equal, and the lowest n can be separated from the others without sorting.
+    """
+    n_items = scores_BI.shape[1]
+    bits_BI = np.add(scores_BI, 0, dtype=np.float32).view(np.int32)  # -0.0 becomes 0.0
+    bits_BI ^= bits_BI >> 31 & np.int32(2**31 - 1)  # negative numbers ascend, too
+    keys_BI = np.arange(n_items) - (bits_BI.astype(np.int64) << 32)
+    if length < n_items:
+        keys_BI = np.partition(keys_BI, length - 1, axis=1)[:, :length]
+    keys_Bn = np.sort(keys_BI, axis=1)
+    items_Bn = keys_Bn & (2**32 - 1)
+    items_Bn[np.take_along_axis(scores_BI, items_Bn, 1) == -np.inf] = -1
+    missing = ((0, 0), (0, length - items_Bn.shape[1]))
+    return np.pad(items_Bn, missing, constant_values=-1)
+
+
+def _cells(ratings: Ratings) -> sparse.csr_array:
+    """Return which user rated which item, bool[U, I]."""
+    is_rated: BoolArray = np.ones(len(ratings), bool)
+    return sparse.csr_array(
+        (is_rated, (ratings.users, ratings.items)), (ratings.n_users, ratings.n_items)
+    )
+
+
+def _blocks(users: IntArray, n_items: int) -> Iterator[IntArray]:
+    size = max(1, PAIRS_AT_ONCE // n_items)
+    return (users[begin : begin + size] for begin in range(0, len(users), size))
