@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from scipy import sparse
 
 from darec.core.recommender import BoolArray, ColdRule, DivergedError, Recommender
 from darec.core.tables import all_scores
+from darec.core.top import highest
 from darec.data.ratings import FloatArray, IntArray, Ratings
 from darec.seeds import generator
 
@@ -118,11 +118,13 @@ def ranking(scores: Scores, users: IntArray, relevant: Ratings, seen: Ratings) -
         if not np.isfinite(scores_BI).all():
             bad = int((~np.isfinite(scores_BI)).sum())
             raise DivergedError(f"{bad} of {scores_BI.size} scores of items are not finite")
-        items_Bn = top(np.where(seen_UI[block].toarray(), np.float32(-np.inf), scores_BI), LENGTH)
+        unseen_BI = np.where(seen_UI[block].toarray(), np.float32(-np.inf), scores_BI)
+        items_Bn, _ = highest(unseen_BI, LENGTH)
         is_relevant_BI = relevant_UI[block].toarray()
         hits_Bn = np.take_along_axis(is_relevant_BI, items_Bn, 1) & (items_Bn >= 0)
         n_relevant_B = is_relevant_BI.sum(1)
-        ndcgs.append((hits_Bn @ DISCOUNT_n) / IDEAL_n[np.minimum(n_relevant_B, LENGTH) - 1])
+        ideal_B = IDEAL_n[np.minimum(n_relevant_B, LENGTH) - 1]
+        ndcgs.append(hits_Bn @ DISCOUNT_n[: hits_Bn.shape[1]] / ideal_B)
         recalls.append(hits_Bn.sum(1) / n_relevant_B)
         is_listed_I[items_Bn[items_Bn >= 0]] = True
     return Ranking(
@@ -130,27 +132,6 @@ def ranking(scores: Scores, users: IntArray, relevant: Ratings, seen: Ratings) -
         float(np.concatenate(recalls).mean()),
         float(is_listed_I.mean()),
     )
-
-
-def top(scores_BI: FloatArray, length: int) -> npt.NDArray[np.int64]:
-    """Return the items with the highest scores of each user, best first, i64[B, n].
-
-    Of equal scores, that of the item with the lower position is higher. Items with a score of -inf
-    are left out, and -1 stands where a user has too few others. Each item gets one whole number
-    as its key: the bits of its score, turned so that they ascend as scores fall, then its position.
-    So no two keys are equal, and the lowest n can be separated from the others without sorting.
-    """
-    n_items = scores_BI.shape[1]
-    bits_BI = np.add(scores_BI, 0, dtype=np.float32).view(np.int32)  # -0.0 becomes 0.0
-    bits_BI ^= bits_BI >> 31 & np.int32(2**31 - 1)  # negative numbers ascend, too
-    keys_BI = np.arange(n_items) - (bits_BI.astype(np.int64) << 32)
-    if length < n_items:
-        keys_BI = np.partition(keys_BI, length - 1, axis=1)[:, :length]
-    keys_Bn = np.sort(keys_BI, axis=1)
-    items_Bn = keys_Bn & (2**32 - 1)
-    items_Bn[np.take_along_axis(scores_BI, items_Bn, 1) == -np.inf] = -1
-    missing = ((0, 0), (0, length - items_Bn.shape[1]))
-    return np.pad(items_Bn, missing, constant_values=-1)
 
 
 def _cells(ratings: Ratings) -> sparse.csr_array:

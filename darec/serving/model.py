@@ -11,6 +11,7 @@ import pandas as pd
 
 from darec.core.fold_in import OwnRatings
 from darec.core.metrics import clip
+from darec.core.top import highest
 from darec.data.ratings import Domain, FloatArray
 from darec.errors import UserError
 from darec.serving.card import Card
@@ -18,7 +19,7 @@ from darec.serving.explain import Explanation, Neighbour
 from darec.serving.ids import Ids, Positions, Unknown
 from darec.serving.new_user import FoldedUser, own_ratings
 from darec.serving.scorer import Scorer
-from darec.serving.top import check_n, highest
+from darec.serving.top import check_n
 
 USERS_AT_ONCE = 256
 """Users whose scores of all items are in memory at once."""

@@ -7,7 +7,7 @@ from darec.core.recommender import ColdRule, DivergedError
 from darec.data.ratings import Ratings
 from darec.data.split import split
 from darec.evaluation import ranking as module
-from darec.evaluation.ranking import LENGTH, Ranking, ranked_users, ranking, rankings, top
+from darec.evaluation.ranking import Ranking, ranked_users, ranking, rankings
 
 
 def ratings(cells, shape, values=None):
@@ -42,26 +42,12 @@ def test_more_than_ten_relevant_items_are_ideal_if_ten_are_listed():
     assert found == Ranking(pytest.approx(1.0), 10 / 16, 10 / 20)
 
 
-def test_a_user_with_few_unseen_items_gets_a_shorter_list():
-    scores = np.zeros((1, 12), np.float32)
-    seen = ratings([(0, item) for item in range(11)], (1, 12))
-    found = ranking(scores.__getitem__, all_users(1), ratings([(0, 11)], (1, 12)), seen)
-    assert found == Ranking(1.0, 1.0, 1 / 12)
-
-
-@pytest.mark.parametrize("n_items", [3, 10, 11, 200])
-@pytest.mark.parametrize("decimals", [0, 1, 6])
-def test_the_top_is_that_of_a_stable_sort(n_items, decimals):
-    """Rounded scores are often equal, as 0.0 and -0.0 are: then the first item is higher."""
-    rng = np.random.default_rng(n_items)
-    scores = np.round(rng.normal(size=(50, n_items)), decimals).astype(np.float32)
-    scores[rng.random(scores.shape) < 0.3] = -np.inf
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :LENGTH]
-    order[np.take_along_axis(scores, order, 1) == -np.inf] = -1
-    expected = np.full((50, LENGTH), -1)
-    expected[:, : order.shape[1]] = order
-    assert (top(scores, LENGTH) == expected).all()
-    assert (top(scores.astype(np.float64), LENGTH) == expected).all()
+@pytest.mark.parametrize("n_items", [4, 12])
+def test_a_user_with_few_unseen_items_gets_a_shorter_list(n_items):
+    scores, shape, last = np.zeros((1, n_items), np.float32), (1, n_items), n_items - 1
+    seen = ratings([(0, item) for item in range(last)], shape)
+    found = ranking(scores.__getitem__, all_users(1), ratings([(0, last)], shape), seen)
+    assert found == Ranking(1.0, 1.0, 1 / n_items)
 
 
 def drawn(n_users=300, n_items=90, seed=0):
