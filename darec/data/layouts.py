@@ -5,7 +5,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -63,7 +63,7 @@ def recognise(path: Path, layout: Layout | None = None) -> Form:
     rows = (cells for _, cells in read_lines(path, delimiter))
     header = next(rows)
     sample = [cells[:2] for cells in chain([header], islice(rows, SAMPLE_LINES - 1))]
-    named = _named_columns(header)
+    named = named_columns(header)
     if layout == "header" or (layout is None and named.keys() >= REQUIRED):
         missing = sorted(REQUIRED - named.keys())
         if missing:
@@ -84,12 +84,17 @@ def recognise(path: Path, layout: Layout | None = None) -> Form:
     return Form(HEADERLESS[layout], False, delimiter)
 
 
-def _named_columns(header: list[str]) -> dict[str, int]:
-    """Return the position of each column that a header names; RecBole adds a type after a colon."""
+def named_columns(
+    header: list[str], columns: Mapping[str, Collection[str]] = ALIASES
+) -> dict[str, int]:
+    """Return the position of each column that a header names; RecBole adds a type after a colon.
+
+    ``columns`` has the names of each, in lower case; of several columns the first counts.
+    """
     found: dict[str, int] = {}
     for position, cell in enumerate(header):
         name = cell.strip().lstrip("\ufeff").lower().split(":")[0]
-        for kind, aliases in ALIASES.items():
+        for kind, aliases in columns.items():
             if name in aliases:
                 found.setdefault(kind, position)
     return found

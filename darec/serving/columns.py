@@ -1,0 +1,100 @@
+"""Read named columns of a CSV or TSV file, in chunks, or say which line is wrong.
+
+The header may call a user or an item as in a rating file, and the file may be gzipped.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from darec.data.layouts import ALIASES, is_gzip, named_columns, read_lines, shown
+from darec.errors import UserError
+
+BYTES_AT_ONCE = 2**20
+"""Bytes of a chunk, of which pyarrow reads 32 ahead; a longer row is refused."""
+TITLE = "title"
+"""The only column that may be empty."""
+
+
+def read_chunks(path: Path, *names: str) -> Iterator[pa.RecordBatch]:
+    """Yield the named columns, in this order, of `BYTES_AT_ONCE` bytes of rows at a time.
+
+    Raises `UserError` with one line that names the file, the line, the rule and what was found.
+    """
+    delimiter, header, found = _form(path, names)
+    columns = [f"column {position}" for position in range(len(header))]
+    chosen = [columns[found[name]] for name in names]
+    try:
+        with (
+            pa.input_stream(str(path), compression="gzip" if is_gzip(path) else None) as stream,
+            pacsv.open_csv(
+                stream,
+                read_options=pacsv.ReadOptions(
+                    column_names=columns, skip_rows=1, block_size=BYTES_AT_ONCE
+                ),
+                parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(chosen, pa.string()),
+                    include_columns=chosen,
+                    null_values=[""],
+                    strings_can_be_null=True,
+                ),
+            ) as reader,
+        ):
+            for chunk in reader:
+                for name, column in zip(names, chunk.columns, strict=True):
+                    if name != TITLE and column.null_count:
+                        raise pa.ArrowInvalid(f"a {name} is missing")
+                yield chunk
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
+        for _ in read_columns(path, *names):
+            pass  # this slow reader knows the line, and tells it
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: must be delimited text, but cannot be read: {reason}") from error
+
+
+def read_columns(path: Path, *names: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each line's number and its cells of the named columns; raises as `read_chunks` does."""
+    delimiter, header, found = _form(path, names)
+    for number, cells in islice(read_lines(path, delimiter), 1, None):
+        if len(cells) != len(header):
+            rule = f"must have {len(header)} columns as the header has"
+            got = f"{len(cells)}: {shown(cells)}"
+            raise UserError(f"{path}, line {number}: {rule}, but got {got}")
+        for name in names:
+            if name != TITLE and not cells[found[name]]:
+                raise UserError(f"{path}, line {number}: the {name} must not be empty")
+        yield number, [cells[found[name]] for name in names]
+
+
+def read_titles(path: Path) -> dict[str, str]:
+    """Return the title of each item of a file with the columns item and title.
+
+    An empty title is none. Raises `UserError` like `read_chunks`, and for an item with two titles.
+    """
+    titles: dict[str, str] = {}
+    for number, (item, title) in read_columns(path, "item", TITLE):
+        if titles.setdefault(item, title) != title:
+            rule = f"item {shown(item)} must have one title"
+            got = f"{shown(titles[item])} before and {shown(title)} here"
+            raise UserError(f"{path}, line {number}: {rule}, but got {got}")
+    return {item: title for item, title in titles.items() if title}
+
+
+def _form(path: Path, names: tuple[str, ...]) -> tuple[str, list[str], dict[str, int]]:
+    """Return the delimiter, the header, and the position of each named column in it."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    rule = f"must have a header that names the columns {' and '.join(names)}"
+    first = next(read_lines(path, "\t"), None)
+    if first is None:
+        raise UserError(f"{path}: {rule}, but is empty")
+    delimiter = "\t" if len(first[1]) > 1 else ","
+    line, header = next(read_lines(path, delimiter))
+    found = named_columns(header, {name: ALIASES.get(name, {name}) for name in names})
+    if len(found) < len(names):
+        raise UserError(f"{path}, line {line}: {rule}, but got {shown(header)}")
+    return delimiter, header, found
