@@ -11,7 +11,9 @@ from darec.cli.command import help_of
 from darec.cli.evaluate import evaluate
 from darec.cli.fit import fit
 from darec.cli.own_cluster import own_cluster
+from darec.cli.predict import predict
 from darec.cli.prepare import prepare
+from darec.cli.recommend import recommend
 from darec.cli.reproduce import join_lists, reproduce
 from darec.cli.step import step
 from darec.cli.tune import tune
@@ -22,6 +24,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "fit": fit,
     "cold-users": cold_users,
+    "predict": predict,
+    "recommend": recommend,
     "reproduce": reproduce,
     "benchmark": benchmark,
     "own-cluster": own_cluster,

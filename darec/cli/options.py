@@ -31,6 +31,11 @@ Pair = Annotated[
     str, typer.Option(help="A pair of Table 1, or the --name that you gave to darec prepare.")
 ]
 Model = Annotated[str, typer.Option(help="A model's name, or all.")]
+ModelFolder = Annotated[str, typer.Argument(metavar="MODEL", help="Folder or URI of a model.")]
+Unknown = Annotated[
+    Literal["cold", "raise"],
+    typer.Option(help="What an id gets that the model does not know: the cold policy, or an error"),
+]
 Data = Annotated[Path, typer.Option(help="Folder of downloads and prepared pairs.")]
 Train = Annotated[Literal["90", "80"], typer.Option(help="Percent of ratings not held out.")]
 Address = Annotated[

@@ -1,0 +1,32 @@
+"""``darec predict``: predict the ratings of a file of pairs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from darec.cli.command import called, command
+from darec.cli.options import ModelFolder, Unknown
+from darec.reporter import Reporter
+
+
+@command
+def predict(
+    reporter: Reporter,
+    model: ModelFolder,
+    pairs: Annotated[Path, typer.Argument(help="CSV or TSV file with the columns user and item.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .parquet or .csv.")],
+    unknown: Unknown = "cold",
+) -> None:
+    """Predict the rating of every pair of a file, in stars.
+
+    Example: darec predict results/toys_auto-90/fm_cdcf/model pairs.csv -o predictions.parquet
+
+    Writes the columns user, item and prediction in the order of the file, which may be gzipped and
+    larger than the memory. A bad line is told before anything is predicted.
+    """
+    import darec
+    from darec.serving.batch import predict_file
+
+    predict_file(darec.load(model), pairs, out, unknown=unknown, reporter=reporter)
+    reporter.line(f"written: {out}\nnext:    {called('recommend')} {model} --user ID")

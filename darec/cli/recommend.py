@@ -1,0 +1,119 @@
+"""``darec recommend``: the best unseen items of some users, or of all."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from darec.cli.command import called, command, stop_on_sigterm
+from darec.cli.options import Address, Insecure, ModelFolder, Unknown
+from darec.errors import UserError
+from darec.reporter import Reporter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@command
+def recommend(
+    reporter: Reporter,
+    model: ModelFolder,
+    user: Annotated[
+        list[str] | None, typer.Option(help="A user's id; may be given several times.")
+    ] = None,
+    all_users: Annotated[
+        bool, typer.Option("--all-users", help="Every user that the model knows; needs -o.")
+    ] = False,
+    top: Annotated[int, typer.Option(min=1, help="Items of each user.")] = 10,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="File to write, .parquet or .csv; a folder on a cluster."),
+    ] = None,
+    titles: Annotated[
+        Path | None, typer.Option(help="CSV or TSV file with the columns item and title.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Also items that the user has rated.")
+    ] = False,
+    unknown: Unknown = "cold",
+    address: Address = None,
+    insecure: Insecure = False,
+) -> None:
+    """Recommend the items with the highest scores that a user has not rated.
+
+    Example: darec recommend results/toys_auto-90/fm_cdcf/model --user A1 --user A2 --top 5
+
+    On this machine: darec recommend MODEL --all-users -o top.parquet
+
+    On a Ray cluster: darec recommend MODEL --all-users -o s3://bucket/top --address auto
+
+    A score is a prediction in stars before it is clipped to 1 to 5. On a cluster, -o is a folder or
+    URI that every node sees. It gets a Parquet file for every part of the users, and the same
+    command after an interruption makes only the parts that are missing.
+    """
+    _check(user, all_users, out, as_json, address)
+    import darec
+    from darec.serving.batch import recommend_file, with_titles
+    from darec.serving.columns import read_titles
+
+    if address and out:
+        from darec.serving.on_ray.batch import recommend_on_cluster
+
+        stop_on_sigterm()
+        recommend_on_cluster(
+            model,
+            out,
+            address=address,
+            insecure=insecure,
+            n=top,
+            exclude_seen=not include_seen,
+            titles=titles,
+            reporter=reporter,
+        )
+    else:
+        named = read_titles(titles) if titles else None
+        loaded = darec.load(model)
+        users = list(user or loaded.user_ids.ids)
+        if out:
+            recommend_file(
+                loaded,
+                users,
+                Path(out),
+                n=top,
+                exclude_seen=not include_seen,
+                unknown=unknown,
+                titles=named,
+                reporter=reporter,
+            )
+        else:
+            found = loaded.recommend(users, top, exclude_seen=not include_seen, unknown=unknown)
+            found = found if named is None else with_titles(found, named)
+            if as_json:
+                typer.echo(found.to_json(orient="records", force_ascii=False, indent=2))
+                return
+            _show(found, reporter)
+    written = f"written: {out}\n" if out else ""
+    reporter.line(f"{written}next:    {called('serve')} {model}")
+
+
+def _check(
+    user: list[str] | None, all_users: bool, out: str | None, as_json: bool, address: str | None
+) -> None:
+    """Raise `UserError` for options that do not go together."""
+    if bool(user) == all_users:
+        raise UserError("give either --user ID, once or several times, or --all-users")
+    if all_users and not out:
+        raise UserError("--all-users needs a file to write: -o top.parquet")
+    if as_json and out:
+        raise UserError("--json prints: give either --json or -o")
+    if address and not all_users:
+        raise UserError("--address is for --all-users: some users are quicker on this machine")
+
+
+def _show(found: "pd.DataFrame", reporter: Reporter) -> None:
+    """Show a table for each user."""
+    for user, rows in found.groupby("user", sort=False):
+        table = rows.drop(columns="user").set_index("rank").fillna("")
+        table["score"] = table["score"].map("{:.3f}".format)
+        reporter.table(str(user), table)
