@@ -8,7 +8,7 @@ import typer
 from darec.cli.command import called, command, stop_on_sigterm
 from darec.cli.options import Address, Insecure, ModelFolder, Unknown
 from darec.errors import UserError
-from darec.reporter import Reporter
+from darec.reporter import LOGGER, Reporter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +75,8 @@ def recommend(
         named = read_titles(titles) if titles else None
         loaded = darec.load(model)
         users = list(user or loaded.user_ids.ids)
+        if unknown == "cold":
+            _tell_unknown([users[k] for k in (loaded.user_ids.positions(users) < 0).nonzero()[0]])
         if out:
             recommend_file(
                 loaded,
@@ -109,6 +111,12 @@ def _check(
         raise UserError("--json prints: give either --json or -o")
     if address and not all_users:
         raise UserError("--address is for --all-users: some users are quicker on this machine")
+
+
+def _tell_unknown(users: list[str]) -> None:
+    if users:
+        told = "not in the model's data, so that the items are those with the best bias"
+        LOGGER.warning("user %s: %s", ", ".join(map(repr, users)), told)
 
 
 def _show(found: "pd.DataFrame", reporter: Reporter) -> None:

@@ -39,7 +39,7 @@ def test_predict_writes_a_file_and_names_the_next_command(invoke, tmp_path):
     assert pd.read_csv("out.csv").prediction.tolist() == [2.5, 3.0]
 
 
-def test_recommend_prints_a_table_for_each_user(invoke, tmp_path):
+def test_recommend_prints_a_table_for_each_user(invoke, tmp_path, caplog):
     (tmp_path / "titles.csv").write_text("item,title\ni0,Sam [the cat]\n")
     users = ("--user", "u1", "--user", "new")
     ended = invoke("recommend", "m", *users, "--top", "2", "--titles", "titles.csv")
@@ -48,6 +48,8 @@ def test_recommend_prints_a_table_for_each_user(invoke, tmp_path):
     assert "u1" in words and "new" in words and words.count("Sam [the cat]") == 2
     assert words.count("5.000") == 2 and words.count("4.000") == 2 and "nan" not in words
     assert ended.stdout.splitlines()[-1] == "next:    darec serve m"
+    (warned,) = caplog.messages
+    assert warned.startswith("user 'new': not in the model's data, so that the items are those")
 
 
 def test_recommend_prints_json_and_nothing_else(invoke, tmp_path):

@@ -14,7 +14,7 @@ class Known:
     def __len__(self):
         return len(self.ids)
 
-    def positions(self, ids, unknown):
+    def positions(self, ids, unknown="cold"):
         assert unknown == "cold"
         return np.array([self._at.get(name, -1) for name in ids], np.int64)
 
