@@ -2,5 +2,5 @@
 
 SECTIONS = (
     *("core", "growth", "memory", "fits", "transfer", "data"),
-    *("search", "scale", "quality", "gpu"),
+    *("serving", "search", "scale", "quality", "gpu"),
 )

@@ -142,6 +142,17 @@ def _data(quick: bool) -> Iterator[Figure]:
     yield from preparation(1_000_000 if quick else 20_000_000)
 
 
+def _serving(quick: bool) -> Iterator[Figure]:
+    """Ten recommendations to every user of toys_auto, by factor models and autoencoders."""
+    from darec.benchmark.serving import serving
+    from darec.data.synthetic import synthetic_pair
+    from darec.tuning.cluster.connection import connected
+
+    names = ("cmf", "u_autorec", "i_autorec", "u_darec", "i_darec")
+    with connected(None):
+        yield from serving(names[: 2 if quick else None], synthetic_pair("toys_auto"))
+
+
 def _search(quick: bool) -> Iterator[Figure]:
     """Trials on the stand-ins of toys_auto and, for memory, of office_movies."""
     from darec.benchmark import search
@@ -192,6 +203,7 @@ MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "transfer": _transfer,
     "memory": _memory,
     "data": _data,
+    "serving": _serving,
     "search": _search,
     "scale": _scale,
     "gpu": _gpu,

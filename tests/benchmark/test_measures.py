@@ -16,6 +16,7 @@ from darec.benchmark.search import (
     time_to_quality,
     trial_overhead,
 )
+from darec.benchmark.serving import serving
 from darec.benchmark.transfer import CONFIGS, informative, transfers
 from darec.data.split import split
 from search_spaces import SPACES
@@ -81,6 +82,13 @@ def test_a_fit_is_timed_and_its_memory_taken_in_a_process_of_its_own():
     seconds, memory = fits({"bias": {}}, "toys_auto")
     assert seconds.name == "fit_bias" and seconds.ratio == 1 and seconds.value > 0
     assert memory.name == "memory_bias" and memory.reference > memory.value > 0
+
+
+def test_pairs_a_second_are_held_against_the_target_and_memory(cluster, tiny_pair):
+    figures = {figure.name: figure for figure in serving(["cmf"], tiny_pair, repeats=1)}
+    recommend, top = figures["recommend_cmf"], figures["top_cmf_bandwidth_floor"]
+    assert recommend.reference == 2.0 and recommend.ratio == pytest.approx(recommend.value / 2)
+    assert top.value > 0 and top.ratio == pytest.approx(top.value / top.reference)
 
 
 EXCUSED = "i_darec"
