@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from darec.api.checks import check_choice, check_device
@@ -130,7 +131,10 @@ def _weights(result: SearchResult, best: Best) -> Weights:
         raise UserError(f"{named}: cannot be read: {error.strerror}; {REMEDY}") from error
     if damaged:
         raise UserError(f"{named}: its SHA-256 is not the one in best.json; {REMEDY}")
-    weights: Weights = load_file(path)
+    try:
+        weights: Weights = load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{named}: must be a safetensors file: {error}; {REMEDY}") from error
     return weights
 
 

@@ -280,12 +280,15 @@ def test_a_finished_search_is_only_taken_as_it_was_asked_for(tiny_pair, tmp_path
     weights = study / "best.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
-    options = {"trials": 1, "stage1_trials": 1, "max_epochs": 1}
+    options = {"trials": 1, "stage1_trials": 1, "max_epochs": 1, "fit": False}
     best = winner_on(tiny_pair, "mean", trials_asked=1, trials=1, max_epochs=1)
     best = replace(best, weights_digest=digest_of(weights))
     (study / "trials.csv").write_text(f"{HEADER}\n{ROW}\n")
     saved(best, study)
-    assert darec.search("mean", tiny_pair, out=tmp_path, resume=True, **options).best == best
+    result = darec.search("mean", tiny_pair, out=tmp_path, resume=True, **options)
+    assert result.best == best
+    with pytest.raises(darec.UserError, match=r"best\.safetensors: must be a safe"):
+        result.fit()
 
     def refused(words):
         with pytest.raises(darec.UserError, match=words):
