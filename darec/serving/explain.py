@@ -10,7 +10,7 @@ class Neighbour:
     item: str
     rating: float
     similarity: float
-    """The cosine of the factors of both items, -1 to 1."""
+    """The cosine of the centred factors of both items, -1 to 1."""
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ class LoadedModel:
         return self._scorer.all_items(positions)
 
     def similar_items(self, item: Any, n: int = 10) -> pd.DataFrame:
-        """Return the n target items whose factors are most like an item's, by their cosine.
+        """Return the n target items whose centred factors are most like an item's, by their cosine.
 
         Returns:
             A table of item, similarity (-1 to 1) and rank.

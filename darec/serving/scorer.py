@@ -105,15 +105,17 @@ class Scorer:
     def similarity(self, item: int) -> FloatArray:
         """Return the cosine of each item's factors with an item's f32[I]; -inf for cold items.
 
+        The mean of all factors is subtracted first: what all items have in common, such as the
+        middle of a sigmoid, says nothing of their likeness.
         Raises `UserError` for a model without factors of items.
         """
-        table = self._tables
+        table, warm_I = self._tables, ~self.is_cold_item[:-1]
         if not isinstance(table, Tables) or not table.item_IK.shape[1]:
             raise UserError(f"{self._name} has no factors of items to compare")
-        norm_I = np.linalg.norm(table.item_IK, axis=1)
-        dots_I = table.item_IK @ table.item_IK[item]
-        cosine_I: FloatArray = dots_I / np.maximum(1e-12, norm_I * norm_I[item])
-        return np.where(self.is_cold_item[:-1], np.float32(-np.inf), cosine_I)
+        own_IK = table.item_IK - table.item_IK[warm_I].mean(0)
+        norm_I = np.linalg.norm(own_IK, axis=1)
+        cosine_I: FloatArray = own_IK @ own_IK[item] / np.maximum(1e-12, norm_I * norm_I[item])
+        return np.where(warm_I, cosine_I, np.float32(-np.inf))
 
     @cached_property
     def _tables(self) -> AllScores:
