@@ -5,6 +5,7 @@ them against a dataclass: unknown and missing fields, types, and the ranges that
 """
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -71,7 +72,7 @@ def problem(error: ValidationError, owner: str = "", known: Sequence[str] = ()) 
         return f"{within} has no field {field!r}{told}".strip()
     if first["type"] == "value_error":
         return ": ".join(filter(None, [where, str(first["ctx"]["error"])]))
-    rule, value = first["msg"].replace("Input should", "must", 1), repr(first["input"])
+    rule, value = re.sub(r"^\w+ should", "must", first["msg"]), repr(first["input"])
     shown = value if len(value) <= LONGEST else f"{value[:LONGEST]}..."
     return f"{where} {rule}, but got {shown}".strip()
 
