@@ -15,6 +15,7 @@ from darec.cli.predict import predict
 from darec.cli.prepare import prepare
 from darec.cli.recommend import recommend
 from darec.cli.reproduce import join_lists, reproduce
+from darec.cli.serve import serve
 from darec.cli.step import step
 from darec.cli.tune import tune
 
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "cold-users": cold_users,
     "predict": predict,
     "recommend": recommend,
+    "serve": serve,
     "reproduce": reproduce,
     "benchmark": benchmark,
     "own-cluster": own_cluster,

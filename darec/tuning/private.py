@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -267,6 +268,18 @@ def on_loopback() -> Iterator[None]:
     """
     with patch.object(ray._private.ray_constants, "ENABLE_RAY_CLUSTER", False):
         yield
+
+
+@_private
+def serve_on_loopback() -> None:
+    """Let this replica of Ray Serve take the calls of Serve's own processes on 127.0.0.1 alone.
+
+    Its port asks for the token, but would be open to the network even where `on_loopback` holds.
+    Seen in Ray 2.58.0 to 2.60.0; releases before 2.58 do not ask for the token there.
+    """
+    replica: Any = import_module("ray.serve._private.replica")
+    listen = replica.add_port_to_grpc_server
+    replica.add_port_to_grpc_server = lambda server, _: listen(server, "127.0.0.1:0")
 
 
 class OneHParamsMetric(TBXLoggerCallback):
