@@ -2,5 +2,5 @@
 
 SECTIONS = (
     *("core", "growth", "memory", "fits", "transfer", "data"),
-    *("serving", "search", "scale", "quality", "gpu"),
+    *("serving", "service", "search", "scale", "quality", "gpu"),
 )

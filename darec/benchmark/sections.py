@@ -196,6 +196,13 @@ def _scale(quick: bool) -> Iterator[Figure]:
     yield from scale(data, *((4, (8, 16)) if quick else (16, (100, 300, 1000))))
 
 
+def _service(quick: bool) -> Iterator[Figure]:
+    """Requests to the HTTP service, by one client and by many at once."""
+    from darec.benchmark.service import service
+
+    yield from service("cmf", *(((1, 8), 200) if quick else ((1, 16, 64), 2000)))
+
+
 MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "core": _core,
     "growth": _growth,
@@ -206,6 +213,7 @@ MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "serving": _serving,
     "search": _search,
     "scale": _scale,
+    "service": _service,
     "gpu": _gpu,
 }
 """How each section is measured, except for ``quality``, which needs a pair."""
