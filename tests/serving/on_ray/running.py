@@ -25,8 +25,11 @@ class Running:
         return self.log.read_text()
 
     def wait_until_said(self, words):
+        self.wait_until(lambda: words in self.said())
+
+    def wait_until(self, holds):
         deadline = time.monotonic() + LIMIT_S
-        while words not in self.said():
+        while not holds():
             assert time.monotonic() < deadline and self.process.poll() is None, self.said()
             time.sleep(0.1)
 
@@ -45,11 +48,19 @@ def free_port():
 def running(folder, log, *options):
     """Serve a model folder at a free port until the block ends."""
     port = free_port()
+    command = [sys.executable, "-m", "darec", "serve", folder, "--port", str(port), *options]
+    with started(command, port, log, ROOT, os.environ) as service:
+        yield service
+
+
+@contextmanager
+def started(command, port, log, folder, environment):
+    """Run a command that serves at a port until the block ends."""
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "darec", "serve", folder, "--port", str(port), *options],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            command,
+            cwd=folder,
+            env={**environment, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

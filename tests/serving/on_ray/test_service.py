@@ -198,7 +198,7 @@ def test_a_stop_is_no_failure_and_leaves_nothing(model_folder, tmp_path):
         started = {pid for pid, _ in descendants(service.process.pid)}
         assert service.stop() == 0
     assert service.said().splitlines()[-1] == "stopped"
-    assert service.said().count("\n") == 3
+    assert service.said().count("\n") == 4
     assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
 
 
