@@ -118,6 +118,9 @@ def _score(
             for made in scored.iter_batches(batch_size=1):
                 nodes.update(made["node"])
                 advance()
+    except KeyboardInterrupt:
+        reporter.line("stopped: the same command makes the parts that are missing")
+        raise
     except RayTaskError as error:  # the actor's own error, without Ray's frames and advice
         if isinstance(error.cause, UserError):
             raise UserError(str(error.cause).splitlines()[0]) from None

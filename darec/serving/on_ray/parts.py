@@ -51,15 +51,16 @@ def begin(place: str, plan: Plan) -> list[int]:
     files, root = storage.open_place(place)
     path, given = storage.join(root, PLAN), storage.join(place, PLAN)
     there = {info.base_name for info in storage.listed(files, root)}
+    there = {name for name in there if not name.startswith(".")}  # what an interruption left
     remedy = "give another -o"
-    if PLAN in there:
+    if PLAN not in there and there:
+        raise UserError(f"--out {place}: must be empty or have a {PLAN}, but has other files")
+    if there - {PLAN}:
         before = parse_json(storage.read(files, path), Plan, given, remedy)
         for field, value in vars(plan).items():
             if (was := vars(before)[field]) != value:
                 rule = f"{field} of the parts that are there is {was}"
                 raise UserError(f"{given}: {rule}, but that of this command is {value}; {remedy}")
-    elif any(not name.startswith(".") for name in there):  # not what an interruption left
-        raise UserError(f"--out {place}: must be empty or have a {PLAN}, but has other files")
     else:
         storage.replace(files, path, json.dumps(asdict(plan), indent=2).encode())
     return [part for part, name in enumerate(plan.names()) if name not in there]

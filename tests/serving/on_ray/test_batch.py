@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -64,7 +63,7 @@ def test_an_interrupted_run_on_two_nodes_goes_on_and_gives_what_this_machine_giv
             while len(parts(out)) < 5:
                 assert driver.poll() is None, driver.stdout.read()
                 time.sleep(0.02)
-            driver.send_signal(signal.SIGKILL)
+            driver.kill()
         kept = {path: path.stat().st_mtime_ns for path in parts(out)}
         assert 5 <= len(kept) < n_users
         with started(DRIVER, *words) as driver:
@@ -93,6 +92,7 @@ def test_a_folder_with_other_files_is_refused(model_folder, tmp_path):
     told = f"--out {tmp_path}: must be empty or have a {PLAN}, but has other files"
     with pytest.raises(UserError, match=re.escape(told)):
         recommend_on_cluster(model_folder, str(tmp_path), address="none:1")
+    (tmp_path / "mine.txt").rename(tmp_path / "part-000000.parquet")
     (tmp_path / PLAN).write_text("{}\n")
     with pytest.raises(UserError, match=rf"{PLAN}: model is missing; give another -o"):
         recommend_on_cluster(model_folder, str(tmp_path), address="none:1")
@@ -104,6 +104,11 @@ def test_what_an_interruption_left_is_no_other_file(tmp_path):
     assert begin(str(tmp_path), plan) == [0, 1, 2]
     (tmp_path / "part-000001.parquet").touch()
     assert begin(str(tmp_path), plan) == [0, 2]
+
+
+def test_a_plan_without_parts_binds_nobody(tmp_path):
+    begin(str(tmp_path / "out"), Plan("model", 5, 2, 10, False, None))
+    assert begin(str(tmp_path / "out"), Plan("model", 5, 5, 3, True, None)) == [0]
 
 
 @contextmanager
