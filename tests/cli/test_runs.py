@@ -65,7 +65,9 @@ def test_several_models_end_in_one_table_under_a_uri(tmp_path):
     lines = ended.stdout.splitlines()
     begin = next(k for k, line in enumerate(lines) if "RMSE, mean ± sd" in line)
     rows = [line.split()[1] for line in lines[begin:] if line.startswith("│")]
-    assert set(rows[:3]) == {"mean", "shared_bias", "pmf"} and rows[3:] == ["bias,", "mean"]
+    models = {"mean", "shared_bias", "pmf"}
+    assert set(rows[:3]) == models and rows[3:5] == ["bias,", "mean"]
+    assert rows[5:8] == rows[:3] and rows[8:] == ["by", "by"]  # the figures of lists
     assert "shared_bias: {'reg_user'" in ended.stdout
     scores = tmp_path / "bucket" / "scores.jsonl"
     lines = scores.read_text().splitlines()
