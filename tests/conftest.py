@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from darec.data.synthetic import planted_pair
 from darec.paper import Counts
@@ -18,6 +19,8 @@ LONG_TIER = {"slow", "ray", "cluster", "browser"}
 LONG_LIMIT_S = 900
 """How long a test of the long tier may take; one of the quick tier, see pyproject.toml."""
 
+settings.register_profile("darec", deadline=None)  # a busy machine is no fault of a test
+settings.load_profile("darec")
 # Every Ray of the tests asks for a token, which is in no file and known to no other process.
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 torch.set_num_threads(1)  # the models of the tests are too small to gain from threads

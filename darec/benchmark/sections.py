@@ -126,6 +126,17 @@ def _transfer(quick: bool) -> Iterator[Figure]:
     yield from transfers(CONFIGS, 10 if quick else 60, informative())
 
 
+def _new_users(quick: bool) -> Iterator[Figure]:
+    """Predictions for people whom the models have not seen in training."""
+    from darec.benchmark.new_users import FOLDS_IN, new_users
+    from darec.benchmark.transfer import informative
+    from darec.models.libraries import library
+
+    library("surprise", "scikit-surprise")
+    library("myfm", "myfm")
+    yield from new_users(FOLDS_IN, 10 if quick else 40, informative())
+
+
 def _memory(quick: bool) -> Iterator[Figure]:
     """Peak memory of AutoRec on office_movies' target, hidden 1500."""
     from darec.benchmark.memory import peak_memory
@@ -208,6 +219,7 @@ MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "growth": _growth,
     "fits": _fits,
     "transfer": _transfer,
+    "new_users": _new_users,
     "memory": _memory,
     "data": _data,
     "serving": _serving,

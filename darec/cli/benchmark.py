@@ -25,11 +25,12 @@ def benchmark(
 
     core, growth and memory: the training core and a plain dense implementation, in one thread.
     fits: a fit of every model. transfer: cross-domain models with and without shuffled source
-    users. data: preparing a large file. serving: recommending ten items to every user, in scored
-    pairs a second. service: requests to darec serve. search: what a trial costs in addition to its
-    training. scale: how the driver's cost grows with the number of trials. quality: how soon the
-    default search is as good as plain random search. gpu: the core on a GPU, also compared with the
-    GPU's memory bandwidth, and trials that share a GPU; all includes it if there is a GPU.
+    users. new_users: errors on people who were not in the training. data: preparing a large file.
+    serving: recommending ten items to every user, in scored pairs a second. service: requests to
+    darec serve. search: what a trial costs in addition to its training. scale: how the driver's
+    cost grows with the number of trials. quality: how soon the default search is as good as plain
+    random search. gpu: the core on a GPU, also compared with the GPU's memory bandwidth, and trials
+    that share a GPU; all includes it if there is a GPU.
 
     Example: darec benchmark --quick --section core
     """

@@ -8,6 +8,7 @@ from darec.benchmark.core import Figure, bandwidth_floor, growth, setting
 from darec.benchmark.data import preparation
 from darec.benchmark.memory import peak_memory
 from darec.benchmark.models import fits
+from darec.benchmark.new_users import new_users
 from darec.benchmark.search import (
     Ran,
     shared_gpu,
@@ -101,3 +102,14 @@ def test_cross_domain_models_beat_themselves_on_a_shuffled_source():
     gains = {name: figure.ratio for name, figure in figures.items()}
     assert gains.pop(EXCUSED) == pytest.approx(1.0, abs=0.02)
     assert min(gains.values()) > 1.02, gains
+
+
+def test_new_users_are_held_against_trained_ones_and_against_item_biases(tiny_pair):
+    configs = {"shared_bias": {}, "cmf": {"factors": 3, "batch_size": 128}}
+    figures = list(new_users(configs, 2, tiny_pair))
+    assert [each.name for each in figures] == [
+        *("shared_bias_new_users", "shared_bias_source_only"),
+        *("cmf_new_users", "cmf_source_only"),
+    ]
+    assert figures[1].reference == figures[3].reference != figures[0].reference
+    assert all(each.ratio == each.reference / each.value for each in figures)
