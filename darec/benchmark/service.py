@@ -102,7 +102,7 @@ def _served(folder: str) -> Iterator[int]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            if not process.stdout.readline().startswith("serving"):
+            if not any(line.startswith("serving ") for line in process.stdout):
                 raise UserError("the service did not start; its error is above")
             yield port
         finally:

@@ -80,7 +80,7 @@ def run_service(
                 f"the CPUs of this machine, but got {most}"
             )
         shelf = ray.remote(num_cpus=0)(Shelf).remote(copy)
-        reporter.line(f"starting {options.replicas} replicas, each on a CPU of its own")
+        reporter.line(f"starting {options.replicas} x the model, each on a CPU of its own")
         with _deployed(shelf, options, joined):
             reporter.line(
                 f"serving {place} at http://{options.host}:{options.port} (Ctrl-C stops it)\n"
