@@ -5,7 +5,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from darec.errors import UserError
 from darec.serving import messages as m
 from darec.serving.model import USERS_AT_ONCE, LoadedModel
 
@@ -24,11 +23,11 @@ class Answers:
         """Return the model's card."""
         return m.ModelAnswer(model=self.digest, card=self._model.card)
 
-    def predict(self, asked: Sequence[m.PredictRequest]) -> list[m.PredictAnswer | UserError]:
+    def predict(self, asked: Sequence[m.PredictRequest]) -> list[m.PredictAnswer | Exception]:
         """Answer requests by one call of the model for each way to treat unknown ids."""
         return _grouped(asked, lambda one: one.unknown, self._predict)
 
-    def recommend(self, asked: Sequence[m.RecommendRequest]) -> list[m.RecommendAnswer | UserError]:
+    def recommend(self, asked: Sequence[m.RecommendRequest]) -> list[m.RecommendAnswer | Exception]:
         """Answer requests by one call of the model for those with the same options."""
         return _grouped(asked, lambda one: (one.n, one.exclude_seen, one.unknown), self._recommend)
 
@@ -90,23 +89,26 @@ def _rated(ratings: Iterable[m.Rating]) -> list[tuple[str, float]]:
 
 def _grouped(
     asked: Sequence[Q], key: Callable[[Q], object], answer: Callable[[Sequence[Q]], Sequence[A]]
-) -> list[A | UserError]:
+) -> list[A | Exception]:
     """Return an answer for each request, from one call for those with the same key."""
     groups: dict[object, list[int]] = {}
     for place, one in enumerate(asked):
         groups.setdefault(key(one), []).append(place)
-    answers: dict[int, A | UserError] = {}
+    answers: dict[int, A | Exception] = {}
     for places in groups.values():
-        found: list[A | UserError] = _each(answer, [asked[place] for place in places])
+        found: list[A | Exception] = _each(answer, [asked[place] for place in places])
         answers.update(zip(places, found, strict=True))
     return [answers[place] for place in range(len(asked))]
 
 
-def _each(answer: Callable[[Sequence[Q]], Sequence[A]], asked: Sequence[Q]) -> list[A | UserError]:
-    """Answer requests together; if one of them is refused, each by itself."""
+def _each(answer: Callable[[Sequence[Q]], Sequence[A]], asked: Sequence[Q]) -> list[A | Exception]:
+    """Answer requests together; if one of them cannot be answered, each by itself.
+
+    The exception of such a request takes the place of its answer, so that it disturbs no other.
+    """
     try:
         return [*answer(asked)]
-    except UserError as error:
+    except Exception as error:
         if len(asked) == 1:
             return [error]
         return [result for one in asked for result in _each(answer, [one])]

@@ -1,7 +1,5 @@
 """A service without Ray, for tests."""
 
-from darec.errors import UserError
-
 
 class InProcess:
     """Answers each request by itself."""
@@ -24,6 +22,6 @@ class InProcess:
 
 def given(answers):
     (answer,) = answers
-    if isinstance(answer, UserError):
+    if isinstance(answer, Exception):
         raise answer
     return answer

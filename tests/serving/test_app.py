@@ -210,3 +210,16 @@ def test_requests_that_are_answered_together_get_what_each_would_get_alone(answe
         for k, user in enumerate(users)
     ]
     assert answers.predict(pairs) == [answers.predict([one])[0] for one in pairs]
+
+
+def test_a_request_that_breaks_the_model_disturbs_no_other(answers, monkeypatch):
+    def predict(users, items, *, unknown):
+        if "breaks" in users:
+            raise ZeroDivisionError
+        return np.full(len(users), 3, np.float32)
+
+    monkeypatch.setattr(answers._model, "predict", predict)
+    asked = [m.PredictRequest(pairs=[m.Pair(user=u, item="i")]) for u in ("a", "breaks", "b")]
+    first, broken, last = answers.predict(asked)
+    assert first.predictions == last.predictions == [3.0]
+    assert isinstance(broken, ZeroDivisionError)

@@ -86,7 +86,7 @@ class Replica:
 
 
 def _given(answer: Any) -> Any:
-    if isinstance(answer, UserError):
+    if isinstance(answer, Exception):
         raise answer
     return answer
 
