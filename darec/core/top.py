@@ -5,6 +5,7 @@ Shapes: B users, I items, n picked items of each user.
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from darec.data.ratings import FloatArray
 
@@ -13,16 +14,12 @@ def highest(score_BI: FloatArray, n: int) -> tuple[npt.NDArray[np.int64], FloatA
     """Return the positions i64[B, n] and scores f32[B, n] of each row's n highest scores.
 
     Of equal scores, the one at the lower position is higher. Scores of -inf count as absent: their
-    position is -1. The cost is linear in the items: each gets one whole number as its key, the bits
-    of its score, turned so that they ascend as scores fall, and then its position. No two keys are
-    equal, so that the lowest n are well defined and need not be sorted among all.
+    position is -1. Only rows whose n-th highest score is not alone are sorted as a whole.
     """
-    n_items = score_BI.shape[1]
-    bits_BI = np.add(score_BI, 0, dtype=np.float32).view(np.int32)  # -0.0 becomes 0.0
-    bits_BI ^= bits_BI >> 31 & np.int32(2**31 - 1)  # negative numbers ascend, too
-    key_BI = np.arange(n_items) - (bits_BI.astype(np.int64) << 32)
-    if n < n_items:
-        key_BI = np.partition(key_BI, n - 1, axis=1)[:, :n]
-    picked_Bn = np.sort(key_BI, axis=1) & (2**32 - 1)
-    score_Bn = np.take_along_axis(score_BI, picked_Bn, 1)
-    return np.where(np.isneginf(score_Bn), -1, picked_Bn), score_Bn
+    found = torch.topk(torch.from_numpy(score_BI), min(n + 1, score_BI.shape[1]), dim=1)
+    score_Bm, item_Bm = found.values.numpy(), found.indices.numpy()
+    tied_B = (score_Bm[:, n - 1 : n] == score_Bm[:, n : n + 1]).any(1)
+    item_Bm[tied_B] = np.argsort(-score_BI[tied_B], axis=1, kind="stable")[:, : item_Bm.shape[1]]
+    order_Bn = np.lexsort((item_Bm, -score_Bm), axis=1)[:, :n]
+    item_Bn, score_Bn = (np.take_along_axis(part, order_Bn, 1) for part in (item_Bm, score_Bm))
+    return np.where(np.isneginf(score_Bn), -1, item_Bn), score_Bn
