@@ -1,6 +1,6 @@
 """The items with the highest scores, without sorting all of them.
 
-Shapes: B users, I items, n picked items of each user.
+Shapes: B users, C of them with ties, I items, n picked items of each user, m: n and one more.
 """
 
 import numpy as np
@@ -14,12 +14,19 @@ def highest(score_BI: FloatArray, n: int) -> tuple[npt.NDArray[np.int64], FloatA
     """Return the positions i64[B, n] and scores f32[B, n] of each row's n highest scores.
 
     Of equal scores, the one at the lower position is higher. Scores of -inf count as absent: their
-    position is -1. Only rows whose n-th highest score is not alone are sorted as a whole.
+    position is -1. Scores are sorted only in rows whose n-th highest is not alone, and only those
+    that reach it.
     """
     found = torch.topk(torch.from_numpy(score_BI), min(n + 1, score_BI.shape[1]), dim=1)
     score_Bm, item_Bm = found.values.numpy(), found.indices.numpy()
     tied_B = (score_Bm[:, n - 1 : n] == score_Bm[:, n : n + 1]).any(1)
-    item_Bm[tied_B] = np.argsort(-score_BI[tied_B], axis=1, kind="stable")[:, : item_Bm.shape[1]]
-    order_Bn = np.lexsort((item_Bm, -score_Bm), axis=1)[:, :n]
-    item_Bn, score_Bn = (np.take_along_axis(part, order_Bn, 1) for part in (item_Bm, score_Bm))
+    score_Bn, item_Bn = score_Bm[:, :n], item_Bm[:, :n]
+    if tied_B.any():
+        tied_CI = score_BI[tied_B]
+        row, item = np.nonzero(tied_CI >= score_Bn[tied_B, -1:])
+        order = np.lexsort((item, -tied_CI[row, item], row))
+        first_C = np.searchsorted(row, np.arange(len(tied_CI)))
+        item_Bn[tied_B] = item[order[first_C[:, None] + np.arange(n)]]
+    order_Bn = np.lexsort((item_Bn, -score_Bn), axis=1)
+    item_Bn, score_Bn = (np.take_along_axis(part, order_Bn, 1) for part in (item_Bn, score_Bn))
     return np.where(np.isneginf(score_Bn), -1, item_Bn), score_Bn
