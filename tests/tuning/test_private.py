@@ -35,7 +35,6 @@ FUNCTIONS = [  # the last four have no object to break
     and each.__module__ == private.__name__
     and name[0] != "_"
     and name != "callback_states_in"  # takes bytes
-    and name not in ("signal_handlers_kept", "quiet_libraries")  # only undo what Tune leaves behind
     and name not in ("read_authentication_again", "resolved", "on_loopback", "serve_on_loopback")
 ]
 

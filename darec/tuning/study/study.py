@@ -28,10 +28,9 @@ from darec.tuning.private import (
     limit_concurrency,
     pickled,
     progress_reporter_of,
-    quiet_libraries,
     search_algorithm_of,
-    signal_handlers_kept,
 )
+from darec.tuning.side_effects import quiet_libraries, signal_handlers_kept
 from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.ending import STORAGE_FAULTS, early_end
