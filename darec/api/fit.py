@@ -24,7 +24,7 @@ from darec.models.best import REMEDY, Best
 from darec.reporter import LogReporter, Reporter
 from darec.seeds import derive
 from darec.serving import folder as model_folder
-from darec.serving.card import Card, Counts, Refit, TestScore
+from darec.serving.card import Card, Refit, TestScore
 from darec.tuning import storage
 from darec.tuning.study.model_code import code_of
 
@@ -141,13 +141,6 @@ def _weights(result: SearchResult, best: Best) -> Weights:
 def _card(
     result: SearchResult, best: Best, kind: ModelKind, data: Training, refit: Refit, device: str
 ) -> Card:
-    counts = Counts(
-        users=data.target.n_users,
-        source_items=data.source.n_items,
-        target_items=data.target.n_items,
-        source_ratings=len(data.source),
-        target_ratings=len(data.target),
-    )
     return Card(
         format=1,
         model=best.model,
@@ -164,7 +157,7 @@ def _card(
         cold="fallback",
         lowest=LOWEST,
         highest=HIGHEST,
-        counts=counts,
+        counts=model_folder.counts_of(data),
         data_digest=best.data_digest,
         origin=this_origin(kind, device, code_of(kind)),
         files={},

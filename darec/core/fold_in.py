@@ -54,37 +54,45 @@ class TrainedUsers:
         known_U = np.zeros(training["target"].n_users, bool)
         for domain in tables:
             known_U |= training[domain].user_counts > 0
-        self._tables = tables
-        self._mean_X: dict[Domain, Matrix] = {}
-        self._centred_UX: dict[Domain, Matrix] = {}
+        self._tables, weights = tables, {}
         self._noise: dict[Domain, float] = {}
         for domain, table in tables.items():
             weight_UX = np.column_stack([table.user_UK, table.user_bias_U])[known_U]
-            self._mean_X[domain] = weight_UX.mean(0, dtype=np.float64)
-            self._centred_UX[domain] = weight_UX - self._mean_X[domain]
+            weights[domain] = weight_UX.astype(np.float64)
             known = training[domain]
             errors_N = known.values - table.of_pairs(known.users, known.items)
             self._noise[domain] = max(1e-6, float(np.square(errors_N, dtype=np.float64).mean()))
+        self._mean_X: dict[Domain, Matrix] = {d: w.mean(0) for d, w in weights.items()}
+        centred = {domain: weight - self._mean_X[domain] for domain, weight in weights.items()}
+        n_users = int(known_U.sum())
+        self._covariance_XX = {
+            (one, other): centred[one].T @ centred[other] / n_users
+            for one in tables
+            for other in tables
+        }
 
     def fold_in(self, user: NewUser) -> FloatArray:
         """Return raw predictions of all target items for a new user, f32[I].
 
-        With the trained users' weights ``m + C`` and the features X of the rated items, the new
-        user's weights are ``m + C'G a / U``, where ``G = C X'`` and
-        ``(G'G / U + noise) a = y - X m``.
+        With the mean m and the covariance S of the trained users' weights, and the features F of
+        the rated items, the new user's weights are ``m + S F' (F S F' + noise)^-1 (y - F m)``.
         """
-        spreads, rests, noise = [], [], []
+        features, rests, noise = {}, [], []
         for domain, table in self._tables.items():
-            own, mean_X = user[domain], self._mean_X[domain]
+            own = user[domain]
             feature_nX = np.column_stack([table.item_IK[own.items], np.ones(len(own))])
-            spreads.append(self._centred_UX[domain] @ feature_nX.T)
-            rests.append(own.values - table.item_bias_I[own.items] - feature_nX @ mean_X)
+            features[domain] = feature_nX
+            mean_n = table.item_bias_I[own.items] + feature_nX @ self._mean_X[domain]
+            rests.append(own.values - mean_n)
             noise.append(np.full(len(own), self._noise[domain]))
-        spread_Un = np.hstack(spreads)
-        n_users = len(spread_Un)
-        gram_nn = spread_Un.T @ spread_Un / n_users + np.diag(np.concatenate(noise))
-        answer_U = spread_Un @ np.linalg.solve(gram_nn, np.concatenate(rests)) / n_users
-        *weight_K, bias = self._mean_X["target"] + self._centred_UX["target"].T @ answer_U
+        shared = {
+            one: np.hstack([self._covariance_XX[one, d] @ f.T for d, f in features.items()])
+            for one in self._tables
+        }
+        gram_nn = np.vstack([feature_nX @ shared[d] for d, feature_nX in features.items()])
+        gram_nn += np.diag(np.concatenate(noise))
+        answer_n = np.linalg.solve(gram_nn, np.concatenate(rests))
+        *weight_K, bias = self._mean_X["target"] + shared["target"] @ answer_n
         target = self._tables["target"]
         scores_I: FloatArray = target.item_IK @ np.asarray(weight_K, np.float32)
         return scores_I + target.item_bias_I + np.float32(bias)

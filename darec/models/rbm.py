@@ -177,10 +177,9 @@ class RBM(Trained):
     def tables(self, domain: Domain = "target") -> LevelTables:
         """Return the tables of all rows' hidden units and of the visible units' weights."""
         check_domain(self.domains, domain)
-        net, every = self._net, torch.arange(self._rows.n_rows, device=self._rows.device)
+        every = torch.arange(self._rows.n_rows, device=self._rows.device)
         with torch.no_grad():
-            hidden_RF = self._hidden(self._rows.gather(every))
-        return LevelTables(self._config.axis, hidden_RF, net.weight_MLF, net.bias_ML)
+            return self._level_tables(self._hidden(self._rows.gather(every)))
 
     def fold_in(self, user: NewUser) -> FloatArray | None:
         """Return the expected stars of all items f32[I] given a new user's target ratings.
@@ -192,8 +191,12 @@ class RBM(Trained):
         own = user["target"]
         with torch.no_grad():
             hidden_1F = self._hidden(one_row(own.items, own.values, self._rows.device))
-            scores_I: FloatArray = self.tables().of_hidden(hidden_1F)[0]
+            tables = self._level_tables(hidden_1F)
+            scores_I: FloatArray = tables.of_hidden(hidden_1F)[0]
         return scores_I
+
+    def _level_tables(self, hidden_RF: torch.Tensor) -> LevelTables:
+        return LevelTables(self._config.axis, hidden_RF, self._net.weight_MLF, self._net.bias_ML)
 
     def _hidden(self, batch: RowBatch) -> torch.Tensor:
         """Return the hidden units of some rows by mean field, [B, F]."""

@@ -27,7 +27,8 @@ class Explanation:
     user_bias: float
     item_bias: float
     model_share: float
-    """What the model adds to the regularised biases; 0 for cold users and items."""
+    """What the model adds to the regularised biases. Of cold users and items it is what the cold
+    policy adds: 0, but for cold items under ``floor``."""
     cold_user: bool
     """Whether the user's prediction comes from the cold policy."""
     cold_item: bool
@@ -35,10 +36,11 @@ class Explanation:
     """Items that the user has rated, most like the item first; empty without factors of items."""
 
     def __str__(self) -> str:
+        cold = self.cold_user or self.cold_item
         parts = (
             f"{self.item} for {self.user}: {self.prediction:.2f} stars = mean {self.mean:.2f} "
             f"{self.user_bias:+.2f} (user) {self.item_bias:+.2f} (item) "
-            f"{self.model_share:+.2f} (model)"
+            f"{self.model_share:+.2f} ({'cold policy' if cold else 'model'})"
         )
         rated = [
             f"{each.item} ({each.rating:g} stars, {each.similarity:.2f})" for each in self.nearest

@@ -16,17 +16,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
 from darec.core.recommender import Cache, MemoryCache, Weights
-from darec.data.ratings import Domain, DomainPair, Ratings
+from darec.data.ratings import HIGHEST, LOWEST, Domain, DomainPair, Ratings
 from darec.data.split import Training
 from darec.errors import UserError
 from darec.files import digest_of, write, write_json
 from darec.parsing import read_json
-from darec.serving.card import FORMAT, Card, readme
+from darec.serving.card import FORMAT, Card, Counts, readme
 from darec.serving.ids import Ids
 
 WEIGHTS, RATINGS, CARD, README = (
@@ -42,6 +43,8 @@ STAGE = "stage1"
 """Weights of the first stages are named ``stage1.<n>.<name>``, in the order of their training."""
 REMEDY = "fit the model again (darec fit)"
 DOMAINS: tuple[Domain, ...] = ("source", "target")
+DAMAGED = (SafetensorError, pa.ArrowException)
+"""What reading a file may raise that is no weights, or no table."""
 
 
 class RecordedStages:
@@ -160,7 +163,7 @@ def _check_format(path: Path) -> None:
     """Raise `UserError` if a later version of darec wrote the card."""
     try:
         written = json.loads(path.read_bytes()).get("format")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return  # the strict reader says what is wrong
     if isinstance(written, int) and written > FORMAT:
         told = f"a later version of darec wrote it (format {written}, this one reads {FORMAT})"
@@ -186,8 +189,30 @@ def _ratings(
 
 
 def _column(path: Path) -> "np.ndarray[Any, np.dtype[np.object_]]":
-    column: np.ndarray[Any, Any] = pq.read_table(path)["id"].to_numpy()
-    return column.astype(object)
+    column = pq.read_table(path)["id"]
+    if column.type != pa.string() or column.null_count:
+        raise ValueError(f"{path.name} must have strings only")
+    ids: np.ndarray[Any, np.dtype[np.object_]] = column.to_numpy().astype(object)
+    return ids
+
+
+def check_counts(card: Card, data: Training) -> None:
+    """Raise ``ValueError`` if a card tells of other data than the folder's, or another scale."""
+    if (card.lowest, card.highest) != (LOWEST, HIGHEST):
+        raise ValueError(f"ratings must lie from {LOWEST:g} to {HIGHEST:g} stars")
+    if card.counts != counts_of(data):
+        raise ValueError(f"{CARD} tells of {card.counts}, but there are {counts_of(data)}")
+
+
+def counts_of(data: Training) -> Counts:
+    """Return the size of the training data."""
+    return Counts(
+        users=data.target.n_users,
+        source_items=data.source.n_items,
+        target_items=data.target.n_items,
+        source_ratings=len(data.source),
+        target_ratings=len(data.target),
+    )
 
 
 def _new_folder(folder: Path) -> Path:

@@ -8,7 +8,15 @@ from darec.core.recommender import ColdPolicy, Run
 from darec.errors import UserError
 from darec.models import kind_of
 from darec.seeds import derive
-from darec.serving.folder import CARD, REMEDY, StoredStages, read, read_card
+from darec.serving.folder import (
+    CARD,
+    DAMAGED,
+    REMEDY,
+    StoredStages,
+    check_counts,
+    read,
+    read_card,
+)
 from darec.serving.model import LoadedModel
 from darec.serving.scorer import Cold, Scorer
 from darec.tuning import storage
@@ -49,7 +57,8 @@ def load(path: str | Path, cold: Cold | None = None) -> LoadedModel:
         run = Run(derive(card.seed, "run"), cache=StoredStages(stages))
         model = kind.build(parse(kind.config, card.config), training, run)
         model.load_weights(weights)
-    except (KeyError, RuntimeError, ValueError) as error:
+        check_counts(card, training)
+    except (*DAMAGED, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"{folder}: its parts do not fit each other: {reason}; {REMEDY}") from error
     return LoadedModel(card, Scorer(card.model, model, training, cold or card.cold), ids)

@@ -3,8 +3,8 @@
 Shapes: N pairs, B users asked for, U users, I target items, n recommendations of a user.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,11 @@ from darec.core.top import highest
 from darec.data.ratings import Domain, FloatArray
 from darec.errors import UserError
 from darec.serving.card import Card
+from darec.serving.checks import check_choice, check_n
 from darec.serving.explain import Explanation, Neighbour
-from darec.serving.ids import Ids, Positions, Unknown
-from darec.serving.new_user import FoldedUser, own_ratings
+from darec.serving.ids import Ids, Positions, Unknown, listed
+from darec.serving.new_user import FoldedUser, Given, own_ratings
 from darec.serving.scorer import Scorer
-from darec.serving.top import check_n
 
 USERS_AT_ONCE = 256
 """Users whose scores of all items are in memory at once."""
@@ -34,44 +34,53 @@ class LoadedModel:
         self.source_item_ids = ids["source item"]
         self._scorer = scorer
 
+    def __repr__(self) -> str:
+        card, counts = self.card, self.card.counts
+        size = f"{counts.users} users, {counts.target_items} items"
+        return f"<{card.model} on {card.pair}: {size}, trained on {card.refit}>"
+
     def predict(
         self,
-        users: Sequence[Any] | pd.DataFrame,
-        items: Sequence[Any] | None = None,
+        users: "Iterable[str | FoldedUser] | FoldedUser | pd.DataFrame",
+        items: Iterable[str] | None = None,
         *,
         unknown: Unknown = "cold",
     ) -> Any:
         """Return the predicted ratings of pairs of a user and an item.
 
         Args:
-            users: One id for each pair, or a `FoldedUser` in its place. Or a table with the columns
-                ``user`` and ``item``.
-            items: One id for each pair; None with a table.
+            users: An id for each pair, or a `FoldedUser` in its place; or one `FoldedUser` for all
+                pairs; or a table with the columns ``user`` and ``item``.
+            items: An id for each pair; None with a table.
             unknown: ``cold`` predicts unknown ids like cold ones, ``raise`` refuses them.
 
         Returns:
             Stars f32[N], from 1 to 5. For a table: the table with the column ``prediction``.
 
         Raises:
-            UserError: The arguments are not equally long, a column is missing, or an id is unknown
-                and must not be.
+            UserError: There is not one item for each user, a column is missing, an id is no
+                string, or an id is unknown and ``unknown`` is ``raise``.
         """
         if isinstance(users, pd.DataFrame):
             for name in ("user", "item"):
                 if name not in users:
                     columns = ", ".join(map(str, users.columns))
                     raise UserError(f"the table must have the column {name}, but has: {columns}")
+            if items is not None:
+                raise UserError("give either a table or users and items")
             return users.assign(
-                prediction=self.predict(list(users["user"]), list(users["item"]), unknown=unknown)
+                prediction=self.predict(users["user"], users["item"], unknown=unknown)
             )
-        if items is None or len(users) != len(items):
-            n = "none" if items is None else str(len(items))
-            raise UserError(f"there must be one item for each of {len(users)} users, but got {n}")
-        item_N = self.item_ids.positions(items, unknown)
-        new = {k: user for k, user in enumerate(users) if isinstance(user, FoldedUser)}
-        known = [k for k in range(len(users)) if k not in new] if new else slice(None)
-        names = [user for user in users if not isinstance(user, FoldedUser)] if new else users
-        stars_N = np.empty(len(users), np.float32)
+        asked = listed(items, "items")
+        of_pairs = [users] * len(asked) if isinstance(users, FoldedUser) else listed(users, "users")
+        if len(of_pairs) != len(asked):
+            rule = f"there must be one item for each of {len(of_pairs)} users"
+            raise UserError(f"{rule}, but got {len(asked)}")
+        item_N = self.item_ids.positions(asked, unknown)
+        new = {k: user for k, user in enumerate(of_pairs) if isinstance(user, FoldedUser)}
+        known = [k for k in range(len(of_pairs)) if k not in new] if new else slice(None)
+        names = [user for user in of_pairs if not isinstance(user, FoldedUser)] if new else of_pairs
+        stars_N = np.empty(len(of_pairs), np.float32)
         user_N = self.user_ids.positions(names, unknown)
         stars_N[known] = self._scorer.pairs(user_N, item_N[known])
         for k, user in new.items():
@@ -81,7 +90,7 @@ class LoadedModel:
 
     def recommend(
         self,
-        users: Sequence[Any],
+        users: "Iterable[str | FoldedUser] | FoldedUser",
         n: int = 10,
         *,
         exclude_seen: bool = True,
@@ -90,9 +99,10 @@ class LoadedModel:
         """Return the n target items with the highest scores for each user.
 
         Args:
-            users: Ids, or a `FoldedUser` in the place of one.
+            users: Ids, or a `FoldedUser` in the place of one; or one `FoldedUser`.
             n: Number of items for each user.
-            exclude_seen: Whether to leave out what a user has rated.
+            exclude_seen: Whether to leave out what a user has rated in the training ratings. A
+                model of ``refit="train"`` does not know the validation and test ratings.
             unknown: ``cold`` recommends by the bias to unknown users, ``raise`` refuses them.
 
         Returns:
@@ -100,9 +110,11 @@ class LoadedModel:
             clipped ones have many ties at 5 stars.
 
         Raises:
-            UserError: ``n`` is no positive whole number, or a user is unknown and must not be.
+            UserError: ``n`` is no positive whole number, an id is no string, or a user is unknown
+                and ``unknown`` is ``raise``.
         """
         check_n(n)
+        users = [users] if isinstance(users, FoldedUser) else listed(users, "users")
         names = [user.id if isinstance(user, FoldedUser) else user for user in users]
         known = [k for k, user in enumerate(users) if not isinstance(user, FoldedUser)]
         positions = self.user_ids.positions([users[k] for k in known], unknown)
@@ -145,7 +157,7 @@ class LoadedModel:
         """Return the raw, unclipped scores of every target item f32[B, I], cold ones included."""
         return self._scorer.all_items(positions)
 
-    def similar_items(self, item: Any, n: int = 10) -> pd.DataFrame:
+    def similar_items(self, item: str, n: int = 10) -> pd.DataFrame:
         """Return the n target items whose centred factors are most like an item's, by their cosine.
 
         Returns:
@@ -172,43 +184,48 @@ class LoadedModel:
 
     def fold_in(
         self,
-        source: Sequence[tuple[Any, float]] = (),
-        target: Sequence[tuple[Any, float]] = (),
+        source: Given = (),
+        target: Given = (),
         id: str = "new user",
+        unknown: Literal["raise", "skip"] = "raise",
     ) -> FoldedUser:
         """Return a person who was not in the data, to predict and recommend for.
 
-        Models with a row for each user encode the person's ratings; biases are posterior means;
-        factor models solve a ridge whose prior is what they learned of all users
-        (`darec.core.fold_in`). A model that knows the target alone learns nothing from source
-        ratings, and predicts a person without target ratings by the cold policy.
+        Models with a row for each user encode the person's ratings. Biases are posterior means.
+        Factor models look for the factors that explain the ratings best and are usual among the
+        trained users (`darec.core.fold_in`). A model that knows the target alone learns nothing
+        from source ratings, and predicts a person without target ratings by the cold policy.
 
         Args:
-            source: Source items and their ratings, 1 to 5 stars.
+            source: Source items and their ratings, 1 to 5 stars: pairs, a mapping, or a table with
+                the columns ``item`` and ``rating``.
             target: Target items and their ratings.
             id: How tables name the person.
+            unknown: ``raise`` refuses items that the model does not know, ``skip`` leaves them out.
 
         Raises:
             UserError: An item is unknown or given twice, a rating is outside the scale, or the
                 model cannot predict for new users.
         """
-        ids: dict[Domain, Ids] = {"source": self.source_item_ids, "target": self.item_ids}
+        check_choice("unknown", unknown, ("raise", "skip"))
         given: dict[Domain, OwnRatings] = {
-            "source": own_ratings(source, ids["source"]),
-            "target": own_ratings(target, ids["target"]),
+            "source": own_ratings(source, self.source_item_ids, unknown == "skip"),
+            "target": own_ratings(target, self.item_ids, unknown == "skip"),
         }
-        bias, scores_I = self._scorer.fold_in(given)
-        return FoldedUser(id, given["source"], given["target"], bias, scores_I)
+        bias, learns, scores_I = self._scorer.fold_in(given)
+        return FoldedUser(id, given["source"], given["target"], bias, not learns, scores_I)
 
-    def explain(self, user: Any, item: Any, n: int = 5) -> Explanation:
+    def explain(self, user: "str | FoldedUser", item: str, n: int = 5) -> Explanation:
         """Return why a user gets a prediction: bias parts, the model's share, nearest rated items.
 
         Raises:
-            UserError: The item is unknown, or the user is.
+            UserError: The item is unknown, the user is, or n is no positive whole number.
         """
+        check_n(n)
         (position,) = self.item_ids.positions([item], "raise")
-        scorer, is_cold = self._scorer, False
+        scorer = self._scorer
         if isinstance(user, FoldedUser):
+            is_cold = user.is_cold
             name, own, b_user, score = user.id, user.target, user.bias, user.scores_I[position]
         else:
             (row,) = self.user_ids.positions([user], "raise")

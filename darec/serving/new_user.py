@@ -3,16 +3,20 @@
 Shapes: n ratings given, I target items.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from darec.core.fold_in import OwnRatings
 from darec.data.ratings import HIGHEST, LOWEST, FloatArray
 from darec.errors import UserError
-from darec.serving.ids import Ids
+from darec.serving.ids import Ids, listed
+
+Given = Iterable[tuple[str, float]] | Mapping[str, float] | pd.DataFrame
+"""Ratings of a person: pairs of an item and stars, a mapping, or a table of item and rating."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,26 +25,28 @@ class FoldedUser:
 
     id: str
     """How tables name the person."""
-    source: OwnRatings
-    target: OwnRatings
+    source: OwnRatings = field(repr=False)
+    target: OwnRatings = field(repr=False)
     bias: float
     """The regularised bias of the person's target ratings, in stars."""
-    scores_I: FloatArray
+    is_cold: bool
+    """Whether the predictions come from the cold policy: the model learned nothing."""
+    scores_I: FloatArray = field(repr=False)
     """Raw predictions of all target items."""
 
 
-def own_ratings(given: Sequence[tuple[Any, float]], ids: Ids) -> OwnRatings:
+def own_ratings(given: Given, ids: Ids, skip_unknown: bool = False) -> OwnRatings:
     """Return a person's ratings by position.
 
-    Raises `UserError` for an item that is unknown or given twice, or a rating outside the scale.
+    Raises `UserError` for an item that is given twice, or unknown unless those are skipped, and for
+    a rating outside the scale.
     """
-    for each in given:
-        if not isinstance(each, Sequence) or isinstance(each, str) or len(each) != 2:
-            raise UserError(f"a rating must be a pair of {ids.kind} and stars, but got {each!r}")
-    items = ids.positions([item for item, _ in given], "raise").astype(np.int32)
-    if len(np.unique(items)) != len(items):
+    pairs = _pairs(given, ids.kind)
+    items = ids.positions([item for item, _ in pairs], "cold" if skip_unknown else "raise")
+    known = items[items >= 0]
+    if len(np.unique(known)) != len(known):
         raise UserError(f"each {ids.kind} must be rated once, but one is given twice")
-    for item, value in given:
+    for item, value in pairs:
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             rule = "must be a number"
         elif not LOWEST <= value <= HIGHEST:
@@ -48,4 +54,20 @@ def own_ratings(given: Sequence[tuple[Any, float]], ids: Ids) -> OwnRatings:
         else:
             continue
         raise UserError(f"the rating of {ids.kind} {item!r} {rule}, but got {value!r}")
-    return OwnRatings(items, np.array([value for _, value in given], np.float32))
+    values = np.array([value for _, value in pairs], np.float32)
+    return OwnRatings(known.astype(np.int32), values[items >= 0])
+
+
+def _pairs(given: Any, kind: str) -> list[tuple[Any, Any]]:
+    """Return ratings as pairs; raises `UserError` for what is none."""
+    if isinstance(given, pd.DataFrame):
+        for name in ("item", "rating"):
+            if name not in given:
+                raise UserError(f"the table of ratings must have the column {name}")
+        given = zip(given["item"], given["rating"], strict=True)
+    given = list(given.items()) if isinstance(given, Mapping) else given
+    pairs = listed(given, f"ratings of {kind}s")
+    for each in pairs:
+        if isinstance(each, str) or not isinstance(each, Iterable) or len(list(each)) != 2:
+            raise UserError(f"a rating must be a pair of {kind} and stars, but got {each!r}")
+    return [(item, value) for item, value in pairs]

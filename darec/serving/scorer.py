@@ -87,16 +87,21 @@ class Scorer:
         counts = [len(items) for items in rated]
         return np.repeat(known, counts), np.concatenate([np.zeros(0, np.int64), *rated])
 
-    def fold_in(self, user: NewUser) -> tuple[float, FloatArray]:
-        """Return a new user's bias, and the raw scores of all target items f32[I]."""
+    def fold_in(self, user: NewUser) -> tuple[float, bool, FloatArray]:
+        """Return a new user's bias, and the raw scores of all target items f32[I].
+
+        Between them: whether the model learned something; otherwise the scores are the cold
+        policy's. Raises `UserError` for a model that cannot predict for new users.
+        """
         own = user["target"]
         bias = self.bias.of_user(own.items, own.values)
         of_both = kind_of(self._name).cold_users or "source" in self._model.domains
-        learns = len(own) or (of_both and len(user["source"]))
-        score_I = self._folded_in(user) if learns else self.bias.of_all_items(bias)
+        learns = bool(len(own) or (of_both and len(user["source"])))
+        folded_I = self._folded_in(user)
+        score_I = folded_I if learns else self.bias.of_all_items(bias)
         base = np.float32(self.bias.mean + bias)
         score_I[self.is_cold_item[:-1]] = LOWEST if self._cold == "floor" else base
-        return bias, score_I
+        return bias, learns, score_I
 
     def unknown_item(self, user_bias: float) -> float:
         """Return the score of an item that is not in the data."""

@@ -13,6 +13,7 @@ import pytest
 import darec
 from darec.api.fit import refresh_cards
 from darec.evaluation import kept
+from darec.files import digest_of
 from darec.serving.card import Card, TestScore, readme
 from darec.serving.folder import CARD, FILES, README, read_card
 from tests.evaluation.made import score_of
@@ -108,7 +109,9 @@ def test_a_card_that_is_newer_foreign_or_wrong_is_one_line(folder, values, words
     assert words in str(raised.value) and "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}', b"[" * 100000]
+)
 def test_a_damaged_card_is_named(folder, content):
     (folder / CARD).write_bytes(content)
     with pytest.raises(darec.UserError, match=r"model\.json: "):
@@ -134,8 +137,6 @@ def test_parts_of_two_models_do_not_fit(folder, tiny_pair, tmp_path):
 def test_ids_that_occur_twice_are_told(folder):
     users = pq.read_table(folder / "users.parquet")["id"].to_pylist()
     pq.write_table(pa.table({"id": [users[1], *users[1:]]}), folder / "users.parquet")
-    from darec.files import digest_of
-
     files = json.loads((folder / CARD).read_text())["files"]
     changed(folder, files={**files, "users.parquet": digest_of(folder / "users.parquet")})
     with pytest.raises(darec.UserError, match=r"each user must have one id of its own"):
@@ -211,3 +212,33 @@ def test_the_words_of_a_card(folder):
     one = replace(card, scores=[TestScore("floor", 1, 0.9, None, 1.0, 1.1)])
     assert isinstance(card, Card) and "| floor | 0.9000 | - | 1 |" in readme(one)
     assert "personal data" in readme(card) and "every rating" in readme(replace(card, refit="all"))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "ratings.safetensors", "users.parquet"])
+def test_a_file_that_is_none_of_its_kind_is_one_line_though_its_digest_is_right(folder, name):
+    (folder / name).write_bytes(b"noise" * 20)
+    files = json.loads((folder / CARD).read_text())["files"]
+    changed(folder, files={**files, name: digest_of(folder / name)})
+    with pytest.raises(darec.UserError, match="do not fit each other") as raised:
+        darec.load(folder)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [({"highest": 10.0}, "from 1 to 5 stars"), ({"counts": {"users": 3}}, "tells of Counts")],
+)
+def test_a_card_of_other_data_is_told(folder, values, words):
+    counts = json.loads((folder / CARD).read_text())["counts"]
+    values = {k: {**counts, **v} if k == "counts" else v for k, v in values.items()}
+    changed(folder, **values)
+    with pytest.raises(darec.UserError, match=words):
+        darec.load(folder)
+
+
+def test_ids_must_be_strings(folder):
+    pq.write_table(pa.table({"id": [1, 2]}), folder / "users.parquet")
+    files = json.loads((folder / CARD).read_text())["files"]
+    changed(folder, files={**files, "users.parquet": digest_of(folder / "users.parquet")})
+    with pytest.raises(darec.UserError, match=r"users\.parquet must have strings only"):
+        darec.load(folder)

@@ -10,9 +10,7 @@ from typing import Any
 import ray
 from fastapi import FastAPI
 from ray import serve
-from ray.exceptions import RayError
 
-from darec.errors import UserError
 from darec.reporter import LOGGER
 from darec.serving import messages as m
 from darec.serving.app import make_app
@@ -81,7 +79,7 @@ class Replica:
                 copy = ray.get(self._shelf.newer.remote(self._answers.digest))
                 if copy is not None:
                     self._answers = load_copy(copy)
-            except (RayError, UserError, OSError):
+            except Exception:  # whatever it is, the present model goes on
                 LOGGER.exception("the model stays as it is")
 
 

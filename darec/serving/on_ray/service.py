@@ -143,7 +143,7 @@ def _follow(place: str, served: str, shelf: Any, reporter: Reporter) -> None:
                 continue
             copy = copy_of(place)
             load_copy(copy)
-        except UserError as error:
+        except Exception as error:  # whatever it is, the present model goes on
             failures += 1
             if failures == PATIENCE:
                 LOGGER.warning("%s; the service goes on with the model that it has", error)

@@ -1,4 +1,4 @@
-"""How many items are asked for."""
+"""Checks of what a caller asks of a loaded model."""
 
 from typing import Any
 
@@ -11,3 +11,9 @@ def check_n(n: Any) -> None:
     """Raise `UserError` unless n is a positive whole number."""
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise UserError(f"n must be a positive whole number, but got {n!r}")
+
+
+def check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
+    """Raise `UserError` unless a value is one of the known ones."""
+    if value not in known:
+        raise UserError(f"{name} must be {' or '.join(known)}, but got {value!r}")
