@@ -139,8 +139,9 @@ def tune(
         raise typer.Exit(INTERRUPTED)
     same = f"--pair {pair} --train {train}{' --synthetic' if synthetic else ''}"
     where = "" if data == Path("data") else f" --data {data}"
+    use = f"       {called('recommend')} {results[-1].path}/model --user ID\n" if fit else ""
     reporter.line(
-        f"next:  {called('evaluate')} --model {model} {same}{where} --out {out}\n"
+        f"next:  {called('evaluate')} --model {model} {same}{where} --out {out}\n{use}"
         f"       tensorboard --logdir {out}"
     )
 

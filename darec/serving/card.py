@@ -114,7 +114,7 @@ def readme(card: Card) -> str:
         "",
         "- Predictions are stars from 1 to 5. A rating model is not trained to rank: measure",
         "  its recommendations (`darec evaluate` reports NDCG and recall) before you use them.",
-        "- Who has no ratings in the target, and what nobody rated, gets the bias prediction.",
+        "- Users without target ratings and items without ratings get mean + user + item bias.",
         '  `darec.load(..., cold="source")` lets models that can answer from source ratings do so.',
         "- The folder holds the training ratings and the ids of users: treat it as personal data.",
         "",

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from tests.serving.on_ray.running import ROOT, free_port, started
@@ -22,18 +23,39 @@ def commands(title):
     return [shlex.join(shlex.split(line, comments=True)) for line in lines if line]
 
 
-@pytest.mark.ray
-def test_the_walk_through_on_a_laptop(tmp_path):
-    port = free_port()
+@pytest.fixture
+def environment(tmp_path):
+    """The environment of a shell in which ``darec`` is that of this checkout."""
     (tmp_path / "bin").mkdir()
     darec = tmp_path / "bin" / "darec"
     darec.write_text(f'#!/bin/sh\nexec {sys.executable} -m darec "$@"\n')
     darec.chmod(0o755)
-    environment = {
-        **os.environ,
-        "PATH": f"{darec.parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-    }
+    path = f"{darec.parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.ray
+def test_the_way_from_two_csv_files(tmp_path, environment, tiny_pair):
+    for name, ratings, items in (
+        ("books", tiny_pair.source, tiny_pair.source_item_ids),
+        ("music", tiny_pair.target, tiny_pair.target_item_ids),
+    ):
+        columns = {"user": tiny_pair.user_ids[ratings.users], "item": items[ratings.items]}
+        table = pd.DataFrame({**columns, "rating": ratings.values})
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    table[["user", "item"]].head(7).to_csv(tmp_path / "pairs.csv", index=False)
+    for line in commands("From two CSV files"):
+        command = shlex.split(line)
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=600)
+    top = pd.read_parquet(tmp_path / "top.parquet")
+    assert top["user"].nunique() == 120 and top["rank"].max() == 10
+    found = pd.read_csv(tmp_path / "predictions.csv")
+    assert len(found) == 7 and found["prediction"].between(1, 5).all()
+
+
+@pytest.mark.ray
+def test_the_walk_through_on_a_laptop(tmp_path, environment):
+    port = free_port()
 
     def run(line):
         return subprocess.run(
