@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from darec.serving import messages as m
-from darec.serving.model import USERS_AT_ONCE, LoadedModel
+from darec.serving.model import LoadedModel
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -58,13 +58,7 @@ class Answers:
     def _recommend(self, asked: Sequence[m.RecommendRequest]) -> list[m.RecommendAnswer]:
         users = [user for one in asked for user in one.users]
         positions = self._model.user_ids.positions(users, asked[0].unknown)
-        parts = [
-            self._model.top(
-                positions[begin : begin + USERS_AT_ONCE], asked[0].n, asked[0].exclude_seen
-            )
-            for begin in range(0, len(users), USERS_AT_ONCE)
-        ]
-        items, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        items, scores = self._model.top(positions, asked[0].n, asked[0].exclude_seen)
         names = self._model.item_ids.ids
         lists = (
             m.Recommendations(

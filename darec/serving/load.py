@@ -1,5 +1,8 @@
 """Read a model folder back as a model in use."""
 
+import hashlib
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +14,7 @@ from darec.seeds import derive
 from darec.serving.folder import (
     CARD,
     DAMAGED,
+    FILES,
     REMEDY,
     StoredStages,
     check_counts,
@@ -43,10 +47,51 @@ def load(path: str | Path, cold: Cold | None = None) -> LoadedModel:
     """
     if cold not in (None, *get_args(ColdPolicy), "source"):
         raise UserError(f"cold must be fallback, floor or source, but got {cold!r}")
-    folder = Path(path)
     if storage.is_uri(str(path)):
-        folder = storage.working_folder(str(path))
-        storage.fetch(str(path), folder, models=True)
+        return model_of(copy_of(str(path)), cold)
+    return _loaded(Path(path), cold)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The files of a model folder in memory, to be sent to other processes and machines."""
+
+    place: str
+    """The folder or URI that they are from."""
+    files: dict[str, bytes]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of model.json, which has those of the other files."""
+        return hashlib.sha256(self.files[CARD]).hexdigest()
+
+
+def copy_of(place: str, names: frozenset[str] = frozenset({CARD, *FILES})) -> Copy:
+    """Return a copy of files of a model folder; raises `UserError` for one that cannot be read."""
+    is_uri = storage.is_uri(place)
+    files, folder = storage.open_place(place if is_uri else str(Path(place).absolute()))
+    content = {}
+    for name in sorted(names):
+        try:
+            content[name] = storage.read(files, f"{folder}/{name}")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserError(f"{place}/{name}: cannot be read: {reason}; is it a model?") from error
+    return Copy(place, content)
+
+
+def model_of(copy: Copy, cold: Cold | None = None) -> LoadedModel:
+    """Return the model of a copy; raises `UserError` as `load` does."""
+    with tempfile.TemporaryDirectory(prefix="darec-model-") as folder:
+        for name, content in copy.files.items():
+            (Path(folder) / name).write_bytes(content)
+        try:
+            return _loaded(Path(folder), cold)
+        except UserError as error:
+            raise UserError(str(error).replace(folder, copy.place)) from error
+
+
+def _loaded(folder: Path, cold: Cold | None) -> LoadedModel:
     card = read_card(folder)
     try:
         kind = kind_of(card.model)

@@ -121,9 +121,7 @@ class LoadedModel:
         n = min(n, len(self.item_ids))
         item_Bn = np.full((len(users), n), -1, np.int64)
         score_Bn = np.full((len(users), n), -np.inf, np.float32)
-        for begin in range(0, len(known), USERS_AT_ONCE):
-            part = slice(begin, begin + USERS_AT_ONCE)
-            item_Bn[known[part]], score_Bn[known[part]] = self.top(positions[part], n, exclude_seen)
+        item_Bn[known], score_Bn[known] = self.top(positions, n, exclude_seen)
         for k, user in enumerate(users):
             if isinstance(user, FoldedUser):
                 score_1I = user.scores_I[None].copy()
@@ -148,10 +146,16 @@ class LoadedModel:
 
         Where fewer than n items are left, the last positions are -1.
         """
-        score_BI = self._scorer.all_items(positions)
-        if exclude_seen:
-            score_BI[self._scorer.rated_by(positions)] = -np.inf
-        return highest(score_BI, n)
+        n = min(n, len(self.item_ids))
+        item_Bn = np.empty((len(positions), n), np.int64)
+        score_Bn = np.empty((len(positions), n), np.float32)
+        for begin in range(0, len(positions), USERS_AT_ONCE):
+            part = slice(begin, begin + USERS_AT_ONCE)
+            score_BI = self._scorer.all_items(positions[part])
+            if exclude_seen:
+                score_BI[self._scorer.rated_by(positions[part])] = -np.inf
+            item_Bn[part], score_Bn[part] = highest(score_BI, n)
+        return item_Bn, score_Bn
 
     def scores(self, positions: Positions) -> FloatArray:
         """Return the raw, unclipped scores of every target item f32[B, I], cold ones included."""

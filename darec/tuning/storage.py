@@ -136,18 +136,17 @@ def working_folder(out: str) -> Path:
     return folder
 
 
-def fetch(uri: str, folder: Path, models: bool = False) -> None:
+def fetch(uri: str, folder: Path) -> None:
     """Copy the plain result files below a URI to a folder, but not Tune's own files.
 
-    The large files of model folders are copied only if ``models`` is set.
+    The large files of model folders stay where they are.
     Raises `UserError` when they cannot be read.
     """
     files, root = open_place(uri)
     with _naming(uri):
         for info in listed(files, root, recursive=True):
             name = Path(info.path[len(root) :].lstrip("/"))
-            wanted = models or name.name not in LARGE
-            ours = wanted and not {"..", "tune"} & set(name.parts)
+            ours = name.name not in LARGE and not {"..", "tune"} & set(name.parts)
             if info.is_file and _is_plain(name) and ours:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 copy_files(info.path, str(folder / name), files, LocalFileSystem())

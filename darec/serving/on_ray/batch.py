@@ -7,11 +7,8 @@ import logging
 import socket
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
@@ -25,16 +22,12 @@ from darec.provenance import Build, difference, this_build
 from darec.reporter import LOGGER, SILENT, Reporter
 from darec.serving.batch import SCORES_AT_ONCE, recommended, schema_of
 from darec.serving.columns import read_titles
-from darec.serving.folder import CARD
-from darec.serving.load import load
+from darec.serving.load import Copy, copy_of, model_of
 from darec.serving.model import LoadedModel
 from darec.serving.on_ray.parts import Plan, begin, digest, write_part
 from darec.tuning import storage
 from darec.tuning.cluster.connection import cluster_cpus, connected
 from darec.tuning.cluster.preflight import check_cluster, why
-
-Files = dict[str, npt.NDArray[np.uint8]]
-"""A folder's files by name. Arrays are read from the node's object store without a copy."""
 
 PAIRS_A_PART, MOST_USERS_A_PART = 50_000_000, 50_000
 """Scores of a part, some 10 s of one core, and users, whose rows are in memory at once."""
@@ -62,8 +55,8 @@ def recommend_on_cluster(
     `UserError` if ``out`` has something else, or a node runs other code or does not see ``out``.
     """
     named = read_titles(titles) if titles else None
-    folder = _local(str(model))
-    loaded = load(folder)
+    copy = copy_of(str(model))
+    loaded = model_of(copy)
     plan = Plan(
         model=digest(loaded.card),
         users=len(loaded.user_ids),
@@ -79,13 +72,13 @@ def recommend_on_cluster(
     if missing:
         with connected(address, insecure=insecure):
             check_cluster(place, 1, 0, reporter.line)
-            nodes = _score(_shipped(folder, loaded), named, plan, place, missing, reporter)
+            nodes = _score(copy, named, plan, place, missing, reporter)
         reporter.line(f"scored: {len(missing)} parts on {len(nodes)} nodes")
     return len(missing)
 
 
 def _score(
-    shipped: Files,
+    copy: Copy,
     titles: dict[str, str] | None,
     plan: Plan,
     place: str,
@@ -98,13 +91,13 @@ def _score(
     context.enable_progress_bars = context.print_on_execution_start = verbose
     context.raise_original_map_exception = True
     logging.getLogger("ray.data").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    size = COPIES * sum(len(content) for content in shipped.values())
+    size = COPIES * sum(len(content) for content in copy.files.values())
     most = max(node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"])
     scored = ray.data.from_items(
         [{"part": part} for part in missing], override_num_blocks=len(missing)
     ).map_batches(
         PartScorer,
-        fn_constructor_args=(this_build(), ray.put(shipped), ray.put(titles), plan, place),
+        fn_constructor_args=(this_build(), ray.put(copy), ray.put(titles), plan, place),
         compute=ActorPoolStrategy(
             min_size=min(len(missing), max(1, int(cluster_cpus()))), max_size=len(missing)
         ),
@@ -137,12 +130,12 @@ class PartScorer:
     def __init__(
         self,
         driver: Build,
-        shipped: ray.ObjectRef,
+        copy: ray.ObjectRef,
         titles: ray.ObjectRef,
         plan: Plan,
         place: str,
     ) -> None:
-        self._driver, self._shipped, self._plan, self._place = driver, shipped, plan, place
+        self._driver, self._copy, self._plan, self._place = driver, copy, plan, place
         self._titles = ray.get(titles)
 
     @cached_property
@@ -151,11 +144,7 @@ class PartScorer:
         if other := difference(self._driver, this_build()):  # a node that joined since the start
             raise UserError(f"node {socket.gethostname()} {other}")
         torch.set_num_threads(1)
-        with TemporaryDirectory(prefix="darec-model-") as name:
-            folder = Path(name)
-            for path, content in ray.get(self._shipped).items():
-                (folder / path).write_bytes(content)
-            return load(folder)
+        return model_of(ray.get(self._copy))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Write one part; return its number and this node."""
@@ -171,18 +160,3 @@ class PartScorer:
                 writer.write(table)
         write_part(self._place, plan.names()[part], sink.getvalue().to_pybytes())
         return {**batch, "node": [ray.get_runtime_context().get_node_id()]}
-
-
-def _local(model: str) -> Path:
-    """Return a model's folder, which is fetched from a URI."""
-    if not storage.is_uri(model):
-        return Path(model)
-    folder = storage.working_folder(model)
-    storage.fetch(model, folder, models=True)
-    return folder
-
-
-def _shipped(folder: Path, model: LoadedModel) -> Files:
-    """Return the files of a model's folder that `load` reads."""
-    names = [CARD, *model.card.files]
-    return {name: np.fromfile(folder / name, np.uint8) for name in names}

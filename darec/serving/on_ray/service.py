@@ -14,8 +14,9 @@ from ray import serve
 
 from darec.errors import UserError
 from darec.reporter import LOGGER, Reporter
+from darec.serving.load import copy_of
 from darec.serving.on_ray.replica import ServedReplica
-from darec.serving.on_ray.shelf import Shelf, copy_of, digest_of, load_copy
+from darec.serving.on_ray.shelf import Shelf, digest_of, load_copy
 from darec.tuning.cluster.connection import cluster_cpus, connected
 
 NAME = "darec"
