@@ -1,5 +1,7 @@
 """Model folders of every model, without a search."""
 
+import pytest
+import torch
 from safetensors.torch import save_file
 
 import darec
@@ -12,6 +14,12 @@ from darec.models import MODELS
 from darec.seeds import derive
 from tests.models.common import config
 from tests.winners import saved, winner_on
+
+
+@pytest.fixture(autouse=True)
+def small_numbers_are_kept():
+    """Undo what a training in an earlier test set: schemathesis draws denormal numbers."""
+    torch.set_flush_denormal(False)
 
 
 def searched(name, pair, folder, epochs=3):
