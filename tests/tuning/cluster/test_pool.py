@@ -25,6 +25,7 @@ def test_several_workers_of_this_machine_give_every_calls_value_with_its_positio
 
 JOINED = """
 import os
+import sys
 from ray.cluster_utils import Cluster
 from darec.core.recommender import DivergedError
 from darec.errors import UserError
@@ -43,7 +44,7 @@ def outcome(future):
         return f"{type(error).__name__}: {error}"
 
 def tell(what):
-    print("TOLD", what)  # among what Ray prints
+    sys.stdout.write(f"TOLD {what}" + os.linesep)  # in one piece, among what Ray prints
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
 with pool.pool(cluster.address, workers=2, threads=1) as run_all:
