@@ -38,6 +38,15 @@ class AllScores(Protocol):
 
 
 @runtime_checkable
+class HasItemFactors(Protocol):
+    """Scores of a model that has factors of items, or rows of them."""
+
+    @property
+    def item_IK(self) -> FloatArray:
+        """The factors of each item, f32[I, K]; without columns if it has biases alone."""
+
+
+@runtime_checkable
 class HasTables(Protocol):
     """A recommender that can score all items by matrix products."""
 

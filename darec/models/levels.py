@@ -62,6 +62,12 @@ class LevelTables:
     weight_MLK: torch.Tensor
     bias_ML: torch.Tensor
 
+    @property
+    def item_IK(self) -> FloatArray:
+        """What the model knows of each item: its row's hidden units, or its column's weights."""
+        rows_are_items = self.axis == "item"
+        return as_array(self.hidden_RK if rows_are_items else self.weight_MLK.flatten(1))
+
     def scores(self, users: IntArray) -> FloatArray:
         """Return the expected stars of all items for some users, f32[B, I]."""
         picked_B = torch.from_numpy(users.astype(np.int64)).to(self.hidden_RK.device)

@@ -12,7 +12,7 @@ import numpy as np
 
 from darec.core.fold_in import FoldsIn, NewUser, OwnRatings, TrainedUsers
 from darec.core.recommender import ColdPolicy, ColdRule, Recommender
-from darec.core.tables import AllScores, HasTables, Tables, all_scores
+from darec.core.tables import AllScores, HasItemFactors, HasTables, Tables, all_scores
 from darec.data.ratings import LOWEST, Domain, FloatArray
 from darec.data.split import Training
 from darec.errors import UserError
@@ -115,9 +115,10 @@ class Scorer:
         Raises `UserError` for a model without factors of items.
         """
         table, warm_I = self._tables, ~self.is_cold_item[:-1]
-        if not isinstance(table, Tables) or not table.item_IK.shape[1]:
+        if not isinstance(table, HasItemFactors) or not table.item_IK.shape[1]:
             raise UserError(f"{self._name} has no factors of items to compare")
-        own_IK = table.item_IK - table.item_IK[warm_I].mean(0)
+        own_IK = table.item_IK
+        own_IK = own_IK - own_IK[warm_I].mean(0)
         norm_I = np.linalg.norm(own_IK, axis=1)
         cosine_I: FloatArray = own_IK @ own_IK[item] / np.maximum(1e-12, norm_I * norm_I[item])
         return np.where(warm_I, cosine_I, np.float32(-np.inf))

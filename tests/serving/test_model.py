@@ -16,9 +16,7 @@ from darec.models import MODELS
 from darec.seeds import derive
 from tests.serving.conftest import searched
 
-WITHOUT_FACTORS = {
-    *("mean", "bias", "shared_bias", "conet", "u_rbm", "i_rbm", "u_cf_nade", "i_cf_nade")
-}
+WITHOUT_FACTORS = {"mean", "bias", "shared_bias", "conet"}
 CANNOT_FOLD_IN = {"conet", "i_rbm", "i_cf_nade"}
 
 
