@@ -76,6 +76,7 @@ SPACES = {
     "mean": Space(bias.MEAN_SPACE, bias.FIXED),
     "bias": Space(bias.SPACE, bias.FIXED),
     "shared_bias": Space(bias.SHARED_SPACE, bias.FIXED),
+    "hierarchical_bias": Space(bias.MEAN_SPACE, bias.FIXED),
     "pmf": Space(pmf.SPACE, pmf.FIXED, pmf.START),
     "cmf_unbiased": Space(cmf.SPACE, cmf.FIXED_UNBIASED, cmf.START, decided=("bias",)),
     "cmf": Space(cmf.SPACE, cmf.FIXED, cmf.START, decided=("bias",)),

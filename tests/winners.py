@@ -24,6 +24,7 @@ VALUES = {
     "trials": 6,
     "trial_id": "t",
     "bias_valid_rmse": 1.1,
+    "hierarchical_valid_rmse": 1.05,
     "stage1_valid_rmse": None,
     "weights_digest": "w",
     "code": ["c"],

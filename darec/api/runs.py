@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 
 from darec.api.result import SearchResult
+from darec.core.cold import ColdPolicy
 from darec.core.config import parse
-from darec.core.recommender import ColdPolicy, DivergedError
+from darec.core.recommender import DivergedError
 from darec.data.ratings import DomainPair
 from darec.data.split import split
 from darec.errors import UserError

@@ -269,16 +269,25 @@ def _finish(
             fit_winner(result, pair, reporter=reporter, cache=cache)
 
 
+def _verdict(rmse: float, baseline: float) -> str:
+    """Say how a winner's RMSE compares with that of a baseline."""
+    if rmse == baseline:
+        return "the winner is level with it"
+    return (
+        f"the winner {'beats' if rmse < baseline else 'loses to'} it by {abs(rmse - baseline):.4f}"
+    )
+
+
 def _report_winner(result: SearchResult, reporter: Reporter) -> None:
-    """Report the winner, its gap to the bias baseline, its config and its warnings."""
+    """Report the winner, its gaps to both baselines, its config and its warnings."""
     best, trials = result.best, result.trials
-    verdict = "beats" if best.valid_rmse < best.bias_valid_rmse else "loses to"
-    gap = abs(best.valid_rmse - best.bias_valid_rmse)
     reporter.line(
         f"\nWinner: trial {best.trial_id}, epoch {best.epoch}: validation RMSE "
-        f"{best.valid_rmse:.4f}; it {verdict} the bias baseline ({best.bias_valid_rmse:.4f}) by "
-        f"{gap:.4f}"
+        f"{best.valid_rmse:.4f}"
     )
+    baselines = {"bias": best.bias_valid_rmse, "hierarchical_bias": best.hierarchical_valid_rmse}
+    for name, rmse in baselines.items():
+        reporter.line(f"  {name:17} {rmse:.4f}: {_verdict(best.valid_rmse, rmse)}")
     if best.stage1_valid_rmse is not None:
         reporter.line(f"  validation RMSE of its own first stage: {best.stage1_valid_rmse:.4f}")
     for name, value in best.config.items():

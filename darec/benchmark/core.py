@@ -35,15 +35,29 @@ class Figure:
 
 
 def setting(axis: Axis, decay: Decay = "coupled") -> AutoRecConfig:
-    """Return the config of the timed AutoRec: hidden 500, batch size 256."""
-    return AutoRecConfig(axis, hidden=500, alpha=0.01, batch_size=256, decay=decay, epochs=1)
+    """Return the config of the timed AutoRec: Eq. 1-2 with hidden 500 and batch size 256."""
+    return AutoRecConfig(
+        axis,
+        hidden=500,
+        alpha=0.01,
+        center="bias",
+        activation="sigmoid",
+        batch_size=256,
+        decay=decay,
+        epochs=1,
+    )
+
+
+def alone(ratings: Ratings) -> Training:
+    """Return one domain's ratings as a pair, for models that use the target only."""
+    return Training(source=ratings, target=ratings)
 
 
 def autorec_epoch(
     ratings: Ratings, axis: Axis, decay: Decay, repeats: int, device: str = "cpu"
 ) -> Figure:
     """Time an epoch of AutoRec. The name of the figure says ``decoupled``, but not ``coupled``."""
-    ours = AutoRec(setting(axis, decay), ratings, Run(device=device))
+    ours = AutoRec(setting(axis, decay), alone(ratings), Run(device=device))
     dense = DenseAutoRec(ours, ratings)
     suffix = "" if decay == "coupled" else f"_{decay}"
     return _compared(f"autorec_epoch_{axis}{suffix}", ours.train_epoch, dense.train_epoch, repeats)
@@ -51,7 +65,7 @@ def autorec_epoch(
 
 def darec_epoch(training: Training, axis: Axis, repeats: int, device: str = "cpu") -> Figure:
     """Time an epoch of stage 2 of DARec with 100 extractor units, as in Fig. 2."""
-    config = DARecConfig(setting(axis), extractor=100, batch_size=256)
+    config = DARecConfig(setting(axis), head="plain", extractor=100, batch_size=256)
     ours = DARec(config, training, Run(device=device))
     dense = DenseDARec(ours, training)
     return _compared(f"darec_epoch_{axis}", ours.train_epoch, dense.train_epoch, repeats)
@@ -93,7 +107,7 @@ def growth(
         if grows == "all":
             users, items = factor * users, [factor * size for size in items]
         source = planted_pair(f"{factor}x", Counts(users, *items, *ratings)).source
-        model = AutoRec(replace(setting(axis, decay), hidden=100), source, Run())
+        model = AutoRec(replace(setting(axis, decay), hidden=100), alone(source), Run())
         model.train_epoch()
         seconds = min(_seconds(model.train_epoch) for _ in range(3))
         linear = factor * figures[0].value if figures else seconds

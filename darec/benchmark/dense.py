@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from darec.core.adam import BETAS, EPS, Decay
 from darec.core.backend import TORCH
 from darec.core.batches import paired, shuffled
-from darec.core.bias import Bias
+from darec.core.center import Center
 from darec.data.ratings import Axis, Domain, Ratings
 from darec.data.split import Training
 from darec.models.autorec import AutoRec
@@ -24,7 +24,7 @@ from darec.models.darec.network import RatingPredictor
 class DenseRatings:
     """One domain's dense rating matrix, minus its centre, and the mask of its observed ratings."""
 
-    def __init__(self, ratings: Ratings, axis: Axis, center: Bias, device: torch.device) -> None:
+    def __init__(self, ratings: Ratings, axis: Axis, center: Center, device: torch.device) -> None:
         rows, columns = ratings.users, ratings.items
         if axis == "item":
             rows, columns = columns, rows
@@ -49,7 +49,10 @@ class DenseAutoRec:
         self._b1 = weights["encoder_bias_K"].clone().requires_grad_()
         self._w2 = weights["decoder_MK"].T.clone().requires_grad_()
         self._b2 = weights["decoder_bias_M"].clone().requires_grad_()
-        parameters = [self._w1, self._b1, self._w2, self._b2]
+        self._activation = getattr(torch, self._config.activation)
+        parameters = [self._w1, self._w2]
+        if self._config.activation == "sigmoid":  # the tanh has no biases
+            parameters = [self._w1, self._b1, self._w2, self._b2]
         self._adam = dense_adam(
             parameters, self._config.learning_rate, self._config.alpha, self._config.decay
         )
@@ -62,7 +65,7 @@ class DenseAutoRec:
         order = shuffled(self._ratings.rated, self._generator)
         for rows in torch.split(order, self._config.batch_size):
             ratings_BM, mask_BM = self._ratings.values_RM[rows], self._ratings.mask_RM[rows]
-            hidden_BK = torch.sigmoid(ratings_BM @ self._w1 + self._b1)
+            hidden_BK = self._activation(ratings_BM @ self._w1 + self._b1)
             errors_BM = (hidden_BK @ self._w2 + self._b2 - ratings_BM) * mask_BM
             loss = errors_BM.square().sum()
             self._adam.zero_grad()

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from darec.benchmark.core import Figure, setting
+from darec.benchmark.core import Figure, alone, setting
 from darec.benchmark.dense import DenseAutoRec
 from darec.core.recommender import Run
 from darec.data.ratings import Axis
@@ -39,11 +39,11 @@ def _measure(which: str, axis: Axis, pair: str, hidden: int) -> int:
     """Return the bytes by which two epochs of training raise the peak, beyond that of the data."""
     small = replace(setting(axis), hidden=1)
     warm = planted_pair("warm", Counts(20, 30, 30, 60, 60)).target
-    DenseAutoRec(AutoRec(small, warm, Run()), warm).train_epoch()
-    AutoRec(small, warm, Run()).train_epoch()
+    DenseAutoRec(AutoRec(small, alone(warm), Run()), warm).train_epoch()
+    AutoRec(small, alone(warm), Run()).train_epoch()
     ratings = synthetic_pair(pair).target
     before = peak()
-    ours = AutoRec(replace(setting(axis), hidden=hidden), ratings, Run())
+    ours = AutoRec(replace(setting(axis), hidden=hidden), alone(ratings), Run())
     model = ours if which == "ours" else DenseAutoRec(ours, ratings)
     del ours
     for _ in range(2):

@@ -17,8 +17,8 @@ from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.fold_in import NewUser, OwnRatings
 from darec.core.metrics import clip, rmse
-from darec.core.recommender import BoolArray, Run
-from darec.data.ratings import Domain, DomainPair, FloatArray, Ratings
+from darec.core.recommender import Run
+from darec.data.ratings import BoolArray, Domain, DomainPair, FloatArray, Ratings
 from darec.data.split import SearchData, Training, split
 from darec.models import MODELS
 from darec.seeds import generator

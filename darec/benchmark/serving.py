@@ -102,10 +102,10 @@ def _implicit(tables: Tables, ratings: Ratings) -> Callable[[], object]:
     from implicit.cpu.als import AlternatingLeastSquares
     from scipy.sparse import csr_matrix
 
-    one_U, one_I = (np.ones((len(t), 1), np.float32) for t in (tables.user_UK, tables.item_IK))
+    one_U, one_I = (np.ones((len(t), 1), np.float32) for t in (tables.user_UX, tables.item_IX))
     theirs = AlternatingLeastSquares(num_threads=1)
-    theirs.user_factors = np.hstack([tables.user_UK, tables.user_bias_U[:, None], one_U])
-    theirs.item_factors = np.hstack([tables.item_IK, one_I, tables.item_bias_I[:, None]])
+    theirs.user_factors = np.hstack([tables.user_UX, tables.user_bias_U[:, None], one_U])
+    theirs.item_factors = np.hstack([tables.item_IX, one_I, tables.item_bias_I[:, None]])
     seen = csr_matrix((ratings.values, (ratings.users, ratings.items)), (len(one_U), len(one_I)))
     users = np.arange(len(one_U))
     return lambda: theirs.recommend(users, seen, N=N, filter_already_liked_items=True)

@@ -1,14 +1,15 @@
 """Regularised biases mu + b_u + b_i: a baseline, the prediction of cold items, and a centre."""
 
+import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from darec.data.ratings import FloatArray, IntArray, Ratings
+from darec.core.fold_in import NewUser, OwnRatings
+from darec.core.tables import Tables
+from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 
-Center = Literal["none", "mean", "bias"]
 REG_USER, REG_ITEM, SWEEPS = 10.0, 10.0, 10
 
 
@@ -22,6 +23,10 @@ class Bias:
     mean: float
     user: FloatArray
     item: FloatArray
+    reg_user: float = math.inf
+    """The ridge of users' biases, as a number of ratings. With inf they are 0, as in a mean."""
+    domain: Domain = "target"
+    """The domain of the biases. Of a new user, the ratings in this domain count."""
 
     def predict(self, users: IntArray, items: IntArray) -> FloatArray:
         """Return mu + b_u + b_i, f32[N], unclipped. A cold user or item adds 0."""
@@ -60,7 +65,7 @@ class Bias:
         """Return the biases after one more sweep: the items, then the users given the items."""
         bias = self.with_items(ratings, reg_item)
         user = bias.user_rests(ratings) / (reg_user + ratings.user_counts)
-        return replace(bias, user=user.astype(np.float32))
+        return replace(bias, user=user.astype(np.float32), reg_user=reg_user)
 
     def with_items(self, ratings: Ratings, reg_item: float) -> "Bias":
         """Return the biases with those of the items fitted, given those of the users."""
@@ -69,31 +74,25 @@ class Bias:
         item = rests / (reg_item + ratings.item_counts)
         return replace(self, item=item.astype(np.float32))
 
-    def of_user(self, items: IntArray, values: FloatArray, reg_user: float = REG_USER) -> float:
-        """Return the bias of a new user with these ratings, given the items' biases."""
-        rest = values.astype(np.float64) - self.mean - self.item[items]
-        return float(rest.sum() / (reg_user + len(items)))
+    def rest_of(self, own: OwnRatings) -> float:
+        """Return the sum of r - mu - b_i over a new user's ratings."""
+        return float((own.values.astype(np.float64) - self.mean - self.item[own.items]).sum())
 
-    def of_all_items(self, user: float) -> FloatArray:
+    def of_all_items(self, user: float = 0.0) -> FloatArray:
         """Return mu + b_i plus a user's bias, for all items f32[I]."""
         return np.float32(self.mean + user) + self.item
+
+    def of_new_user(self, user: NewUser) -> FloatArray:
+        """Return mu + b_u + b_i of all items f32[I], with the ridge mean of a new user's rests."""
+        own = user[self.domain]
+        return self.of_all_items(self.rest_of(own) / (self.reg_user + len(own)))
+
+    def tables(self) -> Tables:
+        """Return tables without factors."""
+        user_U0, item_I0 = (np.zeros((len(b), 0), np.float32) for b in (self.user, self.item))
+        return Tables(user_U0, item_I0, self.user, self.of_all_items())
 
     def user_rests(self, ratings: Ratings) -> npt.NDArray[np.float64]:
         """Return the sum of r - mu - b_i over each user's ratings, f64[U]."""
         centred = ratings.values.astype(np.float64) - self.mean - self.item[ratings.items]
         return np.bincount(ratings.users, centred, ratings.n_users).astype(np.float64)
-
-
-def center_of_user(kind: Center, bias: Bias, items: IntArray, values: FloatArray) -> float:
-    """Return what the centre of a new user's ratings has of its own: the user's bias, or 0."""
-    return bias.of_user(items, values) if kind == "bias" else 0.0
-
-
-def center(kind: Center, ratings: Ratings) -> Bias:
-    """Return what is subtracted from training ratings before training, and added to predictions.
-
-    ``none`` subtracts nothing, as the paper does. ``mean`` and ``bias`` are ours (docs/paper.md).
-    """
-    if kind == "bias":
-        return Bias.fit(ratings)
-    return Bias.zero(ratings, float(ratings.values.mean()) if kind == "mean" else 0.0)

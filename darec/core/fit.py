@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from darec.core.recommender import ColdRule, DivergedError, Recommender
+from darec.core.cold import ColdRule
+from darec.core.recommender import DivergedError, Recommender
 from darec.data.ratings import Domain, Ratings
 from darec.data.split import SearchData
 
@@ -18,7 +19,7 @@ class Fit:
 
     Searches, evaluations and tests all train through it. ``best_epoch``, ``best_rmse`` and
     ``best_weights`` are those of the epoch with the lowest validation RMSE on the target, with cold
-    items predicted by ``fallback`` (docs/paper.md, the cold policy).
+    items and users predicted by the hierarchical biases (docs/paper.md, the cold policy).
     """
 
     def __init__(self, model: Recommender, data: SearchData) -> None:
@@ -29,8 +30,7 @@ class Fit:
         self.best_weights = model.weights()
         self._level_epoch, self._level_rmse = 0, math.inf
         self._valid: dict[Domain, Ratings] = {"target": data.valid, "source": data.valid_source}
-        training = data.training
-        self._cold = {"target": ColdRule(training.target), "source": ColdRule(training.source)}
+        self._cold = {domain: ColdRule(data.training, domain) for domain in model.domains}
 
     def step(self) -> dict[str, float]:
         """Train one epoch and validate; return its losses and RMSEs, for the log.
@@ -59,7 +59,7 @@ class Fit:
         return self.epoch - self._level_epoch >= PATIENCE
 
     def validate(self, domain: Domain = "target") -> float:
-        """Return the present validation RMSE of a domain, with ``fallback`` for cold items."""
+        """Return the present validation RMSE of a domain."""
         valid, cold = self._valid[domain], self._cold[domain]
         raw = self.model.predict(valid.users, valid.items, domain)
         try:

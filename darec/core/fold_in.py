@@ -1,6 +1,6 @@
 """A new user: a person who is not in the training data and is known by some ratings alone.
 
-Shapes: n ratings of the new user, U trained users, K factors, X factors and a bias, I target items.
+Shapes: n ratings of the new user, U trained users, X columns of tables and a bias, I target items.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class TrainedUsers:
         self._tables, weights = tables, {}
         self._noise: dict[Domain, float] = {}
         for domain, table in tables.items():
-            weight_UX = np.column_stack([table.user_UK, table.user_bias_U])[known_U]
+            weight_UX = np.column_stack([table.user_UX, table.user_bias_U])[known_U]
             weights[domain] = weight_UX.astype(np.float64)
             known = training[domain]
             errors_N = known.values - table.of_pairs(known.users, known.items)
@@ -80,7 +80,7 @@ class TrainedUsers:
         features, rests, noise = {}, [], []
         for domain, table in self._tables.items():
             own = user[domain]
-            feature_nX = np.column_stack([table.item_IK[own.items], np.ones(len(own))])
+            feature_nX = np.column_stack([table.item_IX[own.items], np.ones(len(own))])
             features[domain] = feature_nX
             mean_n = table.item_bias_I[own.items] + feature_nX @ self._mean_X[domain]
             rests.append(own.values - mean_n)
@@ -92,7 +92,7 @@ class TrainedUsers:
         gram_nn = np.vstack([feature_nX @ shared[d] for d, feature_nX in features.items()])
         gram_nn += np.diag(np.concatenate(noise))
         answer_n = np.linalg.solve(gram_nn, np.concatenate(rests))
-        *weight_K, bias = self._mean_X["target"] + shared["target"] @ answer_n
+        *weights, bias = self._mean_X["target"] + shared["target"] @ answer_n
         target = self._tables["target"]
-        scores_I: FloatArray = target.item_IK @ np.asarray(weight_K, np.float32)
+        scores_I: FloatArray = target.item_IX @ np.asarray(weights, np.float32)
         return scores_I + target.item_bias_I + np.float32(bias)

@@ -1,6 +1,6 @@
 """The training ratings of a domain on a device, as rows along an axis.
 
-Shapes: R rows of the rating matrix, B rows of a batch, S batches of an epoch.
+Shapes: N ratings, R rows of the rating matrix, B rows of a batch, S batches of an epoch.
 """
 
 import copy
@@ -10,24 +10,25 @@ import torch
 
 from darec.core.backend import backend_for
 from darec.core.batches import Epoch, RowBatch
-from darec.core.bias import Bias
 from darec.data.ratings import Axis, FloatArray, IntArray, Ratings
 from darec.data.split import Training
 
 
 class RatingRows:
-    """One domain's training ratings minus their centre, as CSR tensors on a device."""
+    """Training ratings, or what is left of them f32[N], as CSR tensors on a device."""
 
-    def __init__(self, ratings: Ratings, axis: Axis, center: Bias, device: str) -> None:
+    def __init__(
+        self, ratings: Ratings, axis: Axis, device: str, rest: FloatArray | None = None
+    ) -> None:
         rows = ratings.rows(axis)
-        centred = center.residuals(ratings)
+        values = ratings.values if rest is None else rest
         self.n_rows, self.n_columns = ratings.shape(axis)
         self.device = torch.device(device)
         self.backend = backend_for(self.device)
         """The implementation that a model of these rows uses throughout."""
         self._starts = torch.from_numpy(rows.starts).to(device)
         self._columns = torch.from_numpy(rows.columns.astype(np.int64)).to(device)
-        self._values = torch.from_numpy(centred[rows.order]).to(device)
+        self._values = torch.from_numpy(values[rows.order]).to(device)
         self.is_rated = torch.from_numpy(rows.counts > 0).to(device)
         """bool[R]: the row has a training rating. Other rows are left out of every loss."""
 

@@ -1,20 +1,14 @@
-"""What every model can do, how it is run, and how cold items and users are predicted."""
+"""What every model can do, and how it is run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from darec.core.bias import Bias
-from darec.core.metrics import clip, rmse
-from darec.data.ratings import LOWEST, Domain, FloatArray, IntArray, Ratings
+from darec.data.ratings import Domain, FloatArray, IntArray
 
-ColdPolicy = Literal["fallback", "floor"]
 Weights = dict[str, torch.Tensor]
-BoolArray = npt.NDArray[np.bool_]
 
 
 class DivergedError(Exception):
@@ -88,47 +82,3 @@ def check_domain(domains: tuple[Domain, ...], domain: Domain) -> None:
     """Raise ``ValueError`` for a domain that a model does not predict."""
     if domain not in domains:
         raise ValueError(f"domain must be one of {domains}, but got {domain!r}")
-
-
-class ColdRule:
-    """The only place that decides the prediction of a cold item or a cold user.
-
-    A cold item has no training ratings. It gets the regularised bias prediction under ``fallback``
-    and the lowest rating under ``floor``. A cold user has no training ratings and gets the bias
-    prediction (docs/paper.md, the cold policy).
-    """
-
-    def __init__(self, training: Ratings, answered: BoolArray | None = None) -> None:
-        """``answered`` marks users whom the model predicts though they have no training ratings."""
-        self.bias = Bias.fit(training)
-        self._cold_user = training.user_counts == 0
-        if answered is not None:
-            self._cold_user &= ~answered
-        self._cold_item = training.item_counts == 0
-
-    def is_cold(self, users: IntArray, items: IntArray) -> BoolArray:
-        """Return bool[N]: whether the item or the user of each pair has no training ratings."""
-        cold: BoolArray = self._cold_user[users] | self._cold_item[items]
-        return cold
-
-    def apply(
-        self, raw: FloatArray, users: IntArray, items: IntArray, policy: ColdPolicy = "fallback"
-    ) -> FloatArray:
-        """Return predictions f32[N] with those of cold pairs replaced, clipped to [1, 5]."""
-        final = self.unclipped(raw, users, items)
-        if policy == "floor":
-            final = np.where(self._cold_item[items], np.float32(LOWEST), final)
-        return clip(final)
-
-    def unclipped(self, raw: FloatArray, users: IntArray, items: IntArray) -> FloatArray:
-        """Return predictions f32[N] with those of cold pairs replaced by the bias prediction.
-
-        Lists are ranked by them: clipped, many would be equal. With users [B, 1] and items [I] the
-        predictions are f32[B, I].
-        """
-        return np.where(self.is_cold(users, items), self.bias.predict(users, items), raw)
-
-    def rmse(self, raw: FloatArray, held_out: Ratings, policy: ColdPolicy = "fallback") -> float:
-        """Return the RMSE of a model's predictions f32[N] of held-out ratings, after `apply`."""
-        final = self.apply(raw, held_out.users, held_out.items, policy)
-        return rmse(final, held_out.values)

@@ -1,15 +1,15 @@
 """Predictions of all items of a domain for some users at once, by matrix products where possible.
 
-Shapes: U users, I items, K factors, R rows and M columns of a rating matrix, B users asked for.
+Shapes: U users, I items, K factors, X columns (the factors and those of the centre), R rows and M
+columns of a rating matrix, B users asked for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
-from darec.core.bias import Bias
 from darec.core.recommender import Recommender
 from darec.core.scoring import PAIRS_AT_ONCE
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray
@@ -58,14 +58,21 @@ class HasTables(Protocol):
 class Tables:
     """Predictions ``user[u] . item[i] + user_bias[u] + item_bias[i]``, all in f32."""
 
-    user_UK: FloatArray
-    item_IK: FloatArray
+    user_UX: FloatArray
+    item_IX: FloatArray
     user_bias_U: FloatArray
     item_bias_I: FloatArray
+    n_factors: int = 0
+    """The first columns are the model's factors; the others belong to the centre."""
+
+    @property
+    def item_IK(self) -> FloatArray:
+        """The factors of each item, without the columns of the centre."""
+        return self.item_IX[:, : self.n_factors]
 
     def scores(self, users: IntArray) -> FloatArray:
         """Return the unclipped predictions of all items for some users, f32[B, I]."""
-        scores_BI: FloatArray = self.user_UK[users] @ self.item_IK.T
+        scores_BI: FloatArray = self.user_UX[users] @ self.item_IX.T
         scores_BI += self.user_bias_U[users, None]
         scores_BI += self.item_bias_I
         return scores_BI
@@ -73,24 +80,28 @@ class Tables:
     def of_pairs(self, users: IntArray, items: IntArray) -> FloatArray:
         """Return the unclipped predictions of single pairs, f32[N]."""
         scores = self.user_bias_U[users] + self.item_bias_I[items]
-        add_dots(scores, self.user_UK, self.item_IK, users, items)
+        add_dots(scores, self.user_UX, self.item_IX, users, items)
         return scores
 
-    @staticmethod
-    def of_factors(user_UK: FloatArray, item_IK: FloatArray, center: Bias) -> "Tables":
-        """Return the tables of a dot product of factors plus a centre."""
-        return Tables(user_UK, item_IK, center.user, center.item + np.float32(center.mean))
+    def plus_factors(self, user_UK: FloatArray, item_IK: FloatArray) -> "Tables":
+        """Return these tables plus a dot product of further factors."""
+        user_UX, item_IX = np.hstack([user_UK, self.user_UX]), np.hstack([item_IK, self.item_IX])
+        n_factors = user_UK.shape[1] + self.n_factors
+        return Tables(user_UX, item_IX, self.user_bias_U, self.item_bias_I, n_factors)
 
-    @staticmethod
-    def of_rows(
-        axis: Axis, row_RK: FloatArray, column_MK: FloatArray, bias_M: FloatArray, center: Bias
+    def plus_rows(
+        self, axis: Axis, row_RK: FloatArray, column_MK: FloatArray, bias_M: FloatArray
     ) -> "Tables":
-        """Return the tables of ``row . column + bias[column]`` plus a centre."""
+        """Return these tables plus ``row . column + bias[column]``."""
         if axis == "user":
-            tables = Tables.of_factors(row_RK, column_MK, center)
-            return Tables(row_RK, column_MK, tables.user_bias_U, tables.item_bias_I + bias_M)
-        tables = Tables.of_factors(column_MK, row_RK, center)
-        return Tables(column_MK, row_RK, tables.user_bias_U + bias_M, tables.item_bias_I)
+            return self.plus_factors(row_RK, column_MK).plus_biases(0.0, bias_M)
+        return self.plus_factors(column_MK, row_RK).plus_biases(bias_M, 0.0)
+
+    def plus_biases(self, user_U: FloatArray | float, item_I: FloatArray | float) -> "Tables":
+        """Return these tables plus further biases."""
+        return replace(
+            self, user_bias_U=self.user_bias_U + user_U, item_bias_I=self.item_bias_I + item_I
+        )
 
 
 @dataclass(frozen=True, eq=False)

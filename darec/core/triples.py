@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from darec.core.batches import paired
-from darec.core.bias import Bias
+from darec.core.center import Center
 from darec.core.scoring import PAIRS_AT_ONCE
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 
@@ -28,7 +28,7 @@ class Triples:
         return Triples(self.user[index], self.item[index], self.value[index])
 
 
-def triples(ratings: Ratings, center: Bias, device: str) -> Triples:
+def triples(ratings: Ratings, center: Center, device: str) -> Triples:
     """Return a domain's ratings minus their centre, in the order of users, then items."""
     order = np.lexsort((ratings.items, ratings.users))
     centred = center.residuals(ratings)

@@ -6,7 +6,9 @@ A search receives `SearchData`, which has no test ratings.
 from dataclasses import dataclass
 from typing import Literal
 
-from darec.data.ratings import DomainPair, Ratings
+import numpy as np
+
+from darec.data.ratings import Domain, DomainPair, Ratings
 from darec.seeds import generator
 
 TrainPercent = Literal[90, 80]
@@ -20,6 +22,26 @@ class Training:
     source: Ratings
     target: Ratings
 
+    def of(self, domain: Domain) -> Ratings:
+        """Return the training ratings of a domain."""
+        return self.target if domain == "target" else self.source
+
+    def swapped(self) -> "Training":
+        """Return the ratings with source and target exchanged."""
+        return Training(source=self.target, target=self.source)
+
+    def as_one(self) -> Ratings:
+        """Return the ratings of both domains as one, the source's items behind the target's."""
+        domains = self.target, self.source
+        behind = (0, self.target.n_items)
+        return Ratings(
+            np.concatenate([ratings.users for ratings in domains]),
+            np.concatenate([r.items + np.int32(n) for r, n in zip(domains, behind, strict=True)]),
+            np.concatenate([ratings.values for ratings in domains]),
+            self.target.n_users,
+            self.target.n_items + self.source.n_items,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class SearchData:
@@ -32,8 +54,7 @@ class SearchData:
 
     def swapped(self) -> "SearchData":
         """Return the data with source and target exchanged, for the stage-1 study of the source."""
-        training = Training(source=self.training.target, target=self.training.source)
-        return SearchData(training, valid=self.valid_source, valid_source=self.valid)
+        return SearchData(self.training.swapped(), self.valid_source, valid_source=self.valid)
 
 
 @dataclass(frozen=True, eq=False)

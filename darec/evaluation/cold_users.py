@@ -13,8 +13,8 @@ import numpy as np
 
 from darec.core.bias import Bias
 from darec.core.metrics import clip, rmse
-from darec.core.recommender import BoolArray, Recommender, Run
-from darec.data.ratings import Domain, DomainPair, FloatArray, IntArray, Ratings
+from darec.core.recommender import Recommender, Run
+from darec.data.ratings import BoolArray, Domain, DomainPair, FloatArray, IntArray, Ratings
 from darec.data.shuffled import shuffle_source
 from darec.data.split import SearchData, Training, TrainPercent, split
 from darec.evaluation.origin import Origin, this_origin

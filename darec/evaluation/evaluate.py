@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import get_args
 
 from darec.core.bias import Bias
+from darec.core.cold import COLD, ColdPolicy, ColdRule
 from darec.core.config import parse
 from darec.core.metrics import mae, rmse
-from darec.core.recommender import ColdPolicy, ColdRule, Recommender, Run, TwoStage
+from darec.core.recommender import Recommender, Run, TwoStage
 from darec.data.ratings import DomainPair, FloatArray
 from darec.data.split import Split, Training, split
 from darec.evaluation.origin import Origin, this_origin
@@ -82,7 +83,7 @@ def evaluate(
 def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
     """Return a trained model's test errors under a cold policy, with those of both baselines."""
     model, parts, training = trained.model, trained.parts, trained.training.target
-    test, rule = parts.test, ColdRule(training)
+    test, rule = parts.test, ColdRule(trained.training)
     users, items, truth = test.users, test.items, test.values
 
     def error(raw: FloatArray) -> float:
@@ -93,10 +94,11 @@ def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
     source = _source_rmse(trained, policy)
     target = rmse(final, truth)
     bias = error(rule.bias.predict(users, items))
+    hierarchical = error(rule.hierarchical.predict(users, items))
     constant = Bias.zero(training, float(training.values.mean())).predict(users, items)
     stage1 = model.stage1["target"].predict(users, items) if isinstance(model, TwoStage) else None
     lists = None
-    if policy == "fallback":
+    if policy == COLD:
         lists = rankings(model, rule, training, parts.final().target, test, parts.seed)
     return Score(
         model=best.model,
@@ -117,8 +119,10 @@ def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
         rmse_both=None if source is None else math.hypot(target, source),
         stage1_rmse=None if stage1 is None else error(stage1),
         bias_rmse=bias,
+        hierarchical_rmse=hierarchical,
         mean_rmse=error(constant),
         beats_bias=target < bias,
+        beats_hierarchical=target < hierarchical,
         ranking=lists,
         epoch=trained.epoch,
         max_epochs=best.max_epochs,
@@ -133,6 +137,6 @@ def _source_rmse(trained: TrainedWinner, policy: ColdPolicy) -> float | None:
     """Return the RMSE of the source's test ratings; None if the model predicts the target only."""
     if "source" not in trained.model.domains:
         return None
-    test, rule = trained.parts.test_source, ColdRule(trained.training.source)
+    test, rule = trained.parts.test_source, ColdRule(trained.training, "source")
     raw = trained.model.predict(test.users, test.items, "source")
     return rule.rmse(raw, test, policy)

@@ -14,10 +14,11 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from darec.core.recommender import BoolArray, ColdRule, DivergedError, Recommender
+from darec.core.cold import ColdRule
+from darec.core.recommender import DivergedError, Recommender
 from darec.core.tables import all_scores
 from darec.core.top import highest
-from darec.data.ratings import FloatArray, IntArray, Ratings
+from darec.data.ratings import BoolArray, FloatArray, IntArray, Ratings
 from darec.seeds import generator
 
 LENGTH = 10

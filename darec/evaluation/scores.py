@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from darec.core.recommender import ColdPolicy
+from darec.core.cold import COLD, ColdPolicy
 from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import TrainPercent
 from darec.evaluation.origin import Origin
@@ -37,7 +37,7 @@ class Score:
     refit: bool
     """Whether the model was trained on training and validation ratings, for ``epoch`` epochs."""
     valid_rmse: Stars
-    """Lowest RMSE on the split's validation ratings, ``cold=fallback``; it chose ``epoch``."""
+    """Lowest RMSE on the split's validation ratings, ``cold=hierarchical``; it chose ``epoch``."""
     test_rmse: Stars
     test_mae: Stars
     warm_rmse: Stars | None
@@ -53,12 +53,15 @@ class Score:
     """RMSE of a two-stage model's own stage 1 on the same test ratings."""
     bias_rmse: Stars
     """RMSE of the regularised bias baseline on the same test ratings, under the same policy."""
+    hierarchical_rmse: Stars
+    """RMSE of the hierarchical biases on the same test ratings, under the same policy."""
     mean_rmse: Stars
     """RMSE of the training mean on the same test ratings, under the same policy."""
     beats_bias: bool
+    beats_hierarchical: bool
     ranking: Rankings | None
-    """Figures of lists of recommendations. None under ``cold=floor``, which lists do not have, or
-    if no test rating is high enough."""
+    """Figures of lists of recommendations, with cold items and users as in ``cold=hierarchical``.
+    None under the other policies, or if no test rating is high enough."""
     epoch: Count
     max_epochs: Count
     """Epoch budget of a trial in the search, and of this run."""
@@ -69,13 +72,14 @@ class Score:
     origin: Origin
 
     def __post_init__(self) -> None:
-        if self.beats_bias != (self.test_rmse < self.bias_rmse):
-            raise ValueError("beats_bias must be whether test_rmse is below bias_rmse")
+        for name in ("bias", "hierarchical"):
+            if getattr(self, f"beats_{name}") != (self.test_rmse < getattr(self, f"{name}_rmse")):
+                raise ValueError(f"beats_{name} must be whether test_rmse is below {name}_rmse")
         if self.epoch > self.max_epochs:
             rule = f"must be at most max_epochs {self.max_epochs}"
             raise ValueError(f"epoch {rule}, but got {self.epoch}")
-        if self.cold == "floor" and self.ranking is not None:
-            raise ValueError("ranking must be null under cold=floor, which lists do not have")
+        if self.cold != COLD and self.ranking is not None:
+            raise ValueError(f"ranking must be null under cold={self.cold}: lists are of {COLD}")
         if (self.warm_rmse is None) != (self.cold_share == 1):
             raise ValueError("warm_rmse must be null if all test ratings are cold, and only then")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from darec.core.cold import COLD, ColdPolicy
 from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.origin import by_origin
 from darec.evaluation.ranking import Rankings
@@ -82,6 +83,7 @@ FIGURES = {
     "both": "rmse_both",
     "own stage 1": "stage1_rmse",
     "bias baseline": "bias_rmse",
+    "hierarchical baseline": "hierarchical_rmse",
     "mean baseline": "mean_rmse",
     "validation RMSE": "valid_rmse",
 }
@@ -118,30 +120,40 @@ def table(scores: Sequence[Score]) -> pd.DataFrame:
 
 
 def verdict(scores: Sequence[Score]) -> str:
-    """Say in one line whether the model beats the bias baseline, and on how many seeds."""
-    own = [score for score in scores if score.cold == "fallback"]
-    gaps = [score.bias_rmse - score.test_rmse for score in own]
-    gap, wins = summarise(gaps), sum(score.beats_bias for score in own)
-    word = "beats" if gap.mean > 0 else "loses to"
-    return (
-        f"{own[0].model} {word} the bias baseline by {abs(gap.mean):.4f} on average, and on {wins} "
-        f"of {len(own)} seeds (cold=fallback)"
-    )
+    """Say in one line how the model compares with both baselines, and on how many seeds."""
+    own = [score for score in scores if score.cold == COLD]
+    told = []
+    for name, label in (("bias", "the untuned bias"), ("hierarchical", "hierarchical_bias")):
+        gaps = [getattr(score, f"{name}_rmse") - score.test_rmse for score in own]
+        won, lost = sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps)
+        mean = float(np.mean(gaps))
+        word, seeds = ("loses to", lost) if mean < 0 else ("beats", won)
+        if mean == 0:
+            word, seeds = "is level with", len(own) - won - lost
+        told.append(
+            f"{word} {label} by {abs(mean):.4f} on average, and on {seeds} of {len(own)} seeds"
+        )
+    return f"{own[0].model} {', and '.join(told)} (cold={COLD})"
 
 
 COMPARED = {
+    "cold=hierarchical": ("hierarchical", "test_rmse"),
+    "warm": ("hierarchical", "warm_rmse"),
     "cold=fallback": ("fallback", "test_rmse"),
-    "warm": ("fallback", "warm_rmse"),
     "cold=floor": ("floor", "test_rmse"),
-    "validation": ("fallback", "valid_rmse"),
+    "validation": ("hierarchical", "valid_rmse"),
 }
 """Columns of `comparison`: label, cold policy and field of `Score`."""
-BASELINES = {"bias, untuned": "bias_rmse", "mean of training": "mean_rmse"}
+BASELINES = {
+    "hierarchical biases": "hierarchical_rmse",
+    "bias, untuned": "bias_rmse",
+    "mean of training": "mean_rmse",
+}
 """The last rows of `comparison`: label and field of `Score`."""
 
 
 def comparison(scores: Sequence[Score]) -> pd.DataFrame:
-    """Return a row per model, best first: mean RMSE ± sd, and on how many seeds it beats the bias.
+    """Return a row per model, best first: mean RMSE ± sd, and how often it beats the baselines.
 
     Most test ratings of a fresh split were training or validation ratings of the search; the
     column ``searched split`` has the score of the one split whose test ratings were not. The last
@@ -155,18 +167,19 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
             for label, (policy, name) in COMPARED.items()
         }
         searched = [score for score in own if score.searched_split]
-        wins = [score.beats_bias for score in own if score.cold == "fallback"]
+        headline = [score for score in own if score.cold == COLD]
         rows[model] = {
             **cells,
-            "searched split": _short(_over_seeds(searched, "test_rmse", "fallback")),
-            "beats bias": f"{sum(wins)}/{len(wins)}",
+            "searched split": _short(_over_seeds(searched, "test_rmse", COLD)),
+            "beats bias": f"{sum(s.beats_bias for s in headline)}/{len(headline)}",
+            "beats hierarchical": f"{sum(s.beats_hierarchical for s in headline)}/{len(headline)}",
             "trials": str(own[0].trials),
         }
     first = by_model[scores[0].model]
     for label, name in BASELINES.items():
         rows[label] = {
             f"cold={policy}": _short(_over_seeds(first, name, policy))
-            for policy in ("fallback", "floor")
+            for policy in get_args(ColdPolicy)
         }
     out = pd.DataFrame.from_dict(rows, orient="index").fillna("-")
     return out.rename_axis("RMSE, mean ± sd")
@@ -260,4 +273,4 @@ def _best_first(scores: Sequence[Score]) -> dict[str, list[Score]]:
 
 
 def _mean_error(scores: Sequence[Score]) -> float:
-    return float(np.mean([score.test_rmse for score in scores if score.cold == "fallback"]))
+    return float(np.mean([score.test_rmse for score in scores if score.cold == COLD]))

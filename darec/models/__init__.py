@@ -16,6 +16,7 @@ from darec.models.cmf import CMFConfig, build_cmf, n_weights_cmf
 from darec.models.conet import CoNetConfig, build_conet, n_weights_conet
 from darec.models.darec import DARecConfig, build_darec, n_weights_darec
 from darec.models.fm_cdcf import FMCDCFConfig, build_fm_cdcf, n_weights_fm_cdcf
+from darec.models.hierarchical_bias import HierarchicalBiasConfig, build_hierarchical_bias
 from darec.models.kind import FirstStage, ModelKind
 from darec.models.mean import MeanConfig, build_mean
 from darec.models.pmf import PMFConfig, build_pmf, n_weights_pmf
@@ -28,6 +29,13 @@ MODELS: dict[str, ModelKind] = {
     "mean": ModelKind(MeanConfig, build_mean, whole_fit=True, cpu_only=True),
     "bias": ModelKind(BiasConfig, build_bias, cpu_only=True),
     "shared_bias": ModelKind(SharedBiasConfig, build_shared_bias, cpu_only=True, cold_users=True),
+    "hierarchical_bias": ModelKind(
+        HierarchicalBiasConfig,
+        build_hierarchical_bias,
+        whole_fit=True,
+        cpu_only=True,
+        cold_users=True,
+    ),
     "pmf": ModelKind(PMFConfig, build_pmf, n_weights_pmf, whole_fit=True, cpu_only=True),
     "cmf_unbiased": ModelKind(CMFConfig, build_cmf, n_weights_cmf),
     "cmf": ModelKind(CMFConfig, build_cmf, n_weights_cmf, cold_users=True),

@@ -96,6 +96,8 @@ class Best(Identity):
     trial_id: str
     bias_valid_rmse: Rmse
     """RMSE of the untuned bias baseline on the same validation ratings."""
+    hierarchical_valid_rmse: Rmse
+    """RMSE of the hierarchical biases on the same validation ratings."""
     stage1_valid_rmse: Rmse | None
     """Validation RMSE of stage 1 alone on the target; None for one-stage models."""
     weights_digest: str

@@ -1,8 +1,8 @@
 """The regularised bias baseline, mu + b_u + b_i. An epoch is one sweep of ridge means."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -65,17 +65,11 @@ class BiasRecommender:
 
     def tables(self, domain: Domain = "target") -> Tables:
         """Return tables without factors."""
-        bias = self._bias[domain]
-        no_factors = (
-            np.zeros((len(bias.user), 0), np.float32),
-            np.zeros((len(bias.item), 0), np.float32),
-        )
-        return Tables.of_factors(*no_factors, bias)
+        return self._bias[domain].tables()
 
     def fold_in(self, user: NewUser) -> FloatArray:
         """Return mu + b_u + b_i of all target items, with the ridge mean of a new user's rests."""
-        bias, own = self._bias["target"], user["target"]
-        return bias.of_all_items(bias.of_user(own.items, own.values, self.config.reg_user))
+        return self._bias["target"].of_new_user(user)
 
     def weights(self) -> Weights:
         """Return the biases of both domains. The means follow from the data."""
@@ -89,7 +83,7 @@ class BiasRecommender:
         """Predict from these biases from now on."""
         for domain, bias in self._bias.items():
             user, item = (weights[f"{domain}.{part}"].numpy() for part in ("user", "item"))
-            self._bias[domain] = Bias(bias.mean, user, item)
+            self._bias[domain] = replace(bias, user=user, item=item)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the weights, which are the whole state."""

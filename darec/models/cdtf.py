@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from scipy import sparse
 
-from darec.core.bias import Center
+from darec.core.center import CenterKind
 from darec.core.config import STRICT
 from darec.core.recommender import DivergedError, Run
 from darec.data.ratings import Domain
@@ -36,7 +36,7 @@ class CDTFConfig:
     """Ridge on A, H and c. A ridge on A alone would have no effect, since H and c could grow."""
     source_weight: Annotated[float, Field(ge=0, le=1e6)] = 0.1
     """Weight of the source's squared errors. The target's have 1. The authors tune it, too."""
-    center: Center = "none"
+    center: CenterKind = "none"
     """What is subtracted from the ratings of each domain first; ours. With ``none`` the factors
     start at the mean of each domain."""
 
@@ -45,9 +45,7 @@ class CDTF(Factors):
     """CDTF. An epoch is an EM step. ``user_UK`` is L and ``item_IK`` is R of the module's text."""
 
     def __init__(self, config: CDTFConfig, training: Training, run: Run) -> None:
-        super().__init__(
-            {"target": training.target, "source": training.source}, config.factors, config.center
-        )
+        super().__init__(training, config.factors, config.center, ("target", "source"))
         self._config = config
         self._weight: dict[Domain, float] = {"target": 1.0, "source": config.source_weight}
         self._values = {domain: self.residuals(domain) for domain in self.domains}

@@ -17,7 +17,7 @@ from darec.core.backend import Backend
 from darec.core.batches import RowBatch, shuffled
 from darec.core.config import STRICT, BatchSize, LearningRate, Size
 from darec.core.fold_in import NewUser
-from darec.core.rating_rows import most_columns, one_row
+from darec.core.rating_rows import RatingRows, most_columns, one_row
 from darec.core.recommender import Run, check_domain
 from darec.core.scoring import score_in_chunks
 from darec.core.sparse_layers import lookup
@@ -30,7 +30,6 @@ from darec.models.levels import (
     LevelTables,
     expected_stars,
     level_of,
-    level_rows,
     level_sums,
     log_frequencies,
 )
@@ -135,7 +134,7 @@ class NADE(Trained):
 
     def __init__(self, config: NADEConfig, ratings: Ratings, run: Run) -> None:
         self._config = config
-        self._rows = level_rows(ratings, config.axis, run.device)
+        self._rows = RatingRows(ratings, config.axis, run.device)
         self._rated = self._rows.is_rated.nonzero()[:, 0]
         self._generator = torch.Generator().manual_seed(derive(run.seed, "cf_nade", config.axis))
         log_shares_ML = log_frequencies(ratings, config.axis)

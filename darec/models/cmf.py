@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from darec.core.bias import Center, center
+from darec.core.center import CenterKind, fit_centers
 from darec.core.config import STRICT, BatchSize, LearningRate
 from darec.core.recommender import Run
 from darec.core.tables import Tables, as_array
@@ -37,7 +37,7 @@ class CMFConfig:
     """Ridge of each rating on the factors (and biases) that it reads."""
     bias: bool = True
     """Whether each item has a bias, and each user one in each domain. The paper's CMF has none."""
-    center: Center = "mean"
+    center: CenterKind = "mean"
     """What is subtracted from the ratings of each domain first."""
     learning_rate: LearningRate = 5e-3
     """Adam's step size."""
@@ -94,7 +94,7 @@ class CMF(Trained):
             "source": config.source_share,
         }
         ratings: dict[Domain, Ratings] = {"target": training.target, "source": training.source}
-        self._center = {name: center(config.center, r) for name, r in ratings.items()}
+        self._center = fit_centers(config.center, training)
         self._triples = {
             name: triples(r, self._center[name], run.device) for name, r in ratings.items()
         }
@@ -129,13 +129,13 @@ class CMF(Trained):
 
     def tables(self, domain: Domain = "target") -> Tables:
         """Return the tables of a domain, with biases and centre as biases."""
-        net, center = self._net, self._center[domain]
-        user_UK, item_IK = as_array(net.user_UK), as_array(net.item_IK[domain])
-        found = Tables.of_factors(user_UK, item_IK, center)
+        net, center = self._net, self._center[domain].tables()
+        found = center.plus_factors(as_array(net.user_UK), as_array(net.item_IK[domain]))
         if not net.bias:
             return found
-        user_U, item_I = (as_array(t[domain])[:, 0] for t in (net.user_bias, net.item_bias))
-        return Tables(user_UK, item_IK, found.user_bias_U + user_U, found.item_bias_I + item_I)
+        return found.plus_biases(
+            *(as_array(table[domain])[:, 0] for table in (net.user_bias, net.item_bias))
+        )
 
 
 def build_cmf(config: CMFConfig, training: Training, run: Run) -> CMF:

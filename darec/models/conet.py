@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from darec.core.bias import Center, center
+from darec.core.center import CenterKind, fit_centers
 from darec.core.config import STRICT, BatchSize, LearningRate
 from darec.core.recommender import Run
 from darec.core.trained import Trained
@@ -44,7 +44,7 @@ class CoNetConfig:
     crossing: Literal["mean", "none"] = "mean"
     """What the other tower reads in prediction. ``mean``: the mean embedding of the user's items in
     its domain (ours); ``none``: nothing crosses, as in the authors' code."""
-    center: Center = "mean"
+    center: CenterKind = "mean"
     """What is subtracted from the ratings of each domain first; ours."""
     learning_rate: LearningRate = 1e-3
     """Adam's step size."""
@@ -145,7 +145,7 @@ class CoNet(Trained):
     def __init__(self, config: CoNetConfig, training: Training, run: Run) -> None:
         self._config, n_users = config, training.target.n_users
         ratings: dict[Domain, Ratings] = {"target": training.target, "source": training.source}
-        self._center = {name: center(config.center, r) for name, r in ratings.items()}
+        self._center = fit_centers(config.center, training)
         self._triples = {
             name: triples(r, self._center[name], run.device) for name, r in ratings.items()
         }

@@ -3,31 +3,33 @@
 Shapes: U users, I items, K factors, N ratings.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from darec.core.bias import Center, center, center_of_user
-from darec.core.fold_in import OwnRatings
+from darec.core.center import CenterKind, fit_centers
 from darec.core.recommender import Weights, check_domain
 from darec.core.tables import Tables, add_dots
-from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
+from darec.data.ratings import Domain, FloatArray, IntArray
+from darec.data.split import Training
 
 
 class Factors:
     """A recommender by tables in f32, which start at 0. Subclasses fit them in ``train_epoch``."""
 
-    def __init__(self, ratings: Mapping[Domain, Ratings], width: int, kind: Center) -> None:
-        self.domains: tuple[Domain, ...] = tuple(ratings)
-        self.ratings = {
-            domain: of_domain.take(np.lexsort((of_domain.items, of_domain.users)))
-            for domain, of_domain in ratings.items()
-        }
+    def __init__(
+        self,
+        training: Training,
+        width: int,
+        kind: CenterKind,
+        domains: tuple[Domain, ...] = ("target",),
+    ) -> None:
+        self.domains = domains
+        self.center = fit_centers(kind, training)
+        ratings = {domain: training.of(domain) for domain in domains}
+        self.ratings = {name: r.take(np.lexsort((r.items, r.users))) for name, r in ratings.items()}
         """The training ratings in the order of users, then items, however they were listed."""
-        self.center_kind = kind
-        self.center = {domain: center(kind, of_domain) for domain, of_domain in ratings.items()}
         self.user_UK = {
             name: np.zeros((r.n_users, width), np.float32) for name, r in ratings.items()
         }
@@ -49,13 +51,8 @@ class Factors:
     def tables(self, domain: Domain = "target") -> Tables:
         """Return the tables of a domain, with the centre as biases."""
         check_domain(self.domains, domain)
-        return Tables.of_factors(self.user_UK[domain], self.item_IK[domain], self.center[domain])
-
-    def centered(self, domain: Domain, own: OwnRatings) -> tuple[float, FloatArray]:
-        """Return a new user's own part of a domain's centre, and the ratings minus the centre."""
-        bias = self.center[domain]
-        b_user = center_of_user(self.center_kind, bias, own.items, own.values)
-        return b_user, own.values - bias.of_all_items(b_user)[own.items]
+        center = self.center[domain].tables()
+        return center.plus_factors(self.user_UK[domain], self.item_IK[domain])
 
     def losses(self) -> dict[str, float]:
         """Return the sum of squared training errors of each domain."""

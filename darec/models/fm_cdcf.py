@@ -17,7 +17,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from scipy import sparse
 
-from darec.core.bias import REG_USER, Center
+from darec.core.bias import REG_USER
+from darec.core.center import CenterKind
 from darec.core.config import STRICT
 from darec.core.fold_in import NewUser
 from darec.core.recommender import Run, Weights
@@ -49,7 +50,7 @@ class FMCDCFConfig:
     max_aux: Annotated[int, Field(ge=0, le=10**9)] = 0
     """How many source ratings of each user count, those of the most rated items first. 0: all. The
     authors' code uses 5."""
-    center: Center = "none"
+    center: CenterKind = "none"
     """What is subtracted from target ratings first; ours. The authors subtract nothing."""
 
 
@@ -60,7 +61,7 @@ class FMCDCF(Factors):
         self._config, self._seed = config, derive(run.seed, "fm_cdcf") % 2**31
         self._popularity_J = training.source.item_counts
         self._source_UJ = source_features(training.source, config.norm, config.max_aux)
-        super().__init__({"target": training.target}, table_width(config), config.center)
+        super().__init__(training, table_width(config), config.center)
         width = table_width(config)
         self._feature_FW = np.zeros((1 + training.source.n_items, width), np.float32)
         """The average user's own feature, then each source item: w, half of ``|v|^2`` (both means
@@ -141,10 +142,9 @@ class FMCDCF(Factors):
         factors_W[0] = sums_W[0] + np.square(sums_W[2:]).sum() / 2 / count
         factors_W[0] -= np.square(x_F[used]) @ self._feature_FW[used, 1]
         factors_W[1] = 1
-        b_center, rests_n = self.centered("target", own)
-        scores_I: FloatArray = self.item_IK["target"] @ factors_W
-        b_user = float((rests_n - scores_I[own.items]).sum()) / (REG_USER + len(own))
-        return self.center["target"].of_all_items(b_center + b_user) + scores_I
+        scores_I = self.center["target"].of_new_user(user) + self.item_IK["target"] @ factors_W
+        b_user = float((own.values - scores_I[own.items]).sum()) / (REG_USER + len(own))
+        return scores_I + np.float32(b_user)
 
     def weights(self) -> Weights:
         """Return the tables, and that of the features."""

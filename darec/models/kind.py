@@ -28,7 +28,7 @@ class FirstStage:
     """The field of the second stage's config that holds the target's first-stage config."""
     source_field: str = "autorec_source"
     """The field that holds the source's first-stage config."""
-    shared: tuple[str, ...] = ("hidden", "center")
+    shared: tuple[str, ...] = ("hidden", "center", "activation")
     """Hyper-parameters that must be equal in both domains."""
     epochs: str = "epochs"
     """The hyper-parameter that says how long a first stage is trained: its best epoch."""

@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 
 from darec.core.batches import RowBatch
-from darec.core.bias import Bias
-from darec.core.rating_rows import RatingRows
 from darec.core.scoring import PAIRS_AT_ONCE
 from darec.core.tables import as_array
 from darec.data.ratings import Axis, FloatArray, IntArray, Ratings
@@ -19,11 +17,6 @@ from darec.data.ratings import Axis, FloatArray, IntArray, Ratings
 LEVELS = 5
 LEVEL_PAIRS_AT_ONCE = PAIRS_AT_ONCE // LEVELS
 """Pairs scored at a time. Each pair reads one row of weights for each level."""
-
-
-def level_rows(ratings: Ratings, axis: Axis, device: str) -> RatingRows:
-    """Return the training ratings along an axis, without a centre."""
-    return RatingRows(ratings, axis, Bias.zero(ratings), device)
 
 
 def level_of(values_n: torch.Tensor) -> torch.Tensor:

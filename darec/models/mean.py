@@ -24,7 +24,7 @@ class Mean(BiasRecommender):
 
     def fold_in(self, user: NewUser) -> FloatArray:
         """Return the mean for all target items."""
-        return self._bias["target"].of_all_items(0.0)
+        return self._bias["target"].of_all_items()
 
 
 def build_mean(config: MeanConfig, training: Training, run: Run) -> Mean:

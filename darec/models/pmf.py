@@ -10,10 +10,10 @@ import pandas as pd
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from darec.core.bias import Center
+from darec.core.center import CenterKind
 from darec.core.config import STRICT, LearningRate
 from darec.core.recommender import Run
-from darec.data.ratings import HIGHEST, LOWEST, Ratings
+from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import Training
 from darec.models.factors import Factors
 from darec.models.libraries import library
@@ -32,16 +32,16 @@ class PMFConfig:
     """Step size of SGD."""
     epochs: Annotated[int, Field(ge=1, le=10**5)] = 30
     """Passes over the ratings in a fit. The library does not report on single ones."""
-    center: Center = "none"
+    center: CenterKind = "none"
     """What is subtracted from the ratings first; ours. The library subtracts nothing."""
 
 
 class PMF(Factors):
     """PMF on the target. An epoch is a whole fit."""
 
-    def __init__(self, config: PMFConfig, ratings: Ratings, run: Run) -> None:
+    def __init__(self, config: PMFConfig, training: Training, run: Run) -> None:
         self._config, self._seed = config, derive(run.seed, "pmf") % 2**32
-        super().__init__({"target": ratings}, config.factors, config.center)
+        super().__init__(training, config.factors, config.center)
 
     def train_epoch(self) -> dict[str, float]:
         """Fit from the start; return the sum of squared training errors."""
@@ -66,7 +66,7 @@ class PMF(Factors):
 
 def build_pmf(config: PMFConfig, training: Training, run: Run) -> PMF:
     """Build PMF on the training ratings of the target. It runs on the CPU."""
-    return PMF(config, training.target, run)
+    return PMF(config, training, run)
 
 
 def n_weights_pmf(config: PMFConfig, training: Training) -> int:

@@ -17,7 +17,7 @@ from torch import nn
 from darec.core.batches import RowBatch, shuffled
 from darec.core.config import STRICT, BatchSize, Size
 from darec.core.fold_in import NewUser
-from darec.core.rating_rows import most_columns, one_row
+from darec.core.rating_rows import RatingRows, most_columns, one_row
 from darec.core.recommender import Run, check_domain
 from darec.core.scoring import score_in_chunks
 from darec.core.trained import Trained
@@ -29,7 +29,6 @@ from darec.models.levels import (
     LevelTables,
     expected_stars,
     level_of,
-    level_rows,
     level_sums,
     log_frequencies,
 )
@@ -107,7 +106,7 @@ class RBM(Trained):
 
     def __init__(self, config: RBMConfig, ratings: Ratings, run: Run) -> None:
         self._config, self._epoch = config, 0
-        self._rows = level_rows(ratings, config.axis, run.device)
+        self._rows = RatingRows(ratings, config.axis, run.device)
         self._rated = self._rows.is_rated.nonzero()[:, 0]
         self._generator = torch.Generator().manual_seed(derive(run.seed, "rbm", config.axis))
         bias_ML = log_frequencies(ratings, config.axis)

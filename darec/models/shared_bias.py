@@ -55,9 +55,8 @@ class SharedBias(BiasRecommender):
         """Return mu + b_u + b_i of all target items, with b_u from both domains' ratings."""
         rest, count = 0.0, self.config.reg_user
         for domain, own in user.items():
-            weight, bias = self._weight[domain], self._bias[domain]
-            rest += weight * bias.of_user(own.items, own.values, 0.0) * len(own) if len(own) else 0
-            count += weight * len(own)
+            rest += self._weight[domain] * self._bias[domain].rest_of(own)
+            count += self._weight[domain] * len(own)
         return self._bias["target"].of_all_items(rest / count)
 
 

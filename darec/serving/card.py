@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
+from darec.core.cold import ColdPolicy
 from darec.core.config import STRICT
-from darec.core.recommender import ColdPolicy
 from darec.data.split import TrainPercent
 from darec.evaluation.origin import Origin
 from darec.models.best import Count, Rmse

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from darec.core.cold import ColdPolicy
 from darec.core.config import parse
-from darec.core.recommender import ColdPolicy, Run
+from darec.core.recommender import Run
 from darec.errors import UserError
 from darec.models import kind_of
 from darec.seeds import derive

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from darec.core.cold import ColdPolicy, ColdRule
 from darec.core.fold_in import FoldsIn, NewUser, OwnRatings, TrainedUsers
-from darec.core.recommender import ColdPolicy, ColdRule, Recommender
+from darec.core.recommender import Recommender
 from darec.core.tables import AllScores, HasItemFactors, HasTables, Tables, all_scores
 from darec.data.ratings import LOWEST, Domain, FloatArray
 from darec.data.split import Training
@@ -34,7 +35,7 @@ class Scorer:
         is_answered = cold == "source" and kind_of(name).cold_users
         has_source_U = (training.source.user_counts > 0) & is_answered
         self._answered_U = (target.user_counts == 0) & has_source_U
-        self._rule = ColdRule(target, answered=self._answered_U)
+        self._rule = ColdRule(training, answered=self._answered_U)
         self.bias = self._rule.bias
         """The regularised biases, by which cold users and items are predicted."""
         zero, true = np.zeros(1, np.float32), [True]
@@ -94,7 +95,7 @@ class Scorer:
         policy's. Raises `UserError` for a model that cannot predict for new users.
         """
         own = user["target"]
-        bias = self.bias.of_user(own.items, own.values)
+        bias = self.bias.rest_of(own) / (self.bias.reg_user + len(own))
         of_both = kind_of(self._name).cold_users or "source" in self._model.domains
         learns = bool(len(own) or (of_both and len(user["source"])))
         folded_I = self._folded_in(user)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from darec.benchmark.core import autorec_epoch, darec_epoch, setting
+from darec.benchmark.core import alone, autorec_epoch, darec_epoch, setting
 from darec.benchmark.dense import DenseAutoRec, DenseDARec
 from darec.core.recommender import Run
 from darec.data.split import split
@@ -26,7 +26,7 @@ CASES = [
 @pytest.mark.parametrize("axis", AXES)
 def test_autorec_equals_dense_matrices_autograd_and_dense_adam(tiny_pair, axis, decay):
     config = replace(setting(axis, decay), hidden=6, learning_rate=0.01, batch_size=16)
-    ours = AutoRec(config, tiny_pair.target, Run())
+    ours = AutoRec(config, alone(tiny_pair.target), Run())
     dense = DenseAutoRec(ours, tiny_pair.target)
     for _ in range(3):
         error = ours.train_epoch()["loss_rating_target"]
@@ -42,6 +42,7 @@ def test_darec_equals_dense_matrices_autograd_and_dense_adam(tiny_pair, axis, ch
     autorec = replace(setting(axis), hidden=6, learning_rate=0.01, batch_size=16)
     values = {
         "extractor": 8,
+        "head": "plain",
         **changes,
         "init": "xavier",
         "beta": 0.5,

@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darec.core.batches import paired
-from darec.core.bias import Bias
 from darec.core.rating_rows import RatingRows
 from darec.data.ratings import Ratings
 
@@ -22,7 +21,7 @@ def ratings(draw: st.DrawFn) -> Ratings:
 @settings(deadline=None)  # the first example compiles the loops
 @given(ratings(), st.sampled_from(["user", "item"]), st.integers(1, 5), st.randoms())
 def test_batches_rebuild_the_rating_matrix(ratings, axis, batch_size, random):
-    rows = RatingRows(ratings, axis, Bias.zero(ratings, 3.0), "cpu")
+    rows = RatingRows(ratings, axis, "cpu", ratings.values - 3)
     order = torch.tensor(random.sample(range(rows.n_rows), rows.n_rows))
     matrix = np.zeros((rows.n_rows, rows.n_columns), np.float32)
     sizes = []
@@ -45,7 +44,7 @@ def test_batches_rebuild_the_rating_matrix(ratings, axis, batch_size, random):
 def test_the_batches_of_an_epoch_list_their_ratings_by_column_and_each_columns_next_batch(
     ratings, axis, batch_size, random
 ):
-    rows = RatingRows(ratings, axis, Bias.zero(ratings), "cpu")
+    rows = RatingRows(ratings, axis, "cpu")
     order = torch.tensor(random.sample(range(rows.n_rows), rows.n_rows))
     epoch = rows.epoch(order, batch_size)
     touching = [set(batch.columns.tolist()) for batch in epoch.batches]

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from darec.core.bias import Bias, center
+from darec.core.bias import Bias
+from darec.core.center import fit_centers
 from darec.data.ratings import Ratings
+from darec.data.split import Training
 
 
 def small():
@@ -36,11 +38,13 @@ def test_the_fit_solves_the_ridge_problem(tiny_pair):
 def test_centres():
     ratings = small()
     asked = ratings.users, ratings.items
-    assert center("none", ratings).predict(*asked).tolist() == [0, 0, 0]
-    assert center("mean", ratings).predict(*asked).tolist() == [3, 3, 3]
-    np.testing.assert_array_equal(
-        center("bias", ratings).predict(*asked), Bias.fit(ratings).predict(*asked)
-    )
+
+    def predicted(kind):
+        return fit_centers(kind, Training(ratings, ratings))["target"].predict(*asked)
+
+    assert predicted("none").tolist() == [0, 0, 0]
+    assert predicted("mean").tolist() == [3, 3, 3]
+    np.testing.assert_array_equal(predicted("bias"), Bias.fit(ratings).predict(*asked))
 
 
 def test_no_rating_is_refused():

@@ -3,10 +3,11 @@ import math
 import numpy as np
 import pytest
 
+from darec.core.cold import ColdRule
 from darec.core.fit import Fit
-from darec.core.recommender import ColdRule, DivergedError
+from darec.core.recommender import DivergedError
 from darec.data.ratings import Ratings
-from darec.data.split import split
+from darec.data.split import Training, split
 
 
 class Scripted:
@@ -63,7 +64,8 @@ def test_a_non_finite_epoch_ends_with_its_reason(tiny_pair, value):
 def test_cold_items_and_users_follow_the_policy():
     """User 2 and item 2 have no rating; biases are those of the two ratings of user 0 and 1."""
     users, items = np.array([0, 1], np.int32), np.array([0, 1], np.int32)
-    cold = ColdRule(Ratings(users, items, np.array([5, 3], np.float32), 3, 3))
+    ratings = Ratings(users, items, np.array([5, 3], np.float32), 3, 3)
+    cold = ColdRule(Training(ratings, ratings))
     asked_users, asked_items = np.array([0, 0, 2, 2]), np.array([1, 2, 0, 2])
     raw = np.full(4, 9.0, np.float32)
     bias = cold.bias
@@ -74,3 +76,8 @@ def test_cold_items_and_users_follow_the_policy():
     )
     floor = cold.apply(raw, asked_users, asked_items, "floor")
     np.testing.assert_allclose(floor, [5.0, 1.0, 4.0 + bias.item[0], 1.0], rtol=1e-6)
+    hierarchical = cold.apply(raw, asked_users, asked_items)
+    np.testing.assert_array_equal(hierarchical[0], 5.0)
+    np.testing.assert_array_equal(
+        hierarchical[1:], cold.hierarchical.predict(asked_users, asked_items)[1:]
+    )

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from darec.core.bias import Bias
 from darec.core.lazy_adam import LazyAdam
 from darec.core.rating_rows import RatingRows
 
@@ -15,7 +14,7 @@ REFERENCE = {"coupled": torch.optim.Adam, "decoupled": torch.optim.AdamW}
 @pytest.fixture
 def rows(tiny_pair):
     """Users over items, most of which a batch of three users does not rate."""
-    return RatingRows(tiny_pair.target, "user", Bias.zero(tiny_pair.target), "cpu")
+    return RatingRows(tiny_pair.target, "user", "cpu")
 
 
 def parameters(rows, dtype):

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from darec.core.backend import TORCH
-from darec.core.bias import Bias
 from darec.core.numba_backend import NumbaBackend, squared_errors
 from darec.core.rating_rows import RatingRows
 from darec.core.sparse_layers import decode, encode, lookup
@@ -25,7 +24,7 @@ def case():
     users = np.array([0, 0, 1, 3, 3, 3], np.int32)
     items = np.array([1, 4, 1, 0, 1, 3], np.int32)
     ratings = Ratings(users, items, np.array([5, 2, 1, 4, 3, 5], np.float32), 4, 5)
-    rows = RatingRows(ratings, "user", Bias.zero(ratings), "cpu")
+    rows = RatingRows(ratings, "user", "cpu")
     (batch,) = rows.epoch(torch.tensor([3, 2, 0, 1]), 4).batches
     object.__setattr__(batch, "values", batch.values.double())
     dense_UI = torch.zeros(4, 5, dtype=torch.float64)

@@ -1,7 +1,9 @@
 """A score, and a cold-user score, as an evaluation writes them."""
 
 from dataclasses import replace
+from typing import get_args
 
+from darec.core.cold import COLD, ColdPolicy
 from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.origin import Origin
 from darec.evaluation.ranking import Ranking, Rankings
@@ -17,7 +19,7 @@ VALUES = {
     "model": "bias",
     "pair": "tiny",
     "train": 90,
-    "cold": "fallback",
+    "cold": COLD,
     "split_seed": 0,
     "run_seed": 0,
     "searched_split": True,
@@ -32,8 +34,10 @@ VALUES = {
     "rmse_both": None,
     "stage1_rmse": None,
     "bias_rmse": 1.0,
+    "hierarchical_rmse": 0.95,
     "mean_rmse": 1.2,
     "beats_bias": False,
+    "beats_hierarchical": False,
     "ranking": Rankings(7, Ranking(0.3, 0.4, 0.5), Ranking(0.2, 0.3, 0.1), Ranking(0.1, 0.2, 0.1)),
     "epoch": 1,
     "max_epochs": 3,
@@ -45,15 +49,16 @@ VALUES = {
 
 
 def score_of(**changed):
-    """A score; one under ``cold=floor`` has no figures of lists."""
-    no_lists = {"ranking": None} if changed.get("cold") == "floor" else {}
+    """A score; only those under the headline policy have figures of lists."""
+    values = {**VALUES, **changed}
+    no_lists = {"ranking": None} if values["cold"] != COLD else {}
     return Score(**{**VALUES, **no_lists, **changed})
 
 
 def run_of(seed=0, **changed):
     """The scores of a run: one for each cold policy."""
     values = {"split_seed": seed, "run_seed": seed, **changed}
-    return [score_of(**values), score_of(**values, cold="floor")]
+    return [score_of(**values, cold=policy) for policy in get_args(ColdPolicy)]
 
 
 def cold_score_of(**changed):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from darec.core.bias import Bias
+from darec.core.cold import ColdRule
 from darec.core.config import plain
 from darec.core.metrics import rmse
-from darec.core.recommender import ColdRule
 from darec.data.ratings import DomainPair
-from darec.data.split import split
+from darec.data.split import Training, split
 from darec.evaluation.evaluate import evaluate
 from darec.evaluation.ranking import Ranking, Rankings
 from darec.evaluation.scores import Score
@@ -42,7 +42,7 @@ def test_scores_stand_beside_the_baselines_on_the_same_ratings(name, tiny_pair):
     best = best_of(name, tiny_pair)
     fallback, floor = evaluated(best, tiny_pair)
     parts = split(tiny_pair)
-    rule, test = ColdRule(parts.search.training.target), parts.test
+    rule, test = ColdRule(parts.search.training), parts.test
     raw = Bias.fit(parts.search.training.target).predict(test.users, test.items)
     for score in (fallback, floor):
         final = rule.apply(raw, test.users, test.items, score.cold)
@@ -62,12 +62,13 @@ def test_the_floor_policy_costs_what_cold_items_cost(tiny_pair):
     """Drop every training rating of one item's users: its test ratings become cold."""
     parts = split(tiny_pair)
     item = parts.test.items[0]
-    training = parts.search.training.target
-    rule = ColdRule(training.take(training.items != item))
+    training = parts.search.training
+    rule = ColdRule(Training(training.source, training.target.take(training.target.items != item)))
     asked = parts.test.take(parts.test.items == item)
     raw = np.full(len(asked), 5.0, np.float32)
     assert (rule.apply(raw, asked.users, asked.items, "floor") == 1.0).all()
-    assert (rule.apply(raw, asked.users, asked.items, "fallback") > 1.0).all()
+    for policy in ("fallback", "hierarchical"):
+        assert (rule.apply(raw, asked.users, asked.items, policy) > 1.0).all()
 
 
 def test_rewriting_test_ratings_changes_no_fit_and_no_epoch(tiny_pair):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from darec.core.recommender import ColdRule, DivergedError
+from darec.core.cold import ColdRule
+from darec.core.recommender import DivergedError
 from darec.data.ratings import Ratings
-from darec.data.split import split
+from darec.data.split import Training, split
 from darec.evaluation import ranking as module
 from darec.evaluation.ranking import Ranking, ranked_users, ranking, rankings
 
@@ -96,6 +97,10 @@ def test_users_without_a_relevant_item_get_no_list_and_others_are_drawn_by_the_s
     assert (ranked_users(relevant, 3) == ranked_users(relevant, 3)).all()
 
 
+def rule_of(training):
+    return ColdRule(Training(training, training))
+
+
 class Fixed:
     """A model whose raw score of an item is its position, far above the star scale."""
 
@@ -110,7 +115,7 @@ def test_lists_follow_raw_scores_after_the_cold_rule():
     """
     training = ratings([(0, item) for item in range(19)] + [(1, 0)], (3, 20))
     test = ratings([(2, 18), (1, 19), (1, 9)], (3, 20), [5.0, 5.0, 3.0])
-    found = rankings(Fixed(), ColdRule(training), training, training, test, 0)
+    found = rankings(Fixed(), rule_of(training), training, training, test, 0)
     assert found.users == 2
     assert found.model == Ranking(0.0, 0.0, 19 / 20)
 
@@ -118,4 +123,4 @@ def test_lists_follow_raw_scores_after_the_cold_rule():
 def test_nothing_is_ranked_if_no_test_rating_is_high(tiny_pair):
     parts = split(tiny_pair)
     training, test = parts.search.training.target, parts.test.take(parts.test.values < 4)
-    assert rankings(Fixed(), ColdRule(training), training, training, test, 0) is None
+    assert rankings(Fixed(), rule_of(training), training, training, test, 0) is None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from darec.benchmark.core import alone
 from darec.core.backend import TORCH
 from darec.core.batches import Epoch
 from darec.core.config import parse
@@ -19,6 +20,7 @@ from darec.models.darec.autograd_step import losses, objective
 from darec.models.darec.cpu_step import CpuStep
 from darec.models.darec.network import DANN
 
+PAPER = {"center": "none", "activation": "sigmoid"}
 SOURCE = np.array([[5, 0, 3], [0, 2, 4]], np.float32)
 TARGET = np.array([[0, 4, 1], [3, 0, 0]], np.float32)
 NO_TARGET = np.array([[0, 4, 1], [0, 0, 0]], np.float32)
@@ -37,8 +39,8 @@ def sigmoid(value):
 def test_eq_1_and_2_by_hand():
     """One unit: f_0 = g(5 w_0 + 3 w_2 + b1); the loss counts only the four observed ratings."""
     ratings = observed(SOURCE)
-    config = AutoRecConfig("user", hidden=1, alpha=0.5, center="none", batch_size=2)
-    autorec = AutoRec(config, ratings, Run())
+    config = AutoRecConfig("user", hidden=1, alpha=0.5, batch_size=2, **PAPER)
+    autorec = AutoRec(config, alone(ratings), Run())
     w1, b1, w2, b2 = [0.1, -0.2, 0.3], 0.05, [1.0, 2.0, -1.0], [0.5, 0.25, 0.75]
     weights = {
         "encoder_MK": torch.tensor(w1)[:, None],
@@ -60,10 +62,10 @@ def test_eq_1_and_2_by_hand():
 
 
 def test_the_item_axis_reads_columns_as_rows():
-    config = AutoRecConfig("item", hidden=2, center="none")
-    transposed = AutoRecConfig("user", hidden=2, center="none")
-    by_item = AutoRec(config, observed(SOURCE), Run())
-    by_user = AutoRec(transposed, observed(SOURCE.T), Run())
+    config = AutoRecConfig("item", hidden=2, **PAPER)
+    transposed = AutoRecConfig("user", hidden=2, **PAPER)
+    by_item = AutoRec(config, alone(observed(SOURCE)), Run())
+    by_user = AutoRec(transposed, alone(observed(SOURCE.T)), Run())
     by_user.load_weights(by_item.weights())
     users, items = np.array([0, 1, 1]), np.array([1, 0, 2])
     np.testing.assert_array_equal(by_item.predict(users, items), by_user.predict(items, users))
@@ -78,9 +80,16 @@ CASES += [("user", "both", "own", False), ("item", "own", "own", True)]
 def double_model(request):
     """A DARec in float64 with every rated row of both domains as one mini-batch."""
     axis, heads, predictors, reversal = request.param
-    autorec = {"axis": axis, "hidden": 3, "center": "none", "epochs": 1, "batch_size": 2}
+    autorec = {"axis": axis, "hidden": 3, **PAPER, "epochs": 1, "batch_size": 2}
     values = {"autorec": autorec, "heads": heads, "predictors": predictors, "reversal": reversal}
-    values |= {"extractor": 4, "beta": 0.3, "mu": 2.0, "init": "xavier", "lambda_": 0.0}
+    values |= {
+        "head": "plain",
+        "extractor": 4,
+        "beta": 0.3,
+        "mu": 2.0,
+        "init": "xavier",
+        "lambda_": 0.0,
+    }
     config = parse(DARecConfig, values)
     target = NO_TARGET if heads == "both" else TARGET
     model = DARec(config, Training(observed(SOURCE), observed(target)), Run())
@@ -204,9 +213,15 @@ def test_exchanging_the_sources_users_leaves_i_darec_as_it_is():
     """As printed the item axis cannot use who rated what in the source (docs/paper.md)."""
     order = np.array([1, 0])
     pairs = [Training(observed(s), observed(TARGET)) for s in (SOURCE, SOURCE[order])]
-    autorec = {"axis": "item", "hidden": 3, "center": "none", "epochs": 0}
+    autorec = {"axis": "item", "hidden": 3, **PAPER, "epochs": 0}
     for predictors in ("own", "shared"):
-        values = {"autorec": autorec, "extractor": 4, "init": "xavier", "beta": 0.5}
+        values = {
+            "autorec": autorec,
+            "head": "plain",
+            "extractor": 4,
+            "init": "xavier",
+            "beta": 0.5,
+        }
         config = parse(DARecConfig, {**values, "predictors": predictors, "learning_rate": 0.05})
         plain, exchanged = (DARec(config, training, Run()) for training in pairs)
         weights = {name: w.clone() for name, w in plain.stage1["source"].weights().items()}
@@ -228,7 +243,9 @@ def test_exchanging_the_sources_users_leaves_i_darec_as_it_is():
 @pytest.mark.parametrize("pyramid", [0.5, 1.0, 2.0])
 def test_layers_are_as_wide_as_they_are_read(pyramid):
     """Predictors: H, H r, H r^2 units; classifier: H, H / 2, 1 (docs/paper.md, reading 10)."""
-    net = DANN(6, width=20, pyramid=pyramid, n_source=7, n_target=9, backend=TORCH)
+    net = DANN(
+        6, width=20, pyramid=pyramid, n_source=7, n_target=9, backend=TORCH, is_residual=False
+    )
     shapes = {name: tuple(w.shape) for name, w in net.named_parameters() if w.dim() == 2}
     middle, last = int(20 * pyramid), int(20 * pyramid**2)
     assert shapes == {
@@ -243,8 +260,9 @@ def test_layers_are_as_wide_as_they_are_read(pyramid):
 
 
 def test_paper_initialisation():
-    autorec = {"axis": "item", "hidden": 300, "center": "none", "epochs": 0}
-    config = parse(DARecConfig, {"autorec": autorec, "extractor": 200, "init": "paper"})
+    autorec = {"axis": "item", "hidden": 300, **PAPER, "epochs": 0}
+    values = {"autorec": autorec, "head": "plain", "extractor": 200, "init": "paper"}
+    config = parse(DARecConfig, values)
     net = DARec(config, Training(observed(SOURCE), observed(TARGET)), Run())._net
     for name, parameter in net.named_parameters():
         if parameter.dim() == 1:

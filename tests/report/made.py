@@ -73,7 +73,7 @@ def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN):
     """Write a finished search and its scores: these errors by seed, ``floor`` more under it."""
     best = searched(cell, out, digest=digest)
     for seed, error in enumerate(errors):
-        for policy, more in (("fallback", 0.0), ("floor", floor)):
+        for policy, more in (("hierarchical", 0.0), ("fallback", 0.0), ("floor", floor)):
             score = Score(
                 **{name: value for name, value in asdict(best).items() if name in FROM_BEST},
                 cold=policy,
@@ -91,8 +91,10 @@ def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN):
                 rmse_both=None,
                 stage1_rmse=error + more + 0.01 if MODELS[cell.model].stage1 else None,
                 bias_rmse=0.1,
+                hierarchical_rmse=0.1,
                 mean_rmse=1.2,
                 beats_bias=False,
+                beats_hierarchical=False,
                 ranking=None,
                 epoch=1,
                 trials=best.trials,

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 import darec
-from darec.core.recommender import ColdRule, Run
+from darec.core.cold import ColdRule
+from darec.core.recommender import Run
 from darec.data.split import split
 from darec.evaluation.training import train_again
 from darec.models import MODELS
@@ -35,7 +36,7 @@ def evaluated(result, tiny_pair):
     """What `darec evaluate` predicts for the test ratings of the searched split."""
     best, parts = result.best, split(tiny_pair)
     fit = train_again(MODELS[best.model], best, parts.search, Run(derive(0, "run")))
-    test, rule = parts.test, ColdRule(parts.search.training.target)
+    test, rule = parts.test, ColdRule(parts.search.training)
     raw = fit.model.predict(test.users, test.items)
     return test, rule.apply(raw, test.users, test.items)
 
@@ -76,7 +77,7 @@ def test_the_best_items_have_the_predictions_of_pairs_once_clipped(model, tiny_p
 
 def test_unknown_ids_follow_the_cold_policy_or_are_refused(model, tiny_pair):
     item, bias = tiny_pair.target_item_ids[3], model._scorer.bias
-    known = ColdRule(split(tiny_pair).search.training.target).bias
+    known = ColdRule(split(tiny_pair).search.training).bias
     expected = [known.mean + known.item[3], known.mean + known.user[5], known.mean]
     pairs = [("nobody", item), (tiny_pair.user_ids[5], "nothing"), ("nobody", "nothing")]
     users, items = zip(*pairs, strict=True)

@@ -56,7 +56,10 @@ class StepBatches:
 
     def __init__(self, stage1: Mapping[Domain, AutoRec], config: DARecConfig) -> None:
         self._config = config
-        self._ratings = {domain: autorec.rows for domain, autorec in stage1.items()}
+        self._ratings = {
+            domain: autorec.unexplained() if config.head == "residual" else autorec.rows
+            for domain, autorec in stage1.items()
+        }
         parts = [stage1[domain].embeddings() for domain in DOMAINS]
         self.embeddings_RK = torch.cat(parts)
         """The frozen embeddings of both domains."""

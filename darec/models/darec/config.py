@@ -22,7 +22,12 @@ class DARecConfig:
     autorec: AutoRecConfig
     """Stage 1 of the target. Its axis and centre are also those of stage 2."""
     autorec_source: AutoRecConfig | None = None
-    """Stage 1 of the source, with the same axis, hidden and center. None: as of the target."""
+    """Stage 1 of the source, with the same axis, hidden, center and activation. None: as of the
+    target."""
+    head: Literal["plain", "residual"] = "residual"
+    """``plain``: a predictor reconstructs the ratings minus their centre, as in the paper;
+    ``residual``: what the domain's stage 1 left unexplained. It starts at 0 and has no biases, so
+    that it changes nothing where an embedding is 0; ours."""
     heads: Heads | None = None
     """``both``: every user embedding reconstructs the ratings of both domains (Eq. 3, user axis
     only); ``own``: those of its own domain. None: both on the user axis, own on the item axis."""
@@ -60,7 +65,7 @@ class DARecConfig:
     """Rating rows of each domain in a mini-batch; ours."""
 
     def __post_init__(self) -> None:
-        for name in ("axis", "hidden", "center"):
+        for name in ("axis", "hidden", "center", "activation"):
             source, target = getattr(self.source, name), getattr(self.autorec, name)
             if source != target:
                 rule = f"{name} must be the same in both domains' AutoRec"

@@ -37,8 +37,8 @@ class DARec(Trained):
     def __init__(self, config: DARecConfig, training: Training, run: Run) -> None:
         self.config = config
         self.stage1: dict[Domain, AutoRec] = {
-            "source": pretrain(training.source, config.source, run),
-            "target": pretrain(training.target, config.autorec, run),
+            "source": pretrain(training.swapped(), config.source, run),
+            "target": pretrain(training, config.autorec, run),
         }
         """Each domain's trained AutoRec. It predicts its own domain as its ``"target"``."""
         self._step_batches = StepBatches(self.stage1, config)
@@ -115,15 +115,19 @@ class DARec(Trained):
             predictor.bias_M,
             self._backend,
         )
-        return scores + self.stage1[domain].center.predict(users, items)
+        stage1 = self.stage1[domain]
+        is_residual = self.config.head == "residual"
+        base = stage1.predict(users, items) if is_residual else stage1.center.predict(users, items)
+        return scores + base
 
     def tables(self, domain: Domain = "target", answers_from: Domain | None = None) -> Tables:
         """Return the tables of all rows' last hidden units and of a rating predictor."""
         predictor = self._net.predictor(domain)
         hidden_RP = self._last_hidden(domain, self.embeddings(answers_from or domain))
         parts = as_array(predictor.weight_MP), as_array(predictor.bias_M)
-        axis, center = self.config.autorec.axis, self.stage1[domain].center
-        return Tables.of_rows(axis, hidden_RP, *parts, center)
+        stage1 = self.stage1[domain]
+        base = stage1.tables() if self.config.head == "residual" else stage1.center.tables()
+        return base.plus_rows(self.config.autorec.axis, hidden_RP, *parts)
 
     def fold_in(self, user: NewUser) -> FloatArray | None:
         """Return predictions of all target items f32[I], given the embedding of a new user's row.
@@ -134,11 +138,15 @@ class DARec(Trained):
         if self.config.autorec.axis == "item":
             return None
         answers_from: Domain = "target" if len(user["target"]) else "source"
-        embedding_1K, _ = self.stage1[answers_from].embed_new(user[answers_from])
-        hidden_P = self._last_hidden("target", embedding_1K)[0]
-        predictor, stage1 = self._net.predictor("target"), self.stage1["target"]
+        own = user
+        if answers_from == "source":  # the source's own stage 1 knows its domain as its target
+            own = {"target": user["source"], "source": user["target"]}
+        hidden_P = self._last_hidden("target", self.stage1[answers_from].embed_new(own))[0]
+        predictor = self._net.predictor("target")
         scores_I: FloatArray = as_array(predictor.weight_MP) @ hidden_P + as_array(predictor.bias_M)
-        return stage1.center.of_all_items(stage1.center_of(user["target"])) + scores_I
+        stage1 = self.stage1["target"]
+        base_I = stage1.fold_in(user) if self.config.head == "residual" else None
+        return (stage1.center.of_new_user(user) if base_I is None else base_I) + scores_I
 
     def _last_hidden(self, domain: Domain, embeddings_BK: torch.Tensor) -> FloatArray:
         """Return the last hidden units of a domain's predictor, [B, P]."""
@@ -162,6 +170,7 @@ def network(config: DARecConfig, training: Training, backend: Backend) -> DANN:
         n_source=None if shared else training.source.shape(axis)[1],
         n_target=training.target.shape(axis)[1],
         backend=backend,
+        is_residual=config.head == "residual",
     )
 
 

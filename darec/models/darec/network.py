@@ -41,6 +41,7 @@ class DANN(nn.Module):
     """A shared extractor, a domain classifier and a rating predictor for each domain (Fig. 1).
 
     With ``n_source=None`` the target's predictor serves both domains, which have the same columns.
+    With ``is_residual`` the predictors predict 0 for an embedding of 0.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class DANN(nn.Module):
         n_source: int | None,
         n_target: int,
         backend: Backend,
+        is_residual: bool,
     ) -> None:
         super().__init__()
+        self.is_residual = is_residual
         self.extractor = nn.Sequential(nn.Linear(embedding, width), nn.ReLU())
         self.classifier = nn.Sequential(
             nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, 1), nn.Flatten(0)
@@ -71,7 +74,7 @@ class DANN(nn.Module):
         return [self.target] if self.source is None else [self.source, self.target]
 
     def initialise(self, init: Init, generator: torch.Generator) -> None:
-        """Draw all weights and set the biases to 0 (section 4.1)."""
+        """Draw all weights and set the biases to 0 (section 4.1); residual heads start at 0."""
         for parameter in self.parameters():
             if parameter.dim() == 1:
                 nn.init.zeros_(parameter)
@@ -79,3 +82,14 @@ class DANN(nn.Module):
                 nn.init.normal_(parameter, std=INIT_STD, generator=generator)
             else:
                 nn.init.xavier_uniform_(parameter, generator=generator)
+        if self.is_residual:
+            for predictor in self.predictors():
+                nn.init.zeros_(predictor.weight_MP)
+
+    def hold_anchor(self) -> None:
+        """Set the gradients of biases that residual heads lack to 0, before a step of Adam."""
+        if self.is_residual:
+            for part in (self.extractor, *self.predictors()):
+                for parameter in part.parameters():
+                    if parameter.dim() == 1 and parameter.grad is not None:
+                        parameter.grad.zero_()

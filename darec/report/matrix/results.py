@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from darec.core.recommender import ColdPolicy
+from darec.core.cold import ColdPolicy
 from darec.errors import UserError
 from darec.evaluation import kept
 from darec.evaluation.cold_users import ColdUserScore, cold_key

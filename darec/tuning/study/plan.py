@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from darec.core.cold import COLD
 from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run, TwoStage
 from darec.core.threads import torch_threads
@@ -12,7 +13,7 @@ from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.request import Budget, Request, checked_config, middle, middle_trial
-from darec.tuning.study.results import bias_rmse
+from darec.tuning.study.results import baseline_rmses
 from darec.tuning.study.study import Settings
 
 PER_STUDY_S = 6.0
@@ -29,18 +30,20 @@ class Estimate:
 
 
 def describe(request: Request, settings: Settings) -> list[str]:
-    """Return the plan as lines: data, bias baseline, budget, resources, time, files."""
+    """Return the plan as lines: data, baselines, budget, resources, time, files."""
     data, budget, slots = request.data, request.budget, settings.slots
     source, target = data.training.source, data.training.target
     with torch_threads(max(1, int(slots.cpus))):
         cost = estimate(request, settings)
+    to_beat = baseline_rmses(data)
     stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
     lines = [
         f"Plan: {request.model} on {request.pair}, {request.train} % training, seed {request.seed}",
         f"  data       {source.n_users} users; training ratings: source {len(source)} on "
         f"{source.n_items} items, target {len(target)} on {target.n_items}; "
         f"validation {len(data.valid)}",
-        f"  bias       validation RMSE {bias_rmse(data):.4f} (cold=fallback), to be beaten",
+        f"  to beat    validation RMSE {to_beat.bias:.4f} (bias), "
+        f"{to_beat.hierarchical:.4f} (hierarchical_bias), cold={COLD}",
         f"  search     {budget.trials} trials{stage1}, <= {budget.max_epochs} epochs each; "
         f"{settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
         f"{', first a good guess' if request.space.start else ''}",

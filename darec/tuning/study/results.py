@@ -4,16 +4,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import ray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from safetensors.torch import save_file
 
+from darec.core.cold import ColdRule
 from darec.core.config import parse, plain
 from darec.core.fit import Fit
-from darec.core.recommender import ColdRule, Run, Weights
+from darec.core.recommender import Run, Weights
 from darec.data.split import SearchData
 from darec.files import digest_of, write
 from darec.models import ModelKind
@@ -125,7 +126,7 @@ def winner(
     study: Study, asked: Identity, rows: list[TrialRow], weights_digest: str, code: list[str]
 ) -> Best:
     """Return the winner of a study, of which this was asked."""
-    row = rows[0]
+    row, baselines = rows[0], baseline_rmses(study.data)
     return Best(
         **{field.name: getattr(asked, field.name) for field in fields(asked)},
         config=plain(parse(study.kind.config, nest(row.config))),
@@ -133,14 +134,25 @@ def winner(
         valid_rmse=row.best_valid_rmse,
         trials=len(rows),
         trial_id=row.trial_id,
-        bias_valid_rmse=bias_rmse(study.data),
+        bias_valid_rmse=baselines.bias,
+        hierarchical_valid_rmse=baselines.hierarchical,
         stage1_valid_rmse=row.stage1_valid_rmse,
         weights_digest=weights_digest,
         code=code,
     )
 
 
-def bias_rmse(data: SearchData) -> float:
-    """Return the bias baseline's validation RMSE on the target."""
-    rule = ColdRule(data.training.target)
-    return rule.rmse(rule.bias.predict(data.valid.users, data.valid.items), data.valid)
+class Baselines(NamedTuple):
+    """The validation RMSEs on the target of the untuned biases that a winner is compared with."""
+
+    bias: float
+    hierarchical: float
+
+
+def baseline_rmses(data: SearchData) -> Baselines:
+    """Return the validation RMSEs of both baselines."""
+    rule, valid = ColdRule(data.training), data.valid
+    both = rule.bias, rule.hierarchical
+    return Baselines(
+        *(rule.rmse(baseline.predict(valid.users, valid.items), valid) for baseline in both)
+    )

@@ -14,9 +14,10 @@ import torch
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
+from darec.core.cold import ColdRule
 from darec.core.config import parse
 from darec.core.fit import Fit
-from darec.core.recommender import Cache, ColdRule, DivergedError, Recommender, Run, TwoStage
+from darec.core.recommender import Cache, DivergedError, Recommender, Run, TwoStage
 from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import SearchData
 from darec.models import ModelKind
@@ -226,4 +227,4 @@ def stage1_scores(model: Recommender, data: SearchData) -> dict[str, float]:
     if not isinstance(model, TwoStage):
         return {}
     raw = model.stage1["target"].predict(data.valid.users, data.valid.items)
-    return {"stage1_valid_rmse": ColdRule(data.training.target).rmse(raw, data.valid)}
+    return {"stage1_valid_rmse": ColdRule(data.training).rmse(raw, data.valid)}

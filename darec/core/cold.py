@@ -1,0 +1,70 @@
+"""The only place that decides the prediction of a cold item or a cold user."""
+
+from typing import Literal
+
+import numpy as np
+
+from darec.core.bias import Bias
+from darec.core.center import Center, fit_centers
+from darec.core.metrics import clip, rmse
+from darec.data.ratings import LOWEST, BoolArray, Domain, FloatArray, IntArray, Ratings
+from darec.data.split import Training
+
+ColdPolicy = Literal["hierarchical", "fallback", "floor"]
+COLD: ColdPolicy = "hierarchical"
+"""The policy of searches and of headline scores (docs/paper.md, the cold policy)."""
+
+
+class ColdRule:
+    """Replaces the predictions of items and users that have no training ratings.
+
+    A cold item gets the prediction of the hierarchical biases under ``hierarchical``, that of the
+    regularised bias under ``fallback``, and the lowest rating under ``floor``. A cold user gets
+    that of the hierarchical biases, or of the regularised bias under the other two.
+    """
+
+    def __init__(
+        self, training: Training, domain: Domain = "target", answered: BoolArray | None = None
+    ) -> None:
+        """``answered`` marks users whom the model predicts though they have no training ratings."""
+        ratings = training.of(domain)
+        self.bias = Bias.fit(ratings)
+        self.hierarchical = fit_centers("hierarchical", training)[domain]
+        self._cold_user = ratings.user_counts == 0
+        if answered is not None:
+            self._cold_user &= ~answered
+        self._cold_item = ratings.item_counts == 0
+
+    def is_cold(self, users: IntArray, items: IntArray) -> BoolArray:
+        """Return bool[N]: whether the item or the user of each pair is cold."""
+        cold: BoolArray = self._cold_user[users] | self._cold_item[items]
+        return cold
+
+    def apply(
+        self, raw: FloatArray, users: IntArray, items: IntArray, policy: ColdPolicy = COLD
+    ) -> FloatArray:
+        """Return predictions f32[N] with those of cold pairs replaced, clipped to [1, 5]."""
+        final = self.unclipped(raw, users, items, policy)
+        if policy == "floor":
+            final = np.where(self._cold_item[items], np.float32(LOWEST), final)
+        return clip(final)
+
+    def unclipped(
+        self, raw: FloatArray, users: IntArray, items: IntArray, policy: ColdPolicy = COLD
+    ) -> FloatArray:
+        """Return predictions f32[N] with those of cold pairs replaced by a bias prediction.
+
+        Lists are ranked by them: clipped, many would be equal. With users [B, 1] and items [I] the
+        predictions are f32[B, I].
+        """
+        stand_in = self.stand_in(policy).predict(users, items)
+        return np.where(self.is_cold(users, items), stand_in, raw)
+
+    def stand_in(self, policy: ColdPolicy) -> Center:
+        """Return what predicts cold users under a policy, and cold items unless it is ``floor``."""
+        return self.hierarchical if policy == "hierarchical" else self.bias
+
+    def rmse(self, raw: FloatArray, held_out: Ratings, policy: ColdPolicy = COLD) -> float:
+        """Return the RMSE of a model's predictions f32[N] of held-out ratings, after `apply`."""
+        final = self.apply(raw, held_out.users, held_out.items, policy)
+        return rmse(final, held_out.values)

@@ -1,0 +1,140 @@
+"""Biases of both domains under one prior: a linear mixed model with crossed random effects.
+
+``r = mu + a_u + k_u x_i + b_i + e`` in each domain, with ``x_i`` the logarithm of the number of
+training ratings of item i, minus its mean over the domain's ratings, and ``e ~ N(0, noise)``.
+A user's effects in both domains are one draw ``(a_T, k_T, a_S, k_S) ~ N(0, Sigma)``, so ratings in
+one domain say something about the other. An item's effect is a draw
+``b_i ~ N(g_0 + g_1 log n_i, tau)``: a rarely rated item is not an average item. Nothing is tuned:
+all variances are estimated by variational EM.
+
+Shapes: U users, I items of a domain, N ratings, E effects of a user (2 for each domain).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from darec.data.ratings import Domain, Ratings
+
+Array = npt.NDArray[np.float64]
+TOLERANCE = 1e-6
+"""The fit has converged when a sweep raises the evidence bound by less than this per rating."""
+SWEEPS = 1000
+"""Most sweeps of a fit."""
+LEAST = 1e-8
+"""Added to variances, in squared stars: equal ratings have none."""
+START = 0.2
+"""The variances of all effects before the first sweep, in squared stars."""
+
+
+class DomainFit:
+    """The ratings of one domain, and the effects of its items with their prior and the noise."""
+
+    def __init__(self, ratings: Ratings) -> None:
+        self.n, n_users = len(ratings), ratings.n_users
+        self.mean = float(ratings.values.mean(dtype=np.float64))
+        rests = ratings.values.astype(np.float64) - self.mean
+        self.counts_I = ratings.item_counts
+        self.is_rated_I = self.counts_I > 0
+        one_I, log_I = np.ones(ratings.n_items), np.log(np.maximum(self.counts_I, 1))
+        self.mean_log = float(log_I[ratings.items].mean())
+        self.x_I = log_I - self.mean_log
+        self.z_I2 = np.stack([one_I, log_I], 1)
+        cells = ratings.users, ratings.items
+        self._rated_UI: Any = sparse.csr_matrix(
+            (np.ones(self.n), cells), (n_users, ratings.n_items)
+        )
+        self._rated_IU = self._rated_UI.T.tocsr()
+        self._squares = float(rests @ rests)
+        self._sum_I = np.bincount(ratings.items, rests, ratings.n_items)
+        of_x = rests * self.x_I[ratings.items]
+        sums = [np.bincount(ratings.users, part, n_users) for part in (rests, of_x)]
+        self._sum_U2 = np.stack(sums, 1)
+        powers_U3: Array = self._rated_UI @ np.stack([one_I, self.x_I, self.x_I**2], 1)
+        self.gram_U22 = powers_U3[:, [[0, 1], [1, 2]]]
+        """Each user's sums of 1, x and x^2 over the rated items."""
+        self.noise = float(np.var(rests)) + LEAST
+        self.tau, self.prior_2 = START, np.zeros(2)
+        self.item_I, self.variance_I = np.zeros(len(one_I)), START * one_I
+
+    def fit_items(self, effect_U2: Array) -> None:
+        """Fit the items' effects given those of the users, then the prior of the items."""
+        sums_I2 = self._rated_IU @ effect_U2
+        rest_I = self._sum_I - sums_I2[:, 0] - self.x_I * sums_I2[:, 1]
+        self.variance_I = 1 / (1 / self.tau + self.counts_I / self.noise)
+        prior_I = self.z_I2 @ self.prior_2
+        self.item_I = (prior_I / self.tau + rest_I / self.noise) * self.variance_I
+        z_R2, item_R = self.z_I2[self.is_rated_I], self.item_I[self.is_rated_I]
+        self.prior_2 = np.linalg.lstsq(z_R2, item_R, rcond=None)[0]
+        second_R = (item_R - z_R2 @ self.prior_2) ** 2 + self.variance_I[self.is_rated_I]
+        self.tau = LEAST + float(second_R.mean())
+
+    def user_sums(self) -> Array:
+        """Return each user's sums of r - mu - b_i, and of x_i times that, [U, 2]."""
+        items_U2: Array = self._rated_UI @ np.stack([self.item_I, self.item_I * self.x_I], 1)
+        return self._sum_U2 - items_U2
+
+    def fit_noise(self, effect_U2: Array, posterior_U22: Array) -> float:
+        """Set the noise to the mean expected squared error; return the domain's evidence bound."""
+        second_U22 = posterior_U22 + effect_U2[:, :, None] * effect_U2[:, None, :]
+        of_users = np.sum(self.gram_U22 * second_U22) - 2 * np.sum(effect_U2 * self.user_sums())
+        of_items = self.counts_I @ (self.variance_I + self.item_I**2)
+        of_items -= 2 * self._sum_I @ self.item_I
+        self.noise = LEAST + float(self._squares + of_users + of_items) / self.n
+        # the items' second moments are tau on average, so that their other terms are constant
+        logs_I = np.log(self.variance_I[self.is_rated_I] / self.tau)
+        return float(logs_I.sum() - self.n * np.log(self.noise)) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """The fitted effects of all users and items.
+
+    ``user_UE`` are the posterior means of a user's effects, the target's two first,
+    ``covariance_UEE`` their posterior covariances, and ``sigma_EE`` their prior's covariance.
+    """
+
+    domains: dict[Domain, DomainFit]
+    user_UE: Array
+    covariance_UEE: Array
+    sigma_EE: Array
+
+
+def fit_effects(ratings: Mapping[Domain, Ratings], tolerance: float = TOLERANCE) -> Effects:
+    """Fit all effects and variances by variational EM, until the evidence bound has converged.
+
+    A sweep takes time linear in the ratings. Raises ``ValueError`` when a domain has no rating.
+    """
+    for domain, of_domain in ratings.items():
+        if not len(of_domain):
+            raise ValueError(f"the {domain} must have at least one rating, but has none")
+    fits = {domain: DomainFit(of_domain) for domain, of_domain in ratings.items()}
+    part = {domain: slice(2 * i, 2 * i + 2) for i, domain in enumerate(fits)}
+    size, n = 2 * len(fits), sum(fit.n for fit in fits.values())
+    is_seen_U = np.any([of_domain.user_counts > 0 for of_domain in ratings.values()], axis=0)
+    n_users, n_seen = len(is_seen_U), int(is_seen_U.sum())
+    user_UE, sigma_EE, last = np.zeros((n_users, size)), START * np.eye(size), -np.inf
+    for _ in range(SWEEPS):
+        precision_UEE = np.tile(np.linalg.inv(sigma_EE), (n_users, 1, 1))
+        pull_UE = np.zeros((n_users, size))
+        for domain, fit in fits.items():
+            fit.fit_items(user_UE[:, part[domain]])
+            precision_UEE[:, part[domain], part[domain]] += fit.gram_U22 / fit.noise
+            pull_UE[:, part[domain]] = fit.user_sums() / fit.noise
+        covariance_UEE = np.linalg.inv(precision_UEE)
+        user_UE = np.einsum("uij,uj->ui", covariance_UEE, pull_UE)
+        seen_SE, seen_SEE = user_UE[is_seen_U], covariance_UEE[is_seen_U]
+        sigma_EE = (seen_SE.T @ seen_SE + seen_SEE.sum(0)) / n_seen + LEAST * np.eye(size)
+        bound = np.linalg.slogdet(seen_SEE)[1].sum() - n_seen * np.linalg.slogdet(sigma_EE)[1]
+        bound /= 2
+        for domain, fit in fits.items():
+            of = part[domain]
+            bound += fit.fit_noise(user_UE[:, of], covariance_UEE[:, of, of])
+        if bound - last < tolerance * n:
+            break
+        last = bound
+    return Effects(fits, user_UE, covariance_UEE, sigma_EE)
