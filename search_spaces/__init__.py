@@ -28,6 +28,8 @@ class Space:
     """More hyper-parameters of a first stage, drawn only if both stages are searched jointly."""
     joint_first: Mapping[str, Any] = field(default_factory=dict)
     """A good guess for the hyper-parameters in `joint`."""
+    paper: Mapping[str, Any] = field(default_factory=dict)
+    """What ``--paper`` holds fixed; empty if the paper's model is no other."""
     decided: tuple[str, ...] = ("axis",)
     """Hyper-parameters that follow from the model's name. ``--fix`` may not set them."""
 
@@ -69,7 +71,7 @@ class Space:
 
 def _autorec(axis: str) -> Space:
     fixed, epochs = {**autorec.FIXED, "axis": axis}, {"epochs": autorec.EPOCHS}
-    return Space(autorec.SPACE, fixed, autorec.START, epochs, {"epochs": 50})
+    return Space(autorec.SPACE, fixed, autorec.START, epochs, {"epochs": 50}, autorec.PAPER)
 
 
 SPACES = {
@@ -79,7 +81,7 @@ SPACES = {
     "hierarchical_bias": Space(bias.MEAN_SPACE, bias.FIXED),
     "pmf": Space(pmf.SPACE, pmf.FIXED, pmf.START),
     "cmf_unbiased": Space(cmf.SPACE, cmf.FIXED_UNBIASED, cmf.START, decided=("bias",)),
-    "cmf": Space(cmf.SPACE, cmf.FIXED, cmf.START, decided=("bias",)),
+    "cmf": Space(cmf.CENTERED_SPACE, cmf.FIXED, cmf.START, decided=("bias",)),
     "cdtf": Space(cdtf.SPACE, cdtf.FIXED, cdtf.START),
     "fm_cdcf": Space(fm_cdcf.SPACE, fm_cdcf.FIXED, fm_cdcf.START),
     "conet": Space(conet.SPACE, conet.FIXED, conet.START),
@@ -89,8 +91,8 @@ SPACES = {
     "i_cf_nade": Space(cf_nade.SPACE, {**cf_nade.FIXED, "axis": "item"}, cf_nade.START),
     "u_autorec": _autorec("user"),
     "i_autorec": _autorec("item"),
-    "u_darec": Space(darec.USER_SPACE, darec.FIXED_USER, darec.START),
-    "i_darec": Space(darec.ITEM_SPACE, darec.FIXED_ITEM, darec.START),
+    "u_darec": Space(darec.USER_SPACE, darec.FIXED_USER, darec.START, paper=darec.PAPER_USER),
+    "i_darec": Space(darec.ITEM_SPACE, darec.FIXED_ITEM, darec.START, paper=darec.PAPER_ITEM),
 }
 
 

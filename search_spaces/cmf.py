@@ -3,7 +3,7 @@
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 SPACE = {
-    # scientific: with 0 the model is PMF on the target
+    # scientific: with a share of 0 the model is PMF on the target
     "source_share": FloatDistribution(0.05, 0.95),  # ours
     # nuisance
     "factors": IntDistribution(5, 100, log=True),  # ours
@@ -12,16 +12,23 @@ SPACE = {
     "batch_size": CategoricalDistribution([256, 1024, 4096]),  # ours
 }
 
+CENTERED_SPACE = {
+    **SPACE,
+    "center": CategoricalDistribution(["mean", "bias", "hierarchical"]),  # ours
+}
+"""That of the CMF with biases, which is ours."""
+
 START = {
     "source_share": 0.5,
     "factors": 20,
     "reg": 0.05,
     "learning_rate": 5e-3,
     "batch_size": 1024,
+    "center": "hierarchical",
 }
 """The first trial."""
 
-FIXED = {"bias": True, "center": "mean"}
+FIXED = {"bias": True}
 
-FIXED_UNBIASED = {**FIXED, "bias": False}
+FIXED_UNBIASED = {"bias": False, "center": "mean"}
 """The CMF of the paper has no biases."""

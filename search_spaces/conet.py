@@ -11,7 +11,7 @@ SPACE = {
     "reg": FloatDistribution(1e-4, 1e-1, log=True),  # ours
     "learning_rate": FloatDistribution(5e-4, 5e-3, log=True),  # ours
     "batch_size": CategoricalDistribution([128, 256, 512, 1024]),  # ours
-    "center": CategoricalDistribution(["mean", "bias"]),  # ours
+    "center": CategoricalDistribution(["mean", "bias", "hierarchical"]),  # ours
 }
 
 START = {
@@ -21,7 +21,7 @@ START = {
     "reg": 1e-2,
     "learning_rate": 1e-3,
     "batch_size": 256,
-    "center": "bias",
+    "center": "hierarchical",
 }
 """The first trial: sizes and rates of the authors' code."""
 

@@ -7,6 +7,7 @@ SPACE = {
     "extractor": IntDistribution(50, 500, step=10),  # paper
     "beta": FloatDistribution(1e-4, 1.0, log=True),  # paper
     "mu": FloatDistribution(1e-4, 1e4, log=True),  # paper
+    "head": CategoricalDistribution(["plain", "residual"]),  # ours; "plain" is the paper's
     # nuisance: tuned so that the comparison is fair
     "lambda_": FloatDistribution(1e-4, 1e4, log=True),  # paper
     "pyramid": CategoricalDistribution([0.5, 1.0, 2.0]),  # ours; the paper says "pyramid" alone
@@ -27,6 +28,7 @@ USER_SPACE = {
 
 START = {
     "extractor": 300,
+    "head": "residual",
     "beta": 0.1,
     "mu": 1.0,
     "lambda_": 1e-3,
@@ -38,6 +40,19 @@ START = {
     "heads": "both",
 }
 """The first trial of both axes: values that one would try by hand."""
+
+PAPER = {
+    "head": "plain",
+    "pyramid": 1.0,
+    "init": "paper",
+    "learning_rate": 1e-3,
+    "batch_size": 128,
+}
+"""What ``--paper`` holds fixed, so that only the paper's ranges are searched. The paper does not
+give the pyramid and the last two, which are common values."""
+
+PAPER_USER = {**PAPER, "heads": "both"}
+PAPER_ITEM = {**PAPER, "predictors": "own"}
 
 FIXED = {"decay": "coupled"}  # as in Eq. 3 and 7; "decoupled" is ours and can be searched, too
 

@@ -73,16 +73,23 @@ def spaces_for(
     stages: Stages = "paper",
     fix: Mapping[str, Any] | None = None,
     space: Space | str | Path | None = None,
+    paper: bool = False,
 ) -> tuple[Space, Space | None]:
     """Return a model's search space, and its first stage's if that is searched separately.
 
-    ``space`` replaces the model's own (`with_space`); ``fix`` holds hyper-parameters fixed. Raises
-    `UserError` for a one-stage model whose stages are to be searched jointly, and for a key of
-    ``fix`` that does not exist.
+    With ``paper`` it is the paper's model, and only the paper's ranges are searched. ``space``
+    replaces the model's own (`with_space`); ``fix`` holds hyper-parameters fixed. Raises
+    `UserError` for a one-stage model whose stages are to be searched jointly, for a key of ``fix``
+    that does not exist, and for ``paper`` with a model that has no settings of the paper.
     """
     first, own = kind_of(model).stage1, search_space(model)
     stage1 = None if first is None else search_space(first.model)
     prefix = "" if first is None else first.field
+    if paper:
+        if not own.paper:
+            known = ", ".join(name for name, each in SPACES.items() if each.paper)
+            raise UserError(f"--paper must go with one of {known}, but got {model}")
+        own, stage1 = own.fix(own.paper), stage1 and stage1.fix(stage1.paper)
     if space is not None:
         given = space if isinstance(space, Space) else load_space(space)
         own, stage1 = with_space(own, stage1, prefix, given)
@@ -152,6 +159,7 @@ def _replaced(own: Space, given: Space) -> Space:
         given.first,
         own.joint,
         own.joint_first,
+        own.paper,
         own.decided,
     )
 

@@ -47,6 +47,7 @@ def search(
     stages: Stages = "paper",
     fix: Mapping[str, Any] | None = None,
     space: Space | str | Path | None = None,
+    paper: bool = False,
     time_budget: float | None = None,
     cpus_per_trial: float = 1.0,
     gpus_per_trial: float | None = None,
@@ -77,6 +78,7 @@ def search(
         stages: ``paper`` searches the first stage, then freezes it; ``joint`` searches both.
         fix: Hyper-parameters to hold fixed; those of the first stage as ``autorec/hidden``.
         space: Replaces the model's search space: a `Space`, or a file that defines ``SPACE``.
+        paper: Whether to search AutoRec or DARec as the paper prints them, over its ranges alone.
         time_budget: Seconds for all studies together; None: no limit.
         cpus_per_trial: CPUs of a trial, which has as many threads.
         gpus_per_trial: GPUs of a trial, possibly a fraction; by default what its memory needs.
@@ -110,7 +112,7 @@ def search(
     _check(arguments)
     trials, max_epochs, seed = int(trials), int(max_epochs), int(seed)
     time_budget = None if time_budget == math.inf else time_budget
-    kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space)
+    kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space, paper)
     root = storage.working_folder(out)
     again = partial(search, **arguments)
     result = result_at(out, root, pair.name, train, model, again, pair)

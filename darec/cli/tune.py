@@ -54,6 +54,12 @@ def tune(
         Path | None,
         typer.Option(help="Python file whose SPACE replaces the model's search space."),
     ] = None,
+    paper: Annotated[
+        bool,
+        typer.Option(
+            "--paper", help="Search AutoRec or DARec as the paper prints them, its ranges alone."
+        ),
+    ] = False,
     time_budget: Annotated[
         float | None, typer.Option(min=1, help="Seconds for all studies of a model together.")
     ] = None,
@@ -103,7 +109,9 @@ def tune(
     stop_on_sigterm()
     names, given = chosen_models(model), None if space is None else load_space(space)
     for name in names:
-        spaces_for(name, stages, held, given)  # a wrong option is told before data are fetched
+        spaces_for(
+            name, stages, held, given, paper
+        )  # a wrong option is told before data are fetched
     try:
         results = search_all(
             names,
@@ -117,6 +125,7 @@ def tune(
             stages=stages,
             fix=held,
             space=given,
+            paper=paper,
             time_budget=time_budget,
             cpus_per_trial=cpus_per_trial,
             gpus_per_trial=gpus,

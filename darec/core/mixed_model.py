@@ -20,7 +20,7 @@ from scipy import sparse
 
 from darec.data.ratings import Domain, Ratings
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]  # float64
 TOLERANCE = 1e-6
 """The fit has converged when a sweep raises the evidence bound by less than this per rating."""
 SWEEPS = 1000
@@ -116,25 +116,34 @@ def fit_effects(ratings: Mapping[Domain, Ratings], tolerance: float = TOLERANCE)
     part = {domain: slice(2 * i, 2 * i + 2) for i, domain in enumerate(fits)}
     size, n = 2 * len(fits), sum(fit.n for fit in fits.values())
     is_seen_U = np.any([of_domain.user_counts > 0 for of_domain in ratings.values()], axis=0)
-    n_users, n_seen = len(is_seen_U), int(is_seen_U.sum())
-    user_UE, sigma_EE, last = np.zeros((n_users, size)), START * np.eye(size), -np.inf
+    user_UE, sigma_EE, last = np.zeros((len(is_seen_U), size)), START * np.eye(size), -np.inf
     for _ in range(SWEEPS):
-        precision_UEE = np.tile(np.linalg.inv(sigma_EE), (n_users, 1, 1))
-        pull_UE = np.zeros((n_users, size))
         for domain, fit in fits.items():
             fit.fit_items(user_UE[:, part[domain]])
-            precision_UEE[:, part[domain], part[domain]] += fit.gram_U22 / fit.noise
-            pull_UE[:, part[domain]] = fit.user_sums() / fit.noise
-        covariance_UEE = np.linalg.inv(precision_UEE)
-        user_UE = np.einsum("uij,uj->ui", covariance_UEE, pull_UE)
+        user_UE, covariance_UEE = user_effects(fits, part, sigma_EE)
         seen_SE, seen_SEE = user_UE[is_seen_U], covariance_UEE[is_seen_U]
-        sigma_EE = (seen_SE.T @ seen_SE + seen_SEE.sum(0)) / n_seen + LEAST * np.eye(size)
-        bound = np.linalg.slogdet(seen_SEE)[1].sum() - n_seen * np.linalg.slogdet(sigma_EE)[1]
-        bound /= 2
+        second_EE = seen_SE.T @ seen_SE + seen_SEE.sum(0)
+        sigma_EE = second_EE / len(seen_SE) + LEAST * np.eye(size)
+        logs = np.linalg.slogdet(seen_SEE)[1] - np.linalg.slogdet(sigma_EE)[1]
+        bound = float(logs.sum()) / 2
         for domain, fit in fits.items():
             of = part[domain]
             bound += fit.fit_noise(user_UE[:, of], covariance_UEE[:, of, of])
         if bound - last < tolerance * n:
             break
         last = bound
-    return Effects(fits, user_UE, covariance_UEE, sigma_EE)
+    return Effects(fits, *user_effects(fits, part, sigma_EE), sigma_EE)
+
+
+def user_effects(
+    fits: Mapping[Domain, DomainFit], part: Mapping[Domain, slice], sigma_EE: Array
+) -> tuple[Array, Array]:
+    """Return the users' posterior means [U, E] and covariances [U, E, E], given all else."""
+    n_users = len(next(iter(fits.values())).gram_U22)
+    precision_UEE: Array = np.tile(np.linalg.inv(sigma_EE), (n_users, 1, 1))
+    pull_UE = np.zeros((n_users, len(sigma_EE)))
+    for domain, fit in fits.items():
+        precision_UEE[:, part[domain], part[domain]] += fit.gram_U22 / fit.noise
+        pull_UE[:, part[domain]] = fit.user_sums() / fit.noise
+    covariance_UEE: Array = np.linalg.inv(precision_UEE)
+    return np.einsum("uij,uj->ui", covariance_UEE, pull_UE), covariance_UEE

@@ -36,7 +36,7 @@ class CDTFConfig:
     """Ridge on A, H and c. A ridge on A alone would have no effect, since H and c could grow."""
     source_weight: Annotated[float, Field(ge=0, le=1e6)] = 0.1
     """Weight of the source's squared errors. The target's have 1. The authors tune it, too."""
-    center: CenterKind = "none"
+    center: CenterKind = "hierarchical"
     """What is subtracted from the ratings of each domain first; ours. With ``none`` the factors
     start at the mean of each domain."""
 

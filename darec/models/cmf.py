@@ -37,7 +37,7 @@ class CMFConfig:
     """Ridge of each rating on the factors (and biases) that it reads."""
     bias: bool = True
     """Whether each item has a bias, and each user one in each domain. The paper's CMF has none."""
-    center: CenterKind = "mean"
+    center: CenterKind = "hierarchical"
     """What is subtracted from the ratings of each domain first."""
     learning_rate: LearningRate = 5e-3
     """Adam's step size."""

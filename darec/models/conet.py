@@ -44,7 +44,7 @@ class CoNetConfig:
     crossing: Literal["mean", "none"] = "mean"
     """What the other tower reads in prediction. ``mean``: the mean embedding of the user's items in
     its domain (ours); ``none``: nothing crosses, as in the authors' code."""
-    center: CenterKind = "mean"
+    center: CenterKind = "hierarchical"
     """What is subtracted from the ratings of each domain first; ours."""
     learning_rate: LearningRate = 1e-3
     """Adam's step size."""

@@ -130,7 +130,7 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
         (
             "cold-users",
             ["--pair", "toys_auto", "--model", "bias"],
-            "one of shared_bias, cmf, fm_cdcf, u_darec",
+            "one of shared_bias, hierarchical_bias, cmf, fm_cdcf, u_darec",
         ),
         ("reproduce", ["table2", "--models", "svd"], "'svd'"),
         ("reproduce", ["table2", "--train", "70"], "--train must be 90 or 80, but got '70'"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from darec.core.bias import Bias
+from darec.core.center import fit_centers
 from darec.core.cold import ColdRule
 from darec.core.config import plain
 from darec.core.metrics import rmse
@@ -13,6 +14,7 @@ from darec.evaluation.evaluate import evaluate
 from darec.evaluation.ranking import Ranking, Rankings
 from darec.evaluation.scores import Score
 from darec.evaluation.summary import (
+    BASELINES,
     comparison,
     frame,
     ranking_table,
@@ -40,14 +42,20 @@ def evaluated(best, pair, split_seed=0, run_seed=0, **options):
 @pytest.mark.parametrize("name", ["bias", "i_autorec", "u_darec"])
 def test_scores_stand_beside_the_baselines_on_the_same_ratings(name, tiny_pair):
     best = best_of(name, tiny_pair)
-    fallback, floor = evaluated(best, tiny_pair)
+    headline, fallback, floor = evaluated(best, tiny_pair)
+    assert [s.cold for s in (headline, fallback, floor)] == ["hierarchical", "fallback", "floor"]
     parts = split(tiny_pair)
     rule, test = ColdRule(parts.search.training), parts.test
-    raw = Bias.fit(parts.search.training.target).predict(test.users, test.items)
-    for score in (fallback, floor):
-        final = rule.apply(raw, test.users, test.items, score.cold)
-        assert score.bias_rmse == pytest.approx(rmse(final, test.values))
-        assert score.beats_bias == (score.test_rmse < score.bias_rmse)
+    baselines = {
+        "bias": Bias.fit(parts.search.training.target),
+        "hierarchical": fit_centers("hierarchical", parts.search.training)["target"],
+    }
+    for score in (headline, fallback, floor):
+        for known, baseline in baselines.items():
+            raw = baseline.predict(test.users, test.items)
+            error = rmse(rule.apply(raw, test.users, test.items, score.cold), test.values)
+            assert getattr(score, f"{known}_rmse") == pytest.approx(error)
+            assert getattr(score, f"beats_{known}") == (score.test_rmse < error)
         assert score.n_test == len(test) and 1 <= score.epoch <= 3
         assert score.searched_split
     assert fallback.warm_rmse == floor.warm_rmse
@@ -108,12 +116,19 @@ def test_the_interval_is_students(tiny_pair):
 
 def test_the_verdict_follows_the_mean_gap_to_the_bias_baseline(tiny_pair):
     first, second = evaluated(best_of("bias", tiny_pair), tiny_pair)[:1] * 2
-    first = dataclasses.replace(first, test_rmse=1.0, bias_rmse=1.3, beats_bias=True)
-    second = dataclasses.replace(second, test_rmse=1.2, bias_rmse=1.1, beats_bias=False)
-    words = "the bias baseline by 0.1000 on average, and on 1 of 2 seeds (cold=fallback)"
-    assert verdict([first, second]) == f"bias beats {words}"
+    better = {"hierarchical_rmse": 0.5, "beats_hierarchical": False}
+    first = dataclasses.replace(first, test_rmse=1.0, bias_rmse=1.3, beats_bias=True, **better)
+    second = dataclasses.replace(second, test_rmse=1.2, bias_rmse=1.1, beats_bias=False, **better)
+    loses = "loses to hierarchical_bias by 0.6000 on average, and on 2 of 2 seeds"
+    seeds = "by 0.1000 on average, and on 1 of 2 seeds"
+    beats = f"beats the untuned bias {seeds}, and {loses} (cold=hierarchical)"
+    assert verdict([first, second]) == f"bias {beats}"
     second = dataclasses.replace(second, bias_rmse=0.7)
-    assert verdict([first, second]) == f"bias loses to {words}"
+    assert verdict([first, second]).startswith(f"bias loses to the untuned bias {seeds}")
+    first = dataclasses.replace(first, bias_rmse=1.0, beats_bias=False)
+    second = dataclasses.replace(second, bias_rmse=1.2)
+    told = "bias is level with the untuned bias by 0.0000 on average, and on 2 of 2 seeds"
+    assert verdict([first, second]).startswith(told)
 
 
 def test_tables_have_the_scores_figures(tiny_pair):
@@ -122,7 +137,7 @@ def test_tables_have_the_scores_figures(tiny_pair):
     floors = [score for score in scores if score.cold == "floor"]
     assert title(scores) == "bias on tiny, 90 % training, 2 seeds"
     shown = table(scores)
-    assert shown.columns.tolist() == ["cold=fallback", "cold=floor"]
+    assert shown.columns.tolist() == ["cold=hierarchical", "cold=fallback", "cold=floor"]
     assert shown.index.name == "mean ± sd [95 % interval]"
     expected = str(summarise([score.test_rmse for score in floors]))
     assert shown.loc["test RMSE", "cold=floor"] == expected
@@ -132,7 +147,7 @@ def test_tables_have_the_scores_figures(tiny_pair):
     assert rows["stage1_rmse"].isna().all() and rows["stage1_rmse"].dtype == float
     own = [field.name for field in dataclasses.fields(Score) if field.name != "ranking"]
     assert rows.columns.tolist()[: len(own)] == own
-    assert rows["model_ndcg_at_10"].isna().tolist() == [False, True, False, True]
+    assert rows["model_ndcg_at_10"].isna().tolist() == [False, True, True] * 2
     assert rows["popularity_coverage_at_10"][0] == scores[0].ranking.popularity.coverage_at_10
     assert rows["ranked_users"][0] == scores[0].ranking.users
     assert frame([]).columns.tolist() == rows.columns.tolist() and not len(frame([]))
@@ -140,18 +155,18 @@ def test_tables_have_the_scores_figures(tiny_pair):
 
 def test_the_comparison_puts_the_best_model_first(tiny_pair):
     scores = evaluated(best_of("bias", tiny_pair), tiny_pair)
+    beats = {"beats_bias": True, "beats_hierarchical": True}
     better = [
-        dataclasses.replace(
-            score, model="other", test_rmse=0.5, beats_bias=True, searched_split=False
-        )
+        dataclasses.replace(score, model="other", test_rmse=0.5, searched_split=False, **beats)
         for score in scores
     ]
     shown = comparison([*scores, *better])
-    assert shown.index.tolist() == ["other", "bias", "bias, untuned", "mean of training"]
+    assert shown.index.tolist() == ["other", "bias", *BASELINES]
     assert shown.loc["other", "cold=fallback"] == "0.5000"
     assert shown.loc["other", "searched split"] == "-"
-    assert shown.loc["bias", "searched split"] == shown.loc["bias", "cold=fallback"]
-    assert shown.loc["bias, untuned", "cold=floor"] == f"{scores[1].bias_rmse:.4f}"
+    assert shown.loc["bias", "searched split"] == shown.loc["bias", "cold=hierarchical"]
+    assert shown.loc["other", "beats hierarchical"] == "1/1"
+    assert shown.loc["bias, untuned", "cold=floor"] == f"{scores[2].bias_rmse:.4f}"
     assert shown.loc["bias, untuned", "trials"] == "-"
 
 
@@ -178,7 +193,7 @@ def test_figures_of_lists_stand_beside_popularity_and_the_bias_baseline():
         score_of(split_seed=seed, ranking=Rankings(7 + seed, of(0.3 + seed / 10), of(0.2), of(0.1)))
         for seed in (0, 1)
     )
-    better = score_of(model="other", test_rmse=0.9, beats_bias=True)
+    better = score_of(model="other", test_rmse=0.9, beats_bias=True, beats_hierarchical=True)
     scores = [first, score_of(cold="floor"), second, better]
     shown = ranking_table(scores)
     assert shown.index.tolist() == ["other", "bias", "by popularity", "by the untuned bias"]

@@ -52,8 +52,8 @@ def test_a_mean_over_scores_of_several_origins_says_so(other):
     scores = [*run_of(0, origin=other), *run_of(1), *run_of(2)]
     assert title(scores).endswith(", 3 seeds (MIXED: scores of 2 origins)")
     told = mixture(scores)
-    assert told.startswith("6 scores mix different code, libraries or devices: 2 (revision ")
-    assert f"4 ({HERE.shown()})" in told and "\n" not in told
+    assert told.startswith("9 scores mix different code, libraries or devices: 3 (revision ")
+    assert f"6 ({HERE.shown()})" in told and "\n" not in told
     if other is OTHER_LIBRARY:
         assert f"numpy 1.0 instead of {versions()['numpy']}" in told
 

@@ -33,7 +33,7 @@ def test_pmf_predicts_what_surprise_does(data):
     import surprise
 
     target, valid = data.training.target, data.valid
-    model = PMF(PMFConfig(factors=3, epochs=20), target, Run())
+    model = PMF(PMFConfig(factors=3, epochs=20), data.training, Run())
     model.train_epoch()
     frame = pd.DataFrame({"u": target.users, "i": target.items, "r": target.values})
     frame = frame.sort_values(["u", "i"])
@@ -59,7 +59,7 @@ TABLES = (("user", "user_UK"), ("item", "item_IK.target"))
 
 def test_cmf_without_the_source_reaches_pmfs_minimum(data):
     target, reg = data.training.target, 0.1
-    pmf = PMF(PMFConfig(factors=2, reg=reg, epochs=400, learning_rate=5e-3), target, Run())
+    pmf = PMF(PMFConfig(factors=2, reg=reg, epochs=400, learning_rate=5e-3), data.training, Run())
     pmf.train_epoch()
     plain = {"source_share": 0.0, "bias": False, "center": "none", "reg": reg, "factors": 2}
     cmf = CMF(CMFConfig(**plain, batch_size=200, learning_rate=1e-2), data.training, Run())
