@@ -102,6 +102,8 @@ class Effects:
     user_UE: Array
     covariance_UEE: Array
     sigma_EE: Array
+    bound: float
+    """The evidence bound after the last sweep, less constants."""
 
 
 def fit_effects(ratings: Mapping[Domain, Ratings], tolerance: float = TOLERANCE) -> Effects:
@@ -129,10 +131,10 @@ def fit_effects(ratings: Mapping[Domain, Ratings], tolerance: float = TOLERANCE)
         for domain, fit in fits.items():
             of = part[domain]
             bound += fit.fit_noise(user_UE[:, of], covariance_UEE[:, of, of])
-        if bound - last < tolerance * n:
+        gain, last = bound - last, bound
+        if gain < tolerance * n:
             break
-        last = bound
-    return Effects(fits, *user_effects(fits, part, sigma_EE), sigma_EE)
+    return Effects(fits, *user_effects(fits, part, sigma_EE), sigma_EE, bound)
 
 
 def user_effects(
