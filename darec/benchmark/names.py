@@ -1,6 +1,6 @@
 """The names of the benchmark's sections, in the order in which ``all`` measures them."""
 
 SECTIONS = (
-    *("core", "growth", "memory", "fits", "transfer", "new_users", "data"),
+    *("core", "growth", "center", "memory", "fits", "transfer", "new_users", "data"),
     *("serving", "service", "search", "scale", "quality", "gpu"),
 )

@@ -66,6 +66,13 @@ def _core(quick: bool) -> Iterator[Figure]:
         yield darec_epoch(training, axis, repeats)
 
 
+def _center(quick: bool) -> Iterator[Figure]:
+    """The hierarchical biases of more and more ratings, up to 10 million in each domain."""
+    from darec.benchmark.center import fits
+
+    yield from fits((10**4, 10**5) if quick else (10**5, 10**6, 10**7))
+
+
 def _gpu(quick: bool) -> Iterator[Figure]:
     """The core on a GPU, and trials that share it, on the stand-in of toys_auto."""
     from darec.benchmark import core
@@ -217,6 +224,7 @@ def _service(quick: bool) -> Iterator[Figure]:
 MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "core": _core,
     "growth": _growth,
+    "center": _center,
     "fits": _fits,
     "transfer": _transfer,
     "new_users": _new_users,
