@@ -24,8 +24,10 @@ CASES = [
 
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("axis", AXES)
-def test_autorec_equals_dense_matrices_autograd_and_dense_adam(tiny_pair, axis, decay):
-    config = replace(setting(axis, decay), hidden=6, learning_rate=0.01, batch_size=16)
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_autorec_equals_dense_matrices_autograd_and_dense_adam(tiny_pair, axis, activation, decay):
+    small = {"hidden": 6, "learning_rate": 0.01, "batch_size": 16, "activation": activation}
+    config = replace(setting(axis, decay), **small)
     ours = AutoRec(config, alone(tiny_pair.target), Run())
     dense = DenseAutoRec(ours, tiny_pair.target)
     for _ in range(3):
