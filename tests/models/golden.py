@@ -27,6 +27,7 @@ AUTOREC = {"hidden": 8, "alpha": 0.01, "learning_rate": 0.02, "batch_size": 32, 
 RBM = {"hidden": 8, "batch_size": 32}
 NADE = {"hidden": 8, "batch_size": 32, "learning_rate": 0.01}
 DAREC = {"extractor": 8, "init": "xavier", "learning_rate": 0.01, "batch_size": 32}
+PRINTED = {**AUTOREC, "center": "bias", "activation": "sigmoid"}
 CONFIGS = {
     f"{axis[0]}_{name}": config
     for axis in ("user", "item")
@@ -35,13 +36,16 @@ CONFIGS = {
         "rbm": {"axis": axis, **RBM},
         "cf_nade": {"axis": axis, **NADE},
         "darec": {"autorec": {"axis": axis, **AUTOREC}, **DAREC},
+        "autorec as printed": {"axis": axis, **PRINTED},
+        "darec as printed": {"autorec": {"axis": axis, **PRINTED}, **DAREC, "head": "plain"},
     }.items()
 }
 
 
 def curve(name):
     """Return what each epoch of a model reports, on a small planted pair."""
-    data, kind = split(planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))).search, MODELS[name]
+    data = split(planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))).search
+    kind = MODELS[name.partition(" ")[0]]
     fit = Fit(kind.build(parse(kind.config, CONFIGS[name]), data.training, Run(seed=0)), data)
     return [fit.step() for _ in range(EPOCHS)]
 

@@ -17,7 +17,7 @@ SETTINGS = Settings("tpe", "none", 4, Slots(1.0, 0.0, 2), seed=0, cache=MemoryCa
 def test_a_plan_names_data_budget_resources_time_and_place(tiny_pair, tmp_path):
     request = request_for("u_darec", tiny_pair, tmp_path)
     lines = describe(request, SETTINGS)
-    starts = ["Plan: u_darec on tiny, 90 % training, seed 0", *("data", "bias", "search")]
+    starts = ["Plan: u_darec on tiny, 90 % training, seed 0", *("data", "to beat", "search")]
     starts += ["resources  2 trials at once, each 1 CPU, 0 GPU", "time", f"files      {tmp_path}"]
     assert all(line.strip().startswith(start) for line, start in zip(lines, starts, strict=True))
     (search,) = [line for line in lines if line.startswith("  search")]
