@@ -8,8 +8,9 @@ import pandas as pd
 from darec.api.checks import check_choice, check_count
 from darec.data import store
 from darec.data.layouts import Layout
-from darec.data.pairs import PAIRS, MinIn, Preparation
+from darec.data.pairs import PAIRS, MinIn, Overlap, Preparation
 from darec.data.ratings import DomainPair
+from darec.data.split import in_both_domains
 from darec.data.twins import copied_share
 from darec.errors import UserError
 from darec.paper import TABLE_1
@@ -58,13 +59,14 @@ def prepare(
     data: str | Path = "data",
     min_ratings: int = store.MIN_RATINGS,
     min_ratings_in: MinIn = "each",
+    overlap: Overlap = "shared",
     layout: Layout | None = None,
     year: Year = 2014,
     accept_changed: bool = False,
     synthetic: bool = False,
     reporter: Reporter | None = None,
 ) -> DomainPair:
-    """Read two rating files, keep the users they share, save the pair, and return it.
+    """Read two rating files, choose users by their ratings, save the pair, and return it.
 
     Args:
         source: Your own file of source ratings.
@@ -73,8 +75,9 @@ def prepare(
         pair: A pair of Table 1, instead of two files and a name.
         data: The folder of downloads and prepared pairs.
         min_ratings: Users with fewer ratings are left out.
-        min_ratings_in: Whether a user's ratings are counted in each domain, in total, or in the
-            source alone: users without target ratings are kept then.
+        min_ratings_in: Whether a user's ratings are counted in each domain, or in total.
+        overlap: ``shared`` keeps the users with ratings in both domains. ``all`` keeps those of one
+            domain as well: they help to train, and none of their ratings is held out.
         layout: The layout of the files; by default it is recognised.
         year: The Amazon release that a pair of Table 1 is taken from; the paper's is 2014.
         accept_changed: Whether to accept a download whose SHA-256 differs from the recorded one.
@@ -92,6 +95,7 @@ def prepare(
     """
     reporter, data = reporter or LogReporter(), Path(data)
     check_choice("--min-ratings-in", min_ratings_in, get_args(MinIn))
+    check_choice("--overlap", overlap, get_args(Overlap))
     check_choice("--layout", layout, (None, *get_args(Layout)))
     check_choice("--year", year, get_args(Year))
     check_count("--min-ratings", min_ratings)
@@ -111,13 +115,15 @@ def prepare(
         name = name or pair
         assert name is not None and source is not None and target is not None
         reporter.line(
-            f"Preparing {name}: {source} -> {target}, users with >= {min_ratings} ratings "
-            f"({min_ratings_in})"
+            f"Preparing {name}: {source} -> {target}, {overlap} users with >= {min_ratings} "
+            f"ratings ({min_ratings_in})"
         )
         prepared, removed = store.prepare(
-            name, data, Path(source), Path(target), min_ratings, min_ratings_in, layout
+            name, data, Path(source), Path(target), min_ratings, min_ratings_in, layout, overlap
         )
         reporter.line(_removed_line(removed))
+        if overlap == "all":
+            reporter.line(_overlap_line(prepared))
     reporter.table("Counts", _counts(prepared, pair))
     for domain, ratings in (("source", prepared.source), ("target", prepared.target)):
         if (share := copied_share(ratings)) >= COPIES_TOLD:
@@ -136,6 +142,15 @@ def _removed_line(removed: Preparation) -> str:
         f"Dropped: {removed.repeated_source} source and {removed.repeated_target} target rows "
         f"that repeat a (user, item), and {removed.shared_items} items in both domains; shared "
         f"users before the filter: {removed.shared_users}"
+    )
+
+
+def _overlap_line(pair: DomainPair) -> str:
+    n_both = int(in_both_domains(pair).sum())
+    n_source, n_target = (int((r.user_counts > 0).sum()) for r in (pair.source, pair.target))
+    return (
+        f"Users: {n_both} of both domains, {n_source - n_both} of the source alone and "
+        f"{n_target - n_both} of the target alone, who only help to train"
     )
 
 

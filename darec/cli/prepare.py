@@ -20,9 +20,13 @@ def prepare(
     data: Data = Path("data"),
     min_ratings: Annotated[int, typer.Option(min=1, help="Drop users with fewer ratings.")] = 5,
     min_ratings_in: Annotated[
-        Literal["each", "total", "source"],
-        typer.Option(help="Count them in each domain, in total, or in the source alone."),
+        Literal["each", "total"],
+        typer.Option(help="Count them in each domain, or in total."),
     ] = "each",
+    overlap: Annotated[
+        Literal["shared", "all"],
+        typer.Option(help="Keep the users of both domains, or those of one domain as well."),
+    ] = "shared",
     layout: Annotated[
         Literal["amazon2014", "amazon2018", "header"] | None,
         typer.Option(help="Layout of the files; recognised from the files by default."),
@@ -52,6 +56,7 @@ def prepare(
         data=data,
         min_ratings=min_ratings,
         min_ratings_in=min_ratings_in,
+        overlap=overlap,
         layout=layout,
         year=years[year],
         accept_changed=accept_changed,

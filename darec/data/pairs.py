@@ -1,4 +1,4 @@
-"""Build a `DomainPair` of two rating files: shared users are kept, shared items are dropped.
+"""Build a `DomainPair` of two rating files: users are chosen, and shared items are dropped.
 
 Shapes: N ratings, U users.
 """
@@ -14,8 +14,10 @@ from darec.data.ratings import DomainPair, IntArray, Ratings
 from darec.data.readers import RawRatings
 from darec.errors import UserError
 
-MinIn = Literal["each", "total", "source"]
+MinIn = Literal["each", "total"]
 """Where a user needs the minimum number of ratings: in each domain, or in both together."""
+Overlap = Literal["shared", "all"]
+"""Which users are kept: those with ratings in both domains, or those of one domain only as well."""
 
 
 @dataclass(frozen=True)
@@ -66,51 +68,61 @@ def build_pair(
     target: RawRatings,
     min_ratings: int = 5,
     min_in: MinIn = "each",
+    overlap: Overlap = "shared",
 ) -> tuple[DomainPair, Preparation]:
     """Return the pair of two rating files, and what was removed to make it.
 
-    Users need ``min_ratings`` ratings in each domain; with ``min_in="total"`` they need that many
-    in both together and at least one in each. With ``min_in="source"`` they need that many in the
-    source, and may have none in the target.
+    Users need ratings in both domains, and ``min_ratings`` of them in each; with ``min_in="total"``
+    they need that many in both together. With ``overlap="all"`` users of one domain only are kept
+    as well, if they have ``min_ratings`` ratings there.
     Raises `UserError` when the files share no user, or no shared user has enough ratings.
     """
     files = f"{source.path} and {target.path}"
-    user_ids = pd.Index(source.user_ids).intersection(pd.Index(target.user_ids)).sort_values()
-    if not len(user_ids):
+    ids_S, ids_T = pd.Index(source.user_ids), pd.Index(target.user_ids)
+    shared = ids_S.intersection(ids_T)
+    if not len(shared):
         example = f"{source.user_ids[0]!r} and {target.user_ids[0]!r}"
         raise UserError(f"{files}: must share users, but no user id is in both (e.g. {example})")
-    if min_in == "source":
-        user_ids = pd.Index(source.user_ids).sort_values()
+    user_ids = (shared if overlap == "shared" else ids_S.union(ids_T)).sort_values()
     shared_items = pd.Index(source.item_ids).intersection(pd.Index(target.item_ids))
     (columns_S, repeated_S), (columns_T, repeated_T) = (
-        _shared(raw, user_ids, shared_items) for raw in (source, target)
+        _of_users(raw, user_ids, shared_items) for raw in (source, target)
     )
     count_S, count_T = (
         np.bincount(columns.users, minlength=len(user_ids)) for columns in (columns_S, columns_T)
     )
-    if min_in == "each":
-        kept = np.minimum(count_S, count_T) >= max(1, min_ratings)
-    elif min_in == "total":
-        kept = (count_S + count_T >= min_ratings) & (np.minimum(count_S, count_T) >= 1)
-    else:
-        kept = count_S >= max(1, min_ratings)
-    if not kept.any():
-        where = {"each": "each domain", "total": "total", "source": "the source"}[min_in]
+    both = (count_S > 0) & (count_T > 0)
+    enough = _enough(count_S, count_T, min_ratings, min_in)
+    if not (both & enough).any():
+        where = {"each": "each domain", "total": "total"}[min_in]
         rule = f"must leave a user with >= {min_ratings} ratings in {where}"
-        raise UserError(f"{files}: {rule}, but none of {len(user_ids)} users has so many")
+        raise UserError(f"{files}: {rule}, but none of {len(shared)} users has so many")
+    kept = enough if overlap == "all" else both & enough
     (ratings_S, items_S), (ratings_T, items_T) = (
         _index(columns.where(kept[columns.users]), kept, raw.item_ids)
         for columns, raw in ((columns_S, source), (columns_T, target))
     )
     users = user_ids.to_numpy(dtype=object)[kept]
     pair = DomainPair(name, ratings_S, ratings_T, users, items_S, items_T)
-    return pair, Preparation(repeated_S, repeated_T, len(shared_items), len(user_ids))
+    return pair, Preparation(repeated_S, repeated_T, len(shared_items), len(shared))
 
 
-def _shared(
+def _enough(
+    count_S: npt.NDArray[np.int64], count_T: npt.NDArray[np.int64], least: int, min_in: MinIn
+) -> npt.NDArray[np.bool_]:
+    """Return which users have enough ratings in each domain that they have any in, or in total."""
+    total = count_S + count_T
+    if min_in == "total":
+        return total >= max(1, least)
+    rich_S, rich_T = ((count == 0) | (count >= least) for count in (count_S, count_T))
+    enough: npt.NDArray[np.bool_] = rich_S & rich_T & (total > 0)
+    return enough
+
+
+def _of_users(
     raw: RawRatings, user_ids: "pd.Index[str]", dropped_items: "pd.Index[str]"
 ) -> tuple[_Columns, int]:
-    """Return the shared users' ratings of the other items, and how many repeated rows there were.
+    """Return some users' ratings of the other items, and how many repeated rows there were.
 
     Of the rows of one (user, item) the latest counts; without timestamps, the last in the file.
     Repeats are counted over the whole file.

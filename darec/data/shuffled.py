@@ -7,6 +7,7 @@ import numpy as np
 
 from darec.data import store
 from darec.data.ratings import SHUFFLED, DomainPair
+from darec.data.split import in_both_domains
 from darec.seeds import generator
 
 SUFFIX = SHUFFLED
@@ -16,11 +17,13 @@ SUFFIX = SHUFFLED
 def shuffle_source(pair: DomainPair, seed: int = 0) -> DomainPair:
     """Return the pair with the users of its source permuted; `SUFFIX` is added to its name.
 
-    The ratings stay in their order, so that a split holds out the same ones.
+    Users of both domains exchange their source ratings; users of the source alone keep theirs. The
+    ratings stay in their order, so that a split holds out the same ones.
     """
-    order = generator(seed, "shuffled source").permutation(pair.source.n_users)
-    users = order[pair.source.users].astype(np.int32)
-    source = replace(pair.source, users=users)
+    both = np.flatnonzero(in_both_domains(pair))
+    order_U = np.arange(pair.source.n_users, dtype=np.int32)
+    order_U[both] = both[generator(seed, "shuffled source").permutation(len(both))]
+    source = replace(pair.source, users=order_U[pair.source.users])
     return replace(pair, name=pair.name + SUFFIX, source=source)
 
 

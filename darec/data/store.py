@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from darec.data.download import fetch
 from darec.data.layouts import Layout
-from darec.data.pairs import PAIRS, MinIn, Preparation, build_pair
+from darec.data.pairs import PAIRS, MinIn, Overlap, Preparation, build_pair
 from darec.data.ratings import SHUFFLED, SYNTHETIC, DomainPair, Ratings
 from darec.data.readers import read_ratings
 from darec.data.synthetic import synthetic_pair
@@ -74,6 +74,7 @@ def prepare(
     min_ratings: int = MIN_RATINGS,
     min_in: MinIn = "each",
     layout: Layout | None = None,
+    overlap: Overlap = "shared",
 ) -> tuple[DomainPair, Preparation]:
     """Read two rating files, build the pair and save it; an older pair of that name is replaced.
 
@@ -83,14 +84,14 @@ def prepare(
         rule = f"must not end in {SYNTHETIC} or {SHUFFLED}, which mark pairs that darec makes"
         raise UserError(f"a pair's name {rule}, but got {name!r}")
     path = pair_file(data, name)
-    pair, preparation = build_pair(
-        name, read_ratings(source, layout), read_ratings(target, layout), min_ratings, min_in
-    )
+    raw = read_ratings(source, layout), read_ratings(target, layout)
+    pair, preparation = build_pair(name, *raw, min_ratings, min_in, overlap)
     provenance = {
         "source": {"file": str(source), "sha256": pooch.file_hash(str(source))},
         "target": {"file": str(target), "sha256": pooch.file_hash(str(target))},
         "min_ratings": min_ratings,
         "min_ratings_in": min_in,
+        "overlap": overlap,
         "removed": vars(preparation),
     }
     save(pair, path, provenance)

@@ -54,14 +54,22 @@ def test_each_and_total_count_differently(tmp_path):
         build_pair("own", source, target, 3, "each")
 
 
-def test_users_without_target_ratings_can_be_kept(tmp_path):
-    source = read(tmp_path, "s", ["u1,a,5,1", "u1,b,4,1", "u2,a,3,1", "u2,b,3,1", "u3,a,1,1"])
-    target = read(tmp_path, "t", ["u1,x,2,1", "u3,x,4,1", "u4,x,1,1"])
-    pair, _ = build_pair("p", source, target, 2, "source")
-    assert list(pair.user_ids) == ["u1", "u2"]
-    assert pair.target.user_counts.tolist() == [1, 0] and len(pair.source) == 4
-    with pytest.raises(UserError, match=r">= 3 ratings in the source, but none of 3 users"):
-        build_pair("p", source, target, 3, "source")
+def test_users_of_one_domain_can_be_kept_if_they_have_enough_ratings_there(tmp_path):
+    rows = ["both,a,5,1", "both,b,4,1", "source,a,3,1", "source,b,3,1", "few,a,1,1", "half,a,1,1"]
+    source = read(tmp_path, "s", rows)
+    rows = ["both,x,2,1", "both,y,2,1", "target,x,4,1", "target,y,4,1", "half,x,1,1", "half,y,1,1"]
+    target = read(tmp_path, "t", rows)
+    pair, removed = build_pair("p", source, target, 2, overlap="all")
+    assert pair.user_ids.tolist() == ["both", "source", "target"]
+    assert pair.source.user_counts.tolist() == [2, 2, 0]
+    assert pair.target.user_counts.tolist() == [2, 0, 2]
+    assert removed.shared_users == 2
+    total, _ = build_pair("p", source, target, 2, "total", "all")
+    assert total.user_ids.tolist() == ["both", "half", "source", "target"]
+    shared, _ = build_pair("p", source, target, 2)
+    assert shared.user_ids.tolist() == ["both"]
+    with pytest.raises(UserError, match=r">= 3 ratings in each domain, but none of 2 users"):
+        build_pair("p", source, target, 3, overlap="all")
 
 
 def test_no_shared_user_is_said(tmp_path):

@@ -1,42 +1,132 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darec.data.split import split
+from darec.data.ratings import DomainPair, Ratings
+from darec.data.shuffled import shuffle_source
+from darec.data.split import in_both_domains, split, task_in_words, task_label
 from darec.data.synthetic import planted_pair
 from darec.paper import Counts
 
-PAIR = planted_pair("p", Counts(20, 15, 12, 150, 100))
+PAIR = planted_pair("p", Counts(40, 15, 12, 300, 200))
+COLD = st.sampled_from([20, 50, 80])
+SEEDS = st.integers(0, 50)
+
+
+def partly_shared(pair):
+    """A pair whose first users have ratings in the source alone, its last in the target alone."""
+    n = pair.source.n_users // 4
+    source, target = pair.source, pair.target
+    return replace(
+        pair,
+        source=source.take(source.users < source.n_users - n),
+        target=target.take(target.users >= n),
+    )
+
+
+PAIRS = st.sampled_from([PAIR, partly_shared(PAIR)])
 
 
 def cells(ratings):
     return set((ratings.users.astype(np.int64) * ratings.n_items + ratings.items).tolist())
 
 
-@given(st.sampled_from([90, 80]), st.integers(0, 50))
-def test_parts_are_disjoint_and_complete(train, seed):
-    parts = split(PAIR, train, seed)
+def divided(pair, parts):
+    """Return each domain's ratings, and their training, validation and test ratings."""
     search = parts.search
-    for whole, *pieces in (
-        (PAIR.target, search.training.target, search.valid, parts.test),
-        (PAIR.source, search.training.source, search.valid_source, parts.test_source),
-    ):
+    return (
+        (pair.target, search.training.target, search.valid, parts.test),
+        (pair.source, search.training.source, search.valid_source, parts.test_source),
+    )
+
+
+@given(PAIRS, st.sampled_from([90, 80]), SEEDS, st.none() | COLD)
+def test_parts_are_disjoint_and_complete(pair, train, seed, cold_users):
+    parts = split(pair, train, seed, cold_users)
+    both_U = in_both_domains(pair)
+    for whole, *pieces in divided(pair, parts):
         assert sum(len(piece) for piece in pieces) == len(whole)
         assert set().union(*map(cells, pieces)) == cells(whole)
-        assert len(pieces[2]) == round(len(whole) * (100 - train) / 100)
-        assert len(pieces[1]) == round((len(whole) - len(pieces[2])) / 10)
-    assert len(parts.final().target) == len(PAIR.target) - len(parts.test)
+        assert all(len(piece) and both_U[piece.users].all() for piece in pieces[1:])
+    assert len(parts.final().target) == len(pair.target) - len(parts.test)
+
+
+@given(PAIRS, st.sampled_from([90, 80]), SEEDS)
+def test_the_warm_task_holds_out_percents_of_the_ratings_of_shared_users(pair, train, seed):
+    for whole, _, valid, test in divided(pair, split(pair, train, seed)):
+        n = int(in_both_domains(pair)[whole.users].sum())
+        assert len(test) == round(n * (100 - train) / 100)
+        assert len(valid) == round((n - len(test)) / 10)
+
+
+@given(PAIRS, SEEDS, COLD)
+def test_a_cold_user_has_no_target_rating_in_training(pair, seed, cold_users):
+    parts = split(pair, 90, seed, cold_users)
+    target, valid, test = parts.search.training.target, parts.search.valid, parts.test
+    users = [set(part.users.tolist()) for part in (target, valid, test)]
+    assert not (users[0] & users[1] or users[0] & users[2] or users[1] & users[2])
+    n = int(in_both_domains(pair).sum())
+    assert len(users[2]) == round(n * cold_users / 100)
+    assert len(users[1]) == round((n - len(users[2])) / 5)
+    warm, first = split(pair, 90, seed), parts.search.training.source
+    assert first.digest == warm.search.training.source.digest
+    assert parts.cold_users == parts.search.cold_users == cold_users and warm.cold_users is None
+
+
+@given(PAIRS, SEEDS, st.none() | COLD)
+def test_a_shuffled_source_leaves_the_held_out_ratings_as_they_are(pair, seed, cold_users):
+    parts = split(pair, 90, seed, cold_users)
+    control = split(shuffle_source(pair, seed), 90, seed, cold_users)
+    assert parts.test.digest == control.test.digest
+    assert parts.search.valid.digest == control.search.valid.digest
+    assert np.array_equal(parts.test_source.items, control.test_source.items)
+
+
+def test_a_model_answers_for_users_with_source_ratings_in_the_cold_user_task_alone():
+    cold, warm = split(PAIR, cold_users=50).search, split(PAIR).search
+    assert np.array_equal(cold.answered_U, cold.training.source.user_counts > 0)
+    assert warm.answered_U is None
+
+
+@given(SEEDS, COLD)
+def test_a_first_stage_is_validated_by_training_users(seed, cold_users):
+    data = split(PAIR, 90, seed, cold_users).search
+    first = data.of_stage1(seed)
+    before, after = data.training.target, first.training.target
+    assert cells(after) | cells(first.valid) == cells(before)
+    assert len(first.valid) == round(len(before) / 10) == len(before) - len(after)
+    assert first.cold_users is None and first.training.source is data.training.source
+    assert first.valid_source is data.valid_source
+    warm = split(PAIR).search
+    assert warm.of_stage1(seed) is warm
 
 
 def test_seeds_decide_the_split_and_swapping_exchanges_domains():
     first, again, other = split(PAIR, 90, 1), split(PAIR, 90, 1), split(PAIR, 90, 2)
     assert first.test.digest == again.test.digest != other.test.digest
+    cold, again, other = (split(PAIR, 90, seed, 20) for seed in (1, 1, 2))
+    assert cold.test.digest == again.test.digest != other.test.digest
     swapped = first.search.swapped()
     assert swapped.training.target is first.search.training.source
     assert swapped.valid is first.search.valid_source
 
 
-def test_other_fractions_are_refused():
+def test_other_fractions_and_too_few_users_are_refused():
     with pytest.raises(ValueError, match="train must be 90 or 80"):
         split(PAIR, 70)
+    with pytest.raises(ValueError, match="cold_users must be 20, 50 or 80, but got 30"):
+        split(PAIR, cold_users=30)
+    ids = np.arange(2, dtype=np.int32)
+    few = Ratings(np.repeat(ids, 20), np.tile(np.arange(20, dtype=np.int32), 2), np.ones(40), 2, 20)
+    pair = DomainPair("few", few, few, ids, np.arange(20), np.arange(20))
+    with pytest.raises(ValueError, match="target: 2 users of both domains are too few"):
+        split(pair, cold_users=20)
+
+
+def test_the_two_tasks_have_names_of_their_own():
+    assert task_label("p", 80, None) == "p-80" and task_label("p", 90, 50) == "p-cold50"
+    assert task_in_words(80, None) == "80 % training"
+    assert task_in_words(90, 50) == "50 % of the users cold"
