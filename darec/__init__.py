@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from darec.api.evaluate import evaluate, evaluate_cold_users
+    from darec.api.evaluate import evaluate
     from darec.api.fit import fit
     from darec.api.pairs import load_pair, prepare
     from darec.api.registry import register, search_space
@@ -35,7 +35,6 @@ _PLACES = {
     "SearchResult": "darec.api.result",
     "load_result": "darec.api.result",
     "evaluate": "darec.api.evaluate",
-    "evaluate_cold_users": "darec.api.evaluate",
     "fit": "darec.api.fit",
     "load": "darec.serving.load",
     "LoadedModel": "darec.serving.model",
@@ -60,7 +59,6 @@ __all__ = [
     "Space",
     "UserError",
     "evaluate",
-    "evaluate_cold_users",
     "fit",
     "load",
     "load_pair",

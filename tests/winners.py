@@ -9,6 +9,7 @@ VALUES = {
     "model": "bias",
     "pair": "p",
     "train": 90,
+    "cold_users": None,
     "seed": 0,
     "data_digest": "d",
     "sampler": "tpe",
@@ -45,7 +46,17 @@ def saved(best, folder, **changed):
     """Write a winner and the ``study.json`` of its search, with these fields changed."""
     best.save(folder)
     values = asdict(best)
-    names = ("model", "pair", "train", "seed", "data_digest", "sampler", "scheduler", "space")
+    names = (
+        "model",
+        "pair",
+        "train",
+        "cold_users",
+        "seed",
+        "data_digest",
+        "sampler",
+        "scheduler",
+        "space",
+    )
     record = {name: values[name] for name in names}
     budget = {"trials": best.trials_asked, "stage1_trials": 1}
     budget |= {"max_epochs": best.max_epochs, "time_budget": best.time_budget}

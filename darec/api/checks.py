@@ -2,10 +2,17 @@
 
 from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Literal, get_args
 
 import torch
 
+from darec.data.split import ColdPercent, TrainPercent
 from darec.errors import UserError
+
+Task = Literal["warm", "cold_users"]
+"""What is predicted: held-out ratings of known users, or all target ratings of unknown ones."""
+COLD_SHARE: ColdPercent = 20
+"""Percent of the users who are test users of the cold-user task by default."""
 
 
 def check_choice(option: str, value: object, known: Iterable[object]) -> None:
@@ -14,6 +21,27 @@ def check_choice(option: str, value: object, known: Iterable[object]) -> None:
     if value not in choices:
         names = ", ".join(map(str, choices))
         raise UserError(f"{option} must be one of {names}, but got {value!r}")
+
+
+def cold_percent(task: Task, cold_share: ColdPercent, train: TrainPercent) -> ColdPercent | None:
+    """Return the percent of the users who are cold test users; None in the warm task.
+
+    Raises `UserError` for an unknown value, and for an option that says nothing in the task.
+    """
+    for option, value, known in (
+        ("--task", task, get_args(Task)),
+        ("--cold-share", cold_share, get_args(ColdPercent)),
+        ("--train", train, get_args(TrainPercent)),
+    ):
+        check_choice(option, value, known)
+    if task == "warm":
+        if cold_share != COLD_SHARE:
+            raise UserError(f"--cold-share {cold_share} needs --task cold_users")
+        return None
+    if train != 90:
+        told = "holds out users by --cold-share, and 10 % of the source's ratings"
+        raise UserError(f"--train {train} is of the warm task; --task cold_users {told}")
+    return cold_share
 
 
 def check_count(option: str, value: object, optional: bool = False) -> None:

@@ -2,27 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
 from darec.api.checks import check_count, check_device
 from darec.api.fit import refresh_cards
 from darec.api.result import SearchResult, load_result
-from darec.api.runs import (
-    COLD_USER_SCORES,
-    TEST_SCORES,
-    ColdUsersRun,
-    Machines,
-    ScoreRun,
-    measure,
-)
+from darec.api.runs import SCORES, Machines, ScoreRun, measure
 from darec.data.ratings import DomainPair
+from darec.data.split import task_in_words
 from darec.errors import UserError
 from darec.evaluation import summary
 from darec.evaluation.origin import mixture
 from darec.evaluation.scores import Score
-from darec.models import kind_of
 from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
 
@@ -45,7 +38,10 @@ def evaluate(
     insecure: bool = False,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame:
-    """Train each winner once per seed, and score it on the test ratings of the seed's split.
+    """Train each winner for each seed, and score it on the test ratings of the seed's split.
+
+    The split is that of the search's task; in the cold-user task each winner is trained once more
+    with a source whose users are shuffled (docs/cold_users.md).
 
     The first seed has the split that was searched on, the others have splits of their own. Scores
     are appended to ``<out>/scores.jsonl``. A score that the file has already is not measured again;
@@ -73,8 +69,8 @@ def evaluate(
         ``recall`` and ``coverage``.
 
     Raises:
-        UserError: The search is not finished, the ratings are not those it saw, or a run has no
-            score.
+        UserError: A search is not finished, the ratings are not those it saw, several searches are
+            of different tasks, or a run has no score.
 
     Example:
         >>> import darec
@@ -96,13 +92,13 @@ def evaluate(
         for seed in range(best.seed, best.seed + seeds)
     ]
     machines = Machines(address, at_once, threads, float(device == "cuda"), insecure)
-    measured = measure(runs, TEST_SCORES, pair, machines, reporter, fresh)
+    measured = measure(runs, pair, machines, reporter, fresh)
     for winner in winners:
         own = [each for run, each in zip(runs, measured, strict=True) if run.winner is winner]
         _report([each for each in own if each], reporter)
     all_scores = [score for each in measured for score in each]
     if len({score.model for score in all_scores}) > 1:
-        title = f"RMSE on {pair.name}, mean ± sd{summary.mixed(all_scores)}"
+        title = f"RMSE on {summary.task(all_scores)}, mean ± sd{summary.mixed(all_scores)}"
         reporter.table(title, summary.comparison(all_scores))
         for winner in winners:
             reporter.line(f"{winner.best.model}: {winner.best.config}")
@@ -110,73 +106,7 @@ def evaluate(
     if len(listed):
         reporter.table(summary.ranking_title(all_scores), listed)
         reporter.line(summary.NOT_FOR_RANKING)
-    return _finished(
-        winners, measured, TEST_SCORES.file, summary.frame(all_scores), reporter, fresh
-    )
-
-
-def evaluate_cold_users(
-    result: Results,
-    pair: DomainPair,
-    *,
-    seeds: int = 5,
-    fresh: bool = False,
-    at_once: int | None = None,
-    address: str | None = None,
-    insecure: bool = False,
-    reporter: Reporter | None = None,
-) -> pd.DataFrame:
-    """Withhold all target ratings of a tenth of the users and predict them from the source.
-
-    Each winner is trained twice: with the source as it is, and with the source's users shuffled.
-    A shuffled source says nothing about the withheld users. Scores are appended to
-    ``<out>/cold_users.jsonl``.
-
-    Args:
-        result: A finished search, or several, of models that can predict for such users.
-        pair: The ratings that were searched on.
-        seeds: Number of seeds. Each decides a split, the withheld users and a training run.
-        fresh: Whether to measure again what the file has already.
-        at_once: Most runs at once; by default one for each CPU.
-        address: The Ray cluster to join; None: this machine.
-        insecure: Whether to join also a cluster that asks for no token.
-        reporter: Receives the plan, progress and tables; by default they are logged.
-
-    Returns:
-        One row per model and seed, with the columns of
-        `darec.evaluation.cold_users.ColdUserScore`.
-
-    Raises:
-        UserError: The search is not finished, the ratings are not those it saw, its model cannot
-            predict for such users (`ModelKind.cold_users`), or a run has no score.
-
-    Example:
-        >>> import darec
-        >>> pair = darec.load_pair("toys_auto", synthetic=True)
-        >>> options = {"trials": 2, "max_epochs": 2, "out": "results", "resume": True}
-        >>> result = darec.search("shared_bias", pair, **options)
-        >>> scores = darec.evaluate_cold_users(result, pair, seeds=1)
-        >>> bool((scores["rmse"] > 0).all())
-        True
-    """
-    check_count("--seeds", seeds)
-    check_count("--at-once", at_once, optional=True)
-    reporter, winners = reporter or LogReporter(), _winners(result, pair)
-    runs = []
-    for winner in winners:
-        best = winner.best
-        if not kind_of(best.model).cold_users:
-            raise UserError(f"{best.model} cannot predict for users without target ratings")
-        runs += [ColdUsersRun(winner, best, seed) for seed in range(best.seed, best.seed + seeds)]
-    machines = Machines(address, at_once, insecure=insecure)
-    measured = measure(runs, COLD_USER_SCORES, pair, machines, reporter, fresh)
-    all_scores = [score for each in measured for score in each]
-    if all_scores:
-        title = f"cold users of {pair.name}, {all_scores[0].train} % training"
-        reporter.table(title + summary.mixed(all_scores), summary.cold_table(all_scores))
-    return _finished(
-        winners, measured, COLD_USER_SCORES.file, summary.frame(all_scores), reporter, fresh
-    )
+    return _finished(winners, measured, summary.frame(all_scores), reporter, fresh)
 
 
 def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:
@@ -189,6 +119,10 @@ def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:
         if each.best.data_digest != pair.digest:
             told = "its ratings are not those the search saw; search it again"
             raise UserError(f"{pair.name}: {told}")
+    bests = [each.best for each in found]
+    tasks = dict.fromkeys(task_in_words(best.train, best.cold_users) for best in bests)
+    if len(tasks) > 1:
+        raise UserError(f"searches of different tasks are not scored together: {'; '.join(tasks)}")
     return found
 
 
@@ -212,8 +146,7 @@ def _report(measured: list[list[Score]], reporter: Reporter) -> None:
 
 def _finished(
     winners: Sequence[SearchResult],
-    measured: Sequence[Sequence[Any]],
-    name: str,
+    measured: Sequence[Sequence[Score]],
     frame: pd.DataFrame,
     reporter: Reporter,
     fresh: bool,
@@ -226,7 +159,7 @@ def _finished(
         LOGGER.warning("%s; --fresh scores all of them again", told)
     refresh_cards(winners)
     for out in dict.fromkeys(winner.out for winner in winners):
-        reporter.line(f"scores: {storage.join(out, name)}")
+        reporter.line(f"scores: {storage.join(out, SCORES)}")
     if n_failed := sum(not each for each in measured):
         n_scored = len(measured) - n_failed
         keeps = f"; it keeps the scores of the other {n_scored}" if n_scored and not fresh else ""

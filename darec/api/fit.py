@@ -73,7 +73,7 @@ def fit(
         raise UserError(f"{pair.name}: its ratings are not those the search saw; search it again")
     kind, stages = kind_of(best.model), model_folder.RecordedStages(cache)
     run = Run(derive(best.seed, "run"), device, stages)
-    data = split(pair, best.train, best.seed).search.training
+    data = split(pair, best.train, best.seed, best.cold_users).search.training
     if refit == "all":
         data = Training(pair.source, pair.target)
     try:
@@ -161,6 +161,7 @@ def _card(
         data_digest=best.data_digest,
         origin=this_origin(kind, device, code_of(kind)),
         files={},
+        cold_users=best.cold_users,
     )
 
 
@@ -169,7 +170,7 @@ def _scores(result: SearchResult, best: Best) -> list[TestScore]:
     path = result.root / "scores.jsonl"
     if storage.is_uri(result.path) and not path.is_file():
         storage.fetch_file(storage.join(result.out, path.name), path)
-    asked = ("model", "pair", "train", "config", "data_digest", "max_epochs")
+    asked = ("model", "pair", "train", "cold_users", "config", "data_digest", "max_epochs")
     wanted = {name: getattr(best, name) for name in asked}
     by_policy: dict[Any, list[Score]] = {}
     for same in kept.by_key(kept.read(path, Score, storage.join(result.out, path.name))).values():

@@ -59,13 +59,25 @@ def search_space(model: str) -> Space:
 def chosen_models(model: str, cold_users: bool = False) -> list[str]:
     """Return the models that ``--model`` names: one of the known ones, or all of them.
 
-    With ``cold_users`` only models that can predict for such users are known. Raises `UserError`
-    for an unknown name.
+    With ``cold_users`` only models that take part in that task are meant. Raises `UserError` for an
+    unknown name, or for a model that cannot take part.
     """
-    names = [name for name, kind in all_models().items() if kind.cold_users or not cold_users]
-    if model not in [*names, "all"]:
-        raise UserError(f"--model must be one of {', '.join(names)} or all, but got {model!r}")
-    return names if model == "all" else [model]
+    known = all_models()
+    if model not in [*known, "all"]:
+        raise UserError(f"--model must be one of {', '.join(known)} or all, but got {model!r}")
+    if model != "all":
+        if cold_users:
+            check_answers(model)
+        return [model]
+    return [name for name, kind in known.items() if kind.cold_users or not cold_users]
+
+
+def check_answers(model: str) -> None:
+    """Raise `UserError` for a model that cannot take part in the cold-user task."""
+    if not kind_of(model).cold_users:
+        able = ", ".join(name for name, kind in all_models().items() if kind.cold_users)
+        told = f"{model} cannot predict users without target ratings"
+        raise UserError(f"--task cold_users: {told}; these can: {able}")
 
 
 def spaces_for(

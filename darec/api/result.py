@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from darec.data.ratings import DomainPair
-from darec.data.split import TrainPercent
+from darec.data.split import ColdPercent, TrainPercent, task_label
 from darec.errors import UserError
 from darec.models.best import Best
 from darec.serving.card import Refit
@@ -93,13 +93,14 @@ def result_at(
     root: Path,
     pair: str,
     train: TrainPercent,
+    cold_users: ColdPercent | None,
     model: str,
     continue_: "Callable[[], SearchResult] | None" = None,
     searched: DomainPair | None = None,
 ) -> SearchResult:
     """Return the result of a model's search under ``out``; ``root`` is `SearchResult.root`."""
     place = out if storage.is_uri(out) else str(root)
-    path = storage.join(place, f"{pair}-{train}", model)
+    path = storage.join(place, task_label(pair, train, cold_users), model)
     return SearchResult(path, root, continue_, searched)
 
 
@@ -132,7 +133,12 @@ def load_result(path: str | Path) -> SearchResult:
 
 
 def finished_searches(
-    models: Iterable[str], pair: DomainPair, train: TrainPercent, out: str, required: bool
+    models: Iterable[str],
+    pair: DomainPair,
+    train: TrainPercent,
+    cold_users: ColdPercent | None,
+    out: str,
+    required: bool,
 ) -> list[SearchResult]:
     """Return the finished searches of a pair under ``out``, one for each model that has one.
 
@@ -143,14 +149,16 @@ def finished_searches(
         storage.fetch(out, root)
     found = []
     for model in models:
-        result = result_at(out, root, pair.name, train, model)
+        result = result_at(out, root, pair.name, train, cold_users, model)
         if required or result.finished:
             best = load_best(result.folder, result.path)
-            here, there = (pair.name, train, model), (best.pair, best.train, best.model)
+            here = f"{task_label(pair.name, train, cold_users)}/{model}"
+            there = f"{task_label(best.pair, best.train, best.cold_users)}/{best.model}"
             if here != there:
-                told = "must be the winner of {}-{}/{}, but is that of {}-{}/{}"
-                raise UserError(f"{result.path}/best.json: {told.format(*here, *there)}")
+                told = f"must be the winner of {here}, but is that of {there}"
+                raise UserError(f"{result.path}/best.json: {told}")
             found.append(result)
     if not found:
-        raise UserError(f"{out}: no finished search of {pair.name}; run one first (darec tune)")
+        label = task_label(pair.name, train, cold_users)
+        raise UserError(f"{out}: no finished search of {label}; run one first (darec tune)")
     return found

@@ -1,19 +1,18 @@
 """The training runs that score winners: what each is, and where its scores are kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 from darec.api.result import SearchResult
 from darec.core.cold import ColdPolicy
 from darec.core.config import parse
 from darec.core.recommender import DivergedError
 from darec.data.ratings import DomainPair
-from darec.data.split import split
+from darec.data.split import split, task_label
 from darec.errors import UserError
 from darec.evaluation import kept
-from darec.evaluation.cold_users import ColdUserScore, cold_key, evaluate_cold_users
 from darec.evaluation.evaluate import evaluate
 from darec.evaluation.kept import Key
 from darec.evaluation.origin import Origin, compared, this_origin
@@ -29,37 +28,13 @@ from darec.tuning.cluster.shares import trial_bytes
 from darec.tuning.study.model_code import code_of
 from darec.tuning.trial.travel import send_by_value
 
-
-class Run(Protocol):
-    """One training run of a winner."""
-
-    @property
-    def winner(self) -> SearchResult:
-        """The search whose winner is trained."""
-
-    @property
-    def best(self) -> Best:
-        """The winner."""
-
-    @property
-    def run_seed(self) -> int:
-        """The seed of the run."""
-
-    @property
-    def device(self) -> str:
-        """Where the winner is trained."""
-
-    @property
-    def keys(self) -> list[Key]:
-        """The keys of all of the run's scores."""
-
-    def arguments(self, pair: DomainPair) -> tuple[Any, ...]:
-        """Return the arguments of the function that trains and scores."""
+SCORES = "scores.jsonl"
+"""The name of the file of scores under ``<out>``."""
 
 
 @dataclass(frozen=True)
 class ScoreRun:
-    """A run that has a test score under each cold policy."""
+    """One training run of a winner, which has a test score under each cold policy."""
 
     winner: SearchResult
     best: Best
@@ -79,42 +54,6 @@ class ScoreRun:
         kind = send_by_value(kind_of(self.best.model))
         seeds = self.split_seed, self.run_seed
         return (kind, self.best, pair, *seeds, self.device, self.refit, code_of(kind))
-
-
-@dataclass(frozen=True)
-class ColdUsersRun:
-    """A run without the target ratings of some users, which has one score on them."""
-
-    winner: SearchResult
-    best: Best
-    run_seed: int
-    device: str = "cpu"
-
-    @property
-    def keys(self) -> list[Key]:
-        """The key of its score."""
-        return [cold_key(self.best, self.run_seed)]
-
-    def arguments(self, pair: DomainPair) -> tuple[Any, ...]:
-        """Return the arguments of `darec.evaluation.cold_users.evaluate_cold_users`."""
-        kind = send_by_value(kind_of(self.best.model))
-        return kind, self.best, pair, self.run_seed, self.device, code_of(kind)
-
-
-@dataclass(frozen=True)
-class ScoreKind:
-    """What runs measure, and where it is kept."""
-
-    function: Callable[..., Any]
-    """Trains and scores one run."""
-    type: type[Any]
-    """The dataclass of a score."""
-    file: str
-    """The name of the file of scores under ``<out>``."""
-
-
-TEST_SCORES = ScoreKind(evaluate, Score, "scores.jsonl")
-COLD_USER_SCORES = ScoreKind(evaluate_cold_users, ColdUserScore, "cold_users.jsonl")
 
 
 @dataclass(frozen=True)
@@ -143,13 +82,12 @@ MOST_WAITING = 256
 
 
 def measure(
-    runs: Sequence[Run],
-    what: ScoreKind,
+    runs: Sequence[ScoreRun],
     pair: DomainPair,
     machines: Machines,
     reporter: Reporter,
     fresh: bool = False,
-) -> list[list[Any]]:
+) -> list[list[Score]]:
     """Return every run's scores: those in the file, or measured now. A failed run has none.
 
     With ``fresh`` those in the file do not count. Otherwise the reporter is told where they come
@@ -157,10 +95,10 @@ def measure(
     Ray is used only if something is to be measured. Each run's scores are written, and copied to a
     URI, as it ends.
     """
-    files = {run.winner.path: _scores_file(run.winner, what.file) for run in runs}
-    places = {files[run.winner.path]: storage.join(run.winner.out, what.file) for run in runs}
-    known = {path: kept.by_key(kept.read(path, what.type, at)) for path, at in places.items()}
-    found: list[list[Any]] = [[] for _ in runs]
+    files = {run.winner.path: _scores_file(run.winner) for run in runs}
+    places = {files[run.winner.path]: storage.join(run.winner.out, SCORES) for run in runs}
+    known = {path: kept.by_key(kept.read(path, Score, at)) for path, at in places.items()}
+    found: list[list[Score]] = [[] for _ in runs]
     if not fresh:
         kinds = [kind_of(run.best.model) for run in runs]
         origins = [
@@ -173,8 +111,10 @@ def measure(
     missing = [k for k, own in enumerate(found) if not own]
     workers = max(1, machines.workers(len(missing)))
     models = ", ".join(dict.fromkeys(run.best.model for run in runs))
+    first = runs[0].best
+    label = task_label(pair.name, first.train, first.cold_users)
     reporter.line(
-        f"Plan: {len(missing)} of {len(runs)} runs of {models} on {pair.name} "
+        f"Plan: {len(missing)} of {len(runs)} runs of {models} on {label} "
         f"({'GPU' if machines.gpus else 'CPU'}), {workers} at once"
     )
     if not missing:
@@ -194,15 +134,14 @@ def measure(
             ) as run_all,
             reporter.progress("runs", len(missing)) as advance,
         ):
-            for position, future in run_all(what.function, calls):
+            for position, future in run_all(evaluate, calls):
                 k = missing[position]
                 try:
-                    value = future.result()
+                    found[k] = future.result()
                 except (DivergedError, UserError) as error:
                     model, seed = runs[k].best.model, runs[k].run_seed
                     LOGGER.error("%s, seed %d: no score: %s", model, seed, error)
                 else:
-                    found[k] = value if isinstance(value, list) else [value]
                     _keep(found[k], files[runs[k].winner.path], runs[k].winner)
                 advance()
     finally:
@@ -212,7 +151,7 @@ def measure(
     return found
 
 
-def _keep(scores: list[Any], path: Path, winner: SearchResult) -> None:
+def _keep(scores: list[Score], path: Path, winner: SearchResult) -> None:
     """Write a run's scores, and copy them to their URI now: this process may be killed."""
     kept.append(path, scores)
     if storage.is_uri(winner.path):
@@ -224,7 +163,8 @@ def _keep(scores: list[Any], path: Path, winner: SearchResult) -> None:
 
 def _most_memory(winners: Sequence[Best], pair: DomainPair) -> int:
     """Return an upper bound of the bytes of memory that training one of these winners takes."""
-    training = split(pair, winners[0].train, winners[0].seed).search.training
+    first = winners[0]
+    training = split(pair, first.train, first.seed, first.cold_users).search.training
     kinds = [(kind_of(best.model), best.config) for best in winners]
     return max(
         trial_bytes(kind.n_weights(parse(kind.config, config), training), training)
@@ -232,7 +172,9 @@ def _most_memory(winners: Sequence[Best], pair: DomainPair) -> int:
     )
 
 
-def _tell_kept(found: Sequence[Sequence[Any]], here: Sequence[Origin], reporter: Reporter) -> None:
+def _tell_kept(
+    found: Sequence[Sequence[Score]], here: Sequence[Origin], reporter: Reporter
+) -> None:
     """Say how many runs keep their scores and from where; warn if that is not from here."""
     firsts = [(own[0], to) for own, to in zip(found, here, strict=True) if own]
     for (origin, differs), n in compared(firsts).items():
@@ -242,9 +184,9 @@ def _tell_kept(found: Sequence[Sequence[Any]], here: Sequence[Origin], reporter:
             LOGGER.warning(told, n, len(found), differs, origin)
 
 
-def _scores_file(winner: SearchResult, name: str) -> Path:
+def _scores_file(winner: SearchResult) -> Path:
     """Return the local file of scores, fetched first if results are kept at a URI."""
-    path = winner.root / name
+    path = winner.root / SCORES
     if storage.is_uri(winner.path) and not path.is_file():
-        storage.fetch_file(storage.join(winner.out, name), path)
+        storage.fetch_file(storage.join(winner.out, SCORES), path)
     return path

@@ -9,13 +9,20 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from darec.api.checks import check_choice, check_count, check_positive
+from darec.api.checks import (
+    COLD_SHARE,
+    Task,
+    check_choice,
+    check_count,
+    check_positive,
+    cold_percent,
+)
 from darec.api.fit import fit as fit_winner
 from darec.api.fit import has_model
-from darec.api.registry import spaces_for
+from darec.api.registry import check_answers, spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.data.ratings import DomainPair
-from darec.data.split import TrainPercent, split
+from darec.data.split import ColdPercent, TrainPercent, split
 from darec.errors import UserError
 from darec.models import kind_of
 from darec.reporter import LOGGER, LogReporter, Reporter
@@ -39,6 +46,8 @@ def search(
     pair: DomainPair,
     *,
     train: TrainPercent = 90,
+    task: Task = "warm",
+    cold_share: ColdPercent = COLD_SHARE,
     trials: int = 50,
     stage1_trials: int | None = None,
     max_epochs: int = 100,
@@ -69,7 +78,9 @@ def search(
     Args:
         model: A model's name (`darec.models`).
         pair: The ratings (`darec.load_pair`).
-        train: Percent of the ratings that are not held out.
+        train: Percent of the ratings that are not held out (warm task).
+        task: ``warm`` holds out ratings of all users; ``cold_users`` all target ratings of some.
+        cold_share: Percent of the users who are cold test users (task ``cold_users``).
         trials: Trials of the model's study.
         stage1_trials: Trials of each first-stage study; a third of ``trials`` by default.
         max_epochs: Number of epochs after which a trial ends at the latest.
@@ -110,19 +121,22 @@ def search(
     out = str(out) if storage.is_uri(str(out)) else str(Path(out).resolve())
     arguments = {**locals(), "resume": True}
     _check(arguments)
+    cold_users = cold_percent(task, cold_share, train)
+    if cold_users is not None:
+        check_answers(model)
     trials, max_epochs, seed = int(trials), int(max_epochs), int(seed)
     time_budget = None if time_budget == math.inf else time_budget
     kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space, paper)
     root = storage.working_folder(out)
     again = partial(search, **arguments)
-    result = result_at(out, root, pair.name, train, model, again, pair)
+    result = result_at(out, root, pair.name, train, cold_users, model, again, pair)
     request = Request(
         model=model,
         kind=kind,
         pair=pair.name,
         train=train,
         seed=seed,
-        data=split(pair, train, seed).search,
+        data=split(pair, train, seed, cold_users).search,
         data_digest=pair.digest,
         space=drawn,
         stage1=stage1,
@@ -189,7 +203,6 @@ def search_all(
 def _check(arguments: Mapping[str, Any]) -> None:
     """Raise `UserError` for the first argument of `search` that breaks a rule."""
     for name, known in (
-        ("train", (90, 80)),
         ("sampler", SAMPLERS),
         ("scheduler", SCHEDULERS),
         ("stages", ("paper", "joint")),

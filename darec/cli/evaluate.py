@@ -8,6 +8,7 @@ import typer
 from darec.cli.command import command
 from darec.cli.options import (
     Address,
+    ColdShare,
     Data,
     Fresh,
     Insecure,
@@ -15,8 +16,10 @@ from darec.cli.options import (
     Out,
     Pair,
     Synthetic,
+    Task,
     Train,
     percent,
+    share,
 )
 from darec.reporter import Reporter
 
@@ -27,6 +30,8 @@ def evaluate(
     pair: Pair,
     model: Model = "i_darec",
     train: Train = "90",
+    task: Task = "warm",
+    cold_share: ColdShare = "20",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds, each with a split and a run.")] = 5,
     fresh: Fresh = False,
     same_split: Annotated[
@@ -53,18 +58,24 @@ def evaluate(
 
     Scores that results/scores.jsonl has already are kept; --fresh measures them again.
     With --model all, scores every model that was searched and prints one table of them all.
+
+    Users without target ratings: darec evaluate --pair toys_auto --task cold_users --model all
+    scores what darec tune has searched for that task, beside controls whose source is shuffled.
     """
     from darec.api import evaluate as api
-    from darec.api.checks import check_device
+    from darec.api.checks import check_device, cold_percent
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
 
-    names = chosen_models(model)
+    cold_users = cold_percent(task, share(cold_share), percent(train))
+    names = chosen_models(model, cold_users is not None)
     check_device(device, address)
     prepared = load_pair(pair, data, synthetic, reporter)
     api.evaluate(
-        finished_searches(names, prepared, percent(train), out, required=model != "all"),
+        finished_searches(
+            names, prepared, percent(train), cold_users, out, required=model != "all"
+        ),
         prepared,
         seeds=seeds,
         fresh=fresh,

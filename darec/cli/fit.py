@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import called, command
-from darec.cli.options import Data, Model, Out, Pair, Synthetic, Train, percent
+from darec.cli.options import (
+    ColdShare,
+    Data,
+    Model,
+    Out,
+    Pair,
+    Synthetic,
+    Task,
+    Train,
+    percent,
+    share,
+)
 from darec.reporter import Reporter
 
 
@@ -16,6 +27,8 @@ def fit(
     pair: Pair,
     model: Model = "i_darec",
     train: Train = "90",
+    task: Task = "warm",
+    cold_share: ColdShare = "20",
     refit: Annotated[
         Literal["train", "all"],
         typer.Option(help="Keep the search's weights, or train on every rating."),
@@ -34,13 +47,17 @@ def fit(
     wants to use.
     """
     from darec.api import fit as api
+    from darec.api.checks import cold_percent
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
 
-    names = chosen_models(model)
+    cold_users = cold_percent(task, share(cold_share), percent(train))
+    names = chosen_models(model, cold_users is not None)
     prepared = load_pair(pair, data, synthetic, reporter)
-    found = finished_searches(names, prepared, percent(train), out, required=model != "all")
+    found = finished_searches(
+        names, prepared, percent(train), cold_users, out, required=model != "all"
+    )
     for result in found:
         place = api.fit(result, prepared, refit=refit, device=device, reporter=reporter)
         card = f"{place}/README.md"

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import typer
 
 from darec.cli.benchmark import benchmark
-from darec.cli.cold_users import cold_users
 from darec.cli.command import help_of
 from darec.cli.evaluate import evaluate
 from darec.cli.fit import fit
@@ -24,7 +23,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "tune": tune,
     "evaluate": evaluate,
     "fit": fit,
-    "cold-users": cold_users,
     "predict": predict,
     "recommend": recommend,
     "serve": serve,

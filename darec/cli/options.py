@@ -18,6 +18,7 @@ else:  # the registries decide what the commands accept
     SectionName = Literal[("all", *BENCHMARK_SECTIONS)]
 
 Percent = Literal[90, 80]
+Share = Literal[20, 50, 80]
 
 
 def percent(train: str) -> Percent:
@@ -25,6 +26,12 @@ def percent(train: str) -> Percent:
     if train not in ("90", "80"):
         raise UserError(f"--train must be 90 or 80, but got {train!r}")
     return 90 if train == "90" else 80
+
+
+def share(cold_share: str) -> Share:
+    """Return ``--cold-share`` as a number."""
+    shares: dict[str, Share] = {"20": 20, "50": 50, "80": 80}
+    return shares[cold_share]
 
 
 Pair = Annotated[
@@ -37,7 +44,18 @@ Unknown = Annotated[
     typer.Option(help="What an id gets that the model does not know: the cold policy, or an error"),
 ]
 Data = Annotated[Path, typer.Option(help="Folder of downloads and prepared pairs.")]
-Train = Annotated[Literal["90", "80"], typer.Option(help="Percent of ratings not held out.")]
+Train = Annotated[
+    Literal["90", "80"],
+    typer.Option(help="Percent of ratings not held out; of the warm task alone."),
+]
+Task = Annotated[
+    Literal["warm", "cold_users"],
+    typer.Option(help="Predict held-out ratings, or users without any target rating."),
+]
+ColdShare = Annotated[
+    Literal["20", "50", "80"],
+    typer.Option(help="Percent of the users who are cold test users; of --task cold_users alone."),
+]
 Address = Annotated[
     str | None, typer.Option(help="Ray cluster to join, e.g. auto; by default this machine.")
 ]

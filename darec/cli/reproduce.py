@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import command, stop_on_sigterm
-from darec.cli.options import Address, Data, Insecure, Synthetic, percent
+from darec.cli.options import Address, Data, Insecure, Synthetic, percent, share
 from darec.reporter import Reporter
 
 LISTS = ("--pairs", "--models", "--train")
 """Options that take several values, separated by commas or blanks."""
-SECTIONS = ("table2", "fig2", "fig3", "all")
+SECTIONS = ("table2", "fig2", "fig3", "cold_users", "all")
 """Words that may follow such a list on the command line and do not belong to it."""
 
 
@@ -20,7 +20,8 @@ SECTIONS = ("table2", "fig2", "fig3", "all")
 def reproduce(
     reporter: Reporter,
     what: Annotated[
-        Literal["table2", "fig2", "fig3", "all"], typer.Argument(help="What the page shows.")
+        Literal["table2", "fig2", "fig3", "cold_users", "all"],
+        typer.Argument(help="What the page shows."),
     ],
     pairs: Annotated[
         str, typer.Option(help="Pairs, with commas or spaces; the paper's four by default.")
@@ -30,6 +31,10 @@ def reproduce(
         str,
         typer.Option(help="Percent not held out; 90 for Fig. 2 and the sections beyond the paper."),
     ] = "90 80",
+    cold_share: Annotated[
+        Literal["20", "50", "80"],
+        typer.Option(help="Percent of the users who are cold test users, in that section."),
+    ] = "20",
     trials: Annotated[int, typer.Option(min=1, help="Trials of every model's search.")] = 50,
     stage1_trials: Annotated[
         int | None,
@@ -76,6 +81,7 @@ def reproduce(
         _words(pairs),
         models=_words(models),
         train=tuple(percent(word) for word in _words(train)),
+        cold_share=share(cold_share),
         trials=trials,
         stage1_trials=stage1_trials,
         max_epochs=max_epochs,

@@ -11,6 +11,7 @@ import typer
 from darec.cli.command import called, command, stop_on_sigterm
 from darec.cli.options import (
     Address,
+    ColdShare,
     Data,
     Insecure,
     Model,
@@ -20,8 +21,10 @@ from darec.cli.options import (
     SchedulerName,
     Seed,
     Synthetic,
+    Task,
     Train,
     percent,
+    share,
 )
 from darec.errors import UserError
 from darec.processes import INTERRUPTED
@@ -34,6 +37,8 @@ def tune(
     pair: Pair,
     model: Model = "i_darec",
     train: Train = "90",
+    task: Task = "warm",
+    cold_share: ColdShare = "20",
     trials: Annotated[int, typer.Option(min=1, help="Trials of the model's study.")] = 50,
     stage1_trials: Annotated[
         int | None,
@@ -96,18 +101,23 @@ def tune(
     Example: darec tune --pair toys_auto --synthetic --trials 16 --max-epochs 30
 
     All models with the same budget: darec tune --pair toys_auto --synthetic --model all
+
+    For users without target ratings: darec tune --pair toys_auto --task cold_users --model u_darec
     """
     held = parse_fix(fix or [])
     gpus = None if gpus_per_trial == "auto" else _number("--gpus-per-trial", gpus_per_trial)
     if smoke_test:
         synthetic, trials, stage1_trials, max_epochs = True, 2, 2, 2
 
+    from darec.api.checks import cold_percent
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models, load_space, spaces_for
     from darec.api.search import search_all
 
     stop_on_sigterm()
-    names, given = chosen_models(model), None if space is None else load_space(space)
+    cold_users = cold_percent(task, share(cold_share), percent(train))
+    names = chosen_models(model, cold_users is not None)
+    given = None if space is None else load_space(space)
     for name in names:
         spaces_for(
             name, stages, held, given, paper
@@ -117,6 +127,8 @@ def tune(
             names,
             load_pair(pair, data, synthetic, reporter),
             train=percent(train),
+            task=task,
+            cold_share=share(cold_share),
             trials=trials,
             stage1_trials=stage1_trials,
             max_epochs=max_epochs,
@@ -146,7 +158,8 @@ def tune(
         reporter.line(f"interrupted; continue with: {this_command()} --resume")
         print("interrupted", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
-    same = f"--pair {pair} --train {train}{' --synthetic' if synthetic else ''}"
+    split = f"--train {train}" if task == "warm" else f"--task {task} --cold-share {cold_share}"
+    same = f"--pair {pair} {split}{' --synthetic' if synthetic else ''}"
     where = "" if data == Path("data") else f" --data {data}"
     use = f"       {called('recommend')} {results[-1].path}/model --user ID\n" if fit else ""
     reporter.line(

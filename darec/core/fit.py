@@ -30,7 +30,8 @@ class Fit:
         self.best_weights = model.weights()
         self._level_epoch, self._level_rmse = 0, math.inf
         self._valid: dict[Domain, Ratings] = {"target": data.valid, "source": data.valid_source}
-        self._cold = {domain: ColdRule(data.training, domain) for domain in model.domains}
+        answered = {"target": data.answered_U, "source": None}
+        self._cold = {d: ColdRule(data.training, d, answered[d]) for d in model.domains}
 
     def step(self) -> dict[str, float]:
         """Train one epoch and validate; return its losses and RMSEs, for the log.

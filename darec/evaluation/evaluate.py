@@ -13,7 +13,8 @@ from darec.core.config import parse
 from darec.core.metrics import mae, rmse
 from darec.core.recommender import Recommender, Run, TwoStage
 from darec.data.ratings import DomainPair, FloatArray
-from darec.data.split import Split, Training, split
+from darec.data.shuffled import shuffle_source
+from darec.data.split import Split, Training, answered_users, split
 from darec.evaluation.origin import Origin, this_origin
 from darec.evaluation.ranking import rankings
 from darec.evaluation.scores import Score
@@ -39,6 +40,12 @@ class TrainedWinner:
     """The epoch that had it."""
     origin: Origin
 
+    @property
+    def rule(self) -> ColdRule:
+        """How cold items and users of the target are predicted."""
+        answered_U = answered_users(self.training, self.parts.cold_users)
+        return ColdRule(self.training, answered=answered_U)
+
 
 def evaluate(
     kind: ModelKind,
@@ -54,10 +61,31 @@ def evaluate(
 
     The model keeps the epoch with the lowest validation RMSE (docs/paper.md, reading 8). With
     ``refit`` a second model is trained on training and validation ratings up to that epoch, and
-    scored instead. ``code`` is that of `this_origin`.
+    scored instead. In the cold-user task all of this is done again with a source whose users are
+    shuffled (docs/cold_users.md). ``code`` is that of `this_origin`.
     Raises `DivergedError` when a loss or a prediction is not finite.
     """
-    parts = split(pair, best.train, split_seed)
+
+    winner = _trained(kind, best, pair, (split_seed, run_seed), device, refit, code)
+    control = None
+    if best.cold_users is not None:
+        shuffled = shuffle_source(pair, split_seed)
+        control = _trained(kind, best, shuffled, (split_seed, run_seed), device, refit, code)
+    return [score(winner, best, policy, control) for policy in get_args(ColdPolicy)]
+
+
+def _trained(
+    kind: ModelKind,
+    best: Best,
+    pair: DomainPair,
+    seeds: tuple[int, int],
+    device: str,
+    refit: bool,
+    code: str | None,
+) -> TrainedWinner:
+    """Return a winner that was trained on the split and with the run of these two seeds."""
+    split_seed, run_seed = seeds
+    parts = split(pair, best.train, split_seed, best.cold_users)
     run = Run(derive(run_seed, "run"), device)
     fit = train_again(kind, best, parts.search, run)
     model: Recommender = fit.model
@@ -67,7 +95,7 @@ def evaluate(
         model = kind.build(parse(kind.config, best.config), training, run)
         for _ in range(fit.best_epoch):
             model.train_epoch()
-    trained = TrainedWinner(
+    return TrainedWinner(
         model,
         training,
         parts,
@@ -77,13 +105,17 @@ def evaluate(
         fit.best_epoch,
         this_origin(kind, device, code),
     )
-    return [score(trained, best, policy) for policy in get_args(ColdPolicy)]
 
 
-def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
-    """Return a trained model's test errors under a cold policy, with those of both baselines."""
+def score(
+    trained: TrainedWinner, best: Best, policy: ColdPolicy, control: TrainedWinner | None = None
+) -> Score:
+    """Return a trained model's test errors under a cold policy, with those of both baselines.
+
+    ``control`` is the same winner trained with a shuffled source.
+    """
     model, parts, training = trained.model, trained.parts, trained.training.target
-    test, rule = parts.test, ColdRule(trained.training)
+    test, rule = parts.test, trained.rule
     users, items, truth = test.users, test.items, test.values
 
     def error(raw: FloatArray) -> float:
@@ -96,6 +128,9 @@ def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
     bias = error(rule.bias.predict(users, items))
     hierarchical = error(rule.hierarchical.predict(users, items))
     constant = Bias.zero(training, float(training.values.mean())).predict(users, items)
+    shuffled = None
+    if control is not None:
+        shuffled = control.rule.rmse(control.model.predict(users, items), test, policy)
     stage1 = model.stage1["target"].predict(users, items) if isinstance(model, TwoStage) else None
     lists = None
     if policy == COLD:
@@ -104,6 +139,7 @@ def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
         model=best.model,
         pair=best.pair,
         train=parts.train,
+        cold_users=parts.cold_users,
         cold=policy,
         split_seed=parts.seed,
         run_seed=trained.run_seed,
@@ -117,6 +153,7 @@ def score(trained: TrainedWinner, best: Best, policy: ColdPolicy) -> Score:
         n_test=len(test),
         rmse_source=source,
         rmse_both=None if source is None else math.hypot(target, source),
+        shuffled_rmse=shuffled,
         stage1_rmse=None if stage1 is None else error(stage1),
         bias_rmse=bias,
         hierarchical_rmse=hierarchical,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from darec.core.cold import COLD, ColdPolicy
 from darec.data.ratings import HIGHEST, LOWEST
-from darec.data.split import TrainPercent
+from darec.data.split import ColdPercent, TrainPercent
 from darec.evaluation.origin import Origin
 from darec.evaluation.ranking import Rankings
 from darec.models.best import Best
@@ -29,6 +29,8 @@ class Score:
     model: str
     pair: str
     train: TrainPercent
+    cold_users: ColdPercent | None
+    """Percent of the users who are test users of the cold-user task; None: the warm task."""
     cold: ColdPolicy
     split_seed: int
     run_seed: int
@@ -41,14 +43,18 @@ class Score:
     test_rmse: Stars
     test_mae: Stars
     warm_rmse: Stars | None
-    """RMSE on test ratings whose user and item have training ratings; None if there are none."""
+    """RMSE on test ratings that the cold policy does not predict; None if there are none."""
     cold_share: Annotated[float, Field(ge=0, le=1)]
-    """Share of test ratings whose user or item has no training rating."""
+    """Share of test ratings that the cold policy predicts: their item has no training rating, or
+    their user has none, in the cold-user task not even in the source."""
     n_test: Count
     rmse_source: Stars | None
     """RMSE on the source's own test ratings; None for models that predict the target only."""
     rmse_both: Annotated[float, Field(ge=0)] | None
     """sqrt(test_rmse^2 + rmse_source^2), which the authors' released code prints."""
+    shuffled_rmse: Stars | None
+    """RMSE of the same configuration trained with a source whose users are shuffled, which says
+    nothing about a cold user; None in the warm task."""
     stage1_rmse: Stars | None
     """RMSE of a two-stage model's own stage 1 on the same test ratings."""
     bias_rmse: Stars
@@ -80,6 +86,8 @@ class Score:
             raise ValueError(f"epoch {rule}, but got {self.epoch}")
         if self.cold != COLD and self.ranking is not None:
             raise ValueError(f"ranking must be null under cold={self.cold}: lists are of {COLD}")
+        if (self.shuffled_rmse is None) != (self.cold_users is None):
+            raise ValueError("shuffled_rmse must be null in the warm task, and only there")
         if (self.warm_rmse is None) != (self.cold_share == 1):
             raise ValueError("warm_rmse must be null if all test ratings are cold, and only then")
 
@@ -91,7 +99,8 @@ class Score:
 
 
 def run_key(run: Best | Score, split_seed: int, run_seed: int, refit: bool) -> tuple[Any, ...]:
-    """Return the key of a run: data, model, config, split, seeds, refit and epoch budget."""
+    """Return the key of a run: data, model, config, task, seeds, refit and epoch budget."""
     config = json.dumps(run.config, sort_keys=True)
     seeds = split_seed, run_seed
-    return run.data_digest, run.model, config, run.train, *seeds, refit, run.max_epochs
+    task = run.train, run.cold_users
+    return run.data_digest, run.model, config, *task, *seeds, refit, run.max_epochs

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from darec.core.cold import COLD, ColdPolicy
-from darec.evaluation.cold_users import ColdUserScore
+from darec.core.cold import COLD
+from darec.data.split import task_in_words
 from darec.evaluation.origin import by_origin
 from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
@@ -54,23 +54,20 @@ def summarise(values: Sequence[float]) -> Summary:
     return Summary(n, mean, sd, float(stats.t.ppf(0.975, n - 1)) * sd / n**0.5)
 
 
-def frame(scores: Sequence[Score] | Sequence[ColdUserScore]) -> pd.DataFrame:
+def frame(scores: Sequence[Score]) -> pd.DataFrame:
     """Return one row per score and one column per field of it; a figure that is None is NaN.
 
     Figures of lists have columns of their own: ``ranked_users``, ``model_ndcg_at_10`` and so on.
-    Without any score the table has the columns of `Score`.
     """
-    kind = type(scores[0]) if scores else Score
-    names = [field.name for field in fields(kind) if field.name != "ranking"]
-    numbers = [field.name for field in fields(kind) if type(None) in get_args(field.type)]
+    names = [field.name for field in fields(Score) if field.name != "ranking"]
+    numbers = [field.name for field in fields(Score) if type(None) in get_args(field.type)]
     rows = pd.DataFrame([asdict(score) for score in scores], columns=names)
     rows = rows.astype(dict.fromkeys(set(names) & set(numbers), float))
-    if kind is Score:
-        of_lists = [score.ranking for score in scores if isinstance(score, Score)]
-        rows["ranked_users"] = [found.users if found else np.nan for found in of_lists]
-        for by in RANKED_BY:
-            for name in LISTED.values():
-                rows[f"{by}_{name}"] = [_listed(found, by, name) for found in of_lists]
+    of_lists = [score.ranking for score in scores]
+    rows["ranked_users"] = [found.users if found else np.nan for found in of_lists]
+    for by in RANKED_BY:
+        for name in LISTED.values():
+            rows[f"{by}_{name}"] = [_listed(found, by, name) for found in of_lists]
     return rows
 
 
@@ -81,6 +78,7 @@ FIGURES = {
     "cold share": "cold_share",
     "source RMSE": "rmse_source",
     "both": "rmse_both",
+    "source shuffled": "shuffled_rmse",
     "own stage 1": "stage1_rmse",
     "bias baseline": "bias_rmse",
     "hierarchical baseline": "hierarchical_rmse",
@@ -94,10 +92,16 @@ def title(scores: Sequence[Score]) -> str:
     """Return the heading of a table of one model's scores: model, pair, split and seeds."""
     first = scores[0]
     n = len({(score.split_seed, score.run_seed) for score in scores})
-    return f"{first.model} on {first.pair}, {first.train} % training, {n} seeds{mixed(scores)}"
+    return f"{first.model} on {task(scores)}, {n} seeds{mixed(scores)}"
 
 
-def mixed(scores: Sequence[Score] | Sequence[ColdUserScore]) -> str:
+def task(scores: Sequence[Score]) -> str:
+    """Return what the heading of a table says of its scores' pair and task."""
+    first = scores[0]
+    return f"{first.pair}, {task_in_words(first.train, first.cold_users)}"
+
+
+def mixed(scores: Sequence[Score]) -> str:
     """Return what the heading of a table adds if its scores are not of one origin."""
     n = len(by_origin(scores))
     return f" (MIXED: scores of {n} origins)" if n > 1 else ""
@@ -144,6 +148,14 @@ COMPARED = {
     "validation": ("hierarchical", "valid_rmse"),
 }
 """Columns of `comparison`: label, cold policy and field of `Score`."""
+COMPARED_COLD_USERS = {
+    "RMSE": (COLD, "test_rmse"),
+    "MAE": (COLD, "test_mae"),
+    "source shuffled": (COLD, "shuffled_rmse"),
+    "warm items": (COLD, "warm_rmse"),
+    "validation": (COLD, "valid_rmse"),
+}
+"""The same in the cold-user task. With a shuffled source nothing is known of the users."""
 BASELINES = {
     "hierarchical biases": "hierarchical_rmse",
     "bias, untuned": "bias_rmse",
@@ -156,16 +168,19 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
     """Return a row per model, best first: mean RMSE ± sd, and how often it beats the baselines.
 
     Most test ratings of a fresh split were training or validation ratings of the search; the
-    column ``searched split`` has the score of the one split whose test ratings were not. The last
+    column ``searched split`` has the score of the one split whose test ratings were not. In the
+    cold-user task ``minus shuffled`` is what the source's users are worth, paired by seed. The last
     rows are the baselines on the same test ratings.
     """
-    rows = {}
+    columns, rows = COMPARED if scores[0].cold_users is None else COMPARED_COLD_USERS, {}
     by_model = _best_first(scores)
     for model, own in by_model.items():
         cells = {
             label: _short(_over_seeds(own, name, policy))
-            for label, (policy, name) in COMPARED.items()
+            for label, (policy, name) in columns.items()
         }
+        if columns is COMPARED_COLD_USERS:
+            cells["minus shuffled"] = _short(_worth_of_source(own))
         searched = [score for score in own if score.searched_split]
         headline = [score for score in own if score.cold == COLD]
         rows[model] = {
@@ -178,8 +193,9 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
     first = by_model[scores[0].model]
     for label, name in BASELINES.items():
         rows[label] = {
-            f"cold={policy}": _short(_over_seeds(first, name, policy))
-            for policy in get_args(ColdPolicy)
+            column: _short(_over_seeds(first, name, policy))
+            for column, (policy, field) in columns.items()
+            if field == "test_rmse"
         }
     out = pd.DataFrame.from_dict(rows, orient="index").fillna("-")
     return out.rename_axis("RMSE, mean ± sd")
@@ -200,8 +216,7 @@ def ranking_title(scores: Sequence[Score]) -> str:
     """Return the heading of `ranking_table`: pair, split, and the number of users with a list."""
     users = sorted({score.ranking.users for score in scores if score.ranking})
     n = " to ".join(str(each) for each in dict.fromkeys([users[0], users[-1]]))
-    where = f"{scores[0].pair}, {scores[0].train} % training"
-    return f"lists of 10 unseen items for {n} users of {where}{mixed(scores)}"
+    return f"lists of 10 unseen items for {n} users of {task(scores)}{mixed(scores)}"
 
 
 def ranking_table(scores: Sequence[Score]) -> pd.DataFrame:
@@ -222,31 +237,7 @@ def ranking_table(scores: Sequence[Score]) -> pd.DataFrame:
     return out.rename_axis("mean ± sd")
 
 
-COLD_FIGURES = {
-    "RMSE": "rmse",
-    "source shuffled": "shuffled_rmse",
-    "bias": "bias_rmse",
-    "mean of training": "mean_rmse",
-}
-"""Columns of `cold_table`: label and field of `ColdUserScore`."""
-
-
-def cold_table(scores: Sequence[ColdUserScore]) -> pd.DataFrame:
-    """Return the errors on cold users: a row per model, mean ± sd over seeds, number of seeds."""
-    rows = {}
-    for model in _models(scores):
-        own = [score for score in scores if score.model == model]
-        cells = {
-            label: summarise([getattr(score, name) for score in own]).short
-            for label, name in COLD_FIGURES.items()
-        }
-        rows[model] = {**cells, "seeds": str(len(own))}
-    columns = [*COLD_FIGURES, "seeds"]
-    out = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    return out.rename_axis("cold users")
-
-
-def _models(scores: Sequence[Score] | Sequence[ColdUserScore]) -> list[str]:
+def _models(scores: Sequence[Score]) -> list[str]:
     return list(dict.fromkeys(score.model for score in scores))
 
 
@@ -260,6 +251,12 @@ def _over_seeds(scores: Sequence[Score], name: str, policy: str) -> Summary | No
     values = [getattr(score, name) for score in scores if score.cold == policy]
     known = [value for value in values if value is not None]
     return summarise(known) if known else None
+
+
+def _worth_of_source(scores: Sequence[Score]) -> Summary:
+    """Summarise a model's RMSE minus that of its source-shuffled control."""
+    own = [score for score in scores if score.cold == COLD]
+    return summarise([s.test_rmse - s.shuffled_rmse for s in own if s.shuffled_rmse is not None])
 
 
 def _short(summary: Summary | None) -> str:

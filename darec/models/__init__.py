@@ -26,8 +26,8 @@ from darec.models.shared_bias import SharedBiasConfig, build_shared_bias
 __all__ = ["MODELS", "FirstStage", "ModelKind", "all_models", "kind_of"]
 
 MODELS: dict[str, ModelKind] = {
-    "mean": ModelKind(MeanConfig, build_mean, whole_fit=True, cpu_only=True),
-    "bias": ModelKind(BiasConfig, build_bias, cpu_only=True),
+    "mean": ModelKind(MeanConfig, build_mean, whole_fit=True, cpu_only=True, cold_users=True),
+    "bias": ModelKind(BiasConfig, build_bias, cpu_only=True, cold_users=True),
     "shared_bias": ModelKind(SharedBiasConfig, build_shared_bias, cpu_only=True, cold_users=True),
     "hierarchical_bias": ModelKind(
         HierarchicalBiasConfig,
@@ -39,7 +39,7 @@ MODELS: dict[str, ModelKind] = {
     "pmf": ModelKind(PMFConfig, build_pmf, n_weights_pmf, whole_fit=True, cpu_only=True),
     "cmf_unbiased": ModelKind(CMFConfig, build_cmf, n_weights_cmf),
     "cmf": ModelKind(CMFConfig, build_cmf, n_weights_cmf, cold_users=True),
-    "cdtf": ModelKind(CDTFConfig, build_cdtf, n_weights_cdtf, cpu_only=True),
+    "cdtf": ModelKind(CDTFConfig, build_cdtf, n_weights_cdtf, cpu_only=True, cold_users=True),
     "fm_cdcf": ModelKind(
         FMCDCFConfig,
         build_fm_cdcf,
@@ -48,7 +48,7 @@ MODELS: dict[str, ModelKind] = {
         cpu_only=True,
         cold_users=True,
     ),
-    "conet": ModelKind(CoNetConfig, build_conet, n_weights_conet),
+    "conet": ModelKind(CoNetConfig, build_conet, n_weights_conet, cold_users=True),
     "u_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="user"),
     "i_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="item"),
     "u_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="user"),

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from darec.core.config import STRICT, parse
-from darec.data.split import TrainPercent
+from darec.data.split import ColdPercent, TrainPercent, task_label
 from darec.errors import UserError
 from darec.files import write_json
 from darec.models import kind_of
@@ -60,6 +60,8 @@ class Asked:
     model: str
     pair: str
     train: TrainPercent
+    cold_users: ColdPercent | None
+    """Percent of the users who are test users of the cold-user task; None: the warm task."""
     seed: int
     """The root seed of the search, its split and its runs."""
     data_digest: str
@@ -136,6 +138,8 @@ def read_best(folder: Path, place: str | None = None) -> Best:
     return best
 
 
-def study_folder(out: Path, pair: str, train: TrainPercent, model: str) -> Path:
-    """Return ``<out>/<pair>-<train>/<model>``, where a study keeps all of its files."""
-    return out / f"{pair}-{train}" / model
+def study_folder(
+    out: Path, pair: str, train: TrainPercent, cold_users: ColdPercent | None, model: str
+) -> Path:
+    """Return ``<out>/<label>/<model>``, where a study keeps all of its files (`task_label`)."""
+    return out / task_label(pair, train, cold_users) / model

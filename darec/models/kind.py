@@ -58,4 +58,5 @@ class ModelKind:
     cpu_only: bool = False
     """Whether the model never uses a GPU."""
     cold_users: bool = False
-    """Whether the model can predict for users of whom it has source ratings only."""
+    """Whether the model takes part in the cold-user task: it predicts users without target ratings
+    by what it knows of the items and, if it learns anything from the source, of the users."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from darec.data.pairs import PAIRS
 from darec.data.ratings import DomainPair
 from darec.data.shuffled import prepare_shuffled, shuffle_source
-from darec.data.split import TrainPercent
+from darec.data.split import ColdPercent, TrainPercent
 from darec.data.store import obtain, pair_file
 from darec.errors import UserError
 from darec.report.matrix.cells import Budget, Cell, distinct
@@ -33,6 +33,7 @@ def reproduce(
     pairs: Sequence[str] = (),
     models: Sequence[str] = (),
     train: Sequence[TrainPercent] = (90, 80),
+    cold_share: ColdPercent = 20,
     trials: int = 50,
     stage1_trials: int | None = None,
     max_epochs: int = 100,
@@ -52,11 +53,12 @@ def reproduce(
     """Run the missing searches and scores, and write the page. The same call continues later.
 
     Args:
-        what: ``table2``, ``fig2``, ``fig3`` or ``all``.
+        what: ``table2``, ``fig2``, ``fig3``, ``cold_users`` or ``all``.
         pairs: Names of pairs; the paper's four if empty.
         models: Only these models and the trivial baselines; all models if empty.
         train: Percent of the ratings that are not held out. Fig. 2 and the sections beyond the
             paper always have 90.
+        cold_share: Percent of the users who are cold test users in the section on them.
         trials: Trials of every model's search.
         stage1_trials: Trials of each stage-1 study; a third of ``trials`` if None.
         max_epochs: Most epochs of a trial.
@@ -91,6 +93,7 @@ def reproduce(
         models=tuple(dict.fromkeys(models)),
         train=tuple(dict.fromkeys(train)),
         synthetic=synthetic,
+        cold_share=cold_share,
         budget=Budget(trials, stage1_trials or max(1, trials // 3), max_epochs, seeds),
     )
     prepared = {

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from darec.core.cold import ColdPolicy
 from darec.core.config import STRICT
-from darec.data.split import TrainPercent
+from darec.data.split import ColdPercent, TrainPercent
 from darec.evaluation.origin import Origin
 from darec.models.best import Count, Rmse
 
@@ -74,6 +74,8 @@ class Card:
     """What trained the model."""
     files: dict[str, str]
     """The folder's other files, and their SHA-256."""
+    cold_users: ColdPercent | None = None
+    """Percent of the users who were test users of the cold-user task; None: the warm task."""
 
     def with_scores(self, scores: list[TestScore]) -> "Card":
         """Return the card with the scores of an evaluation."""

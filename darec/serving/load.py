@@ -34,7 +34,7 @@ def load(path: str | Path, cold: Cold | None = None) -> LoadedModel:
         path: The folder or URI, ``<out>/<pair>-<train>/<model>/model``.
         cold: How cold users and items are predicted: ``fallback``, ``floor``, or ``source``, which
             lets the model answer for users with source ratings only, if it can. By default as
-            in the card's scores.
+            in the card's scores: ``source`` for a model of the cold-user task.
 
     Raises:
         UserError: The folder is absent, damaged, of another model, or of a later version.
@@ -107,4 +107,5 @@ def _loaded(folder: Path, cold: Cold | None) -> LoadedModel:
     except (*DAMAGED, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"{folder}: its parts do not fit each other: {reason}; {REMEDY}") from error
-    return LoadedModel(card, Scorer(card.model, model, training, cold or card.cold), ids)
+    chosen: Cold = cold or ("source" if card.cold_users else card.cold)
+    return LoadedModel(card, Scorer(card.model, model, training, chosen), ids)

@@ -5,8 +5,7 @@ Shapes: N pairs, B users asked for, U users, I target items.
 """
 
 from functools import cached_property
-from inspect import signature
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -33,15 +32,14 @@ class Scorer:
         self._cold: ColdPolicy = "fallback" if cold == "source" else cold
         target = training.target
         is_answered = cold == "source" and kind_of(name).cold_users
-        has_source_U = (training.source.user_counts > 0) & is_answered
-        self._answered_U = (target.user_counts == 0) & has_source_U
-        self._rule = ColdRule(training, answered=self._answered_U)
+        answered_U = (training.source.user_counts > 0) & is_answered
+        self._rule = ColdRule(training, answered=answered_U)
         self.bias = self._rule.bias
         """The regularised biases, by which cold users and items are predicted."""
         zero, true = np.zeros(1, np.float32), [True]
         self._user_bias = np.concatenate([self.bias.user, zero])  # -1, the unknown, is the last
         self._item_bias = np.concatenate([self.bias.item, zero])
-        self.is_cold_user = np.concatenate([(target.user_counts == 0) & ~self._answered_U, true])
+        self.is_cold_user = np.concatenate([(target.user_counts == 0) & ~answered_U, true])
         self.is_cold_item = np.concatenate([target.item_counts == 0, true])
         self._rows = target.rows("user")
         self._values = target.values[self._rows.order]
@@ -53,10 +51,6 @@ class Scorer:
         known_N = (user_N >= 0) & (item_N >= 0)
         users, items = user_N[known_N].astype(np.int32), item_N[known_N].astype(np.int32)
         raw = self._model.predict(users, items)
-        answered = self._answered_U[users]
-        if answered.any() and _chooses(self._model.predict):
-            pairs: Any = users[answered], items[answered], "target", "source"
-            raw[answered] = self._model.predict(*pairs)
         stars_N[known_N] = self._rule.apply(raw, users, items, self._cold)
         if self._cold == "floor":
             stars_N[self.is_cold_item[item_N]] = LOWEST
@@ -66,9 +60,6 @@ class Scorer:
         """Return the raw, unclipped scores of every target item f32[B, I]."""
         known_B = np.maximum(user_B, 0)
         score_BI = self._tables.scores(known_B)
-        answered_B = self._answered_U[known_B]
-        if answered_B.any() and self._source_tables is not None:
-            score_BI[answered_B] = self._source_tables.scores(known_B[answered_B])
         cold_B = self.is_cold_user[user_B]
         base_B1 = np.float32(self.bias.mean) + self._user_bias[user_B, None]
         score_BI[cold_B] = base_B1[cold_B] + self.bias.item
@@ -128,14 +119,6 @@ class Scorer:
     def _tables(self) -> AllScores:
         return all_scores(self._model, self._training.target.n_items)
 
-    @cached_property
-    def _source_tables(self) -> AllScores | None:
-        """What answers from the source, of a model that knows each user once in each domain."""
-        if isinstance(self._model, HasTables) and _chooses(self._model.tables):
-            domains: Any = "target", "source"
-            return self._model.tables(*domains)
-        return None
-
     def _folded_in(self, user: NewUser) -> FloatArray:
         found = self._model.fold_in(user) if isinstance(self._model, FoldsIn) else None
         return self._trained_users.fold_in(user) if found is None else found
@@ -152,7 +135,3 @@ class Scorer:
             tables[domain] = found
         training = self._training
         return TrainedUsers(tables, {"source": training.source, "target": training.target})
-
-
-def _chooses(function: Any) -> bool:
-    return "answers_from" in signature(function).parameters

@@ -112,16 +112,17 @@ def test_fresh_measures_again_and_the_new_scores_count(study, tiny_pair, done, c
     assert done == [0, 1, 0, 1] and warnings(caplog) == []
 
 
-def test_cold_users_are_scored_afresh_too(tmp_path, tiny_pair, done, caplog):
-    study = finished(tmp_path, tiny_pair, "shared_bias")
-    first = darec.evaluate_cold_users(study, tiny_pair, seeds=1)
-    path = tmp_path / "cold_users.jsonl"
-    line = json.loads(path.read_text())
-    line["origin"]["versions"]["scipy"] = "1.0"
-    path.write_text(json.dumps({**line, "rmse": 3.5}) + "\n")
-    kept = darec.evaluate_cold_users(study, tiny_pair, seeds=1)
-    assert kept["rmse"].tolist() == [3.5] and "scipy 1.0 instead of " in warnings(caplog)[0]
-    assert darec.evaluate_cold_users(study, tiny_pair, seeds=1, fresh=True).equals(first)
+def test_scores_of_the_two_tasks_are_kept_apart(tmp_path, tiny_pair, done):
+    warm = finished(tmp_path, tiny_pair, "shared_bias")
+    cold = finished(tmp_path, tiny_pair, "shared_bias", 20)
+    first, recorder = darec.evaluate(warm, tiny_pair, seeds=1), Recorder()
+    scores = darec.evaluate(cold, tiny_pair, seeds=1, reporter=recorder)
+    assert done == [0, 0] and first["shuffled_rmse"].isna().all()
+    assert scores["cold_users"].tolist() == [20, 20] and scores["shuffled_rmse"].notna().all()
+    assert recorder.tables[0][0] == "shared_bias on tiny, 20 % of the users cold, 1 seeds"
+    assert darec.evaluate(cold, tiny_pair, seeds=1).equals(scores) and done == [0, 0]
+    assert darec.evaluate(cold, tiny_pair, seeds=1, fresh=True).equals(scores)
+    assert darec.evaluate(warm, tiny_pair, seeds=1).equals(first) and done == [0, 0, 0]
 
 
 def test_scores_reach_their_uri_as_each_run_ends(study, tiny_pair, done, tmp_path, monkeypatch):

@@ -19,9 +19,10 @@ import darec
 from darec.api import runs, search
 from darec.api.result import finished_searches
 from darec.core.threads import torch_threads
+from darec.data.split import split
 from darec.files import digest_of
 from darec.models import plugins
-from darec.models.best import read_best
+from darec.models.best import read_best, study_folder
 from darec.models.bias import BiasConfig, build_bias
 from darec.tuning.study.results import COLUMNS
 from darec.tuning.trial.stage1_cache import ClusterCache
@@ -35,6 +36,10 @@ from tests.winners import saved, winner_of, winner_on
         ({"sampler": "grid"}, "--sampler must be one of tpe, .* but got 'grid'"),
         ({"scheduler": "pbt"}, "--scheduler must be one of asha, .* but got 'pbt'"),
         ({"train": 70}, "--train must be one of 90, 80, but got 70"),
+        ({"task": "cold"}, "--task must be one of warm, cold_users, but got 'cold'"),
+        ({"task": "cold_users", "cold_share": 30}, "--cold-share must be one of 20, 50, 80, but"),
+        ({"cold_share": 50}, "--cold-share 50 needs --task cold_users"),
+        ({"task": "cold_users", "train": 80}, "--train 80 is of the warm task; --task cold_users"),
         ({"stages": "both"}, "--stages must be one of paper, joint, but got 'both'"),
         ({"trials": 0}, "--trials must be a whole number of at least 1, but got 0"),
         ({"trials": 2.5}, "--trials must be a whole number of at least 1, but got 2.5"),
@@ -220,10 +225,10 @@ def test_wrong_arguments_of_an_evaluation_are_refused(tiny_pair, options, words)
         darec.evaluate([], tiny_pair)
 
 
-def finished(folder, pair, model):
+def finished(folder, pair, model, cold_users=None):
     """A search that seems to be finished, of the mean or of a model like it."""
-    study = folder / f"{pair.name}-90" / model
-    saved(winner_on(pair, model, max_epochs=1), study)
+    study = study_folder(folder, pair.name, 90, cold_users, model)
+    saved(winner_on(pair, model, max_epochs=1, cold_users=cold_users), study)
     return study
 
 
@@ -268,10 +273,10 @@ def test_trial_ids_are_text(tiny_pair, tmp_path):
 
 def test_a_search_in_the_folder_of_another_model_is_told(tiny_pair, tmp_path):
     study = finished(tmp_path, tiny_pair, "mean")
-    assert finished_searches(["mean", "bias"], tiny_pair, 90, str(tmp_path), required=False)
+    assert finished_searches(["mean", "bias"], tiny_pair, 90, None, str(tmp_path), required=False)
     study.rename(study.parent / "bias")
     with pytest.raises(darec.UserError, match="must be the winner of tiny-90/bias, but is"):
-        finished_searches(["mean", "bias"], tiny_pair, 90, str(tmp_path), required=False)
+        finished_searches(["mean", "bias"], tiny_pair, 90, None, str(tmp_path), required=False)
 
 
 def test_a_finished_search_is_only_taken_as_it_was_asked_for(tiny_pair, tmp_path, monkeypatch):
@@ -303,10 +308,43 @@ def test_a_finished_search_is_only_taken_as_it_was_asked_for(tiny_pair, tmp_path
     refused("best.json is there without study.json")
 
 
-def test_only_models_that_can_are_scored_on_cold_users(tiny_pair, tmp_path):
-    study = finished(tmp_path, tiny_pair, "mean")
-    with pytest.raises(darec.UserError, match="mean cannot predict for users without target rat"):
-        darec.evaluate_cold_users(study, tiny_pair)
+def test_searches_of_the_two_tasks_have_folders_of_their_own(tiny_pair, tmp_path):
+    warm, cold = finished(tmp_path, tiny_pair, "mean"), finished(tmp_path, tiny_pair, "bias", 50)
+    models, out = ["mean", "bias"], str(tmp_path)
+    (found,) = finished_searches(models, tiny_pair, 90, 50, out, required=False)
+    assert found.folder == cold and cold == tmp_path / "tiny-cold50" / "bias"
+    (found,) = finished_searches(models, tiny_pair, 90, None, out, required=False)
+    assert found.folder == warm
+    with pytest.raises(darec.UserError, match="no finished search of tiny-cold20; run one first"):
+        finished_searches(models, tiny_pair, 90, 20, out, required=False)
+    with pytest.raises(darec.UserError, match="not scored together: 90 % training; 50 % of the"):
+        darec.evaluate([warm, cold], tiny_pair)
+    cold.rename(warm.parent / "bias")
+    with pytest.raises(darec.UserError, match="winner of tiny-90/bias, but is that of tiny-cold50"):
+        finished_searches(models, tiny_pair, 90, None, out, required=False)
+
+
+def test_a_model_that_cannot_predict_cold_users_is_refused(tiny_pair, tmp_path):
+    told = "--task cold_users: i_autorec cannot predict users without target ratings; these can: "
+    with pytest.raises(darec.UserError, match=told):
+        darec.search("i_autorec", tiny_pair, task="cold_users", out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.ray
+def test_a_search_for_cold_users_and_its_scores(cluster, tiny_pair, tmp_path):
+    options = {"trials": 2, "max_epochs": 3, "out": tmp_path, "fix": {"hidden": 100}}
+    result = darec.search("u_darec", tiny_pair, task="cold_users", cold_share=50, **options)
+    assert result.folder == tmp_path / "tiny-cold50" / "u_darec" and result.best.cold_users == 50
+    scores = darec.evaluate(result, tiny_pair, seeds=1)
+    assert (scores["cold_users"] == 50).all() and (scores["shuffled_rmse"] > 0).all()
+    model = darec.load(f"{result.path}/model")
+    assert model.card.cold_users == 50 and len(model.card.scores) == 2
+    parts = split(tiny_pair, cold_users=50)
+    cold = parts.test.users[0]
+    user, item = tiny_pair.user_ids[cold], tiny_pair.target_item_ids[0]
+    assert not model.explain(user, item).cold_user  # it answers from the source by default
+    assert darec.load(f"{result.path}/model", cold="fallback").explain(user, item).cold_user
 
 
 @pytest.mark.ray

@@ -82,10 +82,12 @@ def test_commands_import_nothing_heavy():
 API = {
     "tune": darec.search,
     "evaluate": darec.evaluate,
-    "cold-users": darec.evaluate_cold_users,
     "prepare": darec.prepare,
 }
-OF_THE_COMMAND = {"model", "out", "data", "synthetic", "train", "smoke_test", "verbose", "quiet"}
+OF_THE_COMMAND = {
+    *("model", "out", "data", "synthetic", "smoke_test", "verbose", "quiet"),
+    *("train", "task", "cold_share"),
+}
 """Options that say where a pair or result comes from, which the API is given as objects."""
 
 
@@ -102,7 +104,7 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
         if str(options[option].default) == str(arguments[option].default)
         or options[option].default is inspect.Parameter.empty
     }
-    text_on_the_command_line = {"train", "year", "gpus_per_trial", "model", "pair"}
+    text_on_the_command_line = {"train", "cold_share", "year", "gpus_per_trial", "model", "pair"}
     assert shared - same <= text_on_the_command_line
 
 
@@ -123,14 +125,25 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
         ),
         ("evaluate", ["--pair", "toys_auto", "--synthetic"], "no finished search here"),
         (
-            "cold-users",
-            ["--pair", "toys_auto", "--synthetic"],
-            "no finished search of toys_auto",
+            "evaluate",
+            ["--pair", "toys_auto", "--synthetic", "--task", "cold_users", "--model", "all"],
+            "no finished search of toys_auto-synthetic-cold20",
         ),
         (
-            "cold-users",
-            ["--pair", "toys_auto", "--model", "bias"],
-            "one of shared_bias, hierarchical_bias, cmf, fm_cdcf, u_darec",
+            "evaluate",
+            ["--pair", "toys_auto", "--task", "cold_users", "--model", "i_darec"],
+            "--task cold_users: i_darec cannot predict users without target ratings; these can: "
+            "mean, bias, shared_bias, ",
+        ),
+        (
+            "tune",
+            ["--pair", "toys_auto", "--task", "cold_users", "--train", "80", "--model", "cmf"],
+            "--train 80 is of the warm task; --task cold_users holds out users by --cold-share",
+        ),
+        (
+            "fit",
+            ["--pair", "toys_auto", "--cold-share", "50"],
+            "--cold-share 50 needs --task cold_users",
         ),
         ("reproduce", ["table2", "--models", "svd"], "'svd'"),
         ("reproduce", ["table2", "--train", "70"], "--train must be 90 or 80, but got '70'"),
@@ -209,15 +222,15 @@ def test_lists_may_be_separated_by_blanks():
 @pytest.mark.parametrize(
     ("argv0", "words"),
     [
-        ("jobs/tune.py", "python jobs/cold_users.py"),
-        ("/home/ada/darec/jobs/tune.py", "python /home/ada/darec/jobs/cold_users.py"),
-        ("/usr/bin/darec", "darec cold-users"),
-        ("/x/darec/__main__.py", "python -m darec cold-users"),
+        ("jobs/tune.py", "python jobs/own_cluster.py"),
+        ("/home/ada/darec/jobs/tune.py", "python /home/ada/darec/jobs/own_cluster.py"),
+        ("/usr/bin/darec", "darec own-cluster"),
+        ("/x/darec/__main__.py", "python -m darec own-cluster"),
     ],
 )
 def test_the_next_command_is_told_as_the_user_would_type_it(argv0, words, monkeypatch):
     monkeypatch.setattr(sys, "argv", [argv0])
-    assert called("cold-users") == words
+    assert called("own-cluster") == words
 
 
 STOPPED = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 JOBS = Path(__file__).parents[2] / "jobs"
-NAMES = ["prepare", "tune", "evaluate", "benchmark", "cold_users", "reproduce", "own_cluster"]
+NAMES = ["prepare", "tune", "evaluate", "benchmark", "reproduce", "own_cluster"]
 
 
 def run(name, *options, cwd):

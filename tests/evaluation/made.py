@@ -1,10 +1,9 @@
-"""A score, and a cold-user score, as an evaluation writes them."""
+"""Scores as an evaluation writes them."""
 
 from dataclasses import replace
 from typing import get_args
 
 from darec.core.cold import COLD, ColdPolicy
-from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.origin import Origin
 from darec.evaluation.ranking import Ranking, Rankings
 from darec.evaluation.scores import Score
@@ -19,6 +18,7 @@ VALUES = {
     "model": "bias",
     "pair": "tiny",
     "train": 90,
+    "cold_users": None,
     "cold": COLD,
     "split_seed": 0,
     "run_seed": 0,
@@ -32,6 +32,7 @@ VALUES = {
     "n_test": 9,
     "rmse_source": None,
     "rmse_both": None,
+    "shuffled_rmse": None,
     "stage1_rmse": None,
     "bias_rmse": 1.0,
     "hierarchical_rmse": 0.95,
@@ -59,10 +60,3 @@ def run_of(seed=0, **changed):
     """The scores of a run: one for each cold policy."""
     values = {"split_seed": seed, "run_seed": seed, **changed}
     return [score_of(**values, cold=policy) for policy in get_args(ColdPolicy)]
-
-
-def cold_score_of(**changed):
-    names = {name: VALUES[name] for name in ("model", "pair", "train", "config", "data_digest")}
-    errors = {"rmse": 1.0, "shuffled_rmse": 1.1, "bias_rmse": 1.05, "mean_rmse": 1.2}
-    rest = {"seed": 0, "n_users": 3, "n_ratings": 9, "max_epochs": 3, "origin": HERE}
-    return ColdUserScore(**{**names, **errors, **rest, **changed})

@@ -1,80 +1,100 @@
-from dataclasses import replace
-from typing import ClassVar
+"""The cold-user task from a winner to its scores (docs/cold_users.md)."""
 
 import numpy as np
 import pytest
 
 from darec.benchmark.transfer import CONFIGS, informative
 from darec.core.bias import Bias
-from darec.core.metrics import clip
+from darec.core.config import plain
+from darec.core.fit import Fit
+from darec.core.metrics import clip, rmse
 from darec.data.split import split
-from darec.evaluation.cold_users import ANSWERING, evaluate_cold_users, without_target
-from darec.evaluation.summary import cold_table
-from darec.models import MODELS, ModelKind
-from darec.models.bias import BiasConfig, BiasRecommender
+from darec.evaluation.evaluate import evaluate
+from darec.evaluation.summary import comparison, table, title
+from darec.models import MODELS
+from tests.models.common import build, config
 from tests.winners import winner_on
 
-
-def evaluated(best, pair, seed):
-    return evaluate_cold_users(MODELS[best.model], best, pair, seed)
-
-
-def best_of(model, pair, **changed):
-    return winner_on(pair, model, **{"config": CONFIGS[model], "max_epochs": 30, **changed})
+ABLE = [name for name, kind in MODELS.items() if kind.cold_users]
+WITHOUT_SOURCE = {"mean", "bias"}
 
 
-def test_no_target_rating_of_a_withheld_user_is_left(tiny_pair):
-    data = split(tiny_pair).search
-    withheld_U = np.arange(120) % 10 == 0
-    left = without_target(data, withheld_U)
-    for part in (left.training.target, left.valid):
-        assert len(part) and not withheld_U[part.users].any()
-    assert left.training.source is data.training.source
+def best_of(name, pair, **changed):
+    given = {"config": plain(config(name)), "cold_users": 20, **changed}
+    return winner_on(pair, name, **given)
 
 
-def test_users_are_withheld_wholly_and_the_baselines_know_items_alone(tiny_pair):
+def evaluated(best, pair, seed=0, **options):
+    return evaluate(MODELS[best.model], best, pair, seed, seed, **options)
+
+
+@pytest.mark.parametrize("name", ABLE)
+def test_every_model_is_scored_on_all_ratings_of_the_test_users(name, tiny_pair):
+    fallback, floor = evaluated(best_of(name, tiny_pair), tiny_pair)
+    parts = split(tiny_pair, cold_users=20)
+    for score in (fallback, floor):
+        assert score.cold_users == 20 and score.n_test == len(parts.test)
+        assert score.shuffled_rmse is not None
+    if name in WITHOUT_SOURCE:
+        assert fallback.shuffled_rmse == fallback.test_rmse
+    else:
+        assert fallback.shuffled_rmse != fallback.test_rmse
+    warm, _ = evaluated(best_of(name, tiny_pair, cold_users=None), tiny_pair)
+    assert warm.key != fallback.key and warm.shuffled_rmse is None
+
+
+def test_the_baselines_know_the_items_alone(tiny_pair):
+    parts = split(tiny_pair, cold_users=20)
+    training, test = parts.search.training.target, parts.test
+    bias, _ = evaluated(best_of("bias", tiny_pair), tiny_pair)
+    item_means = Bias.fit(training)
+    assert not item_means.user[test.users].any()
+    assert bias.bias_rmse == pytest.approx(
+        rmse(clip(item_means.predict(test.users, test.items)), test.values)
+    )
+    mean, _ = evaluated(best_of("mean", tiny_pair), tiny_pair)
+    assert mean.test_rmse == pytest.approx(mean.mean_rmse)
+
+
+@pytest.mark.parametrize("name", sorted(set(ABLE) - WITHOUT_SOURCE))
+def test_a_model_answers_itself_for_validation_users(name, tiny_pair):
+    """What chooses an epoch is the model's own prediction, not that of the cold policy."""
+    data = split(tiny_pair, cold_users=20).search
+    fit = Fit(build(name, data.training), data)
+    fit.step()
+    raw = fit.model.predict(data.valid.users, data.valid.items)
+    assert fit.best_rmse == pytest.approx(rmse(clip(raw), data.valid.values))
+
+
+def test_a_refit_learns_from_the_validation_users(tiny_pair):
     best = best_of("shared_bias", tiny_pair)
-    score = evaluated(best, tiny_pair, seed=3)
-    assert score.n_users == 12 and score.n_ratings > 100 and score.seed == 3
-    assert evaluated(best, tiny_pair, seed=3) == score
-    assert evaluated(best, tiny_pair, seed=4).key != score.key
-    useless = {"source_weight": 0.0, "reg_user": 10.0}
-    alone = evaluated(best_of("shared_bias", tiny_pair, config=useless), tiny_pair, seed=3)
-    assert alone.rmse == pytest.approx(alone.bias_rmse, abs=0.05) == alone.shuffled_rmse
+    plainly, refitted = (evaluated(best, tiny_pair, refit=each)[0] for each in (False, True))
+    assert refitted.refit and refitted.test_rmse != plainly.test_rmse
+    assert refitted.valid_rmse == plainly.valid_rmse
 
 
-class Chooses(BiasRecommender):
-    """A user's own model whose `predict` takes `answers_from`: it records what it is asked."""
-
-    asked: ClassVar[list[str]] = []
-
-    def predict(self, users, items, domain="target", answers_from=None):
-        if answers_from is not None:
-            self.asked.append(answers_from)
-        return super().predict(users, items, domain)
-
-
-def test_a_users_own_model_is_asked_to_answer_from_the_source(tiny_pair):
-    kind = ModelKind(BiasConfig, lambda config, training, run: Chooses(config, training))
-    best = replace(best_of("shared_bias", tiny_pair, max_epochs=1), model="mine")
-    score = evaluate_cold_users(kind, best, tiny_pair, seed=3)
-    assert score.model == "mine" and Chooses.asked == ["source", "source"]
-    shown = cold_table([score])
-    assert shown.loc["mine", "RMSE"] == f"{score.rmse:.4f}" and shown.loc["mine", "seeds"] == "1"
+def test_tables_say_the_task_and_show_the_control(tiny_pair):
+    best = best_of("shared_bias", tiny_pair)
+    scores = [score for seed in (0, 1) for score in evaluated(best, tiny_pair, seed)]
+    assert title(scores) == "shared_bias on tiny, 20 % of the users cold, 2 seeds"
+    assert "source shuffled" in table(scores).index
+    shown = comparison(scores)
+    own = [score for score in scores if score.cold == "fallback"]
+    gain = np.mean([score.test_rmse - score.shuffled_rmse for score in own])
+    assert shown.loc["shared_bias", "minus shuffled"].startswith(f"{gain:.4f} ± ")
+    errors = np.mean([score.test_mae for score in own])
+    assert shown.loc["shared_bias", "MAE"].startswith(f"{errors:.4f} ± ")
+    assert shown.loc["bias, untuned", "RMSE"].startswith(
+        f"{np.mean([score.bias_rmse for score in own]):.4f}"
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ANSWERING)
+@pytest.mark.parametrize("model", ["shared_bias", "cmf", "cdtf", "fm_cdcf", "u_darec"])
 def test_an_informative_source_tells_about_users_that_the_target_does_not_know(model):
-    """Lower than knowing the items alone, and than beside a source of other users."""
+    """Lower than with a source of other users; but for the untuned FM, than the items' means."""
     pair, epochs = informative(), 1 if MODELS[model].whole_fit else 30
-    score = evaluated(best_of(model, pair, max_epochs=epochs), pair, seed=0)
-    assert score.rmse < 0.97 * min(score.bias_rmse, score.shuffled_rmse)
-
-
-def test_the_bias_of_a_withheld_user_is_zero(tiny_pair):
-    data = without_target(split(tiny_pair).search, np.arange(120) < 5)
-    bias = Bias.fit(data.training.target)
-    users, items = np.zeros(3, np.int32), np.arange(3, dtype=np.int32)
-    others = np.full(3, 1, np.int32)
-    assert np.array_equal(clip(bias.predict(users, items)), clip(bias.predict(others, items)))
+    best = best_of(model, pair, config=CONFIGS[model], max_epochs=epochs)
+    score, _ = evaluated(best, pair)
+    assert score.test_rmse < 0.97 * score.shuffled_rmse
+    assert model == "fm_cdcf" or score.test_rmse < 0.97 * score.bias_rmse

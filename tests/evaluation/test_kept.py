@@ -5,14 +5,12 @@ import pytest
 
 from darec.errors import UserError
 from darec.evaluation import kept
-from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.scores import Score
 from tests.evaluation.made import (
     HERE,
     ON_A_GPU,
     OTHER_CODE,
     OTHER_LIBRARY,
-    cold_score_of,
     run_of,
     score_of,
 )
@@ -33,8 +31,9 @@ def test_scores_are_appended_and_read_back(tmp_path):
     kept.append(path, run_of(0))
     kept.append(path, run_of(1))
     assert kept.read(path, Score) == [*run_of(0), *run_of(1)]
-    kept.append(tmp_path / "cold_users.jsonl", [cold_score_of()])
-    assert kept.read(tmp_path / "cold_users.jsonl", ColdUserScore) == [cold_score_of()]
+    cold = score_of(cold_users=20, shuffled_rmse=1.2)
+    kept.append(path, [cold])
+    assert kept.read(path, Score)[4:] == [cold]
 
 
 def test_half_a_line_at_the_end_is_dropped_with_a_warning_and_then_replaced(tmp_path, caplog):
@@ -80,6 +79,9 @@ WRONG = [
         "cold must be 'hierarchical', 'fallback' or 'floor', but got 'warm'",
     ),
     (line_of(score_of(), train=70), "train must be 90 or 80, but got 70"),
+    (line_of(score_of(), cold_users=30), "cold_users must be 20, 50 or 80, but got 30"),
+    (line_of(score_of(), cold_users=20), "shuffled_rmse must be null in the warm task, and only"),
+    (line_of(score_of(), shuffled_rmse=1.0), "shuffled_rmse must be null in the warm task"),
     (line_of(score_of(), config=[1]), r"config must be an object, but got \[1\]"),
     (line_of(score_of(), cold_share=1.5), "cold_share must be less than or equal to 1, but"),
     (line_of(score_of(), warm_rmse=None), "warm_rmse must be null if all test ratings are cold"),
@@ -112,27 +114,13 @@ def test_a_line_that_is_no_possible_score_is_told_with_its_number(tmp_path, wron
 
 
 @pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        ({"rmse": -1.0}, "line 1: rmse must be greater than or equal to 0"),
-        ({"n_users": "3"}, "line 1: n_users must be a valid integer, but got '3'"),
-        ({"max_epochs": 0}, "line 1: max_epochs must be greater than or equal to 1, but got 0"),
-    ],
-)
-def test_a_score_on_cold_users_is_checked_too(tmp_path, changed, words):
-    path = tmp_path / "cold_users.jsonl"
-    path.write_text(line_of(cold_score_of(), **changed))
-    with pytest.raises(UserError, match=words):
-        kept.read(path, ColdUserScore)
-
-
-@pytest.mark.parametrize(
     "changed",
     [
         {"data_digest": "e"},
         {"model": "mean"},
         {"config": {"reg_user": 2.0}},
         {"train": 80},
+        {"cold_users": 20, "shuffled_rmse": 1.0},
         {"split_seed": 1},
         {"run_seed": 1},
         {"refit": True},

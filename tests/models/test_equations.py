@@ -195,14 +195,17 @@ def test_gradients_by_hand_equal_autograds(double_model):
         torch.testing.assert_close(moment.view_as(wanted[name]), 0.1 * wanted[name], msg=name)
 
 
-def test_predictions_answer_from_the_rows_own_domain(double_model):
+def test_predictions_answer_from_the_rows_own_domain_if_it_has_ratings(double_model):
     model, _, matrices = double_model
     users, items = np.array([0, 1, 0]), np.array([2, 1, 0])
     rows, columns = (users, items) if model.config.autorec.axis == "user" else (items, users)
-    for domain in ("source", "target"):
-        predictor = model._net.predictor(domain)
+    for domain, other in (("source", "target"), ("target", "source")):
+        predictor, embeddings_RK = model._net.predictor(domain), model.embeddings(domain)
+        if model.config.autorec.axis == "user":  # users without ratings here, as user 1 in one
+            rated_R1 = torch.from_numpy((matrices[domain] > 0).any(1))[:, None]
+            embeddings_RK = torch.where(rated_R1, embeddings_RK, model.embeddings(other))
         with torch.no_grad():
-            hidden = predictor.hidden(model._net.extractor(model.embeddings(domain)))
+            hidden = predictor.hidden(model._net.extractor(embeddings_RK))
             dense = (hidden @ predictor.weight_MP.T + predictor.bias_M).numpy()
         assert dense.shape == matrices[domain].shape
         got = model.predict(users, items, domain)

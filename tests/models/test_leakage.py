@@ -36,4 +36,4 @@ def test_rewriting_every_test_rating_changes_nothing_fitted(name, tiny_pair):
 def test_what_a_search_sees_has_no_place_for_test_ratings():
     assert [field.name for field in dataclasses.fields(Training)] == ["source", "target"]
     names = [field.name for field in dataclasses.fields(SearchData)]
-    assert names == ["training", "valid", "valid_source"]
+    assert names == ["training", "valid", "valid_source", "cold_users"]

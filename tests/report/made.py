@@ -4,7 +4,6 @@ import csv
 from dataclasses import asdict
 
 from darec.evaluation import kept
-from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.origin import Origin
 from darec.evaluation.scores import Score
 from darec.models import MODELS
@@ -26,6 +25,7 @@ def searched(cell, out, trials=8, digest="d", **changed):
         cell.model,
         pair=cell.label,
         train=cell.train,
+        cold_users=cell.cold_users,
         data_digest=digest,
         config=config,
         space=SpaceRecord(**space_json(space)),
@@ -89,6 +89,7 @@ def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN):
                 n_test=9,
                 rmse_source=None,
                 rmse_both=None,
+                shuffled_rmse=error + more + 0.1 if cell.cold_users else None,
                 stage1_rmse=error + more + 0.01 if MODELS[cell.model].stage1 else None,
                 bias_rmse=0.1,
                 hierarchical_rmse=0.1,
@@ -101,18 +102,7 @@ def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN):
                 origin=origin,
             )
             kept.append(cell.out(out) / "scores.jsonl", [score])
-    if cell.cold_users:
-        for seed, error in enumerate(errors):
-            score = cold_score(best, seed, error, origin)
-            kept.append(cell.out(out) / "cold_users.jsonl", [score])
     return best
 
 
-def cold_score(best, seed, error, origin=ORIGIN):
-    values = {name: value for name, value in asdict(best).items() if name in FROM_BEST}
-    rest = {"n_users": 3, "n_ratings": 9, "origin": origin, "seed": seed}
-    known = {"rmse": error, "shuffled_rmse": error + 0.1, "bias_rmse": 1.05, "mean_rmse": 1.2}
-    return ColdUserScore(**values, **rest, **known)
-
-
-FROM_BEST = {"model", "pair", "train", "config", "max_epochs", "data_digest"}
+FROM_BEST = {"model", "pair", "train", "cold_users", "config", "max_epochs", "data_digest"}

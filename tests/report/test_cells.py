@@ -6,6 +6,7 @@ import pytest
 
 from darec.api.registry import spaces_for
 from darec.cli.tune import parse_fix
+from darec.errors import UserError
 from darec.models import MODELS
 from darec.paper import FIGURE_2_SIZES, TABLE_2
 from darec.report.matrix import cells
@@ -98,18 +99,43 @@ def test_only_models_asked_for_and_the_trivial_ones():
 
 
 def test_what_is_missing_is_known_from_files(tmp_path):
-    cell = Cell("toys_auto", 90, "u_darec", synthetic=True, cold_users=True)
-    assert results_of(tmp_path).missing(cell) == ["search", "evaluate", "cold_users"]
+    cell = Cell("toys_auto", 90, "u_darec", synthetic=True)
+    assert results_of(tmp_path).missing(cell) == ["search", "evaluate"]
     searched(cell, tmp_path)
-    assert results_of(tmp_path).missing(cell) == ["evaluate", "cold_users"]
+    assert results_of(tmp_path).missing(cell) == ["evaluate"]
     scored(cell, tmp_path, [1.0, 1.1])
     results = results_of(tmp_path)
     assert results.missing(cell) == []
     assert [score.test_rmse for score in results.scores(cell)] == [1.0, 1.1]
     assert [score.test_rmse for score in results.scores(cell, "floor")] == [2.0, 2.1]
-    assert [score.rmse for score in results.cold_user_scores(cell)] == [1.0, 1.1]
     more = Budget(8, 2, 3, seeds=3)
-    assert results_of(tmp_path, more).missing(cell) == ["evaluate", "cold_users"]
+    assert results_of(tmp_path, more).missing(cell) == ["evaluate"]
+
+
+def test_the_two_tasks_share_neither_searches_nor_scores(tmp_path):
+    warm = Cell("toys_auto", 90, "u_darec", synthetic=True)
+    cold = replace(warm, cold_users=20)
+    assert warm.name == "toys_auto-synthetic-90-u_darec"
+    assert cold.name == "toys_auto-synthetic-cold20-u_darec"
+    scored(warm, tmp_path, [1.0, 1.1])
+    assert results_of(tmp_path).missing(cold) == ["search", "evaluate"]
+    scored(cold, tmp_path, [1.2, 1.3])
+    results = results_of(tmp_path)
+    assert [score.test_rmse for score in results.scores(warm)] == [1.0, 1.1]
+    assert [score.test_rmse for score in results.scores(cold)] == [1.2, 1.3]
+    assert results.missing(cold) == results.missing(warm) == []
+    searched(cold, tmp_path, cold_users=None)
+    assert "used --cold-users none; you asked for 20" in refused(cold, results_of(tmp_path))
+
+
+def test_the_section_on_cold_users_has_every_model_that_can_and_a_share():
+    cells = replace(request("cold_users"), cold_share=50).cells()
+    able = {name for name, kind in MODELS.items() if kind.cold_users}
+    assert {cell.model for cell in cells} == able and {cell.cold_users for cell in cells} == {50}
+    with pytest.raises(UserError, match="--cold-share must be 20, 50 or 80, but got 30"):
+        replace(request("cold_users"), cold_share=30)
+    whole = request("all").whole_models("toys_auto", 90)
+    assert not any(cell.cold_users for cell in whole)
 
 
 @pytest.mark.parametrize(
@@ -157,16 +183,15 @@ def test_scores_of_other_ratings_under_the_same_name_are_told(tmp_path):
 
 
 def test_scores_of_the_present_code_come_before_those_of_other_code(tmp_path):
-    cell = Cell("toys_auto", 90, "cmf", synthetic=True, cold_users=True)
+    cell = Cell("toys_auto", 90, "cmf", synthetic=True)
     other = replace(ORIGIN, revision="old0000", code_digest="0" * 64)
     scored(cell, tmp_path, [1.5, 1.6], origin=other)
     assert results_of(tmp_path).missing(cell) == []
     (told,) = results_of(tmp_path).others([cell])
     where = "(revision old0000, code 000000000000, cpu)"
-    assert told == f"6 of 6 scores are kept of other code {where}"
+    assert told == f"4 of 4 scores are kept of other code {where}"
     scored(cell, tmp_path, [1.0, 1.1])
     scored(cell, tmp_path, [1.7, 1.8], origin=other)
     results = results_of(tmp_path)
     assert [score.test_rmse for score in results.scores(cell, "floor")] == [2.0, 2.1]
-    assert [score.rmse for score in results.cold_user_scores(cell)] == [1.0, 1.1]
     assert results.others([cell]) == []

@@ -128,7 +128,10 @@ def test_the_example_runs(tmp_path, monkeypatch):
         ({"out": "s3://bucket/results"}, "--out must be a folder"),
         ({"train": [70]}, "--train must be 90, 80 or both, but got 70"),
         ({"train": []}, "--pairs and --train must name something"),
-        ({"what": "table3"}, "a report shows one of table2, fig2, fig3, all, but got 'table3'"),
+        (
+            {"what": "table3"},
+            "a report shows one of table2, fig2, fig3, cold_users, all, but got 'table3'",
+        ),
         ({"models": ["svd"]}, "--models must be of mean, bias"),
         ({"models": ["u_rbm"]}, "table2 shows none of u_rbm; it has"),
     ],

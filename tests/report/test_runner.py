@@ -92,7 +92,7 @@ def test_on_ctrl_c_the_step_gets_sigterm_and_no_further_step_begins(tmp_path, mo
 
 
 def test_a_search_takes_stage_1_from_the_one_that_it_shares_it_with(tmp_path, steps):
-    base = Cell("toys_auto", 90, "u_darec", True, cold_users=True)
+    base = Cell("toys_auto", 90, "u_darec", True)
     scored(base, tmp_path, [1.0] * 5)
     for domain in ("target", "source"):
         study = base.folder(tmp_path) / f"stage1_{domain}"
@@ -111,7 +111,7 @@ def test_a_search_takes_stage_1_from_the_one_that_it_shares_it_with(tmp_path, st
 
 
 def test_a_search_waits_for_the_one_whose_stage_1_it_shares(tmp_path, steps, monkeypatch):
-    base, told = Cell("slow", 90, "u_darec", cold_users=True), []
+    base, told = Cell("slow", 90, "u_darec"), []
     monkeypatch.setattr(Runner, "_copy_stage1", lambda *_: None)
     todo = [(base, ("search",)), (Cell("slow", 90, "u_darec", fix=MU_0), ("search",))]
     Runner(BUDGET, place(tmp_path), lambda cell, step: told.append((cell.fix, step))).run(todo, 2)

@@ -19,6 +19,8 @@ def test_a_paired_test_is_scipys_with_a_standard_error_for_splits_that_share_rat
     assert paired_p(first, second) == pytest.approx(2 * stats.t.sf(abs(t), 3))
     assert paired_p(first, second, 80) > paired_p(first, second)
     assert paired_p(first, second) > stats.ttest_rel(first, second).pvalue
+    t = gaps.mean() / (gaps.std(ddof=1) * np.sqrt(1 / 4 + 50 / 40))
+    assert paired_p(first, second, 90, 50) == pytest.approx(2 * stats.t.sf(abs(t), 3))
 
 
 def test_equal_errors_differ_in_nothing():

@@ -64,7 +64,7 @@ def calls(monkeypatch):
 
         return call
 
-    names = ("load_pair", "search", "evaluate", "evaluate_cold_users")
+    names = ("load_pair", "search", "evaluate")
     stand_in = SimpleNamespace(**{name: recorded(name) for name in names})
     monkeypatch.setitem(sys.modules, "darec", stand_in)
     return found
@@ -78,6 +78,8 @@ def test_a_search_is_one_call_that_continues_what_is_there(calls):
     assert arguments[1].path == "load_pair's result"
     assert options == {
         "train": 80,
+        "task": "warm",
+        "cold_share": 20,
         "trials": 8,
         "stage1_trials": 2,
         "max_epochs": 3,
@@ -100,13 +102,20 @@ def test_an_interrupted_search_is_an_error_of_the_step(calls, monkeypatch):
         run_step(REQUEST, SILENT)
 
 
-@pytest.mark.parametrize("step", ["evaluate", "cold_users"])
-def test_scoring_is_one_call_on_the_folder_of_the_study(calls, step):
-    cell = Cell("d1_d3", 90, "cmf")
-    run_step(StepRequest(step, cell, REQUEST.budget, REQUEST.place), SILENT)
+def test_a_search_for_cold_users_is_asked_for_as_such(calls):
+    cell = Cell("d1_d3", 90, "cmf", cold_users=50)
+    run_step(StepRequest("search", cell, REQUEST.budget, REQUEST.place), SILENT)
+    _, _, options = calls[1]
+    assert (options["task"], options["cold_share"], options["train"]) == ("cold_users", 50, 90)
+
+
+@pytest.mark.parametrize(("cold_users", "label"), [(None, "d1_d3-90"), (20, "d1_d3-cold20")])
+def test_scoring_is_one_call_on_the_folder_of_the_study(calls, cold_users, label):
+    cell = Cell("d1_d3", 90, "cmf", cold_users=cold_users)
+    run_step(StepRequest("evaluate", cell, REQUEST.budget, REQUEST.place), SILENT)
     name, arguments, options = calls[1]
-    assert name == {"evaluate": "evaluate", "cold_users": "evaluate_cold_users"}[step]
-    assert arguments[0] == Path("out/d1_d3-90/cmf") and arguments[1].path == "load_pair's result"
+    assert name == "evaluate"
+    assert arguments[0] == Path(f"out/{label}/cmf") and arguments[1].path == "load_pair's result"
     assert options == {
         "seeds": 5,
         "at_once": 2,

@@ -74,6 +74,20 @@ class StepBatches:
         target, source = self.embeddings_RK.tensor_split([self._n_target])
         return target if domain == "target" else source
 
+    def answering(self, domain: Domain) -> torch.Tensor:
+        """Return which of `embeddings_RK` predicts each row of a domain, i64[R].
+
+        It is the row's own (docs/paper.md, reading 4). A user without a rating in the domain is
+        predicted from the embedding of the other domain. An item is in one domain only.
+        """
+        is_rated = self._ratings[domain].is_rated
+        row_R = torch.arange(len(is_rated), device=is_rated.device)
+        source_R, target_R = row_R + self._n_target, row_R
+        own_R, other_R = (target_R, source_R) if domain == "target" else (source_R, target_R)
+        if self._config.autorec.axis == "item":
+            return own_R
+        return torch.where(is_rated, own_R, other_R)
+
     def epochs(self, generator: torch.Generator) -> list[Epoch]:
         """Draw an epoch: of the source and the target, or of both stacked."""
         source_order, target_order = self._orders(generator)

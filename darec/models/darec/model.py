@@ -42,6 +42,8 @@ class DARec(Trained):
         }
         """Each domain's trained AutoRec. It predicts its own domain as its ``"target"``."""
         self._step_batches = StepBatches(self.stage1, config)
+        self._answering = {name: self._step_batches.answering(name) for name in DOMAINS}
+        """Which embedding predicts each row of a domain."""
         seed = derive(run.seed, "darec", config.autorec.axis)
         self._generator = torch.Generator().manual_seed(seed)
         rows = self.stage1["target"].rows
@@ -91,26 +93,21 @@ class DARec(Trained):
         """Return a domain's frozen embeddings [R, K]."""
         return self._step_batches.embeddings(domain)
 
-    def predict(
-        self,
-        users: IntArray,
-        items: IntArray,
-        domain: Domain = "target",
-        answers_from: Domain | None = None,
-    ) -> FloatArray:
+    def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return predictions f32[N] of a domain's ratings.
 
-        A row answers from its embedding of the same domain (docs/paper.md, reading 4). On the user
-        axis it can answer from the other domain's instead, for example for a user without target
-        ratings: ``answers_from="source"``.
+        A row answers from its embedding of the same domain (docs/paper.md, reading 4), a user
+        without ratings there from that of the other domain.
         """
         rows, columns = along(self.config.autorec.axis, users, items)
-        embeddings_RK = self.embeddings(answers_from or domain)
+        embedding_R, embeddings_RK = self._answering[domain], self._step_batches.embeddings_RK
         predictor = self._net.predictor(domain)
         scores = score_pairs(
             rows,
             columns,
-            lambda distinct: predictor.hidden(self._net.extractor(embeddings_RK[distinct])),
+            lambda distinct: predictor.hidden(
+                self._net.extractor(embeddings_RK[embedding_R[distinct]])
+            ),
             predictor.weight_MP,
             predictor.bias_M,
             self._backend,
@@ -120,10 +117,11 @@ class DARec(Trained):
         base = stage1.predict(users, items) if is_residual else stage1.center.predict(users, items)
         return scores + base
 
-    def tables(self, domain: Domain = "target", answers_from: Domain | None = None) -> Tables:
+    def tables(self, domain: Domain = "target") -> Tables:
         """Return the tables of all rows' last hidden units and of a rating predictor."""
         predictor = self._net.predictor(domain)
-        hidden_RP = self._last_hidden(domain, self.embeddings(answers_from or domain))
+        embeddings_RK = self._step_batches.embeddings_RK[self._answering[domain]]
+        hidden_RP = self._last_hidden(domain, embeddings_RK)
         parts = as_array(predictor.weight_MP), as_array(predictor.bias_M)
         stage1 = self.stage1[domain]
         base = stage1.tables() if self.config.head == "residual" else stage1.center.tables()
@@ -137,11 +135,11 @@ class DARec(Trained):
         """
         if self.config.autorec.axis == "item":
             return None
-        answers_from: Domain = "target" if len(user["target"]) else "source"
+        rated: Domain = "target" if len(user["target"]) else "source"
         own = user
-        if answers_from == "source":  # the source's own stage 1 knows its domain as its target
+        if rated == "source":  # the source's own stage 1 knows its domain as its target
             own = {"target": user["source"], "source": user["target"]}
-        hidden_P = self._last_hidden("target", self.stage1[answers_from].embed_new(own))[0]
+        hidden_P = self._last_hidden("target", self.stage1[rated].embed_new(own))[0]
         predictor = self._net.predictor("target")
         scores_I: FloatArray = as_array(predictor.weight_MP) @ hidden_P + as_array(predictor.bias_M)
         stage1 = self.stage1["target"]

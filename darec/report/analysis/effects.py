@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darec.evaluation.cold_users import ColdUserScore
+from darec.evaluation.scores import Score
 from darec.report.analysis.numbers import cold_share, errors
 from darec.report.analysis.statistics import holm, paired_p
 from darec.report.matrix.request import Request
@@ -50,9 +50,11 @@ def part_effects(
 
 @dataclass(frozen=True)
 class ColdUserErrors:
-    """A model's RMSE by seed for users without target ratings, and what it is compared with."""
+    """A model's errors on cold users by seed, and what they are compared with."""
 
     model: list[float]
+    """RMSE, as all the others but ``mae``."""
+    mae: list[float]
     shuffled: list[float]
     """The same model trained with shuffled source users."""
     bias: list[float]
@@ -67,14 +69,15 @@ class ColdUserErrors:
         return [a - b for a, b in zip(self.model, self.bias, strict=True)]
 
 
-def cold_user_errors(scores: Sequence[ColdUserScore]) -> ColdUserErrors:
+def cold_user_errors(scores: Sequence[Score]) -> ColdUserErrors:
     """Return a winner's errors on cold users over all seeds."""
-    model, shuffled, bias = (
+    model, mae, shuffled, bias = (
         [getattr(score, name) for score in scores]
-        for name in ("rmse", "shuffled_rmse", "bias_rmse")
+        for name in ("test_rmse", "test_mae", "shuffled_rmse", "bias_rmse")
     )
-    p_values = holm([paired_p(model, other) for other in (shuffled, bias)])
-    return ColdUserErrors(model, shuffled, bias, *p_values)
+    task = scores[0].train, scores[0].cold_users
+    p_values = holm([paired_p(model, other, *task) for other in (shuffled, bias)])
+    return ColdUserErrors(model, mae, shuffled, bias, *p_values)
 
 
 @dataclass(frozen=True)

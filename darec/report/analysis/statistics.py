@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from darec.data.split import TrainPercent
+from darec.data.split import VALID_USERS, ColdPercent, TrainPercent
 
 LEAST_SPLITS = 5
 """With fewer splits nothing is called better; 10 are recommended."""
@@ -22,17 +22,24 @@ def p_shown(p: float) -> str:
     return f"{p:.3f}" if p >= LEAST_P else f"< {LEAST_P}"
 
 
-def widening(n: int, train: TrainPercent) -> float:
+def widening(n: int, train: TrainPercent, cold_users: ColdPercent | None = None) -> float:
     """Return the factor by which the usual standard error over ``n`` random splits is too small.
 
     Random splits share ratings, so that the variance of their mean is (1/n + test/training) times
     that of one split, and not 1/n times (Nadeau and Bengio, Inference for the generalization error,
-    Machine Learning 52, 2003).
+    Machine Learning 52, 2003). In the cold-user task the splits share users.
     """
+    if cold_users is not None:
+        return math.sqrt(1 + n * cold_users / ((1 - VALID_USERS) * (100 - cold_users)))
     return math.sqrt(1 + n * (100 - train) / (0.9 * train))
 
 
-def paired_p(first: Sequence[float], second: Sequence[float], train: TrainPercent = 90) -> float:
+def paired_p(
+    first: Sequence[float],
+    second: Sequence[float],
+    train: TrainPercent = 90,
+    cold_users: ColdPercent | None = None,
+) -> float:
     """Return the two-sided p-value of a paired t-test over splits; 1 if the means are the same.
 
     It is scipy's paired t-test with the statistic divided by `widening`.
@@ -42,7 +49,7 @@ def paired_p(first: Sequence[float], second: Sequence[float], train: TrainPercen
         return 1.0
     if np.ptp(gaps) < 1e-12:
         return 0.0
-    t = float(stats.ttest_rel(first, second).statistic) / widening(len(gaps), train)
+    t = float(stats.ttest_rel(first, second).statistic) / widening(len(gaps), train, cold_users)
     return float(2 * stats.t.sf(abs(t), len(gaps) - 1))
 
 

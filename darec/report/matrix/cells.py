@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from darec.data.shuffled import SUFFIX
-from darec.data.split import TrainPercent
-from darec.evaluation.cold_users import ANSWERING
+from darec.data.split import ColdPercent, TrainPercent, task_label
 from darec.models import MODELS
 from darec.models.best import study_folder
 from darec.paper import FIGURE_2_SIZES
@@ -69,8 +68,8 @@ class Cell:
     model: str
     synthetic: bool = False
     fix: Fix = ()
-    cold_users: bool = field(default=False, compare=False)
-    """Whether the winner is scored on cold users as well."""
+    cold_users: ColdPercent | None = None
+    """Percent of the users who are test users of the cold-user task; None: the warm task."""
 
     @property
     def label(self) -> str:
@@ -80,7 +79,8 @@ class Cell:
     @property
     def name(self) -> str:
         """The cell's own name in logs and messages."""
-        return "-".join((self.label, str(self.train), self.model, *map(fix_text, self.fix)))
+        task = task_label(self.label, self.train, self.cold_users)
+        return "-".join((task, self.model, *map(fix_text, self.fix)))
 
     @property
     def base(self) -> "Cell | None":
@@ -96,7 +96,7 @@ class Cell:
 
     def folder(self, out: Path) -> Path:
         """Return the folder of the cell's study."""
-        return study_folder(self.out(out), self.label, self.train, self.model)
+        return study_folder(self.out(out), self.label, self.train, self.cold_users, self.model)
 
 
 def fix_text(fixed: tuple[str, Value]) -> str:
@@ -137,15 +137,12 @@ def parts(pair: str, synthetic: bool) -> dict[tuple[str, str], Cell]:
     return cells | {(model, SHUFFLED): Cell(shuffled, 90, model) for model in DAREC}
 
 
-def cold_users(pair: str, synthetic: bool) -> list[Cell]:
-    """Return the models that can predict for users who have no target ratings."""
-    return [Cell(pair, 90, name, synthetic, cold_users=True) for name in ANSWERING]
+def cold_users(pair: str, share: ColdPercent, synthetic: bool) -> list[Cell]:
+    """Return the cells of the models that take part in the cold-user task."""
+    able = [name for name, kind in MODELS.items() if kind.cold_users]
+    return [Cell(pair, 90, name, synthetic, cold_users=share) for name in able]
 
 
 def distinct(cells: Iterable[Cell]) -> list[Cell]:
-    """Return each search once; it scores cold users if any of its cells does."""
-    by_name: dict[str, Cell] = {}
-    for cell in cells:
-        if cell.name not in by_name or cell.cold_users:
-            by_name[cell.name] = cell
-    return list(by_name.values())
+    """Return each search once, however many sections show it."""
+    return list(dict.fromkeys(cells))

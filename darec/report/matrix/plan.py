@@ -57,7 +57,6 @@ def describe(
     lines: dict[Step, str] = {
         "search": f"searches with {trials} trials of at most {budget.max_epochs} epochs",
         "evaluate": f"winners scored on {budget.seeds} seeds",
-        "cold_users": f"winners scored on cold users, {budget.seeds} seeds",
     }
     for step, line in lines.items():
         if steps[step]:
@@ -87,7 +86,7 @@ def _seconds(cell: Cell, step: Step, request: Request, pairs: Mapping[str, Domai
     fit *= 1.0 if MODELS[cell.model].whole_fit else share
     if step == "search":
         return STEP_S + fit * _trials(cell, request)
-    return STEP_S + fit * request.budget.seeds * (2 if step == "cold_users" else 1)
+    return STEP_S + fit * request.budget.seeds * (2 if cell.cold_users else 1)
 
 
 def _ratings(cell: Cell, request: Request, pairs: Mapping[str, DomainPair]) -> int:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from darec.data.split import TrainPercent
+from darec.data.split import ColdPercent, TrainPercent
 from darec.errors import UserError
 from darec.models import MODELS
 from darec.report.matrix import cells
 from darec.report.matrix.cells import BASELINES, Budget, Cell
 
-What = Literal["table2", "fig2", "fig3", "all"]
-"""One of the paper's tables and figures, or all of them and the sections beyond the paper."""
+What = Literal["table2", "fig2", "fig3", "cold_users", "all"]
+"""One of the paper's tables and figures, the cold-user task, or these and all other sections."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Request:
     train: tuple[TrainPercent, ...]
     synthetic: bool
     budget: Budget
+    cold_share: ColdPercent = 20
+    """Percent of the users who are test users of the cold-user task."""
 
     def __post_init__(self) -> None:
         if self.what not in get_args(What):
@@ -33,6 +35,8 @@ class Request:
         for percent in self.train:
             if percent not in get_args(TrainPercent):
                 raise UserError(f"--train must be 90, 80 or both, but got {percent!r}")
+        if self.cold_share not in get_args(ColdPercent):
+            raise UserError(f"--cold-share must be 20, 50 or 80, but got {self.cold_share!r}")
         for name in self.models:
             if name not in MODELS:
                 known = ", ".join(MODELS)
@@ -49,7 +53,7 @@ class Request:
         return Cell(pair, 90, "", self.synthetic).label
 
     def shows(self, section: What) -> bool:
-        """Whether the report has a section of the paper."""
+        """Whether the report has a section that can also be asked for by itself."""
         return self.what in (section, "all")
 
     def cells(self) -> list[Cell]:
@@ -63,8 +67,9 @@ class Request:
         for pair in self.pairs:
             if self.shows("fig2"):
                 found += self.figure2(pair).values()
-            if self.what == "all":
+            if self.shows("cold_users"):
                 found += self.cold_users(pair)
+            if self.what == "all":
                 whole = ("bias", *cells.DAREC)  # the sections beyond the paper need them at 90 %
                 found += self._kept([Cell(pair, 90, name, self.synthetic) for name in whole])
                 found += self.parts(pair).values()  # after the searches whose stage 1 they share
@@ -89,13 +94,13 @@ class Request:
         return {key: cell for key, cell in found.items() if self._keeps(cell)}
 
     def cold_users(self, pair: str) -> list[Cell]:
-        """Return the cells that are scored on cold users."""
-        return self._kept(cells.cold_users(pair, self.synthetic))
+        """Return the cells of the cold-user task."""
+        return self._kept(cells.cold_users(pair, self.cold_share, self.synthetic))
 
     def whole_models(self, pair: str, train: TrainPercent) -> list[Cell]:
-        """Return a column's cells that hold no hyper-parameter fixed, of all sections, once."""
-        own = [c for c in self.cells() if c.pair == pair and c.train == train and not c.fix]
-        return list(dict.fromkeys(own))
+        """Return a column's cells of the warm task that hold no hyper-parameter fixed, once."""
+        warm = [cell for cell in self.cells() if cell.cold_users is None and not cell.fix]
+        return list(dict.fromkeys(c for c in warm if c.pair == pair and c.train == train))
 
     def _kept(self, found: Sequence[Cell]) -> list[Cell]:
         return [cell for cell in found if self._keeps(cell)]

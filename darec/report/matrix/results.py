@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar, get_args
 from darec.core.cold import ColdPolicy
 from darec.errors import UserError
 from darec.evaluation import kept
-from darec.evaluation.cold_users import ColdUserScore, cold_key
 from darec.evaluation.kept import Key, Keyed
 from darec.evaluation.origin import Origin, compared, this_origin
 from darec.evaluation.scores import Score, run_key
@@ -20,7 +19,7 @@ from darec.tuning.study.record import load_study
 
 S = TypeVar("S", bound=Keyed)
 
-Step = Literal["search", "evaluate", "cold_users"]
+Step = Literal["search", "evaluate"]
 """What is done for a cell, in this order."""
 Todo = Sequence[tuple[Cell, Sequence[Step]]]
 """The cells that are not finished, each with its missing steps."""
@@ -67,7 +66,17 @@ def find_winner(
 
 def _used(study: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that a search was started with."""
-    names = ("model", "pair", "train", "seed", "sampler", "scheduler", "stages", "fix")
+    names = (
+        "model",
+        "pair",
+        "train",
+        "cold_users",
+        "seed",
+        "sampler",
+        "scheduler",
+        "stages",
+        "fix",
+    )
     return {**study["budget"], **{name: study[name] for name in names}}
 
 
@@ -76,7 +85,7 @@ def _wanted(cell: Cell, budget: Budget, study: Mapping[str, Any]) -> dict[str, A
     kind = MODELS[cell.model]
     wanted: dict[str, Any] = {"seed": 0, "sampler": "tpe", "scheduler": "asha", "stages": "paper"}
     wanted |= {"model": cell.model, "pair": cell.label, "train": cell.train}
-    wanted |= {"fix": dict(cell.fix), "time_budget": None}
+    wanted |= {"cold_users": cell.cold_users, "fix": dict(cell.fix), "time_budget": None}
     wanted["max_epochs"] = 1 if kind.whole_fit else budget.max_epochs
     if study["space"]["drawn"]:
         wanted["trials"] = budget.trials
@@ -108,7 +117,6 @@ class Results:
     ) -> None:
         self.out, self.budget, self.digests, self._spaces = out, budget, dict(digests), spaces
         self._scores: dict[Path, dict[Key, list[Score]]] = {}
-        self._cold_user_scores: dict[Path, dict[Key, list[ColdUserScore]]] = {}
         self.refused: dict[Cell, str] = {}
         """Why a search in a cell's folder is not the cell's own: see `find_winner`."""
 
@@ -132,21 +140,9 @@ class Results:
         runs = [[(*key, each) for each in get_args(ColdPolicy)] for key in keys]
         return [s for s in _complete(self._scores[folder], runs, _here(cell)) if s.cold == policy]
 
-    def cold_user_scores(self, cell: Cell) -> list[ColdUserScore]:
-        """Return a cell's scores on cold users, by seed; empty unless all seeds have one."""
-        best, folder = self.winner(cell), cell.out(self.out)
-        if best is None:
-            return []
-        if folder not in self._cold_user_scores:
-            read = kept.read(folder / "cold_users.jsonl", ColdUserScore)
-            self._cold_user_scores[folder] = kept.by_key(read)
-        runs = [[cold_key(best, seed)] for seed in _seeds(best, self.budget)]
-        return _complete(self._cold_user_scores[folder], runs, _here(cell))
-
-    def shown(self, cell: Cell) -> list[Score | ColdUserScore]:
+    def shown(self, cell: Cell) -> list[Score]:
         """Return every score of a cell that a report shows."""
-        both = [score for policy in get_args(ColdPolicy) for score in self.scores(cell, policy)]
-        return [*both, *(self.cold_user_scores(cell) if cell.cold_users else [])]
+        return [score for policy in get_args(ColdPolicy) for score in self.scores(cell, policy)]
 
     def others(self, cells: Sequence[Cell]) -> list[str]:
         """Say how many scores are kept that come from other code, libraries or devices."""
@@ -163,7 +159,6 @@ class Results:
         done: dict[Step, bool] = {
             "search": searched,
             "evaluate": bool(self.scores(cell) and self.scores(cell, "floor")),
-            "cold_users": not cell.cold_users or bool(self.cold_user_scores(cell)),
         }
         return [step for step, is_done in done.items() if not is_done]
 

@@ -46,13 +46,14 @@ def cold_users(request: Request, results: Results, folder: Path) -> Iterator[Sec
     for pair in request.pairs:
         label, gaps = request.label(pair), {}
         for cell in request.cold_users(pair):
-            scores = results.cold_user_scores(cell)
+            scores = results.scores(cell)
             if not scores:
                 continue
             errors = cold_user_errors(scores)
             gaps[cell.model] = errors.gaps
             numbers.append(f"{cell.model} on {label} {np.mean(errors.gaps):+.4f}")
-            means = [summarise(each) for each in (errors.model, errors.shuffled, errors.bias)]
+            figures_of = (errors.model, errors.mae, errors.shuffled, errors.bias)
+            means = [summarise(each) for each in figures_of]
             cells = [TableCell(shown(each.mean, each.sd), each.mean) for each in means]
             cells += [TableCell(p_shown(p), p) for p in (errors.p_shuffled, errors.p_bias)]
             rows.append([TableCell(label), TableCell(cell.model), *cells])
@@ -60,9 +61,13 @@ def cold_users(request: Request, results: Results, folder: Path) -> Iterator[Sec
             panels[label] = figures.gaps(gaps, "RMSE minus the bias baseline's", figures.USER)
     if not rows:
         return
-    head = ["pair", "model", "RMSE", "source shuffled", "bias, untuned (mu + item)"]
+    head = ["pair", "model", "RMSE", "MAE", "source shuffled", "bias, untuned (mu + item)"]
     head += ["p, against shuffled", "p, against bias"]
-    table = Table("RMSE on the target ratings of users with source ratings only", head, rows)
+    table = Table(
+        f"target ratings of users with source ratings only, {request.cold_share} % of the users",
+        head,
+        rows,
+    )
     caption = "Below zero: better than the bias baseline, which knows only the items."
     alt = "RMSE minus the bias baseline's: " + ", ".join(numbers)
     drawn = picture(folder, "cold-users", caption, alt, panels)

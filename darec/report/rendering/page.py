@@ -10,7 +10,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from darec.data.ratings import DomainPair
 from darec.data.store import counts
-from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.scores import Score
 from darec.files import write, write_json
 from darec.paper import Counts
@@ -109,7 +108,7 @@ def _how_made(
     return Section("made", "How this page was made", text, tables)
 
 
-def _origins_table(groups: Sequence[Sequence[Score | ColdUserScore]]) -> Table:
+def _origins_table(groups: Sequence[Sequence[Score]]) -> Table:
     """Say which code, libraries and device computed how many scores."""
     rows = []
     for group in groups:

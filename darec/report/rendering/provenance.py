@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import Any
 
 from darec.data.ratings import DomainPair
-from darec.evaluation.cold_users import ColdUserScore
 from darec.evaluation.origin import by_origin
 from darec.evaluation.scores import Score
 from darec.models.best import Best
@@ -44,15 +43,13 @@ def provenance(
     }
 
 
-def origins_shown(cells: Sequence[Cell], results: Results) -> list[list[Score | ColdUserScore]]:
+def origins_shown(cells: Sequence[Cell], results: Results) -> list[list[Score]]:
     """Return the scores of a report in groups, those of one origin in each."""
     groups = by_origin(score for cell in cells for score in results.shown(cell))
     return sorted(groups, key=lambda group: group[0].origin.shown())
 
 
-def _group(
-    cells: Sequence[Cell], group: Sequence[Score | ColdUserScore], results: Results
-) -> dict[str, Any]:
+def _group(cells: Sequence[Cell], group: Sequence[Score], results: Results) -> dict[str, Any]:
     """Return what computed a group of scores, and how many of each search they are."""
     origin = group[0].origin
     numbers = {

@@ -27,6 +27,8 @@ def sections(request: Request, results: Results, views: Views, folder: Path) -> 
         yield from figure2(request, results, folder)
     if request.what == "all":
         yield from cold_items(request, results, folder)
+    if request.shows("cold_users"):
         yield from cold_users(request, results, folder)
+    if request.what == "all":
         yield from parts(request, results, folder)
         yield from hyper_parameters(request, results, folder)

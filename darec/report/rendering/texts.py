@@ -47,12 +47,12 @@ COLD_ITEMS = (
     "training."
 )
 COLD_USERS = (
-    "All target ratings of a tenth of the users are withheld, so that only their source ratings "
-    "are known; 90 % training. U-DARec answers from its source embedding. The untuned bias "
-    "baseline knows only the items. A model that was trained with shuffled source users knows "
-    "nothing about these users. The configurations are those of the search, which had seen these "
-    "users' target ratings. p-values are widened as for the claims, and Holm-corrected for the two "
-    "tests of a model."
+    "All target ratings of some users are held out, so that only their source ratings are known. "
+    "The configurations were searched for this task, with other such users as validation users. "
+    "U-DARec answers from its source embedding. The untuned bias baseline knows only the items. A "
+    "model that was trained with shuffled source users knows nothing about the test users. Cold "
+    "items get the bias prediction (cold=fallback). p-values are widened for splits that share "
+    "users, and Holm-corrected for the two tests of a model."
 )
 PARTS = (
     "Each row is its own search with the same budget and one part held fixed. It uses the stage 1 "

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from darec.api.checks import COLD_SHARE
 from darec.errors import UserError
 from darec.report.matrix.cells import Budget, Cell
 from darec.report.matrix.results import Step
@@ -63,7 +64,7 @@ REQUEST = TypeAdapter(StepRequest)
 
 
 def run_step(request: StepRequest, reporter: Reporter) -> None:
-    """Search, or score on test ratings or on cold users, and continue what was begun earlier.
+    """Search, or score on test ratings, and continue what was begun earlier.
 
     Raises `UserError` if the step cannot be done.
     """
@@ -77,6 +78,8 @@ def run_step(request: StepRequest, reporter: Reporter) -> None:
             pair,
             fit=False,
             train=cell.train,
+            task="warm" if cell.cold_users is None else "cold_users",
+            cold_share=cell.cold_users or COLD_SHARE,
             trials=budget.trials,
             stage1_trials=budget.stage1_trials,
             max_epochs=budget.max_epochs,
@@ -92,8 +95,7 @@ def run_step(request: StepRequest, reporter: Reporter) -> None:
         if not result.finished:
             raise UserError("the search was interrupted; it can be continued")
         return
-    score = darec.evaluate if request.step == "evaluate" else darec.evaluate_cold_users
-    score(
+    darec.evaluate(
         cell.folder(place.out),
         pair,
         seeds=budget.seeds,

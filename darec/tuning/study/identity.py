@@ -36,6 +36,7 @@ def identity_of(
         model=model,
         pair=search.pair,
         train=search.train,
+        cold_users=search.cold_users,
         seed=search.seed,
         data_digest=search.data_digest,
         sampler=search.sampler,

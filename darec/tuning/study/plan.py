@@ -9,7 +9,7 @@ from darec.core.cold import COLD
 from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run, TwoStage
 from darec.core.threads import torch_threads
-from darec.data.split import SearchData
+from darec.data.split import SearchData, task_in_words
 from darec.models import ModelKind, kind_of
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.request import Budget, Request, checked_config, middle, middle_trial
@@ -37,8 +37,9 @@ def describe(request: Request, settings: Settings) -> list[str]:
         cost = estimate(request, settings)
     to_beat = baseline_rmses(data)
     stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
+    task = task_in_words(request.train, request.cold_users)
     lines = [
-        f"Plan: {request.model} on {request.pair}, {request.train} % training, seed {request.seed}",
+        f"Plan: {request.model} on {request.pair}, {task}, seed {request.seed}",
         f"  data       {source.n_users} users; training ratings: source {len(source)} on "
         f"{source.n_items} items, target {len(target)} on {target.n_items}; "
         f"validation {len(data.valid)}",
@@ -64,14 +65,16 @@ def estimate(request: Request, settings: Settings) -> Estimate:
 
     Raises `UserError` when a hyper-parameter that is held fixed breaks a rule of the model.
     """
-    budget, first, data = request.budget, request.kind.stage1, request.data
-    seconds = _trial_seconds(request.kind, data, middle_trial(request), budget)
+    budget, first = request.budget, request.kind.stage1
+    seconds = _trial_seconds(request.kind, request.data, middle_trial(request), budget)
     if first is not None and request.stage1 is None:
         epochs = middle(request.space)[first.field][first.epochs]
         seconds += epochs * _first_stage_seconds(request)
     studies = [(budget.trials, seconds)]
     if first is not None and request.stage1 is not None:
-        seconds = _trial_seconds(kind_of(first.model), data, middle(request.stage1), budget)
+        seconds = _trial_seconds(
+            kind_of(first.model), request.stage1_data, middle(request.stage1), budget
+        )
         studies += [(budget.stage1_trials, seconds)] * 2
     greatest = sum(trials * seconds / settings.slots.concurrent for trials, seconds in studies)
     start = PER_STUDY_S * len(studies)

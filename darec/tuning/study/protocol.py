@@ -147,7 +147,7 @@ def _run_first_stage(
     study = Study(
         model=first.model,
         kind=kind_of(first.model),
-        data=request.data if domain == "target" else request.data.swapped(),
+        data=request.stage1_data if domain == "target" else request.stage1_data.swapped(),
         space=dict(space.space),
         fixed=dict(space.fixed),
         start=dict(space.start),

@@ -120,6 +120,7 @@ def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
         model=request.model,
         pair=request.pair,
         train=request.train,
+        cold_users=request.cold_users,
         seed=request.seed,
         data_digest=request.data_digest,
         sampler=request.sampler,

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, Self
 from optuna.distributions import BaseDistribution
 
 from darec.core.config import parse
-from darec.data.split import SearchData, TrainPercent
+from darec.data.split import ColdPercent, SearchData, TrainPercent
 from darec.errors import UserError
 from darec.models import ModelKind
 from darec.models.best import Count
@@ -79,6 +79,16 @@ class Request:
     stages: Stages = "paper"
     fix: Mapping[str, Any] = field(default_factory=dict)
     """The hyper-parameters that the user held fixed."""
+
+    @property
+    def cold_users(self) -> ColdPercent | None:
+        """Percent of the users who are test users of the cold-user task; None: the warm task."""
+        return self.data.cold_users
+
+    @property
+    def stage1_data(self) -> SearchData:
+        """What the target's first-stage study may see (`SearchData.of_stage1`)."""
+        return self.data.of_stage1(self.seed)
 
 
 def middle_trial(request: Request) -> dict[str, Any]:

@@ -151,7 +151,7 @@ class Baselines(NamedTuple):
 
 def baseline_rmses(data: SearchData) -> Baselines:
     """Return the validation RMSEs of both baselines."""
-    rule, valid = ColdRule(data.training), data.valid
+    rule, valid = ColdRule(data.training, answered=data.answered_U), data.valid
     both = rule.bias, rule.hierarchical
     return Baselines(
         *(rule.rmse(baseline.predict(valid.users, valid.items), valid) for baseline in both)

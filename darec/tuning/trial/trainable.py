@@ -227,4 +227,5 @@ def stage1_scores(model: Recommender, data: SearchData) -> dict[str, float]:
     if not isinstance(model, TwoStage):
         return {}
     raw = model.stage1["target"].predict(data.valid.users, data.valid.items)
-    return {"stage1_valid_rmse": ColdRule(data.training).rmse(raw, data.valid)}
+    rule = ColdRule(data.training, answered=data.answered_U)
+    return {"stage1_valid_rmse": rule.rmse(raw, data.valid)}

@@ -54,6 +54,7 @@ OTHERS = {
     "model": "shared_bias",
     "pair": "other",
     "train": 80,
+    "cold_users": 20,
     "seed": 1,
     "data_digest": "other",
     "sampler": "random",

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run
+from darec.data.split import split
 from darec.errors import UserError
 from darec.files import digest_of
 from darec.models import MODELS
@@ -119,6 +120,20 @@ def test_stage_1_is_searched_on_target_and_source_and_frozen(studies, tiny_pair,
     (target.folder.parent / "best.json").unlink()
     search(request, SETTINGS, resume=True)  # what is finished is not run again
     assert studies[3:] == [second]
+
+
+def test_stage_1_is_searched_on_training_users_in_the_cold_user_task(studies, tiny_pair, tmp_path):
+    cold = split(tiny_pair, cold_users=20).search
+    request = replace(request_for("u_darec", tiny_pair, tmp_path), data=cold)
+    search(request, SETTINGS, resume=False)
+    target, source, second = studies
+    users = set(cold.training.target.users.tolist())
+    assert second.data is cold and read_best(second.folder).cold_users == 20
+    assert set(target.data.valid.users.tolist()) <= users
+    assert len(target.data.valid) + len(target.data.training.target) == len(cold.training.target)
+    assert source.data.valid is cold.valid_source
+    assert source.data.training.target is cold.training.source
+    assert target.data.cold_users is source.data.cold_users is None
 
 
 def test_a_one_stage_model_is_one_study(studies, tiny_pair, tmp_path):
