@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from darec.core.cold import ColdPolicy
 from darec.core.config import STRICT
-from darec.data.split import ColdPercent, TrainPercent
+from darec.data.split import ColdPercent, TrainPercent, task_in_words
 from darec.evaluation.origin import Origin
 from darec.models.best import Count, Rmse
 
@@ -85,9 +85,13 @@ class Card:
 def readme(card: Card) -> str:
     """Return the model card in words, for people."""
     counts = card.counts
+    searched = f"{card.train} % without a tenth, which validates"
+    source_only = "get mean + user + item bias"
+    if card.cold_users is not None:
+        searched = f"without {card.cold_users} % of the users, who test, and a fifth of the others"
+        source_only = "are predicted from their source ratings"
     data = {
-        "train": f"the training ratings of the search ({card.train} % without a tenth, which "
-        "validates)",
+        "train": f"the training ratings of the search ({searched})",
         "all": "every rating of the pair, test ratings included",
     }[card.refit]
     lines = [
@@ -100,6 +104,7 @@ def readme(card: Card) -> str:
         "|---|---|",
         f"| trained on | {data} |",
         f"| ratings | target {counts.target_ratings}, source {counts.source_ratings} |",
+        f"| task | {task_in_words(card.train, card.cold_users)} |",
         f"| users | {counts.users} |",
         f"| items | target {counts.target_items}, source {counts.source_items} |",
         f"| epochs | {card.epoch} (at most {card.max_epochs} in the search) |",
@@ -116,8 +121,9 @@ def readme(card: Card) -> str:
         "",
         "- Predictions are stars from 1 to 5. A rating model is not trained to rank: measure",
         "  its recommendations (`darec evaluate` reports NDCG and recall) before you use them.",
-        "- Users without target ratings and items without ratings get mean + user + item bias.",
-        '  `darec.load(..., cold="source")` lets models that can answer from source ratings do so.',
+        f"- Users without target ratings {source_only};",
+        "  items without ratings get mean + user + item bias. `darec.load(..., cold=...)` says",
+        '  otherwise: `"source"` lets models that can answer from source ratings do so.',
         "- The folder holds the training ratings and the ids of users: treat it as personal data.",
         "",
         "## Use",

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,21 +8,11 @@ from darec.data.shuffled import shuffle_source
 from darec.data.split import in_both_domains, split, task_in_words, task_label
 from darec.data.synthetic import planted_pair
 from darec.paper import Counts
+from tests.pairs import partly_shared
 
 PAIR = planted_pair("p", Counts(40, 15, 12, 300, 200))
 COLD = st.sampled_from([20, 50, 80])
 SEEDS = st.integers(0, 50)
-
-
-def partly_shared(pair):
-    """A pair whose first users have ratings in the source alone, its last in the target alone."""
-    n = pair.source.n_users // 4
-    source, target = pair.source, pair.target
-    return replace(
-        pair,
-        source=source.take(source.users < source.n_users - n),
-        target=target.take(target.users >= n),
-    )
 
 
 PAIRS = st.sampled_from([PAIR, partly_shared(PAIR)])
