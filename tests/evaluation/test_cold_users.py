@@ -5,6 +5,7 @@ import pytest
 
 from darec.benchmark.transfer import CONFIGS, informative
 from darec.core.bias import Bias
+from darec.core.cold import COLD
 from darec.core.config import plain
 from darec.core.fit import Fit
 from darec.core.metrics import clip, rmse
@@ -30,29 +31,27 @@ def evaluated(best, pair, seed=0, **options):
 
 @pytest.mark.parametrize("name", ABLE)
 def test_every_model_is_scored_on_all_ratings_of_the_test_users(name, tiny_pair):
-    fallback, floor = evaluated(best_of(name, tiny_pair), tiny_pair)
+    scores = evaluated(best_of(name, tiny_pair), tiny_pair)
     parts = split(tiny_pair, cold_users=20)
-    for score in (fallback, floor):
+    for score in scores:
         assert score.cold_users == 20 and score.n_test == len(parts.test)
         assert score.shuffled_rmse is not None
-    if name in WITHOUT_SOURCE:
-        assert fallback.shuffled_rmse == fallback.test_rmse
-    else:
-        assert fallback.shuffled_rmse != fallback.test_rmse
-    warm, _ = evaluated(best_of(name, tiny_pair, cold_users=None), tiny_pair)
-    assert warm.key != fallback.key and warm.shuffled_rmse is None
+    first = scores[0]
+    assert (first.shuffled_rmse == first.test_rmse) == (name in WITHOUT_SOURCE)
+    warm, *_ = evaluated(best_of(name, tiny_pair, cold_users=None), tiny_pair)
+    assert warm.key != first.key and warm.shuffled_rmse is None
 
 
 def test_the_baselines_know_the_items_alone(tiny_pair):
     parts = split(tiny_pair, cold_users=20)
     training, test = parts.search.training.target, parts.test
-    bias, _ = evaluated(best_of("bias", tiny_pair), tiny_pair)
+    bias, *_ = evaluated(best_of("bias", tiny_pair), tiny_pair)
     item_means = Bias.fit(training)
     assert not item_means.user[test.users].any()
     assert bias.bias_rmse == pytest.approx(
         rmse(clip(item_means.predict(test.users, test.items)), test.values)
     )
-    mean, _ = evaluated(best_of("mean", tiny_pair), tiny_pair)
+    mean, *_ = evaluated(best_of("mean", tiny_pair), tiny_pair)
     assert mean.test_rmse == pytest.approx(mean.mean_rmse)
 
 
@@ -79,7 +78,7 @@ def test_tables_say_the_task_and_show_the_control(tiny_pair):
     assert title(scores) == "shared_bias on tiny, 20 % of the users cold, 2 seeds"
     assert "source shuffled" in table(scores).index
     shown = comparison(scores)
-    own = [score for score in scores if score.cold == "fallback"]
+    own = [score for score in scores if score.cold == COLD]
     gain = np.mean([score.test_rmse - score.shuffled_rmse for score in own])
     assert shown.loc["shared_bias", "minus shuffled"].startswith(f"{gain:.4f} ± ")
     errors = np.mean([score.test_mae for score in own])
@@ -95,6 +94,6 @@ def test_an_informative_source_tells_about_users_that_the_target_does_not_know(m
     """Lower than with a source of other users; but for the untuned FM, than the items' means."""
     pair, epochs = informative(), 1 if MODELS[model].whole_fit else 30
     best = best_of(model, pair, config=CONFIGS[model], max_epochs=epochs)
-    score, _ = evaluated(best, pair)
+    score, *_ = evaluated(best, pair)
     assert score.test_rmse < 0.97 * score.shuffled_rmse
     assert model == "fm_cdcf" or score.test_rmse < 0.97 * score.bias_rmse

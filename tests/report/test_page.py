@@ -117,7 +117,7 @@ def test_provenance_names_code_data_machine_and_seeds(made, tiny_pair):
     (scores,) = said["scores"]
     assert scores["revisions"] == ["abc1234"] and said["argv"] == ["reproduce"]
     assert scores["origin"]["code_digest"] == said["code_digest"] == code_digest()
-    assert scores["number"]["toys_auto-synthetic-90-cmf"] == 10  # two policies
+    assert scores["number"]["toys_auto-synthetic-90-cmf"] == 15  # three policies
     assert {"torch", "ray", "optuna", "python"} <= set(said["versions"]) and said["machine"]["cpus"]
     assert f"toys_auto-synthetic{SUFFIX}-90-u_darec" in said["seeds"]
 
