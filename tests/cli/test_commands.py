@@ -15,7 +15,7 @@ from darec.cli.command import called
 from darec.cli.main import COMMANDS, app_of
 from darec.cli.reproduce import join_lists
 from darec.cli.tune import parse_fix, this_command
-from darec.data.store import provenance
+from darec.data.store import load, provenance
 
 ROOT = Path(__file__).parents[2]
 JOBS = ROOT / "jobs"
@@ -273,3 +273,19 @@ def test_prepare_own_files_and_use_them_by_name(invoke, tmp_path):
     assert "results/own-90/bias/best.json: no finished search here" in ended.stderr
     quiet = invoke("prepare", *files, "--name", "own", "-q")
     assert quiet.exit_code == 0 and quiet.stdout == ""
+
+
+def test_users_of_one_domain_are_kept_on_demand_and_counted(invoke, tmp_path):
+    rows = [(u, i, 1 + (u + i) % 5) for u in range(8) for i in range(6)]
+    for domain, users in (("source", range(7)), ("target", range(2, 8))):
+        lines = [f"u{u},{domain}{i},{r}" for u, i, r in rows if u in users]
+        (tmp_path / f"{domain}.csv").write_text("\n".join(["user,item,rating", *lines]) + "\n")
+    files = ["--source", "source.csv", "--target", "target.csv", "--name", "own"]
+    ended = invoke("prepare", *files, "--overlap", "all")
+    assert ended.exit_code == 0, ended.stderr
+    told = re.sub(r"\s+", " ", ended.stdout)
+    assert "Users: 5 of both domains, 2 of the source alone and 1 of the target alone" in told
+    path = tmp_path / "data" / "pairs" / "own.zip"
+    assert provenance(path)["overlap"] == "all" and len(load(path).user_ids) == 8
+    assert invoke("prepare", *files).exit_code == 0
+    assert provenance(path)["overlap"] == "shared" and len(load(path).user_ids) == 5

@@ -135,7 +135,7 @@ def test_a_page_of_scores_of_different_code_says_so(tmp_path, tiny_pair):
     assert all(words in (page.parent / f"table2.{each}").read_text() for each in ("md", "tex"))
     said = json.loads((page.parent / "provenance.json").read_text())["scores"]
     assert [each["revisions"] for each in said] == [["abc1234"], ["old0000"]]
-    assert said[1]["number"] == {"toys_auto-synthetic-90-cmf": 10}
+    assert said[1]["number"] == {"toys_auto-synthetic-90-cmf": 15}
 
 
 def test_a_page_names_the_trials_that_cannot_be_read(tmp_path, tiny_pair, caplog):

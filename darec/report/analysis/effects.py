@@ -57,27 +57,29 @@ class ColdUserErrors:
     mae: list[float]
     shuffled: list[float]
     """The same model trained with shuffled source users."""
+    hierarchical: list[float]
+    """The hierarchical biases of both domains, which know the users' levels in the source."""
     bias: list[float]
     """The untuned bias baseline, which knows only the items."""
     p_shuffled: float
-    p_bias: float
+    p_hierarchical: float
     """The two p-values are Holm-corrected for each other."""
 
     @property
     def gaps(self) -> list[float]:
-        """The model's RMSE minus the bias baseline's, by seed."""
-        return [a - b for a, b in zip(self.model, self.bias, strict=True)]
+        """The model's RMSE minus that of the hierarchical biases, by seed."""
+        return [a - b for a, b in zip(self.model, self.hierarchical, strict=True)]
 
 
 def cold_user_errors(scores: Sequence[Score]) -> ColdUserErrors:
     """Return a winner's errors on cold users over all seeds."""
-    model, mae, shuffled, bias = (
-        [getattr(score, name) for score in scores]
-        for name in ("test_rmse", "test_mae", "shuffled_rmse", "bias_rmse")
+    names = ("test_rmse", "test_mae", "shuffled_rmse", "hierarchical_rmse", "bias_rmse")
+    model, mae, shuffled, hierarchical, bias = (
+        [getattr(score, name) for score in scores] for name in names
     )
     task = scores[0].train, scores[0].cold_users
-    p_values = holm([paired_p(model, other, *task) for other in (shuffled, bias)])
-    return ColdUserErrors(model, mae, shuffled, bias, *p_values)
+    p_values = holm([paired_p(model, other, *task) for other in (shuffled, hierarchical)])
+    return ColdUserErrors(model, mae, shuffled, hierarchical, bias, *p_values)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from darec.core.cold import COLD
 from darec.errors import UserError
 from darec.evaluation.summary import summarise
 from darec.paper import RANGES
@@ -43,33 +44,34 @@ def cold_items(request: Request, results: Results, folder: Path) -> Iterator[Sec
 def cold_users(request: Request, results: Results, folder: Path) -> Iterator[Section]:
     """Yield the errors on users whose target ratings are all withheld."""
     rows, panels, numbers = [], {}, []
+    unit = "RMSE minus that of hierarchical_bias"
     for pair in request.pairs:
         label, gaps = request.label(pair), {}
         for cell in request.cold_users(pair):
-            scores = results.scores(cell)
+            scores = results.scores(cell, COLD)
             if not scores:
                 continue
             errors = cold_user_errors(scores)
             gaps[cell.model] = errors.gaps
             numbers.append(f"{cell.model} on {label} {np.mean(errors.gaps):+.4f}")
-            figures_of = (errors.model, errors.mae, errors.shuffled, errors.bias)
-            means = [summarise(each) for each in figures_of]
+            compared = errors.model, errors.mae, errors.shuffled, errors.hierarchical, errors.bias
+            means = [summarise(each) for each in compared]
             cells = [TableCell(shown(each.mean, each.sd), each.mean) for each in means]
-            cells += [TableCell(p_shown(p), p) for p in (errors.p_shuffled, errors.p_bias)]
+            cells += [TableCell(p_shown(p), p) for p in (errors.p_shuffled, errors.p_hierarchical)]
             rows.append([TableCell(label), TableCell(cell.model), *cells])
         if gaps:
-            panels[label] = figures.gaps(gaps, "RMSE minus the bias baseline's", figures.USER)
+            panels[label] = figures.gaps(gaps, unit, figures.USER)
     if not rows:
         return
-    head = ["pair", "model", "RMSE", "MAE", "source shuffled", "bias, untuned (mu + item)"]
-    head += ["p, against shuffled", "p, against bias"]
+    head = ["pair", "model", "RMSE", "MAE", "source shuffled", "hierarchical_bias"]
+    head += ["bias, untuned (mu + item)", "p, against shuffled", "p, against hierarchical_bias"]
     table = Table(
         f"target ratings of users with source ratings only, {request.cold_share} % of the users",
         head,
         rows,
     )
-    caption = "Below zero: better than the bias baseline, which knows only the items."
-    alt = "RMSE minus the bias baseline's: " + ", ".join(numbers)
+    caption = "Below zero: better than the hierarchical biases, which know the users' levels."
+    alt = f"{unit}: " + ", ".join(numbers)
     drawn = picture(folder, "cold-users", caption, alt, panels)
     title = "Beyond the paper: cold users"
     yield Section("cold-users", title, [texts.COLD_USERS], [table], [drawn])

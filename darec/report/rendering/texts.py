@@ -49,10 +49,10 @@ COLD_ITEMS = (
 COLD_USERS = (
     "All target ratings of some users are held out, so that only their source ratings are known. "
     "The configurations were searched for this task, with other such users as validation users. "
-    "U-DARec answers from its source embedding. The untuned bias baseline knows only the items. A "
-    "model that was trained with shuffled source users knows nothing about the test users. Cold "
-    "items get the bias prediction (cold=fallback). p-values are widened for splits that share "
-    "users, and Holm-corrected for the two tests of a model."
+    "U-DARec answers from its source embedding. The untuned bias baseline knows only the items. "
+    "The hierarchical biases know the users' levels in the source. A model that was trained with "
+    "shuffled source users knows nothing about the test users. p-values are widened for splits "
+    "that share users, and Holm-corrected for the two tests of a model."
 )
 PARTS = (
     "Each row is its own search with the same budget and one part held fixed. It uses the stage 1 "
