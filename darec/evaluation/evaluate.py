@@ -40,12 +40,6 @@ class TrainedWinner:
     """The epoch that had it."""
     origin: Origin
 
-    @property
-    def rule(self) -> ColdRule:
-        """How cold items and users of the target are predicted."""
-        answered_U = answered_users(self.training, self.parts.cold_users)
-        return ColdRule(self.training, answered=answered_U)
-
 
 def evaluate(
     kind: ModelKind,
@@ -70,7 +64,7 @@ def evaluate(
     control = None
     if best.cold_users is not None:
         shuffled = shuffle_source(pair, split_seed)
-        control = _trained(kind, best, shuffled, (split_seed, run_seed), device, refit, code)
+        control = _trained(kind, best, shuffled, (split_seed, run_seed), device, refit, code).model
     return [score(winner, best, policy, control) for policy in get_args(ColdPolicy)]
 
 
@@ -108,14 +102,16 @@ def _trained(
 
 
 def score(
-    trained: TrainedWinner, best: Best, policy: ColdPolicy, control: TrainedWinner | None = None
+    trained: TrainedWinner, best: Best, policy: ColdPolicy, control: Recommender | None = None
 ) -> Score:
     """Return a trained model's test errors under a cold policy, with those of both baselines.
 
-    ``control`` is the same winner trained with a shuffled source.
+    ``control`` is the same winner's model, trained with a shuffled source. Cold items have the same
+    prediction there, so that a difference is due to the model and not to the cold policy.
     """
     model, parts, training = trained.model, trained.parts, trained.training.target
-    test, rule = parts.test, trained.rule
+    answered_U = answered_users(trained.training, parts.cold_users)
+    test, rule = parts.test, ColdRule(trained.training, answered=answered_U)
     users, items, truth = test.users, test.items, test.values
 
     def error(raw: FloatArray) -> float:
@@ -128,9 +124,7 @@ def score(
     bias = error(rule.bias.predict(users, items))
     hierarchical = error(rule.hierarchical.predict(users, items))
     constant = Bias.zero(training, float(training.values.mean())).predict(users, items)
-    shuffled = None
-    if control is not None:
-        shuffled = control.rule.rmse(control.model.predict(users, items), test, policy)
+    shuffled = None if control is None else error(control.predict(users, items))
     stage1 = model.stage1["target"].predict(users, items) if isinstance(model, TwoStage) else None
     lists = None
     if policy == COLD:

@@ -1,5 +1,7 @@
 """The cold-user task from a winner to its scores (docs/cold_users.md)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,13 @@ def test_every_model_is_scored_on_all_ratings_of_the_test_users(name, tiny_pair)
     assert (first.shuffled_rmse == first.test_rmse) == (name in WITHOUT_SOURCE)
     warm, *_ = evaluated(best_of(name, tiny_pair, cold_users=None), tiny_pair)
     assert warm.key != first.key and warm.shuffled_rmse is None
+
+
+def test_a_control_differs_by_what_the_model_knows_alone(tiny_pair):
+    """Not by the cold policy, which predicts the cold items and knows the source."""
+    pair = replace(tiny_pair, target=tiny_pair.target.take(np.arange(250)))
+    for score in evaluated(best_of("mean", pair), pair):
+        assert score.cold_share > 0 and score.shuffled_rmse == score.test_rmse
 
 
 def test_the_baselines_know_the_items_alone(tiny_pair):
