@@ -110,6 +110,15 @@ def test_the_tables_for_papers_and_programs_say_the_same(made):
     assert ours["paper"] == "2.0723" and r"i\_darec" in latex and r"90 \%" in latex
 
 
+def test_the_table_of_cold_users_has_their_errors_and_the_control(made):
+    text = (made[0].parent / "cold_users.md").read_text()
+    assert text.startswith("**target ratings of users with source ratings only, 20 % of the users")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    (row,) = (row for row in rows if row[:2] == ["toys_auto-synthetic", "cmf"])
+    rmse, mae, shuffled = (float(cell.split(" ")[0]) for cell in row[2:5])
+    assert rmse == mae and shuffled == pytest.approx(rmse + 0.1)
+
+
 def test_provenance_names_code_data_machine_and_seeds(made, tiny_pair):
     said = json.loads((made[0].parent / "provenance.json").read_text())
     assert said["data_sha256"] == {"toys_auto-synthetic": tiny_pair.digest}

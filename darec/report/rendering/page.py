@@ -1,4 +1,4 @@
-"""Writes a report's files: the page, its figures, Table 2 as Markdown, LaTeX and CSV."""
+"""Writes a report's files: the page, its figures, and tables for papers and programs."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ def write_report(
 
     The page lists ``failures``, why a cell has no scores. The same scores and failures give the
     same bytes, except in provenance.json, which records the present command. Figures of an earlier
-    report are deleted; an earlier Table 2 stays if the request does not show it.
+    report are deleted; an earlier table stays if the request does not show it.
     """
     shutil.rmtree(folder / "figures", ignore_errors=True)
     views = table2_views(request, results)
@@ -62,8 +62,13 @@ def write_report(
         sections=shown,
     )
     write(folder / "report.html", partial(Path.write_text, data=text))
+    note = " ".join([budget, *warning])
     if request.shows("table2"):
-        _write_table2(request, views, " ".join([budget, *warning]), folder)
+        _write_table2(request, views, note, folder)
+    for section in shown:
+        if section.id == "cold-users":
+            text = "\n".join([*map(markdown, section.tables), note, ""])
+            write(folder / "cold_users.md", partial(Path.write_text, data=text))
     write_json(folder / "provenance.json", provenance(request, results, pairs, argv))
     return folder / "report.html"
 
