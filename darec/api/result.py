@@ -21,7 +21,8 @@ class SearchResult:
     """A search on disk: its winner, its trials, and where its files are."""
 
     path: str
-    """The study's folder or URI, ``<out>/<pair>-<train>/<model>``."""
+    """The study's folder or URI: ``<out>/<pair>-<train>/<model>``, with
+    ``<pair>-cold<percent>`` in the cold-user task."""
     root: Path
     """The local folder of all results: ``<out>``, or for a URI a scratch folder like it."""
     _continue: "Callable[[], SearchResult] | None" = field(default=None, repr=False, compare=False)

@@ -59,13 +59,14 @@ def evaluate(
     shuffled (docs/cold_users.md). ``code`` is that of `this_origin`.
     Raises `DivergedError` when a loss or a prediction is not finite.
     """
-
-    winner = _trained(kind, best, pair, (split_seed, run_seed), device, refit, code)
-    control = None
+    seeds, shuffled = (split_seed, run_seed), None
     if best.cold_users is not None:
-        shuffled = shuffle_source(pair, split_seed)
-        control = _trained(kind, best, shuffled, (split_seed, run_seed), device, refit, code).model
-    return [score(winner, best, policy, control) for policy in get_args(ColdPolicy)]
+        other = shuffle_source(pair, split_seed)
+        control = _trained(kind, best, other, seeds, device, refit, code)
+        shuffled = control.model.predict(control.parts.test.users, control.parts.test.items)
+        del control  # one model in memory at a time
+    winner = _trained(kind, best, pair, seeds, device, refit, code)
+    return [score(winner, best, policy, shuffled) for policy in get_args(ColdPolicy)]
 
 
 def _trained(
@@ -102,12 +103,12 @@ def _trained(
 
 
 def score(
-    trained: TrainedWinner, best: Best, policy: ColdPolicy, control: Recommender | None = None
+    trained: TrainedWinner, best: Best, policy: ColdPolicy, shuffled: FloatArray | None = None
 ) -> Score:
     """Return a trained model's test errors under a cold policy, with those of both baselines.
 
-    ``control`` is the same winner's model, trained with a shuffled source. Cold items have the same
-    prediction there, so that a difference is due to the model and not to the cold policy.
+    ``shuffled f32[N]`` are the predictions of the same winner trained with a shuffled source. Cold
+    items have the same prediction in both: a difference is due to the model, not to the policy.
     """
     model, parts, training = trained.model, trained.parts, trained.training.target
     answered_U = answered_users(trained.training, parts.cold_users)
@@ -124,7 +125,6 @@ def score(
     bias = error(rule.bias.predict(users, items))
     hierarchical = error(rule.hierarchical.predict(users, items))
     constant = Bias.zero(training, float(training.values.mean())).predict(users, items)
-    shuffled = None if control is None else error(control.predict(users, items))
     stage1 = model.stage1["target"].predict(users, items) if isinstance(model, TwoStage) else None
     lists = None
     if policy == COLD:
@@ -147,7 +147,7 @@ def score(
         n_test=len(test),
         rmse_source=source,
         rmse_both=None if source is None else math.hypot(target, source),
-        shuffled_rmse=shuffled,
+        shuffled_rmse=None if shuffled is None else error(shuffled),
         stage1_rmse=None if stage1 is None else error(stage1),
         bias_rmse=bias,
         hierarchical_rmse=hierarchical,
