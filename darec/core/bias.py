@@ -11,6 +11,7 @@ from darec.core.tables import Tables
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 
 REG_USER, REG_ITEM, SWEEPS = 10.0, 10.0, 10
+ZERO = np.float32(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,10 @@ class Bias:
         """Return tables without factors."""
         user_U0, item_I0 = (np.zeros((len(b), 0), np.float32) for b in (self.user, self.item))
         return Tables(user_U0, item_I0, self.user, self.of_all_items())
+
+    def with_unknown(self) -> "Bias":
+        """Return the same biases with one more user and item, whose biases are 0."""
+        return replace(self, user=np.append(self.user, ZERO), item=np.append(self.item, ZERO))
 
     def user_rests(self, ratings: Ratings) -> npt.NDArray[np.float64]:
         """Return the sum of r - mu - b_i over each user's ratings, f64[U]."""

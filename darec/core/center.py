@@ -19,6 +19,10 @@ CenterKind = Literal["none", "mean", "bias", "hierarchical"]
 class Center(Protocol):
     """The centre of one domain's ratings."""
 
+    @property
+    def mean(self) -> float:
+        """What it predicts before it knows the user and the item, in stars."""
+
     def predict(self, users: IntArray, items: IntArray) -> FloatArray:
         """Return the centre of each pair in stars, f32[N]; users [B, 1] and items [I] broadcast."""
 
@@ -30,6 +34,12 @@ class Center(Protocol):
 
     def tables(self) -> Tables:
         """Return the centre as tables."""
+
+    def with_unknown(self) -> "Center":
+        """Return the same centre with one more user and item, which have no ratings.
+
+        They are the last ones, so that the position -1 means a user or item outside the data.
+        """
 
 
 def fit_centers(kind: CenterKind, training: Training) -> dict[Domain, Center]:

@@ -1,11 +1,13 @@
 """The only place that decides the prediction of a cold item or a cold user."""
 
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from darec.core.bias import Bias
-from darec.core.center import Center, fit_centers
+from darec.core.center import Center
+from darec.core.hierarchical import HierarchicalBias, hierarchical_biases
 from darec.core.metrics import clip, rmse
 from darec.data.ratings import LOWEST, BoolArray, Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training
@@ -28,12 +30,21 @@ class ColdRule:
     ) -> None:
         """``answered`` marks users whom the model predicts though they have no training ratings."""
         ratings = training.of(domain)
-        self.bias = Bias.fit(ratings)
-        self.hierarchical = fit_centers("hierarchical", training)[domain]
+        self._training, self._domain = training, domain
         self._cold_user = ratings.user_counts == 0
         if answered is not None:
             self._cold_user &= ~answered
         self._cold_item = ratings.item_counts == 0
+
+    @cached_property
+    def bias(self) -> Bias:
+        """The regularised biases of the domain."""
+        return Bias.fit(self._training.of(self._domain))
+
+    @cached_property
+    def hierarchical(self) -> HierarchicalBias:
+        """The hierarchical biases of the domain."""
+        return HierarchicalBias(hierarchical_biases(self._training), self._domain)
 
     def is_cold(self, users: IntArray, items: IntArray) -> BoolArray:
         """Return bool[N]: whether the item or the user of each pair is cold."""

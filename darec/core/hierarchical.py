@@ -4,7 +4,7 @@ Shapes: N ratings, U users, I items of a domain, E effects of a user (a level an
 domain), n ratings of a new user.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,16 @@ class ItemEffects:
             Constants(fit.mean, fit.noise, -fit.mean_log, new_item, fit.tau),
         )
 
+    def with_unknown(self) -> "ItemEffects":
+        """Return the same effects with one more item, which has those of the prior."""
+        known = self.constants
+        return ItemEffects(
+            np.append(self.x_I, np.float32(known.new_x)),
+            np.append(self.item_I, np.float32(known.new_item)),
+            np.append(self.variance_I, np.float32(known.new_variance)),
+            known,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class HierarchicalBiases:
@@ -104,6 +114,15 @@ class HierarchicalBiases:
         covariance_EE = np.linalg.inv(precision_EE)
         return covariance_EE @ pull_E, covariance_EE
 
+    def with_unknown(self) -> "HierarchicalBiases":
+        """Return the same effects with one more user and item, which have those of the priors."""
+        return HierarchicalBiases(
+            {domain: effects.with_unknown() for domain, effects in self.items.items()},
+            np.vstack([self.user_UE, np.zeros_like(self.sigma_EE[:1])]),
+            np.concatenate([self.covariance_UEE, self.sigma_EE[None]]),
+            self.sigma_EE,
+        )
+
     def weights(self) -> Weights:
         """Return all effects as tensors, from which `of_weights` builds them again."""
         arrays: dict[str, npt.NDArray[Any]] = {
@@ -147,6 +166,11 @@ class HierarchicalBias:
         return self.biases.items[self.domain]
 
     @property
+    def mean(self) -> float:
+        """The mean of the domain's training ratings, in stars."""
+        return self.items.constants.mean
+
+    @property
     def user_U2(self) -> FloatArray:
         """Each user's level and slope."""
         return self.biases.user_UE[:, PART[self.domain]]
@@ -167,7 +191,17 @@ class HierarchicalBias:
 
         It has the variance of the user's effects, of the item's, and of a single rating.
         """
-        covariance_U22 = self.biases.covariance_UEE[:, PART[self.domain], PART[self.domain]]
+        part = PART[self.domain]
+        return self._std(self.biases.covariance_UEE[:, part, part], users, items)
+
+    def std_of_new_user(self, user: NewUser) -> FloatArray:
+        """Return the same of all items f32[I] for a person with ratings in both domains."""
+        part = PART[self.domain]
+        covariance_122 = self.biases.of_new_user(user)[1][None, part, part].astype(np.float32)
+        first = np.zeros(1, np.int32)
+        return self._std(covariance_122, first, np.arange(len(self.items.x_I), dtype=np.int32))
+
+    def _std(self, covariance_U22: FloatArray, users: IntArray, items: IntArray) -> FloatArray:
         effects, x = self.items, self.items.x_I[items]
         level, both, slope = (covariance_U22[users, i, j] for i, j in ((0, 0), (0, 1), (1, 1)))
         variance = level + 2 * both * x + slope * x**2 + effects.variance_I[items]
@@ -186,6 +220,10 @@ class HierarchicalBias:
         effects, user_U2 = self.items, np.ascontiguousarray(self.user_U2)
         base_I = effects.item_I + np.float32(effects.constants.mean)
         return Tables(user_U2[:, 1:], effects.x_I[:, None], user_U2[:, 0], base_I)
+
+    def with_unknown(self) -> "HierarchicalBias":
+        """Return the same biases with one more user and item, which have those of the priors."""
+        return replace(self, biases=self.biases.with_unknown())
 
 
 _known: dict[tuple[str, str], HierarchicalBiases] = {}
