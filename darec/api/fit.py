@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from darec.api.checks import check_choice, check_device
 from darec.api.result import SearchResult
+from darec.core.cold import COLD
 from darec.core.config import parse
 from darec.core.recommender import Cache, DivergedError, Recommender, Run, Weights
 from darec.data.ratings import HIGHEST, LOWEST, DomainPair
@@ -24,7 +25,7 @@ from darec.models.best import REMEDY, Best
 from darec.reporter import LogReporter, Reporter
 from darec.seeds import derive
 from darec.serving import folder as model_folder
-from darec.serving.card import Card, Refit, TestScore
+from darec.serving.card import FORMAT, Card, Refit, TestScore
 from darec.tuning import storage
 from darec.tuning.study.model_code import code_of
 
@@ -142,7 +143,7 @@ def _card(
     result: SearchResult, best: Best, kind: ModelKind, data: Training, refit: Refit, device: str
 ) -> Card:
     return Card(
-        format=1,
+        format=FORMAT,
         model=best.model,
         config=best.config,
         pair=best.pair,
@@ -154,7 +155,7 @@ def _card(
         valid_rmse=best.valid_rmse,
         bias_valid_rmse=best.bias_valid_rmse,
         scores=_scores(result, best),
-        cold="fallback",
+        cold=COLD,
         lowest=LOWEST,
         highest=HIGHEST,
         counts=model_folder.counts_of(data),
@@ -162,6 +163,7 @@ def _card(
         origin=this_origin(kind, device, code_of(kind)),
         files={},
         cold_users=best.cold_users,
+        hierarchical_valid_rmse=best.hierarchical_valid_rmse,
     )
 
 
@@ -179,9 +181,10 @@ def _scores(result: SearchResult, best: Best) -> list[TestScore]:
             by_policy.setdefault(score.cold, []).append(score)
     found = []
     for policy, scores in by_policy.items():
-        rmse, bias, mean = (
+        rmse, *baselines = (
             summarise([getattr(score, name) for score in scores])
-            for name in ("test_rmse", "bias_rmse", "mean_rmse")
+            for name in ("test_rmse", "bias_rmse", "mean_rmse", "hierarchical_rmse")
         )
-        found.append(TestScore(policy, rmse.n, rmse.mean, rmse.sd, bias.mean, mean.mean))
+        means = (baseline.mean for baseline in baselines)
+        found.append(TestScore(policy, rmse.n, rmse.mean, rmse.sd, *means))
     return found

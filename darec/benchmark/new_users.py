@@ -85,8 +85,7 @@ def _folded_in(
             for name, ratings in domains.items()
         }
         is_theirs = held.users == user
-        *_, score_I = scorer.fold_in(own)
-        raw[is_theirs] = score_I[held.items[is_theirs]]
+        raw[is_theirs] = scorer.fold_in(own).scores_J[held.items[is_theirs]]
     return _error(raw, held)
 
 

@@ -86,7 +86,7 @@ def _measure(folder: Path, repeats: int) -> dict[str, float]:
             model.top(positions[begin : begin + at_once], N)
 
     works: dict[str, Callable[[], object]] = {
-        "recommend": lambda: list(recommended(model, users, N, True, "raise", None)),
+        "recommend": lambda: list(recommended(model, users, N, True, "raise", 0.0, None)),
         "top": top,
         "bandwidth_floor": lambda: block.fill(1.0),
     }

@@ -17,16 +17,20 @@ def predict(
     pairs: Annotated[Path, typer.Argument(help="CSV or TSV file with the columns user and item.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .parquet or .csv.")],
     unknown: Unknown = "cold",
+    std: Annotated[
+        bool, typer.Option("--std", help="Also the standard deviation of ratings around it.")
+    ] = False,
 ) -> None:
     """Predict the rating of every pair of a file, in stars.
 
     Example: darec predict results/toys_auto-90/fm_cdcf/model pairs.csv -o predictions.parquet
 
     Writes the columns user, item and prediction in the order of the file, which may be gzipped and
-    larger than the memory. A bad line is told before anything is predicted.
+    larger than the memory. A bad line is told before anything is predicted. With --std there is a
+    fourth column, std: how far ratings lie from their predictions, in stars.
     """
     import darec
     from darec.serving.batch import predict_file
 
-    predict_file(darec.load(model), pairs, out, unknown=unknown, reporter=reporter)
+    predict_file(darec.load(model), pairs, out, unknown=unknown, std=std, reporter=reporter)
     reporter.line(f"written: {out}\nnext:    {called('recommend')} {model} --user ID")

@@ -37,6 +37,10 @@ def recommend(
         bool, typer.Option("--include-seen", help="Also items that the user has rated.")
     ] = False,
     unknown: Unknown = "cold",
+    lower_bound: Annotated[
+        float,
+        typer.Option(min=0, metavar="Z", help="Rank by the prediction minus Z deviations."),
+    ] = 0.0,
     address: Address = None,
     insecure: Insecure = False,
 ) -> None:
@@ -48,9 +52,10 @@ def recommend(
 
     On a Ray cluster: darec recommend MODEL --all-users -o s3://bucket/top --address auto
 
-    A score is a prediction in stars before it is clipped to 1 to 5. On a cluster, -o is a folder or
-    URI that every node sees. It gets a Parquet file for every part of the users, and the same
-    command after an interruption makes only the parts that are missing.
+    A score is a prediction in stars before it is clipped to 1 to 5. With --lower-bound Z it is the
+    prediction minus Z times the standard deviation of a rating around it: safe items come first.
+    On a cluster, -o is a folder or URI that every node sees. It gets a Parquet file for every part
+    of the users, and the same command after an interruption makes only the parts that are missing.
     """
     _check(user, all_users, out, as_json, address)
     import darec
@@ -68,6 +73,7 @@ def recommend(
             insecure=insecure,
             n=top,
             exclude_seen=not include_seen,
+            lower_bound=lower_bound,
             titles=titles,
             reporter=reporter,
         )
@@ -85,11 +91,18 @@ def recommend(
                 n=top,
                 exclude_seen=not include_seen,
                 unknown=unknown,
+                lower_bound=lower_bound,
                 titles=named,
                 reporter=reporter,
             )
         else:
-            found = loaded.recommend(users, top, exclude_seen=not include_seen, unknown=unknown)
+            found = loaded.recommend(
+                users,
+                top,
+                exclude_seen=not include_seen,
+                unknown=unknown,
+                lower_bound=lower_bound,
+            )
             found = found if named is None else with_titles(found, named)
             if as_json:
                 typer.echo(found.to_json(orient="records", force_ascii=False, indent=2))
@@ -115,7 +128,7 @@ def _check(
 
 def _tell_unknown(users: list[str]) -> None:
     if users:
-        told = "not in the model's data, so that the items are those with the best bias"
+        told = "not in the model's data, so that the cold policy ranks the items"
         LOGGER.warning("user %s: %s", ", ".join(map(repr, users)), told)
 
 

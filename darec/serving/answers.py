@@ -1,7 +1,7 @@
 """Answers requests with a model, many at once where it pays."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,23 +24,26 @@ class Answers:
         return m.ModelAnswer(model=self.digest, card=self._model.card)
 
     def predict(self, asked: Sequence[m.PredictRequest]) -> list[m.PredictAnswer | Exception]:
-        """Answer requests by one call of the model for each way to treat unknown ids."""
-        return _grouped(asked, lambda one: one.unknown, self._predict)
+        """Answer requests by one call of the model for those with the same options."""
+        return _grouped(asked, lambda one: (one.unknown, one.std), self._predict)
 
     def recommend(self, asked: Sequence[m.RecommendRequest]) -> list[m.RecommendAnswer | Exception]:
         """Answer requests by one call of the model for those with the same options."""
-        return _grouped(asked, lambda one: (one.n, one.exclude_seen, one.unknown), self._recommend)
+        return _grouped(
+            asked,
+            lambda one: (one.n, one.exclude_seen, one.unknown, one.lower_bound),
+            self._recommend,
+        )
 
     def fold_in(self, asked: m.FoldInRequest) -> m.FoldInAnswer:
         """Answer one request; raises `UserError` where the model refuses it."""
         user = self._model.fold_in(_rated(asked.source), _rated(asked.target))
-        rows = self._model.recommend([user], asked.n)
-        predicted = (
-            self._model.predict([user] * len(asked.items), asked.items) if asked.items else ()
-        )
+        rows = self._model.recommend([user], asked.n, lower_bound=asked.lower_bound)
+        predicted, std = self._model.predict(user, asked.items, return_std=True)
         return m.FoldInAnswer(
             model=self.digest,
-            predictions=[float(rating) for rating in predicted],
+            predictions=predicted.tolist(),
+            std=std.tolist() if asked.std else None,
             recommendations=[
                 m.Ranked(item=item, score=score)
                 for item, score in zip(rows["item"], map(float, rows["score"]), strict=True)
@@ -49,16 +52,25 @@ class Answers:
 
     def _predict(self, asked: Sequence[m.PredictRequest]) -> list[m.PredictAnswer]:
         pairs = [pair for one in asked for pair in one.pairs]
-        predicted = self._model.predict(
-            [pair.user for pair in pairs], [pair.item for pair in pairs], unknown=asked[0].unknown
-        )
-        parts = np.split(predicted, np.cumsum([len(one.pairs) for one in asked])[:-1])
-        return [m.PredictAnswer(model=self.digest, predictions=part.tolist()) for part in parts]
+        ids = [pair.user for pair in pairs], [pair.item for pair in pairs]
+        options: Any = {"unknown": asked[0].unknown, "return_std": asked[0].std}
+        found = self._model.predict(*ids, **options)
+        ends = np.cumsum([len(one.pairs) for one in asked])[:-1]
+        figures = [np.split(each, ends) for each in (found if asked[0].std else (found,))]
+        return [
+            m.PredictAnswer(
+                model=self.digest,
+                predictions=part.tolist(),
+                std=std[0].tolist() if std else None,
+            )
+            for part, *std in zip(*figures, strict=True)
+        ]
 
     def _recommend(self, asked: Sequence[m.RecommendRequest]) -> list[m.RecommendAnswer]:
         users = [user for one in asked for user in one.users]
         positions = self._model.user_ids.positions(users, asked[0].unknown)
-        items, scores = self._model.top(positions, asked[0].n, asked[0].exclude_seen)
+        first = asked[0]
+        items, scores = self._model.top(positions, first.n, first.exclude_seen, first.lower_bound)
         names = self._model.item_ids.ids
         lists = (
             m.Recommendations(

@@ -35,11 +35,13 @@ def predict_file(
     out: Path,
     *,
     unknown: Unknown = "cold",
+    std: bool = False,
     reporter: Reporter = SILENT,
 ) -> int:
     """Predict the pairs of a file with the columns user and item; return their number.
 
-    Writes user, item and prediction, in stars, in the order of the file, as Parquet or CSV.
+    Writes user, item and prediction, in stars, in the order of the file, as Parquet or CSV; with
+    ``std`` also the standard deviation of each rating around its prediction.
     Raises `UserError` before anything is predicted, for a bad line, for an ``out`` that cannot be
     written, and if ``unknown`` is ``raise``, for the first user or item that the model has not.
     """
@@ -47,17 +49,20 @@ def predict_file(
     n_chunks, total, cold = _check_pairs(model, pairs, unknown)
     reporter.line(
         f"Plan: {total:,} pairs of {pairs}, {cold:,} of them with a user or item that the model "
-        "does not know: these get the bias prediction"
+        "does not know: these are predicted by the cold policy"
     )
+    schema = PREDICTIONS.append(pa.field("std", pa.float32())) if std else PREDICTIONS
 
     def save(temporary: Path) -> None:
         with (
-            WRITERS[out.suffix](temporary, PREDICTIONS) as writer,
+            WRITERS[out.suffix](temporary, schema) as writer,
             reporter.progress("predict", n_chunks) as advance,
         ):
             for chunk in read_chunks(pairs, "user", "item"):
-                values = model.predict(*(column.to_pylist() for column in chunk.columns))
-                writer.write(pa.table([*chunk.columns, values], schema=PREDICTIONS))
+                pairs_of = (column.to_pylist() for column in chunk.columns)
+                found = model.predict(*pairs_of, return_std=std)
+                values = found if std else (found,)
+                writer.write(pa.table([*chunk.columns, *values], schema=schema))
                 advance()
 
     write(out, save)
@@ -72,6 +77,7 @@ def recommend_file(
     n: int = 10,
     exclude_seen: bool = True,
     unknown: Unknown = "cold",
+    lower_bound: float = 0.0,
     titles: Mapping[str, str] | None = None,
     reporter: Reporter = SILENT,
 ) -> int:
@@ -92,7 +98,7 @@ def recommend_file(
             WRITERS[out.suffix](temporary, schema_of(titles)) as writer,
             reporter.progress("recommend", n_chunks) as advance,
         ):
-            for table in recommended(model, users, n, exclude_seen, unknown, titles):
+            for table in recommended(model, users, n, exclude_seen, unknown, lower_bound, titles):
                 writer.write(table)
                 rows += len(table)
                 advance()
@@ -107,13 +113,16 @@ def recommended(
     n: int,
     exclude_seen: bool,
     unknown: Unknown,
+    lower_bound: float,
     titles: Mapping[str, str] | None,
 ) -> Iterator[pa.Table]:
     """Yield the recommendations of so many users at a time as `users_at_once` says."""
     at_once = users_at_once(model)
     for begin in range(0, len(users), at_once):
         some = users[begin : begin + at_once]
-        found = model.recommend(some, n, exclude_seen=exclude_seen, unknown=unknown)
+        found = model.recommend(
+            some, n, exclude_seen=exclude_seen, unknown=unknown, lower_bound=lower_bound
+        )
         if titles is not None:
             found = with_titles(found, titles)
         yield pa.Table.from_pandas(found, schema_of(titles), preserve_index=False)
@@ -167,5 +176,7 @@ def _unknown(model: LoadedModel, path: Path) -> UserError:
         ):
             if known.positions([one], "cold")[0] < 0:
                 rule = f"the model must know the {name}, but has no {one!r}"
-                return UserError(f"{path}, line {line}: {rule}; --unknown cold takes its bias")
+                return UserError(
+                    f"{path}, line {line}: {rule}; --unknown cold predicts by the cold policy"
+                )
     raise AssertionError(path)

@@ -11,7 +11,7 @@ from darec.data.split import ColdPercent, TrainPercent, task_in_words
 from darec.evaluation.origin import Origin
 from darec.models.best import Count, Rmse
 
-FORMAT = 1
+FORMAT: Literal[1, 2] = 2
 """The version of the folder's format; it grows when an older release could not read a folder."""
 Refit = Literal["train", "all"]
 """What a model was trained on: the search's training ratings, or every rating."""
@@ -41,13 +41,15 @@ class TestScore:
     """Sample standard deviation over the seeds; None for one seed."""
     bias_rmse: Rmse
     mean_rmse: Rmse
+    hierarchical_rmse: Rmse | None = None
+    """None in a score of format 1."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Card:
     """The content of ``model.json``."""
 
-    format: Literal[1]
+    format: Literal[1, 2]
     model: str
     config: dict[str, Any]
     pair: str
@@ -76,6 +78,8 @@ class Card:
     """The folder's other files, and their SHA-256."""
     cold_users: ColdPercent | None = None
     """Percent of the users who were test users of the cold-user task; None: the warm task."""
+    hierarchical_valid_rmse: Rmse | None = None
+    """None in a card of format 1."""
 
     def with_scores(self, scores: list[TestScore]) -> "Card":
         """Return the card with the scores of an evaluation."""
@@ -86,7 +90,7 @@ def readme(card: Card) -> str:
     """Return the model card in words, for people."""
     counts = card.counts
     searched = f"{card.train} % without a tenth, which validates"
-    source_only = "get mean + user + item bias"
+    source_only = "and"
     if card.cold_users is not None:
         searched = f"without {card.cold_users} % of the users, who test, and a fifth of the others"
         source_only = "are predicted from their source ratings"
@@ -108,7 +112,8 @@ def readme(card: Card) -> str:
         f"| users | {counts.users} |",
         f"| items | target {counts.target_items}, source {counts.source_items} |",
         f"| epochs | {card.epoch} (at most {card.max_epochs} in the search) |",
-        f"| validation RMSE | {card.valid_rmse:.4f} (bias baseline {card.bias_valid_rmse:.4f}) |",
+        f"| validation RMSE | {card.valid_rmse:.4f} (bias baseline {card.bias_valid_rmse:.4f}, "
+        f"hierarchical biases {_shown(card.hierarchical_valid_rmse)}) |",
         f"| cold users and items | {card.cold} |",
         f"| code | {card.origin.shown()} |",
         f"| data | SHA-256 {card.data_digest} |",
@@ -122,7 +127,7 @@ def readme(card: Card) -> str:
         "- Predictions are stars from 1 to 5. A rating model is not trained to rank: measure",
         "  its recommendations (`darec evaluate` reports NDCG and recall) before you use them.",
         f"- Users without target ratings {source_only};",
-        "  items without ratings get mean + user + item bias. `darec.load(..., cold=...)` says",
+        "  items without ratings get the prediction of biases. `darec.load(..., cold=...)` says",
         '  otherwise: `"source"` lets models that can answer from source ratings do so.',
         "- The folder holds the training ratings and the ids of users: treat it as personal data.",
         "",
@@ -143,12 +148,19 @@ def _scores(card: Card) -> list[str]:
     if not card.scores:
         return ["The model was not evaluated on test ratings yet (`darec evaluate`)."]
     rows = [
-        f"| {s.cold} | {s.test_rmse:.4f} | {'-' if s.spread is None else f'{s.spread:.4f}'} "
-        f"| {s.seeds} | {s.bias_rmse:.4f} | {s.mean_rmse:.4f} |"
+        f"| {s.cold} | {s.test_rmse:.4f} | {_shown(s.spread)} | {s.seeds} "
+        f"| {_shown(s.hierarchical_rmse)} | {s.bias_rmse:.4f} | {s.mean_rmse:.4f} |"
         for s in card.scores
     ]
     caveat = "The models that were scored never saw the test ratings."
     if card.refit == "all":
         caveat += " The model in this folder has seen them, and was not scored."
-    head = "| cold policy | test RMSE | spread over seeds | seeds | bias RMSE | mean RMSE |"
-    return [head, "|---|---|---|---|---|---|", *rows, "", caveat]
+    head = (
+        "| cold policy | test RMSE | spread over seeds | seeds "
+        "| hierarchical biases | bias RMSE | mean RMSE |"
+    )
+    return [head, "|---|---|---|---|---|---|---|", *rows, "", caveat]
+
+
+def _shown(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.4f}"

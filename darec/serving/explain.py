@@ -2,6 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from darec.core.fold_in import OwnRatings
+from darec.core.metrics import clip
+from darec.errors import UserError
+from darec.serving.ids import Ids
+from darec.serving.new_user import FoldedUser
+from darec.serving.scorer import Scorer
+
 
 @dataclass(frozen=True)
 class Neighbour:
@@ -25,10 +34,12 @@ class Explanation:
     mean: float
     """Of the target's training ratings."""
     user_bias: float
+    """The user's level. Hierarchical biases add what the user's slope says of an item that is rated
+    so often."""
     item_bias: float
     model_share: float
-    """What the model adds to the regularised biases. Of cold users and items it is what the cold
-    policy adds: 0, but for cold items under ``floor``."""
+    """What the model adds to the biases that the cold policy takes. Of cold users and items it is
+    what the cold policy adds: 0, but for cold items under ``floor``."""
     cold_user: bool
     """Whether the user's prediction comes from the cold policy."""
     cold_item: bool
@@ -46,3 +57,55 @@ class Explanation:
             f"{each.item} ({each.rating:g} stars, {each.similarity:.2f})" for each in self.nearest
         ]
         return f"{parts}; most like: {', '.join(rated)}" if rated else parts
+
+
+def explanation(
+    scorer: Scorer, user: str | FoldedUser, item: str, user_ids: Ids, item_ids: Ids, n: int
+) -> Explanation:
+    """Return why a user gets a prediction, with the ``n`` rated items that are most like the item.
+
+    Raises `UserError` for an unknown user or item.
+    """
+    (position,) = item_ids.positions([item], "raise")
+    at, nobody = np.array([position], np.int32), np.array([-1], np.int32)
+    if isinstance(user, FoldedUser):
+        name, own, is_cold = user.id, user.target, user.is_cold
+        score, base = user.scores_J[position], user.base_J[position]
+    else:
+        rows = user_ids.positions([user], "raise")
+        (row,) = rows
+        name, own, is_cold = str(user), scorer.rated(row), bool(scorer.is_cold_user[row])
+        score = scorer.all_items(rows)[0, position]
+        (base,) = scorer.base.predict(rows.astype(np.int32), at)
+    (of_nobody,) = scorer.base.predict(nobody, at)
+    item_is_cold, mean = bool(scorer.is_cold_item[position]), scorer.base.mean
+    return Explanation(
+        user=name,
+        item=str(item),
+        prediction=float(clip(np.array([score], np.float32))[0]),
+        score=float(score),
+        mean=mean,
+        user_bias=float(base) - float(of_nobody),
+        item_bias=float(of_nobody) - mean,
+        model_share=float(score) - float(base),
+        cold_user=is_cold,
+        cold_item=item_is_cold,
+        nearest=[] if item_is_cold else _nearest(scorer, position, own, item_ids, n),
+    )
+
+
+def _nearest(
+    scorer: Scorer, position: int, own: OwnRatings, item_ids: Ids, n: int
+) -> list[Neighbour]:
+    """Return the items that a user rated and that are most like an item, if that is known."""
+    try:
+        similarity_I = scorer.similarity(position)
+    except UserError:
+        return []
+    others = own.items != position
+    items, values = own.items[others], own.values[others]
+    order = np.argsort(-similarity_I[items], kind="stable")[:n]
+    return [
+        Neighbour(str(item_ids.ids[i]), float(value), float(similarity_I[i]))
+        for i, value in zip(items[order], values[order], strict=True)
+    ]

@@ -21,6 +21,7 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
+from darec.core.hierarchical import HierarchicalBiases, hierarchical_biases, remember
 from darec.core.recommender import Cache, MemoryCache, Weights
 from darec.data.ratings import HIGHEST, LOWEST, Domain, DomainPair, Ratings
 from darec.data.split import Training
@@ -41,6 +42,8 @@ FILES = {WEIGHTS, RATINGS, *IDS.values()}
 """What ``files`` of the card must name, and nothing else."""
 STAGE = "stage1"
 """Weights of the first stages are named ``stage1.<n>.<name>``, in the order of their training."""
+BIASES = "hierarchical"
+"""The hierarchical biases of the training ratings are named ``hierarchical.<name>``."""
 REMEDY = "fit the model again (darec fit)"
 DOMAINS: tuple[Domain, ...] = ("source", "target")
 DAMAGED = (SafetensorError, pa.ArrowException)
@@ -84,13 +87,16 @@ def save(
 ) -> Path:
     """Write a model folder and return its path; an older folder is replaced as a whole.
 
-    ``card.files`` is filled in. Raises `UserError` if the place is not a model folder.
+    ``card.files`` is filled in. The hierarchical biases of the data are fitted, unless a model of
+    the same data was. Raises `UserError` if the place is not a model folder.
     """
     if folder.exists() and not (folder / CARD).is_file():
         raise UserError(f"{folder}: must be absent or a model folder, but has no {CARD}")
     staging = _new_folder(folder)
     try:
         tensors = {f"{STAGE}.{n}.{name}": w for n, s in enumerate(stages) for name, w in s.items()}
+        biases = hierarchical_biases(data).weights()
+        tensors |= {f"{BIASES}.{name}": weight for name, weight in biases.items()}
         tensors |= weights
         plain = {name: w.detach().cpu().contiguous().clone() for name, w in tensors.items()}
         write(staging / WEIGHTS, lambda path: save_file(plain, path))
@@ -134,6 +140,7 @@ def read_card(folder: Path) -> Card:
 def read(folder: Path, card: Card) -> tuple[Weights, list[Weights], Training, dict[str, Ids]]:
     """Return a folder's weights, first stages, training ratings and ids.
 
+    The hierarchical biases of the training ratings are remembered, so that nothing fits them again.
     Raises `UserError` for a file that is missing, damaged or of another model.
     """
     for name, digest in card.files.items():
@@ -146,17 +153,35 @@ def read(folder: Path, card: Card) -> tuple[Weights, list[Weights], Training, di
             told = f"damaged or of another model: its SHA-256 is not the one in {CARD}"
             raise UserError(f"{path}: {told}; {REMEDY}")
     tensors = load_file(folder / WEIGHTS)
-    own = {name: w for name, w in tensors.items() if not name.startswith(f"{STAGE}.")}
+    own: Weights = {}
+    biases: Weights = {}
     stages: dict[int, Weights] = {}
     for name, weight in tensors.items():
-        if name not in own:
-            _, number, part = name.split(".", 2)
+        kind, _, part = name.partition(".")
+        if kind == STAGE:
+            number, _, part = part.partition(".")
             stages.setdefault(int(number), {})[part] = weight
+        elif kind == BIASES:
+            biases[part] = weight
+        else:
+            own[name] = weight
     arrays = load_arrays(folder / RATINGS)
     ids = {kind: Ids(kind, _column(folder / name)) for kind, name in IDS.items()}
     n_items = {"source": len(ids["source item"]), "target": len(ids["item"])}
     parts = {d: _ratings(arrays, d, len(ids["user"]), n_items[d]) for d in DOMAINS}
-    return own, [stages[n] for n in sorted(stages)], Training(**parts), ids
+    training = Training(**parts)
+    if card.format > 1:
+        _remember(training, HierarchicalBiases.of_weights(biases))
+    return own, [stages[n] for n in sorted(stages)], training, ids
+
+
+def _remember(training: Training, biases: HierarchicalBiases) -> None:
+    """Take stored biases for those of the ratings; raises ``ValueError`` if they have no place."""
+    sizes = [len(biases.user_UE), *(len(biases.items[d].item_I) for d in DOMAINS)]
+    wanted = [training.target.n_users, *(training.of(d).n_items for d in DOMAINS)]
+    if sizes != wanted:
+        raise ValueError(f"the hierarchical biases are of {sizes} users and items, not {wanted}")
+    remember(training, biases)
 
 
 def _check_format(path: Path) -> None:

@@ -22,6 +22,7 @@ from darec.serving.folder import (
     read,
     read_card,
 )
+from darec.serving.format1 import of_format1
 from darec.serving.model import LoadedModel
 from darec.serving.scorer import Cold, Scorer
 from darec.tuning import storage
@@ -32,9 +33,9 @@ def load(path: str | Path, cold: Cold | None = None) -> LoadedModel:
 
     Args:
         path: The folder or URI, ``<out>/<pair>-<train>/<model>/model``.
-        cold: How cold users and items are predicted: ``fallback``, ``floor``, or ``source``, which
-            lets the model answer for users with source ratings only, if it can. By default as
-            in the card's scores: ``source`` for a model of the cold-user task.
+        cold: How cold users and items are predicted: ``hierarchical``, ``fallback``, ``floor``,
+            or ``source``, which lets the model answer for users with source ratings only, if it
+            can. By default as in the card's scores: ``source`` for a model of the cold-user task.
 
     Raises:
         UserError: The folder is absent, damaged, of another model, or of a later version.
@@ -47,7 +48,8 @@ def load(path: str | Path, cold: Cold | None = None) -> LoadedModel:
         [1, 2, 3]
     """
     if cold not in (None, *get_args(ColdPolicy), "source"):
-        raise UserError(f"cold must be fallback, floor or source, but got {cold!r}")
+        rule = f"cold must be {', '.join(get_args(ColdPolicy))} or source"
+        raise UserError(f"{rule}, but got {cold!r}")
     if storage.is_uri(str(path)):
         return model_of(copy_of(str(path)), cold)
     return _loaded(Path(path), cold)
@@ -101,7 +103,8 @@ def _loaded(folder: Path, cold: Cold | None) -> LoadedModel:
     try:
         weights, stages, training, ids = read(folder, card)
         run = Run(derive(card.seed, "run"), cache=StoredStages(stages))
-        model = kind.build(parse(kind.config, card.config), training, run)
+        config = card.config if card.format > 1 else of_format1(kind, card.config)
+        model = kind.build(parse(kind.config, config), training, run)
         model.load_weights(weights)
         check_counts(card, training)
     except (*DAMAGED, KeyError, RuntimeError, TypeError, ValueError) as error:

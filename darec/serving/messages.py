@@ -15,6 +15,8 @@ MOST_USERS = 100
 """Most users of one request for recommendations."""
 MOST_RECOMMENDED = 500
 """Most recommendations for a user."""
+MOST_STDS = 100
+"""Most standard deviations below the prediction."""
 LONGEST_ID = 256
 """Most characters of an id."""
 
@@ -25,6 +27,18 @@ Count = Annotated[
 Unknown = Annotated[
     ids.Unknown,
     Field(description="Answer for unknown ids by the model's cold policy, or refuse the request."),
+]
+Std = Annotated[
+    bool, Field(description="Answer also the standard deviations of ratings around predictions.")
+]
+LowerBound = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=MOST_STDS,
+        allow_inf_nan=False,
+        description="A score is the prediction minus so many standard deviations.",
+    ),
 ]
 Digest = Annotated[str, Field(description="SHA-256 of the model.json of the model that answered.")]
 
@@ -47,13 +61,15 @@ class PredictRequest(_Message):
 
     pairs: list[Pair] = Field(min_length=1, max_length=MOST_IDS)
     unknown: Unknown = "cold"
+    std: Std = False
 
 
 class PredictAnswer(_Message):
-    """The predicted ratings, in the order of the pairs."""
+    """The predicted ratings in the order of the pairs, and their standard deviations if asked."""
 
     model: Digest
     predictions: list[float]
+    std: list[float] | None = None
 
 
 class RecommendRequest(_Message):
@@ -63,6 +79,7 @@ class RecommendRequest(_Message):
     n: Count = 10
     exclude_seen: bool = Field(default=True, description="Leave out what the user has rated.")
     unknown: Unknown = "cold"
+    lower_bound: LowerBound = 0.0
 
 
 class Ranked(_Message):
@@ -102,6 +119,8 @@ class FoldInRequest(_Message):
         default=[], max_length=MOST_IDS, description="Items to predict ratings of."
     )
     n: Count = 10
+    std: Std = False
+    lower_bound: LowerBound = 0.0
 
 
 class FoldInAnswer(_Message):
@@ -109,6 +128,7 @@ class FoldInAnswer(_Message):
 
     model: Digest
     predictions: list[float]
+    std: list[float] | None = None
     recommendations: list[Ranked]
 
 

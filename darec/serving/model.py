@@ -15,8 +15,8 @@ from darec.core.top import highest
 from darec.data.ratings import Domain, FloatArray
 from darec.errors import UserError
 from darec.serving.card import Card
-from darec.serving.checks import check_choice, check_n
-from darec.serving.explain import Explanation, Neighbour
+from darec.serving.checks import check_choice, check_lower_bound, check_n
+from darec.serving.explain import Explanation, explanation
 from darec.serving.ids import Ids, Positions, Unknown, listed
 from darec.serving.new_user import FoldedUser, Given, own_ratings
 from darec.serving.scorer import Scorer
@@ -45,6 +45,7 @@ class LoadedModel:
         items: Iterable[str] | None = None,
         *,
         unknown: Unknown = "cold",
+        return_std: bool = False,
     ) -> Any:
         """Return the predicted ratings of pairs of a user and an item.
 
@@ -53,9 +54,15 @@ class LoadedModel:
                 pairs; or a table with the columns ``user`` and ``item``.
             items: An id for each pair; None with a table.
             unknown: ``cold`` predicts unknown ids like cold ones, ``raise`` refuses them.
+            return_std: Whether to return also the standard deviation of each rating around its
+                prediction, by the hierarchical biases of the same ratings: exact for the model
+                ``hierarchical_bias`` and for what the cold policy predicts by them, and for other
+                predictions a stand-in, which does not know how much the model improves on them.
 
         Returns:
-            Stars f32[N], from 1 to 5. For a table: the table with the column ``prediction``.
+            Stars f32[N], from 1 to 5; with ``return_std`` a pair of these and the standard
+            deviations f32[N], in stars. For a table: the table with the column ``prediction``, and
+            with the column ``std``.
 
         Raises:
             UserError: There is not one item for each user, a column is missing, an id is no
@@ -68,9 +75,11 @@ class LoadedModel:
                     raise UserError(f"the table must have the column {name}, but has: {columns}")
             if items is not None:
                 raise UserError("give either a table or users and items")
-            return users.assign(
-                prediction=self.predict(users["user"], users["item"], unknown=unknown)
+            found = self.predict(
+                users["user"], users["item"], unknown=unknown, return_std=return_std
             )
+            stars_N, *std_N = found if return_std else (found,)
+            return users.assign(prediction=stars_N, **dict(zip(["std"], std_N, strict=False)))
         asked = listed(items, "items")
         of_pairs = [users] * len(asked) if isinstance(users, FoldedUser) else listed(users, "users")
         if len(of_pairs) != len(asked):
@@ -84,9 +93,14 @@ class LoadedModel:
         user_N = self.user_ids.positions(names, unknown)
         stars_N[known] = self._scorer.pairs(user_N, item_N[known])
         for k, user in new.items():
-            item, at_unknown = item_N[k], self._scorer.unknown_item(user.bias)
-            stars_N[k] = at_unknown if item < 0 else user.scores_I[item]
-        return clip(stars_N)
+            stars_N[k] = user.scores_J[item_N[k]]
+        if not return_std:
+            return clip(stars_N)
+        std_N = np.empty(len(of_pairs), np.float32)
+        std_N[known] = self._scorer.std(user_N, item_N[known])
+        for k, user in new.items():
+            std_N[k] = user.std_J[item_N[k]]
+        return clip(stars_N), std_N
 
     def recommend(
         self,
@@ -95,6 +109,7 @@ class LoadedModel:
         *,
         exclude_seen: bool = True,
         unknown: Unknown = "cold",
+        lower_bound: float = 0.0,
     ) -> pd.DataFrame:
         """Return the n target items with the highest scores for each user.
 
@@ -103,17 +118,21 @@ class LoadedModel:
             n: Number of items for each user.
             exclude_seen: Whether to leave out what a user has rated in the training ratings. A
                 model of ``refit="train"`` does not know the validation and test ratings.
-            unknown: ``cold`` recommends by the bias to unknown users, ``raise`` refuses them.
+            unknown: ``cold`` recommends by the cold policy to unknown users, ``raise`` refuses
+                them.
+            lower_bound: A score is the prediction minus so many standard deviations (see
+                `predict`): the more, the safer are the items.
 
         Returns:
             A table of user, item, score and rank (1 is the best). Scores are not clipped, since
             clipped ones have many ties at 5 stars.
 
         Raises:
-            UserError: ``n`` is no positive whole number, an id is no string, or a user is unknown
-                and ``unknown`` is ``raise``.
+            UserError: ``n`` is no positive whole number, ``lower_bound`` is negative or no number,
+                an id is no string, or a user is unknown and ``unknown`` is ``raise``.
         """
         check_n(n)
+        check_lower_bound(lower_bound)
         users = [users] if isinstance(users, FoldedUser) else listed(users, "users")
         names = [user.id if isinstance(user, FoldedUser) else user for user in users]
         known = [k for k, user in enumerate(users) if not isinstance(user, FoldedUser)]
@@ -121,10 +140,10 @@ class LoadedModel:
         n = min(n, len(self.item_ids))
         item_Bn = np.full((len(users), n), -1, np.int64)
         score_Bn = np.full((len(users), n), -np.inf, np.float32)
-        item_Bn[known], score_Bn[known] = self.top(positions, n, exclude_seen)
+        item_Bn[known], score_Bn[known] = self.top(positions, n, exclude_seen, lower_bound)
         for k, user in enumerate(users):
             if isinstance(user, FoldedUser):
-                score_1I = user.scores_I[None].copy()
+                score_1I = (user.scores_J - np.float32(lower_bound) * user.std_J)[None, :-1]
                 if exclude_seen:
                     score_1I[0, user.target.items] = -np.inf
                 item_Bn[[k]], score_Bn[[k]] = highest(score_1I, n)
@@ -140,9 +159,11 @@ class LoadedModel:
         )
 
     def top(
-        self, positions: Positions, n: int, exclude_seen: bool = True
+        self, positions: Positions, n: int, exclude_seen: bool = True, lower_bound: float = 0.0
     ) -> tuple[Positions, FloatArray]:
-        """Return the positions i64[B, n] and raw scores f32[B, n] of each user's best items.
+        """Return the positions i64[B, n] and scores f32[B, n] of each user's best items.
+
+        The scores are raw predictions, minus ``lower_bound`` standard deviations.
 
         Where fewer than n items are left, the last positions are -1.
         """
@@ -152,6 +173,9 @@ class LoadedModel:
         for begin in range(0, len(positions), USERS_AT_ONCE):
             part = slice(begin, begin + USERS_AT_ONCE)
             score_BI = self._scorer.all_items(positions[part])
+            if lower_bound:
+                std_BI = self._scorer.std_of_all_items(positions[part])
+                score_BI -= np.float32(lower_bound) * std_BI
             if exclude_seen:
                 score_BI[self._scorer.rated_by(positions[part])] = -np.inf
             item_Bn[part], score_Bn[part] = highest(score_BI, n)
@@ -216,52 +240,13 @@ class LoadedModel:
             "source": own_ratings(source, self.source_item_ids, unknown == "skip"),
             "target": own_ratings(target, self.item_ids, unknown == "skip"),
         }
-        bias, learns, scores_I = self._scorer.fold_in(given)
-        return FoldedUser(id, given["source"], given["target"], bias, not learns, scores_I)
+        return self._scorer.fold_in(given, id)
 
     def explain(self, user: "str | FoldedUser", item: str, n: int = 5) -> Explanation:
-        """Return why a user gets a prediction: bias parts, the model's share, nearest rated items.
+        """Return why a user gets a prediction: biases, the model's share, nearest rated items.
 
         Raises:
             UserError: The item is unknown, the user is, or n is no positive whole number.
         """
         check_n(n)
-        (position,) = self.item_ids.positions([item], "raise")
-        scorer = self._scorer
-        if isinstance(user, FoldedUser):
-            is_cold = user.is_cold
-            name, own, b_user, score = user.id, user.target, user.bias, user.scores_I[position]
-        else:
-            (row,) = self.user_ids.positions([user], "raise")
-            name, own, b_user = str(user), scorer.rated(row), float(scorer.bias.user[row])
-            is_cold = bool(scorer.is_cold_user[row])
-            score = scorer.all_items(np.array([row]))[0, position]
-        mean, b_item = scorer.bias.mean, float(scorer.bias.item[position])
-        item_is_cold = bool(scorer.is_cold_item[position])
-        return Explanation(
-            user=name,
-            item=str(item),
-            prediction=float(clip(np.array([score], np.float32))[0]),
-            score=float(score),
-            mean=mean,
-            user_bias=b_user,
-            item_bias=b_item,
-            model_share=float(score) - (mean + b_user + b_item),
-            cold_user=is_cold,
-            cold_item=item_is_cold,
-            nearest=[] if item_is_cold else self._nearest(position, own, n),
-        )
-
-    def _nearest(self, position: int, own: OwnRatings, n: int) -> list[Neighbour]:
-        """Return the items that a user rated and that are most like an item, if that is known."""
-        try:
-            similarity_I = self._scorer.similarity(position)
-        except UserError:
-            return []
-        others = own.items != position
-        items, values = own.items[others], own.values[others]
-        order = np.argsort(-similarity_I[items], kind="stable")[:n]
-        return [
-            Neighbour(str(self.item_ids.ids[i]), float(value), float(similarity_I[i]))
-            for i, value in zip(items[order], values[order], strict=True)
-        ]
+        return explanation(self._scorer, user, item, self.user_ids, self.item_ids, n)

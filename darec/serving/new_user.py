@@ -1,6 +1,6 @@
 """A person who was not in the data, as a loaded model knows them.
 
-Shapes: n ratings given, I target items.
+Shapes: n ratings given, J target items and one more, which is not in the data.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,12 +27,14 @@ class FoldedUser:
     """How tables name the person."""
     source: OwnRatings = field(repr=False)
     target: OwnRatings = field(repr=False)
-    bias: float
-    """The regularised bias of the person's target ratings, in stars."""
     is_cold: bool
     """Whether the predictions come from the cold policy: the model learned nothing."""
-    scores_I: FloatArray = field(repr=False)
+    scores_J: FloatArray = field(repr=False)
     """Raw predictions of all target items."""
+    base_J: FloatArray = field(repr=False)
+    """The predictions of the biases that the cold policy takes."""
+    std_J: FloatArray = field(repr=False)
+    """Standard deviations of ratings around their predictions, in stars."""
 
 
 def own_ratings(given: Given, ids: Ids, skip_unknown: bool = False) -> OwnRatings:

@@ -1,7 +1,7 @@
 """Scores by position: a model's raw predictions, with the cold policy where they mean nothing.
 
 A position is a row of the model's tables, -1 for a user or item that is not in the data.
-Shapes: N pairs, B users asked for, U users, I target items.
+Shapes: N pairs, B users asked for, U users, I target items, J: I and one that is not in the data.
 """
 
 from functools import cached_property
@@ -9,8 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from darec.core.cold import ColdPolicy, ColdRule
+from darec.core.cold import COLD, ColdPolicy, ColdRule
 from darec.core.fold_in import FoldsIn, NewUser, OwnRatings, TrainedUsers
+from darec.core.hierarchical import HierarchicalBias
 from darec.core.recommender import Recommender
 from darec.core.tables import AllScores, HasItemFactors, HasTables, Tables, all_scores
 from darec.data.ratings import LOWEST, Domain, FloatArray
@@ -18,10 +19,11 @@ from darec.data.split import Training
 from darec.errors import UserError
 from darec.models import kind_of
 from darec.serving.ids import Positions
+from darec.serving.new_user import FoldedUser
 
 Cold = Literal[ColdPolicy, "source"]
-"""The policies of evaluation, and ``source``: like ``fallback``, but users with source ratings only
-are predicted by the model, if it learns something about a user from them."""
+"""The policies of evaluation, and ``source``: like `COLD`, but users with source ratings only are
+predicted by the model, if it learns something about a user from them."""
 
 
 class Scorer:
@@ -29,27 +31,25 @@ class Scorer:
 
     def __init__(self, name: str, model: Recommender, training: Training, cold: Cold) -> None:
         self._name, self._model, self._training = name, model, training
-        self._cold: ColdPolicy = "fallback" if cold == "source" else cold
+        self._cold: ColdPolicy = COLD if cold == "source" else cold
         target = training.target
         is_answered = cold == "source" and kind_of(name).cold_users
         answered_U = (training.source.user_counts > 0) & is_answered
         self._rule = ColdRule(training, answered=answered_U)
-        self.bias = self._rule.bias
-        """The regularised biases, by which cold users and items are predicted."""
-        zero, true = np.zeros(1, np.float32), [True]
-        self._user_bias = np.concatenate([self.bias.user, zero])  # -1, the unknown, is the last
-        self._item_bias = np.concatenate([self.bias.item, zero])
-        self.is_cold_user = np.concatenate([(target.user_counts == 0) & ~answered_U, true])
-        self.is_cold_item = np.concatenate([target.item_counts == 0, true])
+        self.base = self._rule.stand_in(self._cold).with_unknown()
+        """The biases by which cold users and items are predicted."""
+        self.is_cold_user = np.append((target.user_counts == 0) & ~answered_U, True)
+        self.is_cold_item = np.append(target.item_counts == 0, True)
         self._rows = target.rows("user")
         self._values = target.values[self._rows.order]
+        self._items = np.arange(target.n_items, dtype=np.int32)
 
     def pairs(self, user_N: Positions, item_N: Positions) -> FloatArray:
         """Return the predictions of pairs f32[N], clipped where both are known."""
-        mean = np.float32(self.bias.mean)
-        stars_N: FloatArray = mean + self._user_bias[user_N] + self._item_bias[item_N]
-        known_N = (user_N >= 0) & (item_N >= 0)
-        users, items = user_N[known_N].astype(np.int32), item_N[known_N].astype(np.int32)
+        users, items = user_N.astype(np.int32), item_N.astype(np.int32)
+        stars_N = self.base.predict(users, items)
+        known_N = (users >= 0) & (items >= 0)
+        users, items = users[known_N], items[known_N]
         raw = self._model.predict(users, items)
         stars_N[known_N] = self._rule.apply(raw, users, items, self._cold)
         if self._cold == "floor":
@@ -60,12 +60,23 @@ class Scorer:
         """Return the raw, unclipped scores of every target item f32[B, I]."""
         known_B = np.maximum(user_B, 0)
         score_BI = self._tables.scores(known_B)
-        cold_B = self.is_cold_user[user_B]
-        base_B1 = np.float32(self.bias.mean) + self._user_bias[user_B, None]
-        score_BI[cold_B] = base_B1[cold_B] + self.bias.item
-        cold_I = self.is_cold_item[:-1]
-        score_BI[:, cold_I] = LOWEST if self._cold == "floor" else base_B1
+        user_B1, cold_B = user_B.astype(np.int32)[:, None], self.is_cold_user[user_B]
+        score_BI[cold_B] = self.base.predict(user_B1[cold_B], self._items)
+        cold_I, is_floor = self.is_cold_item[:-1], self._cold == "floor"
+        at_cold = LOWEST if is_floor else self.base.predict(user_B1, self._items[cold_I])
+        score_BI[:, cold_I] = at_cold
         return score_BI
+
+    def std(self, user_N: Positions, item_N: Positions) -> FloatArray:
+        """Return the standard deviations f32[N] of ratings around their predictions, in stars.
+
+        They are those of the hierarchical biases.
+        """
+        return self._hierarchical.std(user_N.astype(np.int32), item_N.astype(np.int32))
+
+    def std_of_all_items(self, user_B: Positions) -> FloatArray:
+        """Return the same of every target item, f32[B, I]."""
+        return self._hierarchical.std(user_B.astype(np.int32)[:, None], self._items)
 
     def rated(self, user: int) -> OwnRatings:
         """Return the target ratings that the model knows of a user."""
@@ -79,25 +90,21 @@ class Scorer:
         counts = [len(items) for items in rated]
         return np.repeat(known, counts), np.concatenate([np.zeros(0, np.int64), *rated])
 
-    def fold_in(self, user: NewUser) -> tuple[float, bool, FloatArray]:
-        """Return a new user's bias, and the raw scores of all target items f32[I].
+    def fold_in(self, user: NewUser, id: str = "new user") -> FoldedUser:
+        """Return a new user with the raw scores of all target items.
 
-        Between them: whether the model learned something; otherwise the scores are the cold
-        policy's. Raises `UserError` for a model that cannot predict for new users.
+        Without anything that the model learns from, the scores are the cold policy's.
+        Raises `UserError` for a model that cannot predict for new users.
         """
-        own = user["target"]
-        bias = self.bias.rest_of(own) / (self.bias.reg_user + len(own))
         of_both = kind_of(self._name).cold_users or "source" in self._model.domains
-        learns = bool(len(own) or (of_both and len(user["source"])))
-        folded_I = self._folded_in(user)
-        score_I = folded_I if learns else self.bias.of_all_items(bias)
-        base = np.float32(self.bias.mean + bias)
-        score_I[self.is_cold_item[:-1]] = LOWEST if self._cold == "floor" else base
-        return bias, learns, score_I
-
-    def unknown_item(self, user_bias: float) -> float:
-        """Return the score of an item that is not in the data."""
-        return LOWEST if self._cold == "floor" else self.bias.mean + user_bias
+        learns = bool(len(user["target"]) or (of_both and len(user["source"])))
+        folded_I, base_J = self._folded_in(user), self.base.of_new_user(user)
+        score_J = np.append(folded_I, base_J[-1:]) if learns else base_J.copy()
+        cold_J = self.is_cold_item
+        score_J[cold_J] = LOWEST if self._cold == "floor" else base_J[cold_J]
+        std_J = self._hierarchical.std_of_new_user(user)
+        own = user["source"], user["target"]
+        return FoldedUser(id, *own, not learns, score_J, base_J, std_J)
 
     def similarity(self, item: int) -> FloatArray:
         """Return the cosine of each item's factors with an item's f32[I]; -inf for cold items.
@@ -114,6 +121,10 @@ class Scorer:
         norm_I = np.linalg.norm(own_IK, axis=1)
         cosine_I: FloatArray = own_IK @ own_IK[item] / np.maximum(1e-12, norm_I * norm_I[item])
         return np.where(warm_I, cosine_I, np.float32(-np.inf))
+
+    @cached_property
+    def _hierarchical(self) -> HierarchicalBias:
+        return self._rule.hierarchical.with_unknown()
 
     @cached_property
     def _tables(self) -> AllScores:

@@ -37,6 +37,8 @@ def test_predict_writes_a_file_and_names_the_next_command(invoke, tmp_path):
     assert written == "written: out.csv"
     assert following == "next:    darec recommend m --user ID"
     assert pd.read_csv("out.csv").prediction.tolist() == [2.5, 3.0]
+    assert invoke("predict", "m", "pairs.csv", "-o", "out.csv", "--std").exit_code == 0
+    assert pd.read_csv("out.csv")["std"].tolist() == [0.25, 0.3]
 
 
 def test_recommend_prints_a_table_for_each_user(invoke, tmp_path, caplog):
@@ -49,7 +51,7 @@ def test_recommend_prints_a_table_for_each_user(invoke, tmp_path, caplog):
     assert words.count("5.000") == 2 and words.count("4.000") == 2 and "nan" not in words
     assert ended.stdout.splitlines()[-1] == "next:    darec serve m"
     (warned,) = caplog.messages
-    assert warned.startswith("user 'new': not in the model's data, so that the items are those")
+    assert warned.startswith("user 'new': not in the model's data, so that the cold policy ranks")
 
 
 def test_recommend_prints_json_and_nothing_else(invoke, tmp_path):
@@ -64,6 +66,8 @@ def test_recommend_prints_json_and_nothing_else(invoke, tmp_path):
     ]
     seen = invoke("recommend", "m", "--user", "u1", "--top", "1", "--include-seen", "--json")
     assert json.loads(seen.stdout) == [{"user": "u1", "item": "i0", "score": 4.0, "rank": 1}]
+    safe = invoke("recommend", "m", "--user", "u1", "--top", "1", "--lower-bound", "2", "--json")
+    assert json.loads(safe.stdout)[0]["score"] == 3.0
 
 
 def test_recommend_writes_some_users_or_all(invoke):

@@ -53,12 +53,32 @@ def test_predictions_are_those_of_the_model_in_the_order_of_the_pairs(client, mo
     np.testing.assert_array_equal(np.float32(answer["predictions"]), model.predict(users, items))
 
 
-@pytest.mark.parametrize("exclude_seen", [True, False])
-def test_recommendations_are_those_of_the_model(client, model, exclude_seen):
+def test_standard_deviations_are_answered_where_they_are_asked_for(client, model):
+    user, items = model.user_ids.ids[0], list(model.item_ids.ids[2:5])
+    asked = {"pairs": [{"user": user, "item": item} for item in items]}
+    assert client.post("/predict", json=asked).json()["std"] is None
+    answer = client.post("/predict", json={**asked, "std": True}).json()
+    stars, std = model.predict([user] * 3, items, return_std=True)
+    np.testing.assert_array_equal(np.float32(answer["predictions"]), stars)
+    np.testing.assert_array_equal(np.float32(answer["std"]), std)
+    rated = [{"item": items[0], "rating": 4.0}]
+    options = {"items": items, "n": 2, "lower_bound": 2.0}
+    folded = client.post("/fold-in", json={"target": rated, "std": True, **options}).json()
+    new = model.fold_in(target=[(items[0], 4.0)])
+    np.testing.assert_array_equal(np.float32(folded["std"]), new.std_J[2:5])
+    best = model.recommend(new, 2, lower_bound=2.0)
+    assert [each["item"] for each in folded["recommendations"]] == list(best["item"])
+    plain = client.post("/fold-in", json={"target": rated, "items": items}).json()
+    assert plain["std"] is None
+
+
+@pytest.mark.parametrize(("exclude_seen", "lower_bound"), [(True, 0.0), (False, 0.0), (True, 1.5)])
+def test_recommendations_are_those_of_the_model(client, model, exclude_seen, lower_bound):
     users = [model.user_ids.ids[4], model.user_ids.ids[0]]
-    asked = {"users": users, "n": 7, "exclude_seen": exclude_seen}
-    answer = client.post("/recommend", json=asked).json()["recommendations"]
-    rows = model.recommend(users, 7, exclude_seen=exclude_seen)
+    options = {"exclude_seen": exclude_seen, "lower_bound": lower_bound}
+    answer = client.post("/recommend", json={"users": users, "n": 7, **options}).json()
+    answer = answer["recommendations"]
+    rows = model.recommend(users, 7, **options)
     assert [one["user"] for one in answer] == users
     assert [best["item"] for one in answer for best in one["items"]] == list(rows["item"])
     scores = [best["score"] for one in answer for best in one["items"]]
@@ -110,6 +130,8 @@ def test_the_card_the_health_and_the_page_of_the_requests(client, model):
         ("/recommend", {"users": ["u"], "n": 2.5}, "body.n must be a valid integer"),
         ("/recommend", {"users": ["u"], "n": True}, "body.n must be a valid integer"),
         ("/recommend", {"users": "u"}, "body.users must be a valid list"),
+        ("/recommend", {"users": ["u"], "lower_bound": -1}, "greater than or equal to 0"),
+        ("/predict", {"pairs": [{"user": "u", "item": "i"}], "std": 1}, "must be a valid boolean"),
         ("/fold-in", {"source": [{"item": "i", "rating": "5"}]}, "rating must be a valid number"),
         ("/fold-in", {"target": [{"item": "?", "rating": 5}]}, "item '?' is not in the model's"),
     ],
@@ -213,7 +235,7 @@ def test_requests_that_are_answered_together_get_what_each_would_get_alone(answe
 
 
 def test_a_request_that_breaks_the_model_disturbs_no_other(answers, monkeypatch):
-    def predict(users, items, *, unknown):
+    def predict(users, items, *, unknown, return_std):
         if "breaks" in users:
             raise ZeroDivisionError
         return np.full(len(users), 3, np.float32)

@@ -44,17 +44,17 @@ def test_one_new_person_stands_for_all_pairs_and_for_a_list(model, ids):
     me = model.fold_in(target=[(items[0], 5.0)])
     np.testing.assert_array_equal(model.predict(me, items), model.predict([me] * 3, items))
     pd.testing.assert_frame_equal(model.recommend(me, 2), model.recommend([me], 2))
-    assert "scores_I" not in repr(me) and repr(model).startswith("<i_darec on format1: 20 users")
+    assert "scores_J" not in repr(me) and repr(model).startswith("<i_darec on format1: 20 users")
 
 
 def test_ratings_come_as_pairs_a_mapping_or_a_table(model, ids):
     items, stars = ids[1], [5.0, 1.0, 3.0]
-    expected = model.fold_in(target=list(zip(items, stars, strict=True))).scores_I
+    expected = model.fold_in(target=list(zip(items, stars, strict=True))).scores_J
     table = pd.DataFrame({"item": items, "rating": stars}, index=[7, 7, 1])
     for given in (zip(items, stars, strict=True), dict(zip(items, stars, strict=True)), table):
-        np.testing.assert_array_equal(model.fold_in(target=given).scores_I, expected)
+        np.testing.assert_array_equal(model.fold_in(target=given).scores_J, expected)
     more = [*zip(items, stars, strict=True), ("newer", 4.0)]
-    np.testing.assert_array_equal(model.fold_in(target=more, unknown="skip").scores_I, expected)
+    np.testing.assert_array_equal(model.fold_in(target=more, unknown="skip").scores_J, expected)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,8 @@ def test_ratings_come_as_pairs_a_mapping_or_a_table(model, ids):
         (lambda m, u, i: m.predict(pd.DataFrame({"user": u})), "must have the column item, but"),
         (lambda m, u, i: m.recommend(u, 0), "n must be a positive whole number, but got 0"),
         (lambda m, u, i: m.recommend(u, True), "n must be a positive whole number, but got True"),
+        (lambda m, u, i: m.recommend(u, lower_bound=-1), "at least 0, but got -1"),
+        (lambda m, u, i: m.recommend(u, lower_bound=float("nan")), "finite number of standard"),
         (lambda m, u, i: m.explain(u[0], i[0], -1), "n must be a positive whole number"),
         (lambda m, u, i: m.explain([u[0]], i[0]), "must be a string, but got"),
         (lambda m, u, i: m.explain("nobody", i[0]), "user 'nobody' is not in the model's data"),

@@ -45,6 +45,14 @@ def test_predictions_come_chunk_by_chunk_in_the_order_of_the_file(name, small_ch
     assert sorted(path.name for path in tmp_path.iterdir()) == [name, "pairs.csv"]
 
 
+def test_the_standard_deviation_is_one_more_column(tmp_path):
+    pairs = written(tmp_path / "pairs.csv", *PAIRS[:3])
+    predict_file(Model(), pairs, tmp_path / "out.csv", std=True)
+    found = read(tmp_path / "out.csv")
+    assert list(found.columns) == ["user", "item", "prediction", "std"]
+    assert found["std"].tolist() == [0.25, 0.3]
+
+
 def test_the_columns_may_have_other_names_and_places_and_the_file_may_be_gzipped(tmp_path):
     pairs = tmp_path / "pairs.tsv.gz"
     pairs.write_bytes(gzip.compress(b"n\titem_id:token\tuser_id:token\n8\ti2\tu1\n\n9\ti0\tu0\n"))

@@ -9,13 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.torch import load_file, save_file
 
 import darec
 from darec.api.fit import refresh_cards
 from darec.evaluation import kept
 from darec.files import digest_of
+from darec.models import MODELS
 from darec.serving.card import Card, TestScore, readme
 from darec.serving.folder import CARD, FILES, README, read_card
+from darec.serving.format1 import of_format1
 from tests.evaluation.made import score_of
 from tests.serving.conftest import searched
 
@@ -60,10 +63,52 @@ def test_first_stages_are_kept_and_not_trained_again(folder, monkeypatch):
     darec.load(folder)
 
 
+def test_loading_fits_nothing(folder, written, monkeypatch):
+    from darec.core import cold, hierarchical, mixed_model
+
+    user = str(pq.read_table(written / "users.parquet")["id"][0])
+    expected = darec.load(written).predict([user], ["nothing"], return_std=True)
+    monkeypatch.setattr(hierarchical, "_known", {})
+    for owner, name in (
+        (hierarchical, "fit_effects"),
+        (mixed_model, "fit_effects"),
+        (cold, "Bias"),
+    ):
+        monkeypatch.setattr(owner, name, None)
+    model = darec.load(folder)
+    np.testing.assert_array_equal(model.predict([user], ["nothing"], return_std=True), expected)
+
+
+def test_biases_of_other_ratings_are_refused(folder, monkeypatch):
+    weights = load_file(folder / "model.safetensors")
+    short = {"hierarchical.user": weights["hierarchical.user"][:-1].clone()}
+    save_file({**weights, **short}, folder / "model.safetensors")
+    files = json.loads((folder / CARD).read_text())["files"]
+    digest = digest_of(folder / "model.safetensors")
+    changed(folder, files={**files, "model.safetensors": digest})
+    with pytest.raises(
+        darec.UserError, match=r"do not fit each other: the hierarchical biases are"
+    ):
+        darec.load(folder)
+
+
+def test_a_config_of_the_first_format_keeps_its_meaning():
+    """It lacks what came later, which then has the value of that time and not today's default."""
+    first = {"axis": "user", "center": "bias"}
+    whole = {"axis": "user", "center": "bias", "activation": "sigmoid", "trains_on": "target"}
+    assert of_format1(MODELS["u_autorec"], first) == whole
+    given = {"autorec": first, "autorec_source": None, "beta": 0.5}
+    expected = {"autorec": whole, "autorec_source": None, "beta": 0.5, "head": "plain"}
+    assert of_format1(MODELS["u_darec"], given) == expected
+    kept = {**expected, "autorec_source": {**whole, "activation": "tanh"}, "head": "residual"}
+    assert of_format1(MODELS["u_darec"], kept) == kept
+    assert of_format1(MODELS["bias"], {"reg_user": 1.0}) == {"reg_user": 1.0}
+
+
 def test_a_folder_of_the_first_release_still_says_the_same():
     expected = pq.read_table(V1 / "predictions.parquet").to_pandas()
     model = darec.load(V1 / "model")
-    assert model.card.format == 1
+    assert (model.card.format, model.card.cold) == (1, "fallback")
     found = model.predict(expected[["user", "item"]])["prediction"]
     np.testing.assert_allclose(found, expected["prediction"], atol=1e-5)
 
@@ -89,19 +134,20 @@ def test_a_damaged_file_is_named(folder, name, damage):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"format": 2}, "a later version of darec wrote it (format 2, this one reads 1); update"),
-        ({"format": "1"}, "format must be 1, but got '1'"),
+        ({"format": 3}, "a later version of darec wrote it (format 3, this one reads 2); update"),
+        ({"format": "1"}, "format must be 1 or 2, but got '1'"),
         ({"extra": 1}, "has no field 'extra'"),
         ({"files": {"../../etc/passwd": "0" * 64}}, "files must be exactly those of a folder"),
         ({"model": "nothing"}, "there is no model 'nothing'"),
         ({"config": {"hidden": -1}}, "do not fit each other"),
         ({"valid_rmse": float("nan")}, "valid_rmse"),
+        ({"format": 1}, None),
         ({"seed": 1}, None),
     ],
 )
 def test_a_card_that_is_newer_foreign_or_wrong_is_one_line(folder, values, words):
     changed(folder, **values)
-    if words is None:  # the seed decides nothing that was kept
+    if words is None:  # the seed decides nothing that was kept, nor does the format
         darec.load(folder)
         return
     with pytest.raises(darec.UserError) as raised:
@@ -186,9 +232,11 @@ def test_the_card_has_the_scores_of_an_evaluation_and_says_whose_they_are(tiny_p
     kept.append(result.root / "scores.jsonl", [*scores, foreign, refit])
     refresh_cards([result])
     (found,) = read_card(folder).scores
-    assert (found.cold, found.seeds, found.test_rmse) == ("fallback", 2, pytest.approx(1.1))
+    assert (found.cold, found.seeds, found.test_rmse) == ("hierarchical", 2, pytest.approx(1.1))
     assert found.spread == pytest.approx(0.2 / 2**0.5)
-    assert "| fallback | 1.1000 | 0.1414 | 2 | 1.5000 |" in (folder / README).read_text()
+    assert (
+        "| hierarchical | 1.1000 | 0.1414 | 2 | 0.9500 | 1.5000 |" in (folder / README).read_text()
+    )
     again = darec.load(darec.fit(result, tiny_pair, refit="all")).card
     assert again.scores == [found]
     assert "was not scored" in (folder / README).read_text()

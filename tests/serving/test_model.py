@@ -17,7 +17,7 @@ from darec.models import MODELS
 from darec.seeds import derive
 from tests.serving.conftest import searched
 
-WITHOUT_FACTORS = {"mean", "bias", "shared_bias", "conet"}
+WITHOUT_FACTORS = {"mean", "bias", "shared_bias", "hierarchical_bias", "conet"}
 CANNOT_FOLD_IN = {"conet", "i_rbm", "i_cf_nade"}
 
 
@@ -76,14 +76,19 @@ def test_the_best_items_have_the_predictions_of_pairs_once_clipped(model, tiny_p
 
 
 def test_unknown_ids_follow_the_cold_policy_or_are_refused(model, tiny_pair):
-    item, bias = tiny_pair.target_item_ids[3], model._scorer.bias
-    known = ColdRule(split(tiny_pair).search.training).bias
-    expected = [known.mean + known.item[3], known.mean + known.user[5], known.mean]
+    """Of an unknown user the prior's mean is taken, of an unknown item that of a cold item."""
+    item = tiny_pair.target_item_ids[3]
+    known = ColdRule(split(tiny_pair).search.training).hierarchical
+    level, slope = known.user_U2[5]
+    of_new = known.items.constants
+    nothing = of_new.mean + of_new.new_item
+    of_nobody = known.mean + known.items.item_I
+    expected = [of_nobody[3], nothing + level + slope * of_new.new_x, nothing]
     pairs = [("nobody", item), (tiny_pair.user_ids[5], "nothing"), ("nobody", "nothing")]
     users, items = zip(*pairs, strict=True)
     np.testing.assert_allclose(model.predict(users, items), expected, rtol=1e-6)
     ranked = model.recommend(["nobody"], n=3)
-    best = np.argsort(-bias.item, kind="stable")[:3]
+    best = np.argsort(-of_nobody, kind="stable")[:3]
     assert ranked["item"].tolist() == list(tiny_pair.target_item_ids[best])
     for call in (
         lambda: model.predict(["nobody"], [item], unknown="raise"),
@@ -94,23 +99,26 @@ def test_unknown_ids_follow_the_cold_policy_or_are_refused(model, tiny_pair):
 
 
 def test_a_person_with_the_ratings_of_a_trained_user_gets_nearly_the_same(result, model, tiny_pair):
-    training = split(tiny_pair).search.training
-    own = {}
-    for name, ids in (("source", tiny_pair.source_item_ids), ("target", tiny_pair.target_item_ids)):
-        of_user = getattr(training, name).take(getattr(training, name).users == 4)
-        own[name] = list(zip(ids[of_user.items], of_user.values, strict=True))
+    training, items = split(tiny_pair).search.training, list(tiny_pair.target_item_ids)
+
+    def own(row):
+        """Return the ratings of a trained user as a new person gives them."""
+        ids = {"source": tiny_pair.source_item_ids, "target": tiny_pair.target_item_ids}
+        rated = {d: training.of(d).take(training.of(d).users == row) for d in ids}
+        return {d: list(zip(ids[d][r.items], r.values, strict=True)) for d, r in rated.items()}
+
     if result.best.model in CANNOT_FOLD_IN:
         with pytest.raises(darec.UserError, match="cannot predict for new users"):
-            model.fold_in(**own)
+            model.fold_in(**own(4))
         return
-    new, old = model.fold_in(**own, id="me"), tiny_pair.user_ids[4]
-    items = list(tiny_pair.target_item_ids)
-    of_both = model.predict([old] * len(items), items), model.predict([new] * len(items), items)
-    assert np.abs(of_both[0] - of_both[1]).mean() < 0.35
+    of_new = np.array([model.predict(model.fold_in(**own(row)), items) for row in range(10)])
+    of_old = [model.predict([user] * len(items), items) for user in tiny_pair.user_ids[:10]]
+    assert np.abs(of_new - np.array(of_old)).mean() < 0.35
+    new, old = model.fold_in(**own(4), id="me"), tiny_pair.user_ids[4]
     mixed = model.recommend([old, new, old], n=3)
     assert mixed["user"].tolist() == [old] * 3 + ["me"] * 3 + [old] * 3
-    assert not set(mixed["item"][3:6]) & {item for item, _ in own["target"]}
-    assert model.explain(new, items[0]).prediction == pytest.approx(of_both[1][0])
+    assert not set(mixed["item"][3:6]) & {item for item, _ in own(4)["target"]}
+    assert model.explain(new, items[0]).prediction == pytest.approx(of_new[4, 0])
 
 
 @pytest.mark.parametrize("name", ["shared_bias", "cmf", "fm_cdcf", "u_darec"])
@@ -129,24 +137,34 @@ def test_users_with_source_ratings_only_are_answered_like_new_ones(name, tiny_pa
         new = by_bias.fold_in(source=list(rated))
         trained = by_model.predict([user] * len(items), items)
         difference = np.abs(trained - by_model.predict([new] * len(items), items)).mean()
-        assert difference < (1e-5 if name in ("shared_bias", "u_darec") else 0.4)
-        assert np.abs(trained - by_bias.predict([user] * len(items), items)).max() > 1e-3
+        # the hierarchical centre of u_darec has updated its prior once more since the trained user
+        assert difference < {"shared_bias": 1e-5, "u_darec": 1e-3}.get(name, 0.4)
+        assert np.abs(trained - by_bias.predict([user] * len(items), items)).max() > 1e-4
         np.testing.assert_allclose(
             np.clip(by_model.scores(np.array([row]))[0], 1, 5), trained, atol=2e-5
         )
-    with pytest.raises(darec.UserError, match="cold must be fallback, floor or source"):
+    with pytest.raises(
+        darec.UserError, match="cold must be hierarchical, fallback, floor or source"
+    ):
         darec.load(folder, cold="x")
 
 
-def test_the_floor_policy_is_that_of_evaluation(tiny_pair, tmp_path):
+def test_every_cold_policy_is_that_of_evaluation(tiny_pair, tmp_path):
     cold = 7
     pair = replace(tiny_pair, target=tiny_pair.target.take(tiny_pair.target.items != cold))
-    model = darec.load(searched("bias", pair, tmp_path).fit(pair), cold="floor")
+    folder = searched("bias", pair, tmp_path).fit(pair)
+    model = darec.load(folder, cold="floor")
     user, item = pair.user_ids[0], pair.target_item_ids[cold]
     assert model.predict([user, user], [item, "unknown"]).tolist() == [1.0, 1.0]
     assert model.scores(np.array([0]))[0, cold] == 1.0
     new = model.fold_in(target=[(pair.target_item_ids[0], 5.0)])
     assert model.predict([new, new], [item, "unknown"]).tolist() == [1.0, 1.0]
+    rule = ColdRule(split(pair).search.training)
+    stars = darec.load(folder, cold="fallback").predict([user, "nobody"], [item, "unknown"])
+    np.testing.assert_allclose(stars, [rule.bias.mean + rule.bias.user[0], rule.bias.mean])
+    stars = darec.load(folder).predict([user], [item])
+    cell = np.array([0], np.int32), np.array([cold], np.int32)
+    np.testing.assert_array_equal(stars, rule.hierarchical.predict(*cell))
 
 
 def test_similar_items_and_explanations(result, model, tiny_pair):

@@ -21,6 +21,7 @@ from darec.files import digest_of
 from darec.provenance import Build, difference, this_build
 from darec.reporter import LOGGER, SILENT, Reporter
 from darec.serving.batch import SCORES_AT_ONCE, recommended, schema_of
+from darec.serving.checks import check_lower_bound
 from darec.serving.columns import read_titles
 from darec.serving.load import Copy, copy_of, model_of
 from darec.serving.model import LoadedModel
@@ -44,6 +45,7 @@ def recommend_on_cluster(
     address: str,
     n: int = 10,
     exclude_seen: bool = True,
+    lower_bound: float = 0.0,
     titles: Path | None = None,
     insecure: bool = False,
     pairs_a_part: int = PAIRS_A_PART,
@@ -54,6 +56,7 @@ def recommend_on_cluster(
     ``model`` is the folder or URI of a model; the columns are those of `recommend_file`. Raises
     `UserError` if ``out`` has something else, or a node runs other code or does not see ``out``.
     """
+    check_lower_bound(lower_bound)
     named = read_titles(titles) if titles else None
     copy = copy_of(str(model))
     loaded = model_of(copy)
@@ -63,6 +66,7 @@ def recommend_on_cluster(
         users_a_part=max(1, min(MOST_USERS_A_PART, pairs_a_part // len(loaded.item_ids))),
         top=n,
         include_seen=not exclude_seen,
+        lower_bound=lower_bound,
         titles=digest_of(titles) if titles else None,
     )
     place = out if storage.is_uri(out) else str(Path(out).resolve())
@@ -155,7 +159,13 @@ class PartScorer:
         sink = pa.BufferOutputStream()
         with pq.ParquetWriter(sink, schema_of(self._titles)) as writer:
             for table in recommended(
-                self._model, users, plan.top, not plan.include_seen, "raise", self._titles
+                self._model,
+                users,
+                plan.top,
+                not plan.include_seen,
+                "raise",
+                plan.lower_bound,
+                self._titles,
             ):
                 writer.write(table)
         write_part(self._place, plan.names()[part], sink.getvalue().to_pybytes())

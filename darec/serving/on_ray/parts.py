@@ -29,6 +29,7 @@ class Plan:
     users_a_part: int
     top: int
     include_seen: bool
+    lower_bound: float
     titles: str | None
     """SHA-256 of the file of titles; None: there are no titles."""
 

@@ -1,0 +1,29 @@
+"""What a config of the first format meant.
+
+It lacks the hyper-parameters that came later. Each of them stands at the value that changes
+nothing, whatever its default is now.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from darec.models import ModelKind, kind_of
+from darec.models.autorec import AutoRecConfig
+from darec.models.darec import DARecConfig
+
+MEANT: dict[type[Any], dict[str, Any]] = {
+    AutoRecConfig: {"activation": "sigmoid", "trains_on": "target"},
+    DARecConfig: {"head": "plain"},
+}
+"""The hyper-parameters that came later, by config class."""
+
+
+def of_format1(kind: ModelKind, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config of the first format with all hyper-parameters of today, nested ones too."""
+    whole = {**MEANT.get(kind.config, {}), **config}
+    if kind.stage1 is not None:
+        first = kind_of(kind.stage1.model)
+        for field in (kind.stage1.field, kind.stage1.source_field):
+            if whole.get(field) is not None:
+                whole[field] = of_format1(first, whole[field])
+    return whole
