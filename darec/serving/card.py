@@ -90,7 +90,7 @@ def readme(card: Card) -> str:
     """Return the model card in words, for people."""
     counts = card.counts
     searched = f"{card.train} % without a tenth, which validates"
-    source_only = "and"
+    source_only = "get the prediction of biases"
     if card.cold_users is not None:
         searched = f"without {card.cold_users} % of the users, who test, and a fifth of the others"
         source_only = "are predicted from their source ratings"

@@ -61,6 +61,10 @@ def test_the_best_of_the_table_needs_the_whole_table(tmp_path):
 def test_the_best_of_the_table_may_still_lose_to_the_bias_baseline(tmp_path):
     found = verdicts(tmp_path, {"cmf": 1.1, "i_darec": 1.0, "bias": 0.9}, "table2")
     assert "; it loses to bias 0.90" in found["I-DARec is the best of Table 2"].evidence
+    biases = {"bias": 0.9, "hierarchical_bias": 0.8}
+    found = verdicts(tmp_path / "both", {"cmf": 1.1, "i_darec": 1.0, **biases}, "table2")
+    told = "; it loses to bias 0.9054 and hierarchical_bias 0.8048; "
+    assert told in found["I-DARec is the best of Table 2"].evidence
 
 
 def test_only_what_the_page_shows_is_judged(tmp_path):

@@ -70,7 +70,7 @@ def test_all_sections_are_there_and_every_figure_has_words(made):
     assert len(ids) == len(set(ids))
     assert (
         "paper 2.0723" in text
-        and "loses to bias" in text
+        and "loses to bias and hierarchical_bias" in text
         and "no score" in text
         and "not run to the end" in text
     )
@@ -101,7 +101,7 @@ def test_the_tables_for_papers_and_programs_say_the_same(made):
     stages = {f"{model}: its stage 1" for model in ("u_darec", "i_darec")}
     assert {row["model"] for row in rows} == models | stages
     assert {row["cold_share"] for row in rows if row["model"] == "cmf"} == {"0.2"}
-    assert {row["view"] for row in rows} == {"fallback", "floor", "warm"}
+    assert {row["view"] for row in rows} == {"hierarchical", "fallback", "floor", "warm"}
     markdown, latex = ((folder / f"table2.{suffix}").read_text() for suffix in ("md", "tex"))
     for row in rows:
         assert f"{float(row['mean']):.4f} ± " in markdown

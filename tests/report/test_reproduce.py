@@ -23,7 +23,7 @@ ASKED = {
     "seeds": 2,
     "synthetic": True,
 }
-MODELS = ("cmf", "mean", "bias")
+MODELS = ("cmf", "mean", "bias", "hierarchical_bias")
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,8 @@ def test_the_plan_runs_nothing_and_writes_nothing(tmp_path):
     told = Recorder()
     assert reproduce(**ASKED, out=tmp_path / "out", plan=True, reporter=told) is None
     (plan,) = told.lines
-    assert plan.startswith("Plan: table2 of toys_auto: 3 searches and their scores\n")
-    assert "3 searches with 17 trials of at most 3 epochs" in plan and "hours of one CPU" in plan
+    assert plan.startswith("Plan: table2 of toys_auto: 4 searches and their scores\n")
+    assert "4 searches with 18 trials of at most 3 epochs" in plan and "hours of one CPU" in plan
     assert not (tmp_path / "out").exists()
 
 
@@ -60,8 +60,8 @@ def test_what_is_done_is_not_run_again(tmp_path, digest):
     told = Recorder()
     page = reproduce(**ASKED, out=str(tmp_path), reporter=told)
     assert page == tmp_path / "report" / "report.html"
-    assert "3 of 3 searches are scored" in page.read_text()
-    assert "3 are done; to run: 0" in told.lines[0] and told.lines[-1] == f"page:  {page}"
+    assert "4 of 4 searches are scored" in page.read_text()
+    assert "4 are done; to run: 0" in told.lines[0] and told.lines[-1] == f"page:  {page}"
 
 
 def test_a_failure_is_told_and_the_page_is_written(
@@ -72,21 +72,21 @@ def test_a_failure_is_told_and_the_page_is_written(
     monkeypatch.setattr(runner, "COMMAND", (sys.executable, "-c", code))
     scored(Cell("toys_auto", 90, "bias", True), tmp_path, [1.0, 1.1], digest=digest)
     told = Recorder()
-    with pytest.raises(UserError, match="2 of 3 searches have no score; run it again"):
+    with pytest.raises(UserError, match="3 of 4 searches have no score; run it again"):
         reproduce(
             **ASKED,
             out=tmp_path,
             reporter=told,
             argv=["reproduce", "table2"],
         )
-    names = [f"toys_auto-synthetic-90-{model}" for model in ("cmf", "mean")]
+    names = [f"toys_auto-synthetic-90-{model}" for model in ("cmf", "mean", "hierarchical_bias")]
     for name in names:
         assert {f"started: {name}", f"failed: {name}"} <= set(told.lines)
         assert any(line.startswith(f"failed: {name}: search: no score (") for line in told.lines)
         log = (tmp_path / "report" / "logs" / f"{name}.log").read_text()
         assert '"address":"here:1","trials_at_once":8' in log
     page = (tmp_path / "report" / "report.html").read_text()
-    assert "1 of 3 searches are scored" in page and "search: no score (exit 1" in page
+    assert "1 of 4 searches are scored" in page and "search: no score (exit 1" in page
     assert '"table2"' in (tmp_path / "report" / "provenance.json").read_text()
 
 
@@ -99,13 +99,13 @@ def test_the_page_is_written_when_it_is_interrupted(tmp_path, pretended_cluster,
     with pytest.raises(KeyboardInterrupt):
         reproduce(**ASKED, out=tmp_path, reporter=told)
     assert "interrupted; run the same command again to continue" in told.lines
-    assert "0 of 3 searches are scored" in (tmp_path / "report" / "report.html").read_text()
+    assert "0 of 4 searches are scored" in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_only_the_page_is_written_from_what_there_is(tmp_path, digest):
     scored(Cell("toys_auto", 90, "bias", True), tmp_path, [1.0, 1.1], digest=digest)
     page = reproduce(**ASKED, out=tmp_path, page=True)
-    assert "1 of 3 searches are scored" in page.read_text()
+    assert "1 of 4 searches are scored" in page.read_text()
     assert not (tmp_path / "report" / "logs").exists()
 
 

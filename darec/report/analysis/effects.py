@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
+from darec.core.cold import ColdPolicy
 from darec.evaluation.scores import Score
 from darec.report.analysis.numbers import cold_share, errors
 from darec.report.analysis.statistics import holm, paired_p
@@ -84,9 +86,10 @@ def cold_user_errors(scores: Sequence[Score]) -> ColdUserErrors:
 
 @dataclass(frozen=True)
 class ColdItemLevels:
-    """A model's mean RMSE on one pair under both cold policies, and how much of it is cold."""
+    """A model's mean RMSE on one pair under each cold policy, and how much of it is cold."""
 
     cold_share: float
+    hierarchical: float
     fallback: float
     floor: float
 
@@ -94,14 +97,14 @@ class ColdItemLevels:
 def cold_item_levels(
     request: Request, results: Results, models: Sequence[str]
 ) -> dict[str, dict[str, ColdItemLevels]]:
-    """Return both levels of these models at 90 % training, by model and by the pair's label."""
+    """Return the levels of these models at 90 % training, by model and by the pair's label."""
     found: dict[str, dict[str, ColdItemLevels]] = {model: {} for model in models}
     for pair in request.pairs:
         cells = [cell for cell in request.whole_models(pair, 90) if cell.model in models]
         share = cold_share(results, cells)
         for cell in cells:
-            fallback, floor = (errors(results, cell, view) for view in ("fallback", "floor"))
-            if share is not None and fallback and floor:
-                levels = ColdItemLevels(share, float(np.mean(fallback)), float(np.mean(floor)))
-                found[cell.model][request.label(pair)] = levels
+            levels = [errors(results, cell, policy) for policy in get_args(ColdPolicy)]
+            if share is not None and all(levels):
+                means = (float(np.mean(level)) for level in levels)
+                found[cell.model][request.label(pair)] = ColdItemLevels(share, *means)
     return {model: by_pair for model, by_pair in found.items() if by_pair}

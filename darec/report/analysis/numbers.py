@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from darec.core.cold import COLD, ColdPolicy
 from darec.data.split import TrainPercent
 from darec.evaluation.summary import summarise
 from darec.paper import TABLE_2 as PAPER
 from darec.report.analysis.statistics import SAME, surely_best
-from darec.report.matrix.cells import Cell
+from darec.report.matrix.cells import BIASES, Cell
 from darec.report.matrix.results import Results
 
-VIEWS = {
+VIEWS: dict[str, tuple[ColdPolicy, str]] = {
+    "hierarchical": ("hierarchical", "test_rmse"),
     "fallback": ("fallback", "test_rmse"),
     "floor": ("floor", "test_rmse"),
-    "warm": ("fallback", "warm_rmse"),
+    "warm": ("hierarchical", "warm_rmse"),
 }
 """What a table can show: a cold policy, and a field of `darec.evaluation.scores.Score`."""
 
@@ -31,28 +33,28 @@ class Entry:
     """Share of the column's test ratings that are cold."""
     best: bool = False
     """Whether it is significantly lower than every other entry of the column."""
-    loses: bool = False
-    """Whether its mean is above the mean of the searched bias baseline."""
+    loses_to: tuple[str, ...] = ()
+    """The bias baselines whose mean is below its own."""
 
 
-def errors(results: Results, cell: Cell, view: str = "fallback") -> list[float]:
+def errors(results: Results, cell: Cell, view: str = COLD) -> list[float]:
     """Return a cell's RMSE by seed; empty unless all seeds have it."""
     policy, figure = VIEWS[view]
     values = [getattr(score, figure) for score in results.scores(cell, policy)]
     return [] if None in values else values
 
 
-def column(results: Results, cells: Sequence[Cell], view: str = "fallback") -> dict[str, Entry]:
+def column(results: Results, cells: Sequence[Cell], view: str = COLD) -> dict[str, Entry]:
     """Return the entries of a column by model; models without scores are left out."""
     known = {cell.model: values for cell in cells if (values := errors(results, cell, view))}
     best, share, entries = None, cold_share(results, cells), {}
     if len(known) == len(cells):
         best = surely_best(known, cells[0].train)
+    biases = {name: summarise(known[name]).mean for name in BIASES if name in known}
     for cell in cells:
         if cell.model not in known:
             continue
         summary = summarise(known[cell.model])
-        bias = summarise(known["bias"]).mean if "bias" in known else None
         entries[cell.model] = Entry(
             summary.mean,
             summary.sd,
@@ -60,7 +62,7 @@ def column(results: Results, cells: Sequence[Cell], view: str = "fallback") -> d
             None if view == "warm" else _paper(cell.pair, cell.train, cell.model),
             share,
             best=cell.model == best,
-            loses=bias is not None and cell.model != "bias" and summary.mean > bias + SAME,
+            loses_to=tuple(name for name, mean in biases.items() if summary.mean > mean + SAME),
         )
     return entries
 

@@ -7,7 +7,7 @@ from darec.data.ratings import DomainPair
 from darec.data.shuffled import SUFFIX
 from darec.models import MODELS
 from darec.paper import TABLE_1
-from darec.report.matrix.cells import Cell
+from darec.report.matrix.cells import UNTUNED, Cell
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Step, Todo
 from darec.tuning.study.algorithms import SCHEDULERS
@@ -16,6 +16,7 @@ FIT_S = {
     "mean": 0.01,
     "bias": 0.09,
     "shared_bias": 0.08,
+    "hierarchical_bias": 0.9,
     "pmf": 2.0,
     "cmf_unbiased": 6.9,
     "cmf": 8.3,
@@ -71,7 +72,7 @@ def describe(
 def _trials(cell: Cell, request: Request) -> int:
     """Return a search's trials of all studies; a shared stage 1 costs nothing."""
     stage1 = 2 * request.budget.stage1_trials if MODELS[cell.model].stage1 else 0
-    return (0 if cell.base else stage1) + (1 if cell.model == "mean" else request.budget.trials)
+    return (0 if cell.base else stage1) + (1 if cell.model in UNTUNED else request.budget.trials)
 
 
 def _seconds(cell: Cell, step: Step, request: Request, pairs: Mapping[str, DomainPair]) -> float:

@@ -70,7 +70,7 @@ class Request:
             if self.shows("cold_users"):
                 found += self.cold_users(pair)
             if self.what == "all":
-                whole = ("bias", *cells.DAREC)  # the sections beyond the paper need them at 90 %
+                whole = (*cells.BIASES, *cells.DAREC)  # the further sections need them at 90 %
                 found += self._kept([Cell(pair, 90, name, self.synthetic) for name in whole])
                 found += self.parts(pair).values()  # after the searches whose stage 1 they share
         return found

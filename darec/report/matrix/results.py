@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from darec.core.cold import ColdPolicy
+from darec.core.cold import COLD, ColdPolicy
 from darec.errors import UserError
 from darec.evaluation import kept
 from darec.evaluation.kept import Key, Keyed
@@ -129,7 +129,7 @@ class Results:
             self.refused[cell] = str(error)
             return None
 
-    def scores(self, cell: Cell, policy: str = "fallback") -> list[Score]:
+    def scores(self, cell: Cell, policy: ColdPolicy = COLD) -> list[Score]:
         """Return a cell's scores under a cold policy, by seed; empty unless all seeds have one."""
         best, folder = self.winner(cell), cell.out(self.out)
         if best is None:
@@ -158,7 +158,7 @@ class Results:
         searched = self.winner(cell) is not None
         done: dict[Step, bool] = {
             "search": searched,
-            "evaluate": bool(self.scores(cell) and self.scores(cell, "floor")),
+            "evaluate": bool(self.scores(cell)),
         }
         return [step for step, is_done in done.items() if not is_done]
 

@@ -5,16 +5,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from darec.core.cold import ColdPolicy
 from darec.files import write
 from darec.report.analysis.effects import ColdItemLevels
 from darec.report.analysis.numbers import Entry
+from darec.report.matrix.cells import BIASES
 
 Draw = Callable[[Axes], None]
 """Draws one panel of a figure."""
@@ -87,18 +89,19 @@ def colour(model: str) -> str:
 
 
 def models(entries: Mapping[str, Entry]) -> Draw:
-    """Draw a dot and its spread for each model, and the bias baseline as a line."""
+    """Draw a dot and its spread for each model, and the bias baselines as lines."""
 
     def draw(axes: Axes) -> None:
         names = list(entries)[::-1]
         for y, name in enumerate(names):
             entry = entries[name]
             axes.errorbar(entry.mean, y, xerr=entry.sd or 0, fmt="o", color=colour(name), capsize=3)
-        if "bias" in entries:
-            axes.axvline(entries["bias"].mean, color=INK, lw=0.8, ls=":")
+        for name, line in zip(BIASES, (":", "--"), strict=True):
+            if name in entries:
+                axes.axvline(entries[name].mean, color=INK, lw=0.8, ls=line)
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(-0.6, len(names) - 0.4)
-        axes.set_xlabel("test RMSE (dotted: bias)")
+        axes.set_xlabel("test RMSE (dotted: bias, dashed: hierarchical_bias)")
 
     return draw
 
@@ -123,12 +126,12 @@ def sizes(errors: Mapping[tuple[str, int], Sequence[float]]) -> Draw:
 
 
 def cold_shares(levels: Mapping[str, ColdItemLevels]) -> Draw:
-    """Draw the error under both cold policies against the cold share; ``levels`` are by pair."""
+    """Draw the error under each cold policy against the cold share; ``levels`` are by pair."""
 
     def draw(axes: Axes) -> None:
         ordered = sorted(levels.items(), key=lambda item: astuple(item[1]))
         shares = [100 * each.cold_share for _, each in ordered]
-        for policy, shade in (("fallback", USER), ("floor", FLOOR)):
+        for policy, shade in zip(get_args(ColdPolicy), (USER, ITEM, FLOOR), strict=True):
             values = [getattr(each, policy) for _, each in ordered]
             axes.plot(shares, values, "o-", color=shade, label=f"cold={policy}")
         for share, (pair, each) in zip(shares, ordered, strict=True):

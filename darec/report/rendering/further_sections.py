@@ -13,7 +13,7 @@ from darec.paper import RANGES
 from darec.report.analysis.effects import cold_item_levels, cold_user_errors, part_effects
 from darec.report.analysis.importance import importances, places, read_study
 from darec.report.analysis.statistics import p_shown
-from darec.report.matrix.cells import DAREC, PARTS, Cell
+from darec.report.matrix.cells import BIASES, DAREC, PARTS, Cell
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering import figures, texts
@@ -24,18 +24,18 @@ from darec.reporter import LOGGER
 
 
 def cold_items(request: Request, results: Results, folder: Path) -> Iterator[Section]:
-    """Yield the errors under both cold policies against the cold share, over pairs."""
-    levels = cold_item_levels(request, results, ("bias", *DAREC))
+    """Yield the errors under each cold policy against the cold share, over pairs."""
+    levels = cold_item_levels(request, results, (*BIASES, *DAREC))
     if not levels:
         return
     panels = {model: figures.cold_shares(by_pair) for model, by_pair in levels.items()}
     numbers = "; ".join(
         f"{model} on {pair}: {100 * each.cold_share:.0f} % cold, "
-        f"{each.fallback:.2f} and {each.floor:.2f}"
+        f"{each.hierarchical:.2f}, {each.fallback:.2f} and {each.floor:.2f}"
         for model, by_pair in levels.items()
         for pair, each in by_pair.items()
     )
-    caption = "RMSE with cold items at the bias prediction and at the lowest rating, by pair."
+    caption = "RMSE with cold items at three predictions (the cold policies), by pair."
     drawn = picture(folder, "cold-items", caption, f"RMSE by cold share: {numbers}", panels)
     title = "Beyond the paper: cold items and the level of the errors"
     yield Section("cold-items", title, [texts.COLD_ITEMS], [], [drawn])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from darec.core.cold import COLD
 from darec.models import MODELS
 from darec.report.analysis.claims import judge
 from darec.report.analysis.numbers import VIEWS, column, errors, stage1_entries, stage1_row
@@ -74,7 +75,7 @@ def figure3(request: Request, results: Results, folder: Path) -> Iterator[Sectio
         picture(
             folder,
             f"fig3-{pair}-{train}",
-            f"{pair}, {train} % training: mean and standard deviation over seeds, cold=fallback.",
+            f"{pair}, {train} % training: mean and standard deviation over seeds, cold={COLD}.",
             f"Test RMSE on {pair}: " + ", ".join(f"{m} {e.mean:.4f}" for m, e in entries.items()),
             {f"{pair}, {train} %": figures.models(entries)},
         )
@@ -82,7 +83,7 @@ def figure3(request: Request, results: Results, folder: Path) -> Iterator[Sectio
     ]
     models = [cell.model for cell in request.figure3("", 90)]
     title = "Fig. 3: single-domain models and DARec"
-    table = by_column(texts.VIEW_TITLES["fallback"], models, columns)
+    table = by_column(texts.VIEW_TITLES[COLD], models, columns)
     foot = texts.budget(request.budget)
     yield Section("fig3", title, [texts.FIGURE_3], [table], pictures, foot)
 

@@ -7,12 +7,13 @@ import pandas as pd
 
 from darec.data.split import TrainPercent
 from darec.report.analysis.numbers import Entry
+from darec.report.matrix.cells import BIASES
 
 Column = tuple[str, TrainPercent]
 """A pair's label and the share of training ratings."""
 Views = Mapping[str, Mapping[Column, Mapping[str, Entry]]]
 """Entries by view (a key of `darec.report.analysis.numbers.VIEWS`), column and model."""
-LOSES, BEST = "loses to bias", "surely best"
+BEST = "surely best"
 NO_SCORE = 1e9
 """Sorts after every error."""
 
@@ -51,10 +52,10 @@ def entry_cell(entry: Entry | None) -> TableCell:
     if entry is None:
         return TableCell("no score", NO_SCORE)
     paper = [] if entry.paper is None else [f"paper {entry.paper:.4f}"]
-    notes = [*paper, *([LOSES] if entry.loses else []), *([BEST] if entry.best else [])]
-    return TableCell(
-        shown(entry.mean, entry.sd), entry.mean, ", ".join(notes), entry.best, entry.loses
-    )
+    loses = [f"loses to {' and '.join(entry.loses_to)}"] if entry.loses_to else []
+    notes = ", ".join([*paper, *loses, *([BEST] if entry.best else [])])
+    text = shown(entry.mean, entry.sd)
+    return TableCell(text, entry.mean, notes, entry.best, bool(entry.loses_to))
 
 
 def shown(mean: float, sd: float | None) -> str:
@@ -93,8 +94,9 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """Return a table as LaTeX for ``booktabs``; a dagger marks a row that loses to the bias."""
-    legend = f"% {table.caption}; bold: {BEST}; dagger: {LOSES}; (the paper's number)"
+    """Return a table as LaTeX for ``booktabs``; a dagger marks what loses to a bias baseline."""
+    loses = f"loses to {' or '.join(BIASES)}"
+    legend = f"% {table.caption}; bold: {BEST}; dagger: {loses}; (the paper's number)"
     frame = pd.DataFrame(
         [[_latex_cell(cell) for cell in row] for row in table.lines],
         columns=[_escaped(name) for name in table.head],
@@ -105,15 +107,20 @@ def latex(table: Table) -> str:
 
 def comma_separated(views: Views) -> str:
     """Return CSV with a line for each view, pair, training share and model."""
-    names = ["mean", "sd", "n", "paper", "best", "loses", "cold_share"]
+    names = ["mean", "sd", "n", "paper", "best", "cold_share"]
     lines = [
-        (view, pair, train, model, *(getattr(entry, name) for name in names))
+        (view, pair, train, model, *(getattr(entry, name) for name in names), *_lost(entry))
         for view, columns in views.items()
         for (pair, train), entries in columns.items()
         for model, entry in entries.items()
     ]
-    frame = pd.DataFrame(lines, columns=["view", "pair", "train", "model", *names])
+    lost = [f"loses_to_{name}" for name in BIASES]
+    frame = pd.DataFrame(lines, columns=["view", "pair", "train", "model", *names, *lost])
     return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _lost(entry: Entry) -> list[bool]:
+    return [name in entry.loses_to for name in BIASES]
 
 
 def _markdown_cell(cell: TableCell) -> str:

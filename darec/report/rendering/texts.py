@@ -4,7 +4,8 @@ from darec.report.analysis.statistics import LEAST_SPLITS
 from darec.report.matrix.cells import Budget
 
 VIEW_TITLES = {
-    "fallback": "cold items and users at the bias prediction (cold=fallback)",
+    "hierarchical": "cold items and users at the hierarchical biases (cold=hierarchical)",
+    "fallback": "cold items and users at the regularised bias (cold=fallback)",
     "floor": "cold items at the lowest rating (cold=floor), comparable with Table 2's level",
     "warm": "warm test ratings only",
 }
@@ -25,26 +26,26 @@ TABLE_2 = [
     "here.",
     "A model is surely best if its error is lower than that of every other row by a paired t-test "
     "over splits at 0.05, widened as for the claims and Holm-corrected. No model is surely best "
-    f"with fewer than {LEAST_SPLITS} splits, or if a row has no score. A row loses to bias if its "
-    "mean is above that of the searched bias baseline.",
+    f"with fewer than {LEAST_SPLITS} splits, or if a row has no score. A row loses to bias, or to "
+    "hierarchical_bias, if its mean is above that of the searched baseline of this name.",
     "The validation ratings of the first split chose the configuration. Test ratings of the other "
     "splits may have been training or validation ratings of the search.",
 ]
 FIGURE_3 = (
-    "Cold items and users get the bias prediction (cold=fallback). Surely best is meant as in "
-    "Table 2, among these models."
+    "Cold items and users get the prediction of the hierarchical biases (cold=hierarchical). "
+    "Surely best is meant as in Table 2, among these models."
 )
 FIGURE_2 = (
     "Every size has its own search with the same budget, stage 1 included. Cold items and users "
-    "get the bias prediction (cold=fallback). Bars are standard deviations over seeds; 90 % "
-    "training."
+    "get the prediction of the hierarchical biases (cold=hierarchical). Bars are standard "
+    "deviations over seeds; 90 % training."
 )
 COLD_ITEMS = (
     "A test rating is cold if its item or its user has no training rating. An uncentred user-axis "
     "model predicts about 0 for a cold item, which is clipped to the lowest rating (cold=floor). "
-    "The other policy takes the bias prediction (cold=fallback). Where the two policies lie far "
-    "apart, the policy that a paper assumes says more about its numbers than its models do. 90 % "
-    "training."
+    "The other policies take the prediction of the hierarchical biases (cold=hierarchical) or of "
+    "the regularised bias of the target alone (cold=fallback). Where the policies lie far apart, "
+    "the policy that a paper assumes says more about its numbers than its models do. 90 % training."
 )
 COLD_USERS = (
     "All target ratings of some users are held out, so that only their source ratings are known. "
