@@ -6,7 +6,19 @@ from typing import Any, Self
 
 from optuna.distributions import BaseDistribution
 
-from search_spaces import autorec, bias, cdtf, cf_nade, cmf, conet, darec, fm_cdcf, pmf, rbm
+from search_spaces import (
+    autorec,
+    bias,
+    cdtf,
+    cf_nade,
+    cmf,
+    conet,
+    darec,
+    fm_cdcf,
+    mapped_mf,
+    pmf,
+    rbm,
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,8 @@ SPACES = {
     "cmf": Space(cmf.CENTERED_SPACE, cmf.FIXED, cmf.START, decided=("bias",)),
     "cdtf": Space(cdtf.SPACE, cdtf.FIXED, cdtf.START),
     "fm_cdcf": Space(fm_cdcf.SPACE, fm_cdcf.FIXED, fm_cdcf.START),
+    "emcdr": Space(mapped_mf.EMCDR_SPACE, mapped_mf.FIXED, mapped_mf.EMCDR_START),
+    "ptupcdr": Space(mapped_mf.PTUPCDR_SPACE, mapped_mf.FIXED, mapped_mf.PTUPCDR_START),
     "conet": Space(conet.SPACE, conet.FIXED, conet.START),
     "u_rbm": Space(rbm.SPACE, {**rbm.FIXED, "axis": "user"}, rbm.START),
     "i_rbm": Space(rbm.SPACE, {**rbm.FIXED, "axis": "item"}, rbm.START),

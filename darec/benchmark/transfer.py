@@ -31,6 +31,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "cmf_unbiased": {"factors": 5, "learning_rate": 0.01, "bias": False},
     "cdtf": {"factors": 4, "reg": 2.0, "source_weight": 0.3},
     "fm_cdcf": {"rank": 4},
+    "emcdr": {"factors": 4, "learning_rate": 0.01},
+    "ptupcdr": {"factors": 4, "learning_rate": 0.01},
     "conet": {"embedding": 16},
     "u_darec": {**STAGE2, "autorec": {**STAGE1, "axis": "user"}, "heads": "both"},
     "i_darec": {**STAGE2, "autorec": {**STAGE1, "axis": "item"}},

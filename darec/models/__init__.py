@@ -15,11 +15,13 @@ from darec.models.cf_nade import NADEConfig, build_cf_nade, n_weights_cf_nade
 from darec.models.cmf import CMFConfig, build_cmf, n_weights_cmf
 from darec.models.conet import CoNetConfig, build_conet, n_weights_conet
 from darec.models.darec import DARecConfig, build_darec, n_weights_darec
+from darec.models.emcdr import EMCDRConfig, build_emcdr, n_weights_emcdr
 from darec.models.fm_cdcf import FMCDCFConfig, build_fm_cdcf, n_weights_fm_cdcf
 from darec.models.hierarchical_bias import HierarchicalBiasConfig, build_hierarchical_bias
 from darec.models.kind import FirstStage, ModelKind
 from darec.models.mean import MeanConfig, build_mean
 from darec.models.pmf import PMFConfig, build_pmf, n_weights_pmf
+from darec.models.ptupcdr import PTUPCDRConfig, build_ptupcdr, n_weights_ptupcdr
 from darec.models.rbm import RBMConfig, build_rbm, n_weights_rbm
 from darec.models.shared_bias import SharedBiasConfig, build_shared_bias
 
@@ -48,6 +50,8 @@ MODELS: dict[str, ModelKind] = {
         cpu_only=True,
         cold_users=True,
     ),
+    "emcdr": ModelKind(EMCDRConfig, build_emcdr, n_weights_emcdr, cold_users=True),
+    "ptupcdr": ModelKind(PTUPCDRConfig, build_ptupcdr, n_weights_ptupcdr, cold_users=True),
     "conet": ModelKind(CoNetConfig, build_conet, n_weights_conet, cold_users=True),
     "u_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="user"),
     "i_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="item"),

@@ -14,6 +14,8 @@ SMALL = {
     "cmf": {"factors": 4, "batch_size": 128, "learning_rate": 0.02},
     "cdtf": {"factors": 3},
     "fm_cdcf": {"rank": 3, "iterations": 20},
+    "emcdr": {"factors": 3, "batch_size": 128, "learning_rate": 0.02},
+    "ptupcdr": {"factors": 3, "meta": 8, "batch_size": 128, "learning_rate": 0.02},
     "conet": {"embedding": 8, "batch_size": 128, "learning_rate": 0.01},
     "rbm": {"hidden": 8, "batch_size": 32},
     "cf_nade": {"hidden": 8, "batch_size": 32, "learning_rate": 0.01},

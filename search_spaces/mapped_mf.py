@@ -1,0 +1,43 @@
+"""The search spaces of EMCDR and PTUPCDR. Of the ranges, the papers give those marked."""
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+FACTORISATION = {
+    "factors": IntDistribution(2, 64, log=True),  # ours
+    "reg": FloatDistribution(0.005, 0.5, log=True),  # ours
+    "learning_rate": FloatDistribution(1e-3, 2e-2, log=True),  # ours
+    "batch_size": CategoricalDistribution([256, 1024, 4096]),  # ours
+    "mapping_reg": FloatDistribution(0.01, 100, log=True),  # ours
+    "mapping_learning_rate": FloatDistribution(1e-3, 2e-2, log=True),  # ours
+}
+"""What both have in common. All of it is nuisance."""
+
+EMCDR_SPACE = {
+    # scientific
+    "mapping": CategoricalDistribution(["linear", "mlp"]),  # paper
+    # nuisance
+    "min_ratings": IntDistribution(1, 10),  # ours
+    **FACTORISATION,
+}
+
+PTUPCDR_SPACE = {
+    # scientific
+    "history": CategoricalDistribution(["liked", "all"]),  # ours; "liked" as in the authors' code
+    # nuisance
+    "meta": IntDistribution(8, 128, log=True),  # ours; 50 in the authors' code
+    **FACTORISATION,
+}
+
+START = {
+    "factors": 10,
+    "reg": 0.05,
+    "learning_rate": 5e-3,
+    "batch_size": 1024,
+    "mapping_reg": 1.0,
+    "mapping_learning_rate": 5e-3,
+}
+EMCDR_START = {"mapping": "linear", "min_ratings": 5, **START}
+PTUPCDR_START = {"history": "liked", "meta": 50, **START}
+"""The first trials."""
+
+FIXED = {"center": "mean"}
