@@ -1,9 +1,10 @@
 """EMCDR (Man et al., IJCAI 2017): a mapping from source to target user vectors, by squared error.
 
-Latent factors of each domain come first (section 3.1 of Man et al.), then the mapping, linear or a
-perceptron (3.2), and cold users are predicted from mapped source vectors (3.3). The factors here
-are those of a biased matrix factorisation (`darec.models.mf`). The published code of its successor
-PTUPCDR, which has EMCDR, too, keeps the epoch with the lowest *test* error; here it is validation.
+Latent factors of each domain come first, then a mapping ``f`` with the least ``|f(x_source) -
+x_target|^2`` over users of both domains, linear or a perceptron. Cold users are predicted from
+``f(x_source)``. The vectors here are those of a biased factorisation (`darec.models.mf`), so that a
+cold user's bias is mapped as well. The code published with PTUPCDR, which has EMCDR too, keeps the
+epoch with the lowest *test* error; here validation chooses.
 Shapes: B users of a step, n users who fit the mapping, X factors and a bias.
 """
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from darec.core.batches import shuffled
-from darec.core.bias import center, center_of_user
+from darec.core.center import fit_centers
 from darec.core.fold_in import NewUser, OwnRatings
 from darec.core.recommender import Run, Weights, check_domain
 from darec.core.tables import Tables, add_dots, as_array
@@ -53,7 +53,7 @@ class MappedMF(Trained, ABC):
         ratings: dict[Domain, Ratings] = {"target": training.target, "source": training.source}
         self._ratings = ratings
         self._priors: dict[Domain, Prior] = {}
-        self.center = {name: center(config.center, r) for name, r in ratings.items()}
+        self.center = fit_centers(config.center, training)
         self.triples = {
             name: triples(r, self.center[name], run.device) for name, r in ratings.items()
         }
@@ -164,13 +164,8 @@ class MappedMF(Trained, ABC):
         check_domain(self.domains, domain)
         everyone = np.arange(len(self._known_U[domain]), dtype=np.int32)
         user_UX, item_IX = self.vectors(everyone, domain), as_array(self.net.item_IX[domain])
-        of_center = Tables.of_factors(user_UX[:, :-1], item_IX[:, :-1], self.center[domain])
-        return Tables(
-            of_center.user_UK,
-            of_center.item_IK,
-            of_center.user_bias_U + user_UX[:, -1],
-            of_center.item_bias_I + item_IX[:, -1],
-        )
+        found = self.center[domain].tables().plus_factors(user_UX[:, :-1], item_IX[:, :-1])
+        return found.plus_biases(user_UX[:, -1], item_IX[:, -1])
 
     def load_weights(self, weights: Weights) -> None:
         """Predict from these weights from now on."""
@@ -193,13 +188,13 @@ class MappedMF(Trained, ABC):
                 moved_X = source_X.to(self.net.item_IX["target"].device)
                 vector_X = as_array(self.mapped_new(moved_X, user["source"]))
         found_I: FloatArray = item_IX[:, :-1] @ vector_X[:-1] + vector_X[-1] + item_IX[:, -1]
-        return found_I + self._center_of("target", user)
+        return found_I + self.center["target"].of_new_user(user)
 
     def solved(self, domain: Domain, user: NewUser) -> FloatArray:
         """Return the vector f32[X] of a new user that their ratings in a domain make likely."""
         own, prior = user[domain], self._prior(domain)
         item_nX = as_array(self.net.item_IX[domain])[own.items].astype(np.float64)
-        rest_n = own.values - self._center_of(domain, user)[own.items] - item_nX[:, -1]
+        rest_n = own.values - self.center[domain].of_new_user(user)[own.items] - item_nX[:, -1]
         item_nX[:, -1] = 1
         return prior.posterior(item_nX, rest_n).astype(np.float32)
 
@@ -212,9 +207,3 @@ class MappedMF(Trained, ABC):
             vector_UX = as_array(self.net.user_UX[domain])[self._known_U[domain]]
             self._priors[domain] = Prior.of(vector_UX.astype(np.float64), noise)
         return self._priors[domain]
-
-    def _center_of(self, domain: Domain, user: NewUser) -> FloatArray:
-        """Return the centre of a domain's items for a new user, f32[I]."""
-        bias, own = self.center[domain], user[domain]
-        own_bias = center_of_user(self._config.center, bias, own.items, own.values)
-        return bias.of_all_items(own_bias)

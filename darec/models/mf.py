@@ -14,7 +14,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from darec.core.bias import Center
+from darec.core.center import CenterKind
 from darec.core.config import STRICT, BatchSize, LearningRate
 from darec.core.fold_in import Matrix
 from darec.data.ratings import Domain, Ratings
@@ -40,7 +40,7 @@ class MFConfig:
         Field(ge=0, le=1e3, description="Ridge of each rating on the vectors that it reads."),
     ] = 0.05
     center: Annotated[
-        Center,
+        CenterKind,
         Field(description="What is subtracted from the ratings of each domain first; ours."),
     ] = "mean"
     learning_rate: Annotated[

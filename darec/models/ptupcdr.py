@@ -1,13 +1,13 @@
 """PTUPCDR (Zhu et al., WSDM 2022): a bridge of one's own from source to target for each user.
 
-A characteristic encoder attends over the source items that a user rated, ``p_u = sum_j a_j v_j``
-with the softmax a of ``h(v_j)``. A meta network makes from it the user's bridge, the X x X matrix
-``w_u = g(p_u)``. The target vector is ``x_source w_u``. Only h and g learn here, from the errors of
-target ratings ("task-oriented"); the vectors are those of `darec.models.mf`. The published code
-(github.com/easezyc/WSDM2022-PTUPCDR) keeps the epoch with the lowest *test* error, and 20 source
-items a user; here validation chooses, and all items count.
+A characteristic encoder attends over the source items that a user rated, ``p_u = sum_j a_j y_j``,
+where a is the softmax of ``h(y_j)``. A meta network g makes the user's bridge from it, the X x X
+matrix ``w_u = g(p_u)``. The target vector is ``x_source w_u``. Only h and g learn here, from the
+errors of target ratings ("task-oriented"); the vectors are those of `darec.models.mf`. The
+published code (models.py and run.py of github.com/easezyc/WSDM2022-PTUPCDR) keeps the epoch with
+the lowest *test* error, and a user's last 20 liked items; here validation chooses, and all count.
 Shapes: B users of a step, n of their source ratings, m of their target ratings, X factors and a
-bias, M hidden units, U users.
+bias, U users.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ class PTUPCDRConfig(MFConfig):
     """Hyper-parameters of PTUPCDR."""
 
     meta: Annotated[int, Field(ge=1, le=10**4)] = 50
-    """Hidden units M of the meta network."""
+    """Hidden units of the meta network."""
     history: Literal["liked", "all"] = "liked"
     """The source items that are attended to: those with more than three stars, as in the authors'
     code, or all. The bridge of a user without any follows from ``p_u = 0``."""
