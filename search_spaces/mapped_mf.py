@@ -7,7 +7,8 @@ FACTORISATION = {
     "reg": FloatDistribution(0.005, 0.5, log=True),  # ours
     "learning_rate": FloatDistribution(1e-3, 2e-2, log=True),  # ours
     "batch_size": CategoricalDistribution([256, 1024, 4096]),  # ours
-    "mapping_reg": FloatDistribution(0.01, 100, log=True),  # ours
+    "center": CategoricalDistribution(["mean", "bias", "hierarchical"]),  # ours
+    "mapping_reg": FloatDistribution(0.1, 1000, log=True),  # ours
     "mapping_learning_rate": FloatDistribution(1e-3, 2e-2, log=True),  # ours
 }
 """What both have in common. All of it is nuisance."""
@@ -33,11 +34,12 @@ START = {
     "reg": 0.05,
     "learning_rate": 5e-3,
     "batch_size": 1024,
-    "mapping_reg": 1.0,
+    "center": "hierarchical",
+    "mapping_reg": 10.0,
     "mapping_learning_rate": 5e-3,
 }
 EMCDR_START = {"mapping": "linear", "min_ratings": 5, **START}
 PTUPCDR_START = {"history": "liked", "meta": 50, **START}
 """The first trials."""
 
-FIXED = {"center": "mean"}
+FIXED: dict[str, str] = {}

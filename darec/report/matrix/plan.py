@@ -22,6 +22,8 @@ FIT_S = {
     "cmf": 8.3,
     "cdtf": 1.5,
     "fm_cdcf": 9.4,
+    "emcdr": 4.1,
+    "ptupcdr": 5.3,
     "conet": 48.7,
     "u_rbm": 138.0,
     "i_rbm": 80.7,
