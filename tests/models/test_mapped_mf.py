@@ -205,3 +205,20 @@ def test_the_posterior_of_a_new_users_vector_by_hand():
     prior = Prior.of(np.array([[3.0], [-1.0]]), noise=2.0)
     found = prior.posterior(np.ones((2, 1)), np.array([2.0, 5.0]))
     assert found == pytest.approx((1 / 4 + 7 / 2) / (1 / 4 + 1))
+
+
+def test_a_centre_of_both_domains_adds_to_tables_and_to_new_users(training):
+    """The hierarchical centre has factors of its own, and knows a cold user from the source."""
+    config = EMCDRConfig(factors=3, center="hierarchical", learning_rate=0.02)
+    model = trained(EMCDR, config, training, epochs=30)
+    each = all_items(model, COLD, training)
+    np.testing.assert_allclose(model.tables().scores(np.array([COLD]))[0], each, atol=1e-5)
+    own, none = training.source.users == COLD, np.zeros(0, np.int32)
+    new = model.fold_in(
+        {
+            "source": OwnRatings(training.source.items[own], training.source.values[own]),
+            "target": OwnRatings(none, none.astype(np.float32)),
+        }
+    )
+    average = all_items(model, STRANGER, training)
+    assert np.abs(new - each).mean() < 0.5 * np.abs(average - each).mean()
