@@ -4,11 +4,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 FACTORISATION = {
     "factors": IntDistribution(2, 64, log=True),  # ours
-    "reg": FloatDistribution(0.005, 0.5, log=True),  # ours
+    "reg": FloatDistribution(0.005, 2.0, log=True),  # ours
     "learning_rate": FloatDistribution(1e-3, 2e-2, log=True),  # ours
     "batch_size": CategoricalDistribution([256, 1024, 4096]),  # ours
     "center": CategoricalDistribution(["mean", "bias", "hierarchical"]),  # ours
-    "mapping_reg": FloatDistribution(0.1, 1000, log=True),  # ours
     "mapping_learning_rate": FloatDistribution(1e-3, 2e-2, log=True),  # ours
 }
 """What both have in common. All of it is nuisance."""
@@ -18,6 +17,7 @@ EMCDR_SPACE = {
     "mapping": CategoricalDistribution(["linear", "mlp"]),  # paper
     # nuisance
     "min_ratings": IntDistribution(1, 10),  # ours
+    "mapping_reg": FloatDistribution(0.01, 10, log=True),  # ours
     **FACTORISATION,
 }
 
@@ -26,20 +26,20 @@ PTUPCDR_SPACE = {
     "history": CategoricalDistribution(["liked", "all"]),  # ours; "liked" as in the authors' code
     # nuisance
     "meta": IntDistribution(8, 128, log=True),  # ours; 50 in the authors' code
+    "mapping_reg": FloatDistribution(0.1, 1000, log=True),  # ours
     **FACTORISATION,
 }
 
 START = {
-    "factors": 10,
-    "reg": 0.05,
-    "learning_rate": 5e-3,
+    "factors": 20,
+    "reg": 0.4,
+    "learning_rate": 0.01,
     "batch_size": 1024,
     "center": "hierarchical",
-    "mapping_reg": 10.0,
-    "mapping_learning_rate": 5e-3,
+    "mapping_learning_rate": 0.005,
 }
-EMCDR_START = {"mapping": "linear", "min_ratings": 5, **START}
-PTUPCDR_START = {"history": "liked", "meta": 50, **START}
+EMCDR_START = {"mapping": "mlp", "min_ratings": 5, "mapping_reg": 0.5, **START}
+PTUPCDR_START = {"history": "liked", "meta": 50, "mapping_reg": 100.0, **START}
 """The first trials."""
 
 FIXED: dict[str, str] = {}
