@@ -16,6 +16,7 @@ from darec.models.cmf import CMFConfig, build_cmf, n_weights_cmf
 from darec.models.conet import CoNetConfig, build_conet, n_weights_conet
 from darec.models.darec import DARecConfig, build_darec, n_weights_darec
 from darec.models.emcdr import EMCDRConfig, build_emcdr, n_weights_emcdr
+from darec.models.fm import FMConfig, build_fm, n_weights_fm
 from darec.models.fm_cdcf import FMCDCFConfig, build_fm_cdcf, n_weights_fm_cdcf
 from darec.models.hierarchical_bias import HierarchicalBiasConfig, build_hierarchical_bias
 from darec.models.kind import FirstStage, ModelKind
@@ -49,6 +50,9 @@ MODELS: dict[str, ModelKind] = {
         whole_fit=True,
         cpu_only=True,
         cold_users=True,
+    ),
+    "fm": ModelKind(
+        FMConfig, build_fm, n_weights_fm, whole_fit=True, cpu_only=True, cold_users=True
     ),
     "emcdr": ModelKind(EMCDRConfig, build_emcdr, n_weights_emcdr, cold_users=True),
     "ptupcdr": ModelKind(PTUPCDRConfig, build_ptupcdr, n_weights_ptupcdr, cold_users=True),

@@ -13,6 +13,7 @@ SMALL = {
     "pmf": {"factors": 4, "epochs": 10},
     "cmf": {"factors": 4, "batch_size": 128, "learning_rate": 0.02},
     "cdtf": {"factors": 3},
+    "fm": {"rank": 3, "iterations": 20},
     "fm_cdcf": {"rank": 3, "iterations": 20},
     "emcdr": {"factors": 3, "batch_size": 128, "learning_rate": 0.02},
     "ptupcdr": {"factors": 3, "meta": 8, "batch_size": 128, "learning_rate": 0.02},
