@@ -19,6 +19,7 @@ from darec.models.emcdr import EMCDRConfig, build_emcdr, n_weights_emcdr
 from darec.models.fm import FMConfig, build_fm, n_weights_fm
 from darec.models.fm_cdcf import FMCDCFConfig, build_fm_cdcf, n_weights_fm_cdcf
 from darec.models.hierarchical_bias import HierarchicalBiasConfig, build_hierarchical_bias
+from darec.models.item_knn import ItemKNNConfig, build_item_knn, n_weights_item_knn
 from darec.models.kind import FirstStage, ModelKind
 from darec.models.mean import MeanConfig, build_mean
 from darec.models.pmf import PMFConfig, build_pmf, n_weights_pmf
@@ -38,6 +39,9 @@ MODELS: dict[str, ModelKind] = {
         whole_fit=True,
         cpu_only=True,
         cold_users=True,
+    ),
+    "item_knn": ModelKind(
+        ItemKNNConfig, build_item_knn, n_weights_item_knn, whole_fit=True, cpu_only=True
     ),
     "pmf": ModelKind(PMFConfig, build_pmf, n_weights_pmf, whole_fit=True, cpu_only=True),
     "cmf_unbiased": ModelKind(CMFConfig, build_cmf, n_weights_cmf),

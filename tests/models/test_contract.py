@@ -13,7 +13,7 @@ from darec.data.split import SearchData, Training, split
 from darec.models import MODELS
 from tests.models.common import build, fitted
 
-DETERMINISTIC = {"mean", "bias", "shared_bias", "hierarchical_bias"}
+DETERMINISTIC = {"mean", "bias", "shared_bias", "hierarchical_bias", "item_knn"}
 
 
 @pytest.fixture(scope="module", params=MODELS)

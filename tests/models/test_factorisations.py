@@ -19,7 +19,8 @@ from darec.models import MODELS
 from darec.models.cdtf import CDTF, CDTFConfig
 from darec.models.cmf import CMF, CMFConfig
 from darec.models.conet import CoNet, CoNetConfig
-from darec.models.fm_cdcf import FMCDCF, FMCDCFConfig, source_features
+from darec.models.fm.features import source_ratings
+from darec.models.fm_cdcf import FMCDCFConfig, build_fm_cdcf
 from darec.models.pmf import PMF, PMFConfig
 from tests.models.common import build, fitted
 
@@ -131,10 +132,10 @@ def test_fm_cdcf_predicts_the_mean_of_its_samples(data, monkeypatch):
     class Spy(myfm.MyFMRegressor):
         def fit(self, *args, **kwargs):
             seen.append((self, args[2]))
-            return super().fit(*args, **kwargs)
+            return super().fit(*args, **{**kwargs, "n_kept_samples": 15})
 
     monkeypatch.setattr(myfm, "MyFMRegressor", Spy)
-    model = FMCDCF(config, data.training, Run())
+    model = build_fm_cdcf(config, data.training, Run())
     model.train_epoch()
     library, blocks = seen[0]
     target = model.ratings["target"]
@@ -148,7 +149,7 @@ def test_fm_cdcf_without_source_ratings_is_a_plain_fm(data):
 
     target, valid, none = data.training.target, data.valid, np.empty(0, np.int32)
     empty = Ratings(none, none, none.astype(np.float32), target.n_users, 1)
-    ours = FMCDCF(FMCDCFConfig(rank=3, iterations=200), Training(empty, target), Run())
+    ours = build_fm_cdcf(FMCDCFConfig(rank=3, iterations=200), Training(empty, target), Run())
     ours.train_epoch()
 
     def one_hot(ratings):
@@ -174,16 +175,16 @@ def test_fm_cdcf_without_source_ratings_is_a_plain_fm(data):
     assert max(gap(predicted, chain) for chain in chains) < 1.2 * apart
 
 
-def test_source_features_are_normalised_ratings_of_the_most_rated_items():
+def test_source_ratings_are_normalised_ratings_of_the_most_rated_items():
     users, items = np.array([0, 0, 0, 1, 2], np.int32), np.array([0, 1, 2, 1, 1], np.int32)
     source = Ratings(users, items, np.float32([5, 3, 1, 2, 4]), 4, 3)
-    dense = {n: source_features(source, n, 0).toarray() for n in ("n", "sqrt_n", "none", "centred")}
+    dense = {n: source_ratings(source, n, 0).toarray() for n in ("n", "sqrt_n", "none", "centred")}
     np.testing.assert_allclose(dense["n"][0], [1 / 3, 0.6 / 3, 0.2 / 3])
     np.testing.assert_allclose(dense["sqrt_n"][0], np.array([1, 0.6, 0.2]) / np.sqrt(3))
     np.testing.assert_allclose(dense["none"][1], [0, 0.4, 0])
     np.testing.assert_allclose(dense["centred"][0], np.array([1.5, 1.0, 0.5]) / 3)
     assert not dense["n"][3].any()
-    one = source_features(source, "none", 1).toarray()
+    one = source_ratings(source, "none", 1).toarray()
     np.testing.assert_allclose(one[0], [0, 0.6, 0]), "item 1 is rated most"
 
 
@@ -233,7 +234,9 @@ def test_the_mean_is_the_training_mean(data):
     np.testing.assert_allclose(predicted, data.training.target.values.mean(), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "module"), [("pmf", "surprise"), ("fm_cdcf", "myfm")])
+@pytest.mark.parametrize(
+    ("name", "module"), [("pmf", "surprise"), ("fm_cdcf", "myfm"), ("fm", "myfm")]
+)
 def test_a_missing_library_is_one_line(name, module, data, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     model = build(name, data.training)

@@ -14,12 +14,12 @@ from tests.models.common import fitted
 
 WITHOUT_TABLES = {"conet"}
 CANNOT_FOLD_IN = {"conet", "i_rbm", "i_cf_nade"}
-EXACT = {"mean", "bias", "shared_bias", "hierarchical_bias"}
+EXACT = {"mean", "bias", "shared_bias", "hierarchical_bias", "item_knn"}
 EXACT |= {"u_rbm", "u_cf_nade", "u_autorec", "u_darec"}
 LEARNS_FROM_SOURCE = {
-    *("shared_bias", "cmf", "cmf_unbiased", "cdtf", "fm_cdcf", "emcdr", "ptupcdr"),
+    *("shared_bias", "cmf", "cmf_unbiased", "cdtf", "fm", "fm_cdcf", "emcdr", "ptupcdr"),
     *("u_darec", "i_darec"),
-    *("hierarchical_bias", "u_autorec"),  # by their centre
+    *("hierarchical_bias", "item_knn", "u_autorec"),  # by their centre
 }
 
 

@@ -62,7 +62,7 @@ class ProbitTables:
         """Return the expected stars of single pairs, f32[N]."""
 
         def latent(s: int) -> FloatArray:
-            score_N = self.user_SU[s][users] + self.item_SI[s][items]
+            score_N: FloatArray = self.user_SU[s][users] + self.item_SI[s][items]
             add_dots(score_N, self.user_SUK[s], self.item_SIK[s], users, items)
             return score_N
 
