@@ -88,6 +88,11 @@ def _autorec(axis: str) -> Space:
     return Space(autorec.SPACE, fixed, autorec.START, epochs, {"epochs": 50}, autorec.PAPER)
 
 
+def _cf_nade(axis: str) -> Space:
+    fixed = {**cf_nade.FIXED, "axis": axis}
+    return Space(cf_nade.SPACE, fixed, cf_nade.START, paper=cf_nade.PAPER)
+
+
 SPACES = {
     "mean": Space(bias.MEAN_SPACE, bias.FIXED),
     "bias": Space(bias.SPACE, bias.FIXED),
@@ -105,8 +110,8 @@ SPACES = {
     "conet": Space(conet.SPACE, conet.FIXED, conet.START),
     "u_rbm": Space(rbm.SPACE, {**rbm.FIXED, "axis": "user"}, rbm.START),
     "i_rbm": Space(rbm.SPACE, {**rbm.FIXED, "axis": "item"}, rbm.START),
-    "u_cf_nade": Space(cf_nade.SPACE, {**cf_nade.FIXED, "axis": "user"}, cf_nade.START),
-    "i_cf_nade": Space(cf_nade.SPACE, {**cf_nade.FIXED, "axis": "item"}, cf_nade.START),
+    "u_cf_nade": _cf_nade("user"),
+    "i_cf_nade": _cf_nade("item"),
     "u_autorec": _autorec("user"),
     "i_autorec": _autorec("item"),
     "u_darec": Space(darec.USER_SPACE, darec.FIXED_USER, darec.START, paper=darec.PAPER_USER),

@@ -9,9 +9,12 @@ import torch
 
 from darec.core.recommender import Run
 from darec.data.ratings import Ratings
-from darec.models.cf_nade import NADE, NADEConfig, costs
+from darec.data.split import Training
+from darec.models.cf_nade import NADE, NADEConfig
 from darec.models.levels import LEVELS, expected_stars, level_of, log_frequencies
+from darec.models.nade_net import costs
 from darec.models.rbm import RBM, RBMConfig
+from darec.models.tilt import reached
 
 LEVELS_OF_ROWS = [[0, 3, 4], [2, 4], [1]]
 """Observed levels of three users, each on the first items of three."""
@@ -115,7 +118,7 @@ def test_rbm_predicts_the_mean_field_expectation(ratings):
 
 @pytest.fixture
 def nade(ratings):
-    model = NADE(NADEConfig("user", hidden=2), ratings, Run())
+    model = NADE(NADEConfig("user", hidden=2, center="none"), Training(ratings, ratings), Run())
     return model, randomised(model)
 
 
@@ -153,7 +156,7 @@ def test_nade_conditionals_multiply_to_a_distribution_over_all_ratings(nade):
         for t in range(3):
             seen = torch.tensor([1.0] * t + [0.0] * (3 - t)).double()
             with torch.no_grad():
-                h = net.hidden_units(batch, seen)
+                h = net.hidden_units(batch, reached(level_of(batch.values)) * seen[:, None])
                 logits = net.logits(h, net.output_MW[t : t + 1], net.bias_ML[t : t + 1])
             ours = torch.softmax(logits[0], 0)[levels[t]].item()
             _, loops = conditional(net, list(enumerate(levels[:t])), t)

@@ -19,7 +19,7 @@ EXACT |= {"u_rbm", "u_cf_nade", "u_autorec", "u_darec"}
 LEARNS_FROM_SOURCE = {
     *("shared_bias", "cmf", "cmf_unbiased", "cdtf", "fm", "fm_cdcf", "emcdr", "ptupcdr"),
     *("u_darec", "i_darec"),
-    *("hierarchical_bias", "item_knn", "u_autorec"),  # by their centre
+    *("hierarchical_bias", "item_knn", "u_autorec", "u_cf_nade"),  # by their centre
 }
 
 
