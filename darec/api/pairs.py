@@ -1,5 +1,6 @@
 """Pairs of rating sets: load one by name, or prepare one from two files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -7,17 +8,16 @@ import pandas as pd
 
 from darec.api.checks import check_choice, check_count
 from darec.data import store
+from darec.data.copies import agreement
+from darec.data.drop_twins import Dropped
 from darec.data.layouts import Layout
 from darec.data.pairs import PAIRS, MinIn, Overlap, Preparation
 from darec.data.ratings import DomainPair
 from darec.data.split import in_both_domains
-from darec.data.twins import copied_share
 from darec.errors import UserError
 from darec.paper import TABLE_1
 from darec.reporter import LogReporter, Reporter
 
-COPIES_TOLD = 0.02
-"""`prepare` warns if at least this share of a domain's ratings are copies."""
 Year = Literal[2014, 2018, 2023]
 
 
@@ -60,6 +60,7 @@ def prepare(
     min_ratings: int = store.MIN_RATINGS,
     min_ratings_in: MinIn = "each",
     overlap: Overlap = "shared",
+    drop_twins: bool = False,
     layout: Layout | None = None,
     year: Year = 2014,
     accept_changed: bool = False,
@@ -78,6 +79,8 @@ def prepare(
         min_ratings_in: Whether a user's ratings are counted in each domain, or in total.
         overlap: ``shared`` keeps the users with ratings in both domains. ``all`` keeps those of one
             domain as well: they help to train, and none of their ratings is held out.
+        drop_twins: Whether to keep one item of each group of twins that copy each other's ratings:
+            items that nearly the same users rated, nearly always equally.
         layout: The layout of the files; by default it is recognised.
         year: The Amazon release that a pair of Table 1 is taken from; the paper's is 2014.
         accept_changed: Whether to accept a download whose SHA-256 differs from the recorded one.
@@ -107,6 +110,8 @@ def prepare(
     if synthetic:
         if pair is None:
             raise UserError("--synthetic needs --pair: it stands in for a pair of Table 1")
+        if drop_twins:
+            raise UserError("--drop-twins needs rating files: a synthetic pair has no copies")
         prepared = store.obtain(pair, data, True, reporter)
     else:
         if pair is not None:
@@ -119,19 +124,24 @@ def prepare(
             f"ratings ({min_ratings_in})"
         )
         prepared, removed = store.prepare(
-            name, data, Path(source), Path(target), min_ratings, min_ratings_in, layout, overlap
+            name,
+            data,
+            Path(source),
+            Path(target),
+            min_ratings,
+            min_ratings_in,
+            layout,
+            overlap,
+            drop_twins,
         )
         reporter.line(_removed_line(removed))
         if overlap == "all":
             reporter.line(_overlap_line(prepared))
+        if removed.twins:
+            reporter.line(_dropped_line(removed.twins))
     reporter.table("Counts", _counts(prepared, pair))
-    for domain, ratings in (("source", prepared.source), ("target", prepared.target)):
-        if (share := copied_share(ratings)) >= COPIES_TOLD:
-            reporter.line(
-                f"note: {share:.0%} of the {domain}'s ratings equal the same user's rating of an "
-                f"item that nearly the same users rated (editions of one product?); models on the "
-                f"item axis can copy them"
-            )
+    for line in _copies_lines(prepared, drop_twins):
+        reporter.line(line)
     kept = f"saved: {store.pair_file(data, prepared.name)}"
     reporter.line("not saved: every command generates this pair again" if synthetic else kept)
     return prepared
@@ -152,6 +162,33 @@ def _overlap_line(pair: DomainPair) -> str:
         f"Users: {n_both} of both domains, {n_source - n_both} of the source alone and "
         f"{n_target - n_both} of the target alone, who only help to train"
     )
+
+
+def _dropped_line(twins: Dropped) -> str:
+    if twins == Dropped():
+        return "Dropped no twins: in neither domain are their ratings equal far beyond chance"
+    return (
+        f"Dropped as copies of a twin: {twins.source_items} source items with "
+        f"{twins.source_ratings} ratings and {twins.target_items} target items with "
+        f"{twins.target_ratings}; {twins.users} users had too few ratings then and went, too"
+    )
+
+
+def _copies_lines(prepared: DomainPair, dropped: bool) -> Iterator[str]:
+    copying = False
+    for domain, ratings in (("source", prepared.source), ("target", prepared.target)):
+        found = agreement(ratings)
+        if found.shows_copies:
+            copying = True
+            yield (
+                f"note: {found.copyable:.0%} of the {domain}'s test ratings can be copied from a "
+                f"twin, an item that nearly the same users rated (an edition of one product?); "
+                f"chance gives {found.copyable_by_chance:.0%}. {found.observed:.0%} of twins' "
+                f"ratings are equal, by chance {found.chance:.0%} (z = {found.z:.0f}). Models on "
+                f"the item axis can copy them"
+            )
+    if copying and not dropped:
+        yield "note: --drop-twins keeps one item of each group of such twins"
 
 
 def _counts(prepared: DomainPair, pair: str | None) -> pd.DataFrame:

@@ -27,6 +27,10 @@ def prepare(
         Literal["shared", "all"],
         typer.Option(help="Keep the users of both domains, or those of one domain as well."),
     ] = "shared",
+    drop_twins: Annotated[
+        bool,
+        typer.Option("--drop-twins", help="Keep one of the items that copy each other's ratings."),
+    ] = False,
     layout: Annotated[
         Literal["amazon2014", "amazon2018", "header"] | None,
         typer.Option(help="Layout of the files; recognised from the files by default."),
@@ -57,6 +61,7 @@ def prepare(
         min_ratings=min_ratings,
         min_ratings_in=min_ratings_in,
         overlap=overlap,
+        drop_twins=drop_twins,
         layout=layout,
         year=years[year],
         accept_changed=accept_changed,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from darec.data.drop_twins import Dropped, ItemIds
 from darec.data.ratings import DomainPair, IntArray, Ratings
 from darec.data.readers import RawRatings
 from darec.errors import UserError
@@ -18,6 +19,8 @@ MinIn = Literal["each", "total"]
 """Where a user needs the minimum number of ratings: in each domain, or in both together."""
 Overlap = Literal["shared", "all"]
 """Which users are kept: those with ratings in both domains, or those of one domain only as well."""
+
+NO_ITEMS: ItemIds = np.array([], object)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Preparation:
     """Items in both files; they were dropped from both domains (section 1)."""
     shared_users: int
     """Users in both files, before users with too few ratings were dropped."""
+    twins: Dropped | None = None
+    """What `drop_twins` left out; None if it was not asked to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +74,14 @@ def build_pair(
     min_ratings: int = 5,
     min_in: MinIn = "each",
     overlap: Overlap = "shared",
+    without: ItemIds = NO_ITEMS,
 ) -> tuple[DomainPair, Preparation]:
     """Return the pair of two rating files, and what was removed to make it.
 
     Users need ratings in both domains, and ``min_ratings`` of them in each; with ``min_in="total"``
     they need that many in both together. With ``overlap="all"`` users of one domain only are kept
-    as well, if they have ``min_ratings`` ratings there.
+    as well, if they have ``min_ratings`` ratings there. Items ``without`` are left out with their
+    ratings.
     Raises `UserError` when the files share no user, or no shared user has enough ratings.
     """
     files = f"{source.path} and {target.path}"
@@ -86,7 +93,7 @@ def build_pair(
     user_ids = (shared if overlap == "shared" else ids_S.union(ids_T)).sort_values()
     shared_items = pd.Index(source.item_ids).intersection(pd.Index(target.item_ids))
     (columns_S, repeated_S), (columns_T, repeated_T) = (
-        _of_users(raw, user_ids, shared_items) for raw in (source, target)
+        _of_users(raw, user_ids, shared_items.union(pd.Index(without))) for raw in (source, target)
     )
     count_S, count_T = (
         np.bincount(columns.users, minlength=len(user_ids)) for columns in (columns_S, columns_T)
@@ -96,6 +103,7 @@ def build_pair(
     if not (both & enough).any():
         where = {"each": "each domain", "total": "total"}[min_in]
         rule = f"must leave a user with >= {min_ratings} ratings in {where}"
+        rule += " once copies are dropped" * bool(len(without))
         raise UserError(f"{files}: {rule}, but none of {len(shared)} users has so many")
     kept = enough if overlap == "all" else both & enough
     (ratings_S, items_S), (ratings_T, items_T) = (

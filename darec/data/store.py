@@ -4,6 +4,8 @@ import errno
 import json
 import re
 import zlib
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from darec.data.download import fetch
+from darec.data.drop_twins import drop_twins
 from darec.data.layouts import Layout
 from darec.data.pairs import PAIRS, MinIn, Overlap, Preparation, build_pair
 from darec.data.ratings import SHUFFLED, SYNTHETIC, DomainPair, Ratings
@@ -75,9 +78,11 @@ def prepare(
     min_in: MinIn = "each",
     layout: Layout | None = None,
     overlap: Overlap = "shared",
+    without_twins: bool = False,
 ) -> tuple[DomainPair, Preparation]:
     """Read two rating files, build the pair and save it; an older pair of that name is replaced.
 
+    With ``without_twins`` one item of each group of copies is kept (`drop_twins`).
     Raises `UserError` for a bad name, a bad file, or files that share too few users.
     """
     if name.endswith((SYNTHETIC, SHUFFLED)):
@@ -85,14 +90,19 @@ def prepare(
         raise UserError(f"a pair's name {rule}, but got {name!r}")
     path = pair_file(data, name)
     raw = read_ratings(source, layout), read_ratings(target, layout)
-    pair, preparation = build_pair(name, *raw, min_ratings, min_in, overlap)
+    build = partial(build_pair, name, *raw, min_ratings, min_in, overlap)
+    pair, preparation = build()
+    if without_twins:
+        pair, dropped = drop_twins(pair, lambda items: build(without=items)[0])
+        preparation = replace(preparation, twins=dropped)
     provenance = {
         "source": {"file": str(source), "sha256": pooch.file_hash(str(source))},
         "target": {"file": str(target), "sha256": pooch.file_hash(str(target))},
         "min_ratings": min_ratings,
         "min_ratings_in": min_in,
         "overlap": overlap,
-        "removed": vars(preparation),
+        "drop_twins": without_twins,
+        "removed": asdict(preparation),
     }
     save(pair, path, provenance)
     return pair, preparation

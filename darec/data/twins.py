@@ -1,10 +1,10 @@
 """Twins: items that nearly the same users rated, such as editions of one product.
 
-Their reviews are often copies. A model of item rows can then copy a held-out rating from the
-item's twin instead of predicting it. Shapes: I items, U users, N ratings.
+Shapes: I items, N ratings, T pairs of twins, C pairs of ratings that a user gave to two twins.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,25 +21,39 @@ AT_ONCE = 2**20
 """Most entries of a matrix that is held at once, unless one item alone has more."""
 
 
-def copied_share(ratings: Ratings) -> float:
-    """Return the share of ratings that equal the same user's rating of a twin of the item.
+@dataclass(frozen=True, eq=False)
+class Twins:
+    """T pairs of twins, and the C pairs of ratings that their common users gave to them.
+
+    ``first_T`` and ``second_T`` are items. ``pair_C`` is the pair of twins that a pair of ratings
+    belongs to; ``one_C`` and ``other_C`` are the positions of the two in the `Ratings`.
+    """
+
+    first_T: npt.NDArray[np.int64]
+    second_T: npt.NDArray[np.int64]
+    pair_C: npt.NDArray[np.int64]
+    one_C: npt.NDArray[np.int64]
+    other_C: npt.NDArray[np.int64]
+
+
+def find_twins(ratings: Ratings) -> Iterator[Twins]:
+    """Yield all pairs of twins, each once, a part at a time.
 
     The memory in use grows with the number of ratings, and is bounded beyond that.
     """
     cells, shape = (ratings.items, ratings.users), (ratings.n_items, ratings.n_users)
     position_IU = sparse.csr_matrix((np.arange(len(ratings)) + 1, cells), shape)
     rated_IU = sparse.csr_matrix((np.ones(len(ratings), np.int64), cells), shape)
-    copied_N = np.zeros(len(ratings), bool)
     for first, second in _alike(ratings):
         positions_1 = position_IU[first].multiply(rated_IU[second]).tocsr()
         positions_2 = rated_IU[first].multiply(position_IU[second]).tocsr()
         common = np.diff(positions_1.indptr)
         union = ratings.item_counts[first] + ratings.item_counts[second] - common
         are_twins = (common >= COMMON) & (common >= SIMILAR * union)
-        one, other = positions_1.data - 1, positions_2.data - 1
-        equal = np.repeat(are_twins, common) & (ratings.values[one] == ratings.values[other])
-        copied_N[one[equal]] = copied_N[other[equal]] = True
-    return float(copied_N.mean())
+        kept = np.repeat(are_twins, common)
+        pair_C = np.repeat(np.arange(are_twins.sum()), common[are_twins])
+        one_C, other_C = positions_1.data[kept] - 1, positions_2.data[kept] - 1
+        yield Twins(first[are_twins], second[are_twins], pair_C, one_C, other_C)
 
 
 def _alike(ratings: Ratings) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -113,6 +114,11 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
     [
         ("prepare", [], "give either --pair"),
         ("prepare", ["--pair", "mine"], "--pair must be one of office_movies"),
+        (
+            "prepare",
+            ["--pair", "toys_auto", "--synthetic", "--drop-twins"],
+            "--drop-twins needs rating files",
+        ),
         ("tune", ["--pair", "mine"], "no pair 'mine'"),
         ("tune", ["--pair", "mine", "--synthetic"], "Table 1"),
         ("tune", ["--pair", "toys_auto", "--synthetic", "--fix", "x"], "--fix: must be KEY=VALUE"),
@@ -289,3 +295,24 @@ def test_users_of_one_domain_are_kept_on_demand_and_counted(invoke, tmp_path):
     assert provenance(path)["overlap"] == "all" and len(load(path).user_ids) == 8
     assert invoke("prepare", *files).exit_code == 0
     assert provenance(path)["overlap"] == "shared" and len(load(path).user_ids) == 5
+
+
+def test_prepare_tells_of_copies_and_drops_them(invoke, tmp_path):
+    """Each item of the source has a second edition with the same ratings; the target has none."""
+    rng = np.random.default_rng(0)
+    rows = [(u, i, rng.integers(1, 6)) for u in range(60) for i in range(30) if rng.random() < 0.4]
+    lines = {letter: [f"u{u},{letter}{i},{r}" for u, i, r in rows] for letter in "abct"}
+    for name, letters in (("copies", "ab"), ("plain", "c"), ("target", "t")):
+        text = "\n".join(
+            ["user,item,rating", *(row for letter in letters for row in lines[letter])]
+        )
+        (tmp_path / f"{name}.csv").write_text(text)
+    command = ["prepare", "--target", "target.csv", "--name", "own", "--source"]
+    told = invoke(*command, "copies.csv").stdout
+    assert "note: 90% of the source's test ratings can be copied from a twin" in told
+    assert "note: --drop-twins keeps one item" in told and "the target's test" not in told
+    dropped = invoke(*command, "copies.csv", "--drop-twins").stdout
+    said = f"copies of a twin: 30 source items with {len(rows)} ratings and 0 target items with 0"
+    assert said in " ".join(dropped.split()) and "note:" not in dropped
+    plain = invoke(*command, "plain.csv", "--drop-twins").stdout
+    assert "Dropped no twins: in neither domain" in plain and "note:" not in plain
