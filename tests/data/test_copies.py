@@ -3,7 +3,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from darec.data.copies import HELD_OUT, agreement
+from darec.data.copies import HELD_OUT, Agreement, agreement
+from darec.data.pairs import build_pair
+from darec.data.readers import read_ratings
 from tests.data.editions import FIVE_LEVELS, TWO_LEVELS, made, with_twins
 from tests.data.test_twins import by_hand
 
@@ -57,6 +59,28 @@ def test_copies_show(levels):
     found = agreement(with_twins(np.random.default_rng(0), levels, copied=0.9))
     assert found.observed > 0.9 and found.chance < 0.8 and found.z > 8
     assert found.copyable > found.copyable_by_chance + 0.1 and found.shows_copies
+
+
+@pytest.mark.parametrize(
+    ("z", "copyable", "by_chance", "shows"),
+    [(6, 0.5, 0.4, True), (4, 0.5, 0.4, False), (6, 0.5, 0.49, False), (-6, 0.4, 0.5, False)],
+)
+def test_copies_show_where_agreement_is_far_beyond_chance_and_matters(
+    z, copyable, by_chance, shows
+):
+    assert Agreement(0.9, 0.5, z, copyable, by_chance).shows_copies == shows
+
+
+@pytest.mark.realdata
+def test_real_pairs_with_and_without_copies(real_data):
+    for files, shows in (
+        (("amazon_dense/books.inter", "amazon_dense/movies.inter"), True),
+        (("epinions/ratings_c3.csv", "epinions/ratings_c19.csv"), False),
+    ):
+        pair, _ = build_pair("real", *(read_ratings(real_data / file) for file in files))
+        for ratings in (pair.source, pair.target):
+            found = agreement(ratings)
+            assert found.shows_copies == shows and found.copyable > 0.05
 
 
 def test_few_copies_do_not_matter():

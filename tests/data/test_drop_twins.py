@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pytest
 
-from darec.data import store
+from darec.data import store, twins
 from darec.data.copies import agreement
 from darec.data.drop_twins import Dropped, copies, drop_twins
 from darec.data.ratings import DomainPair
@@ -27,8 +27,10 @@ def copied(seed=0):
     return with_twins(np.random.default_rng(seed), FIVE_LEVELS, copied=1.0, n_items=20)
 
 
-def test_one_item_of_each_group_is_kept():
+@pytest.mark.parametrize("at_once", [1, twins.AT_ONCE])
+def test_one_item_of_each_group_is_kept(at_once, monkeypatch):
     """20 to 22 are a chain, of which 21 is rated most; 23 and 24 have equally many ratings."""
+    monkeypatch.setattr(twins, "AT_ONCE", at_once)
     chain = [*range(8)], [*range(10)], [*range(2, 10)]
     equals = [*range(50, 56)], [*range(50, 56)]
     kept = np.flatnonzero(~copies(with_items(copied(), *chain, *equals)))
