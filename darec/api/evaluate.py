@@ -79,7 +79,7 @@ def evaluate(
         >>> result = darec.search("shared_bias", pair, **options)
         >>> scores = darec.evaluate(result, pair, seeds=2)
         >>> scores.groupby("cold")["test_rmse"].count().to_dict()
-        {'fallback': 2, 'floor': 2}
+        {'fallback': 2, 'floor': 2, 'hierarchical': 2}
     """
     check_device(device, address)
     for option, count in (("--seeds", seeds), ("--threads", threads)):

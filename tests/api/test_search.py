@@ -93,9 +93,10 @@ def test_a_search_and_its_scores_come_as_tables_and_nothing_is_printed(
     with pytest.raises(darec.UserError, match="holds a search already"):
         darec.search("bias", tiny_pair, **options)
     scores = darec.evaluate(result, tiny_pair, seeds=2, at_once=1, reporter=recorder)
-    assert len(scores) == 4 and set(scores["cold"]) == {"fallback", "floor"}
+    policies = ["hierarchical", "fallback", "floor"]
+    assert len(scores) == 6 and set(scores["cold"]) == set(policies)
     card = darec.load(tmp_path / "tiny-90" / "bias" / "model").card
-    assert [(each.cold, each.seeds) for each in card.scores] == [("fallback", 2), ("floor", 2)]
+    assert [(each.cold, each.seeds) for each in card.scores] == [(each, 2) for each in policies]
     assert darec.load(result.fit(refit="all")).card.counts.target_ratings == len(tiny_pair.target)
     again = darec.evaluate(result.path, tiny_pair, seeds=2, at_once=1)
     assert again.equals(scores)

@@ -42,8 +42,10 @@ def test_the_main_job_from_search_to_scores(tmp_path):
     assert [(line["split_seed"], line["cold"], line["searched_split"]) for line in lines] == [
         (0, "fallback", True),
         (0, "floor", True),
+        (0, "hierarchical", True),
         (1, "fallback", False),
         (1, "floor", False),
+        (1, "hierarchical", False),
     ]
     assert lines[0]["valid_rmse"] == pytest.approx(best["valid_rmse"], abs=1e-6)
     before = path.read_text()
@@ -66,12 +68,12 @@ def test_several_models_end_in_one_table_under_a_uri(tmp_path):
     begin = next(k for k, line in enumerate(lines) if "RMSE, mean ± sd" in line)
     rows = [line.split()[1] for line in lines[begin:] if line.startswith("│")]
     models = {"mean", "shared_bias", "pmf"}
-    assert set(rows[:3]) == models and rows[3:5] == ["bias,", "mean"]
-    assert rows[5:8] == rows[:3] and rows[8:] == ["by", "by"]  # the figures of lists
+    assert set(rows[:3]) == models and rows[3:6] == ["hierarchical", "bias,", "mean"]
+    assert rows[6:9] == rows[:3] and rows[9:] == ["by", "by"]  # the figures of lists
     assert "shared_bias: {'reg_user'" in ended.stdout
     scores = tmp_path / "bucket" / "scores.jsonl"
     lines = scores.read_text().splitlines()
-    assert len(lines) == 3 * 2 * 2
+    assert len(lines) == 3 * 2 * 3
     scores.write_text(
         "\n".join([*lines[:-1], lines[-1][:50]])
     )  # a crash: the pair is measured again

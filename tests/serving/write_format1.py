@@ -1,7 +1,7 @@
-"""Writes tests/serving/format1: a model folder of this release, and what its model predicts.
+"""Wrote tests/serving/format1 with the first release: a model folder, and what its model predicts.
 
 Run ``python -m tests.serving.write_format1`` only for a new format, and into a new folder: later
-releases must read what this one wrote.
+releases must read what earlier ones wrote.
 """
 
 import shutil

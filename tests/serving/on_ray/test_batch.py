@@ -99,7 +99,7 @@ def test_a_folder_with_other_files_is_refused(model_folder, tmp_path):
 
 
 def test_what_an_interruption_left_is_no_other_file(tmp_path):
-    plan = Plan("model", 5, 2, 10, False, None)
+    plan = Plan("model", 5, 2, 10, False, 0.0, None)
     (tmp_path / f".{PLAN}.0123456789abcdef.json").touch()
     assert begin(str(tmp_path), plan) == [0, 1, 2]
     (tmp_path / "part-000001.parquet").touch()
@@ -107,8 +107,8 @@ def test_what_an_interruption_left_is_no_other_file(tmp_path):
 
 
 def test_a_plan_without_parts_binds_nobody(tmp_path):
-    begin(str(tmp_path / "out"), Plan("model", 5, 2, 10, False, None))
-    assert begin(str(tmp_path / "out"), Plan("model", 5, 5, 3, True, None)) == [0]
+    begin(str(tmp_path / "out"), Plan("model", 5, 2, 10, False, 0.0, None))
+    assert begin(str(tmp_path / "out"), Plan("model", 5, 5, 3, True, 0.0, None)) == [0]
 
 
 @contextmanager
