@@ -9,11 +9,13 @@ from typing import Any
 
 from darec.models import ModelKind, kind_of
 from darec.models.autorec import AutoRecConfig
+from darec.models.cf_nade import NADEConfig
 from darec.models.darec import DARecConfig
 
 MEANT: dict[type[Any], dict[str, Any]] = {
     AutoRecConfig: {"activation": "sigmoid", "trains_on": "target"},
     DARecConfig: {"head": "plain"},
+    NADEConfig: {"center": "none"},
 }
 """The hyper-parameters that came later, by config class."""
 

@@ -92,12 +92,12 @@ def test_scores_of_other_code_are_kept_with_a_warning_and_never_mixed_in_silence
     by_other_code(tmp_path / "scores.jsonl")
     recorder = Recorder()
     scores = darec.evaluate(study, tiny_pair, seeds=3, reporter=recorder)
-    assert (scores["test_rmse"] == 3.5).tolist() == [True] * 4 + [False] * 2
+    assert (scores["test_rmse"] == 3.5).tolist() == [True] * 6 + [False] * 3
     where = "(revision old0000, code 000000000000, cpu)"
     assert recorder.lines[0] == f"kept the scores of 2 of 3 runs {where}"
     kept, mixed = warnings(caplog)
     assert kept == f"2 of 3 runs keep scores of other code {where}; --fresh scores them again"
-    assert mixed.startswith("6 scores mix different code, libraries or devices: 4 (revision old")
+    assert mixed.startswith("9 scores mix different code, libraries or devices: 6 (revision old")
     assert mixed.endswith("; --fresh scores all of them again")
     assert recorder.tables[0][0].endswith("3 seeds (MIXED: scores of 2 origins)")
 
@@ -109,7 +109,7 @@ def test_fresh_measures_again_and_the_new_scores_count(study, tiny_pair, done, c
     again = darec.evaluate(study, tiny_pair, seeds=2, fresh=True, reporter=recorder)
     assert again.equals(first) and done == [0, 1, 0, 1]
     assert not recorder.has("kept") and recorder.has("Plan: 2 of 2 runs")
-    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == 8
+    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == 12
     assert darec.evaluate(study, tiny_pair, seeds=2).equals(first)
     assert done == [0, 1, 0, 1] and warnings(caplog) == []
 
@@ -140,7 +140,7 @@ def test_scores_reach_their_uri_as_each_run_ends(study, tiny_pair, done, tmp_pat
 
     monkeypatch.setattr(storage, "publish_lines", noted)
     darec.evaluate(study.as_uri(), tiny_pair, seeds=2)
-    assert seen == [2, 4, 4]
+    assert seen == [3, 6, 6]
 
 
 def test_scores_that_a_uri_does_not_take_are_copied_with_the_next(
@@ -155,9 +155,9 @@ def test_scores_that_a_uri_does_not_take_are_copied_with_the_next(
         publish(path, uri)
 
     monkeypatch.setattr(storage, "publish_lines", broken)
-    assert len(darec.evaluate(study.as_uri(), tiny_pair, seeds=2)) == 4
+    assert len(darec.evaluate(study.as_uri(), tiny_pair, seeds=2)) == 6
     assert "network is down; they are copied again" in caplog.text
-    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == 4
+    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == 6
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -172,7 +172,7 @@ def test_a_lost_worker_costs_its_run_alone_and_the_way_on_is_told(
     assert str(caught.value) == words
     assert "mean, seed 1: no score: a worker was lost: it died" in caplog.text
     done.lost = ()
-    assert len(darec.evaluate(study, tiny_pair, seeds=3)) == 6 and done == [0, 2, 1]
+    assert len(darec.evaluate(study, tiny_pair, seeds=3)) == 9 and done == [0, 2, 1]
 
 
 def test_nothing_is_kept_if_no_run_has_a_score(study, tiny_pair, done):

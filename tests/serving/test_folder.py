@@ -103,6 +103,7 @@ def test_a_config_of_the_first_format_keeps_its_meaning():
     kept = {**expected, "autorec_source": {**whole, "activation": "tanh"}, "head": "residual"}
     assert of_format1(MODELS["u_darec"], kept) == kept
     assert of_format1(MODELS["bias"], {"reg_user": 1.0}) == {"reg_user": 1.0}
+    assert of_format1(MODELS["i_cf_nade"], {"hidden": 3}) == {"hidden": 3, "center": "none"}
 
 
 def test_a_folder_of_the_first_release_still_says_the_same():

@@ -17,7 +17,7 @@ from darec.models import MODELS
 from darec.seeds import derive
 from tests.serving.conftest import searched
 
-WITHOUT_FACTORS = {"mean", "bias", "shared_bias", "hierarchical_bias", "conet"}
+WITHOUT_FACTORS = {"mean", "bias", "shared_bias", "hierarchical_bias", "conet", "item_knn"}
 CANNOT_FOLD_IN = {"conet", "i_rbm", "i_cf_nade"}
 
 
