@@ -90,10 +90,10 @@ def readme(card: Card) -> str:
     """Return the model card in words, for people."""
     counts = card.counts
     searched = f"{card.train} % without a tenth, which validates"
-    source_only = "get the prediction of biases"
+    source_only = "biases"
     if card.cold_users is not None:
         searched = f"without {card.cold_users} % of the users, who test, and a fifth of the others"
-        source_only = "are predicted from their source ratings"
+        source_only = "the model, from their source ratings"
     data = {
         "train": f"the training ratings of the search ({searched})",
         "all": "every rating of the pair, test ratings included",
@@ -126,8 +126,8 @@ def readme(card: Card) -> str:
         "",
         "- Predictions are stars from 1 to 5. A rating model is not trained to rank: measure",
         "  its recommendations (`darec evaluate` reports NDCG and recall) before you use them.",
-        f"- Users without target ratings {source_only};",
-        "  items without ratings get the prediction of biases. `darec.load(..., cold=...)` says",
+        f"- Users without target ratings are predicted by {source_only};",
+        "  items without ratings are predicted by biases. `darec.load(..., cold=...)` says",
         '  otherwise: `"source"` lets models that can answer from source ratings do so.',
         "- The folder holds the training ratings and the ids of users: treat it as personal data.",
         "",

@@ -26,7 +26,7 @@ def run(name, *options, cwd):
 def test_the_main_job_from_search_to_scores(tmp_path):
     ended = run("tune", "--pair", "toys_auto", "--smoke-test", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr[-2000:]
-    for words in ("Plan: i_darec on toys_auto-synthetic", "Winner", "the bias baseline", "next:"):
+    for words in ("Plan: i_darec on toys_auto-synthetic", "Winner", "hierarchical_bias", "next:"):
         assert words in ended.stdout
     folder = tmp_path / "results" / "toys_auto-synthetic-90" / "i_darec"
     best = json.loads((folder / "best.json").read_text())
