@@ -14,6 +14,7 @@ from darec import processes
 from darec.tuning.cluster import watch
 from darec.tuning.cluster.watch import Line
 from tests.tuning.durability import cycles
+from tests.tuning.durability.struck import SLOW, completed, training
 
 ROOT = Path(__file__).parents[3]
 
@@ -107,21 +108,17 @@ def test_a_command_ends_with_one_line_and_a_notebook_logs_it(kind, name):
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("name", ["gcs", "raylet", "agent"])
-def test_a_search_whose_ray_is_killed_says_so_and_goes_on_with_resume(name, tmp_path):
-    driver = cycles.start(tmp_path, "--fix", "batch_size=16")
-    while not list((tmp_path / cycles.STUDY).glob("tune/*/result.json")):
-        assert driver.poll() is None, (tmp_path / "log").read_text()
-        time.sleep(0.1)
-    pid, *_ = cycles.processes(driver.pid, name)
-    os.kill(pid, signal.SIGKILL)
-    begin = time.monotonic()
-    assert driver.wait(timeout=60) == 1 and time.monotonic() - begin < 10
-    time.sleep(1)  # the last words may come after the end
-    said = [line for line in (tmp_path / "log").read_text().splitlines() if "error:" in line]
-    assert len(said) == 1 and said[0].startswith("error: ") and "--resume" in said[0], said
-    assert cycles.start(tmp_path, "--fix", "batch_size=16").wait() == 0
-    assert (tmp_path / cycles.STUDY / "best.json").is_file()
+def test_a_search_whose_ray_is_killed_says_so_and_goes_on_with_resume(tmp_path):
+    for name in ("gcs", "raylet", "agent"):
+        driver = training(tmp_path, tmp_path / name, *SLOW)
+        pid, *_ = cycles.processes(driver.pid, name)
+        os.kill(pid, signal.SIGKILL)
+        begin = time.monotonic()
+        assert driver.wait(timeout=60) == 1 and time.monotonic() - begin < 10
+        time.sleep(1)  # the last words may come after the end
+        said = [line for line in (tmp_path / name).read_text().splitlines() if "error:" in line]
+        assert len(said) == 1 and said[0].startswith("error: ") and "--resume" in said[0], said
+    assert completed(tmp_path, tmp_path / "log", *SLOW) == cycles.TRIALS
 
 
 @pytest.fixture

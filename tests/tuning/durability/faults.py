@@ -1,7 +1,7 @@
-"""A small search with one fault in it: ``python -m tests.tuning.durability.faults KIND DIR``.
+"""Small searches with one fault each: ``python -m tests.tuning.durability.faults DIR KIND...``.
 
-Prints a line of JSON: each trial's config, best validation RMSE, end and failures, and how many
-epochs were trained more than once.
+They run one after the other on one cluster. Prints a line of JSON for each: each trial's config,
+best validation RMSE, end and failures, and how many epochs were trained more than once.
 """
 
 import json
@@ -29,6 +29,7 @@ from darec.tuning.trial.names import ROWS
 from darec.tuning.trial.stage1_cache import ClusterCache
 from search_spaces import SPACES
 
+LOGGERS = running.loggers
 EPOCHS, TRIALS = 40, 4
 QUICK = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
 """Ray notices a dead node within two seconds."""
@@ -91,11 +92,19 @@ def node_of(pid):
     return next(actor.node_id for actor in list_actors() if actor.pid == pid)
 
 
-def main(kind, folder):
+def main(folder, kinds):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": QUICK})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    data = split(obtain("toys_auto", Path("data"), True)).search
+    for kind in kinds:
+        print("FAULT", json.dumps(searched(cluster, nodes, data, kind, folder / kind)), flush=True)
+    cluster.shutdown()
+
+
+def searched(cluster, nodes, data, kind, folder):
+    """Run the search with a fault of this kind and return what it says."""
     mark = folder.with_suffix(".hung")
     hang = {HANG: str(mark)} if "hang" in kind else {}
-    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(
         address=cluster.address,
         log_to_driver=False,
@@ -108,12 +117,11 @@ def main(kind, folder):
         if kind == "node":
             (node,) = (node for node in nodes if node.node_id == node_of(result["pid"]))
             cluster.remove_node(node, allow_graceful=False)
-            cluster.add_node(num_cpus=1)
+            nodes.remove(node)
+            nodes.append(cluster.add_node(num_cpus=1))
 
     fault, Fault.kind, Fault.strike = Fault(), kind, staticmethod(strike)
-    loggers = running.loggers
-    running.loggers = lambda: [fault, *loggers()]
-    data = split(obtain("toys_auto", Path("data"), True)).search
+    running.loggers = lambda: [fault, *LOGGERS()]
     space = SPACES["i_autorec"].fix({"hidden": 300, "batch_size": 256})
     study = Study(
         model="i_autorec",
@@ -128,7 +136,7 @@ def main(kind, folder):
     slots = Slots(1.0, 0.0, 2)
     settings = Settings("random", "none", EPOCHS, slots, 0, ClusterCache(), trial_limit=150.0)
     rows = run_study(study, settings, resume=False)
-    struck = fault.at is not None and mark.exists() == ("hang" in kind)
+    ray.shutdown()
     told = [
         {
             "config": row.config,
@@ -139,11 +147,9 @@ def main(kind, folder):
         }
         for row in rows
     ]
+    struck = fault.at is not None and mark.exists() == ("hang" in kind)
     again = sum(count - 1 for count in fault.epochs.values())
-    said = {"rows": told, "struck": struck, "again": again, "counted": fault.counted}
-    print("FAULT", json.dumps(said))
-    ray.shutdown()
-    cluster.shutdown()
+    return {"rows": told, "struck": struck, "again": again, "counted": fault.counted}
 
 
 if __name__ == "__main__":
@@ -151,4 +157,4 @@ if __name__ == "__main__":
         faults,
     )  # by its name, so that workers find what Tune pickles
 
-    faults.main(sys.argv[1], Path(sys.argv[2]).resolve())
+    faults.main(Path(sys.argv[1]).resolve(), sys.argv[2:])
