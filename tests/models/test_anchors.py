@@ -21,10 +21,10 @@ AXES = ["user", "item"]
 
 @pytest.fixture(scope="module")
 def training(tiny_pair):
-    """Ratings in which target user 3 and target item 4 have none."""
+    """Ratings in which user 3 and target item 4 have none."""
     known = split(tiny_pair).search.training
     kept = (known.target.users != 3) & (known.target.items != 4)
-    return Training(known.source, known.target.take(kept))
+    return Training(known.source.take(known.source.users != 3), known.target.take(kept))
 
 
 def trained(training, axis, **changes):

@@ -189,7 +189,7 @@ def test_source_ratings_are_normalised_ratings_of_the_most_rated_items():
 
 
 def test_conet_without_cross_connections_is_two_separate_towers(data):
-    model = CoNet(CoNetConfig(embedding=8), data.training, Run())
+    model = CoNet(CoNetConfig(embedding=8, center="mean"), data.training, Run())
     net, valid = model._net, data.valid
     for matrix in net.cross:
         nn.init.zeros_(matrix)
