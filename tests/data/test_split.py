@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,6 +64,24 @@ def test_a_cold_user_has_no_target_rating_in_training(pair, seed, cold_users):
     warm, first = split(pair, 90, seed), parts.search.training.source
     assert first.digest == warm.search.training.source.digest
     assert parts.cold_users == parts.search.cold_users == cold_users and warm.cold_users is None
+
+
+@given(SEEDS, st.none() | COLD)
+def test_users_of_one_domain_change_nothing_of_what_is_held_out(seed, cold_users):
+    """So scores of the same pair with and without them (``--overlap``) differ by training alone."""
+    pair = partly_shared(PAIR)
+    both_U = in_both_domains(pair)
+    row_U = np.cumsum(both_U, dtype=np.int32) - np.int32(1)
+
+    def of_both(ratings):
+        kept = ratings.take(both_U[ratings.users])
+        return replace(kept, users=row_U[kept.users], n_users=int(both_U.sum()))
+
+    ids = pair.user_ids[both_U], pair.source_item_ids, pair.target_item_ids
+    shared = DomainPair("shared", of_both(pair.source), of_both(pair.target), *ids)
+    parts, alone = (split(each, 90, seed, cold_users) for each in (pair, shared))
+    for held, same in ((parts.test, alone.test), (parts.search.valid, alone.search.valid)):
+        assert of_both(held).digest == same.digest
 
 
 @given(PAIRS, SEEDS, st.none() | COLD)
