@@ -19,8 +19,9 @@ START = {
     "k": 40,
     "shrinkage": 100.0,
     "min_common": 2,
-    "damping": 1.0,
+    "damping": 0.3,
 }
-"""The first trial: Surprise's defaults of k and of the shrinkage."""
+"""The first trial: Surprise's defaults of k and of the shrinkage, and some damping. Without damping
+the validation RMSE of d1 -> d3 is 1.05 instead of 0.96."""
 
 FIXED: dict[str, Any] = {}

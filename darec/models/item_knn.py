@@ -45,7 +45,7 @@ class ItemKNNConfig:
     """The number of common users with which a similarity counts by half."""
     min_common: Annotated[int, Field(ge=1, le=10**6)] = 2
     """Fewest common users of two neighbours."""
-    damping: Annotated[float, Field(ge=0, le=1e6)] = 1.0
+    damping: Annotated[float, Field(ge=0, le=1e6)] = 0.3
     """Sum of similarities with which the neighbours count by half; ours. In Surprise it is 0."""
     center: CenterKind = "hierarchical"
     """What is subtracted from ratings first. Surprise subtracts a bias."""

@@ -10,7 +10,9 @@ from scipy import sparse
 from scipy.stats import norm
 
 from darec.core.center import fit_centers
+from darec.core.fold_in import OwnRatings
 from darec.core.recommender import Run
+from darec.core.tables import PairScores
 from darec.data.ratings import Ratings
 from darec.data.split import Training, split
 from darec.models.fm import FMConfig, build_fm
@@ -116,3 +118,43 @@ def test_the_number_of_weights_bounds_what_it_holds(output, data):
         held = build_fm(config, data.training, Run()).weights().values()
         n_held = sum(weight.numel() for weight in held)
         assert n_held <= n_weights_fm(config, data.training) <= 1.1 * n_held
+
+
+def test_all_items_new_users_and_saved_weights_of_levels(data):
+    training = data.training
+    model, again = (build_fm(FMConfig(output="levels", **SMALL), training, Run()) for _ in range(2))
+    model.train_epoch()
+    again.load_weights(model.weights())
+    users, n_items = np.array([5, 0, 119]), training.target.n_items
+    scores = model.tables().scores(users)
+    of_pairs = PairScores(again, n_items).scores(users)
+    np.testing.assert_allclose(scores, of_pairs, atol=2e-5)
+    assert again.tables().item_IK.shape == (n_items, 3 * KEPT)
+    known = {domain: training.of(domain) for domain in ("target", "source")}
+    own = {
+        domain: OwnRatings(r.items[r.users == 5], r.values[r.users == 5])
+        for domain, r in known.items()
+    }
+    new = model.fold_in(own)
+    assert np.corrcoef(new, scores[0])[0, 1] > 0.8
+    np.testing.assert_array_equal(new, again.fold_in(own))
+
+
+def test_a_new_user_without_own_factors_is_the_formula(data):
+    """A user of the training data whose own feature is that of the average user."""
+    model = build_fm(FMConfig(output="levels", **SMALL), data.training, Run())
+    model.train_epoch()
+    nothing = OwnRatings(np.zeros(0, np.int32), np.zeros(0, np.float32))
+    rated = OwnRatings(np.array([0, 1], np.int32), np.float32([3, 5]))
+    got = model.fold_in({"target": nothing, "source": rated})
+    tables, n_target = model.tables(), data.training.target.n_items
+    x_F = np.zeros(1 + n_target + data.training.source.n_items)
+    x_F[[0, 1 + n_target, 2 + n_target]] = 1, 0.5**0.5, 0.5**0.5
+    used, want = np.flatnonzero(x_F), 0.0
+    for s, cut_C in enumerate(tables.cut_SC):
+        v_FK = model._feature_SFK[s]
+        score = x_F @ model._feature_SF[s] + tables.item_SI[s, 7]
+        score += sum(x_F[f] * x_F[g] * v_FK[f] @ v_FK[g] for f, g in combinations(used, 2))
+        score += (x_F @ v_FK) @ tables.item_SIK[s, 7]
+        want += (1 + norm.cdf(score - cut_C).sum()) / len(tables.cut_SC)
+    assert got[7] == pytest.approx(want, abs=1e-4)
