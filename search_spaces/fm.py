@@ -11,7 +11,7 @@ SPACE = {
     "source_sets": CategoricalDistribution([True, False]),  # ours
     "source_ratings": CategoricalDistribution([False, True]),  # ours
     # nuisance
-    "rank": IntDistribution(4, 32, log=True),  # ours
+    "rank": IntDistribution(2, 32, log=True),  # ours
     "init_stdev": FloatDistribution(0.05, 0.5, log=True),  # ours
     "iterations": IntDistribution(100, 300, step=100),  # ours
 }
