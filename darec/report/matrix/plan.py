@@ -22,6 +22,8 @@ FIT_S = {
     "cmf": 8.3,
     "cdtf": 1.5,
     "fm_cdcf": 9.4,
+    "fm": 35.9,
+    "item_knn": 2.1,
     "emcdr": 4.1,
     "ptupcdr": 5.3,
     "conet": 48.7,
