@@ -150,6 +150,7 @@ def search(
         scheduler=scheduler,
         stages=stages,
         fix=dict(fix or {}),
+        paper=paper,
         folder=result.folder,
         storage=result.path,
     )

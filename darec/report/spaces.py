@@ -9,6 +9,6 @@ from darec.tuning.study.record import space_json
 
 def present_spaces(cell: Cell) -> dict[str, Any]:
     """Return a cell's distributions as ``study.json`` records them, by stage and name."""
-    space, stage1 = spaces_for(cell.model, fix=dict(cell.fix))
+    space, stage1 = spaces_for(cell.model, fix=dict(cell.fix), paper=cell.paper)
     stages = {"space": space} if stage1 is None else {"space": space, "stage1": stage1}
     return {stage: space_json(each)["drawn"] for stage, each in stages.items()}

@@ -68,7 +68,7 @@ def judge(request: Request, results: Results) -> list[Judgement]:
     for pair in request.pairs:
         for train in request.train:
             cells = request.whole_models(pair, train)
-            scored = {c.model: values for c in cells if (values := errors(results, c))}
+            scored = {c.row: values for c in cells if (values := errors(results, c))}
             column = Column(f"{request.label(pair)}, {train} %", train, scored)
             found += _against_autorec(column)
             if request.shows("table2"):

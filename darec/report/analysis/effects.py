@@ -36,7 +36,7 @@ def part_effects(
     whole = [
         error
         for cell in request.whole_models(pair, 90)
-        if cell.model == model
+        if cell.row == model
         for error in errors(results, cell)
     ]
     gaps = {
@@ -100,11 +100,11 @@ def cold_item_levels(
     """Return the levels of these models at 90 % training, by model and by the pair's label."""
     found: dict[str, dict[str, ColdItemLevels]] = {model: {} for model in models}
     for pair in request.pairs:
-        cells = [cell for cell in request.whole_models(pair, 90) if cell.model in models]
+        cells = [cell for cell in request.whole_models(pair, 90) if cell.row in models]
         share = cold_share(results, cells)
         for cell in cells:
             levels = [errors(results, cell, policy) for policy in get_args(ColdPolicy)]
             if share is not None and all(levels):
                 means = (float(np.mean(level)) for level in levels)
-                found[cell.model][request.label(pair)] = ColdItemLevels(share, *means)
+                found[cell.row][request.label(pair)] = ColdItemLevels(share, *means)
     return {model: by_pair for model, by_pair in found.items() if by_pair}

@@ -45,23 +45,23 @@ def errors(results: Results, cell: Cell, view: str = COLD) -> list[float]:
 
 
 def column(results: Results, cells: Sequence[Cell], view: str = COLD) -> dict[str, Entry]:
-    """Return the entries of a column by model; models without scores are left out."""
-    known = {cell.model: values for cell in cells if (values := errors(results, cell, view))}
+    """Return the entries of a column by `Cell.row`; models without scores are left out."""
+    known = {cell.row: values for cell in cells if (values := errors(results, cell, view))}
     best, share, entries = None, cold_share(results, cells), {}
     if len(known) == len(cells):
         best = surely_best(known, cells[0].train)
     biases = {name: summarise(known[name]).mean for name in BIASES if name in known}
     for cell in cells:
-        if cell.model not in known:
+        if cell.row not in known:
             continue
-        summary = summarise(known[cell.model])
-        entries[cell.model] = Entry(
+        summary = summarise(known[cell.row])
+        entries[cell.row] = Entry(
             summary.mean,
             summary.sd,
             summary.n,
-            None if view == "warm" else _paper(cell.pair, cell.train, cell.model),
+            None if view == "warm" else _paper(cell.pair, cell.train, cell.row),
             share,
-            best=cell.model == best,
+            best=cell.row == best,
             loses_to=tuple(name for name, mean in biases.items() if summary.mean > mean + SAME),
         )
     return entries
@@ -88,7 +88,7 @@ def stage1_entries(results: Results, cells: Sequence[Cell], view: str) -> dict[s
         values = [value for value in found if value is not None]
         if view != "warm" and values and len(values) == len(found):
             each = summarise(values)
-            entries[stage1_row(cell.model)] = Entry(each.mean, each.sd, each.n, None, None)
+            entries[stage1_row(cell.row)] = Entry(each.mean, each.sd, each.n, None, None)
     return entries
 
 

@@ -1,7 +1,7 @@
 """Which searches each table and figure needs: one cell is one search and its scores."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from darec.data.split import ColdPercent, TrainPercent, task_label
 from darec.models import MODELS
 from darec.models.best import study_folder
 from darec.paper import FIGURE_2_SIZES
+from search_spaces import SPACES
 
 Value = bool | int | float | str
 """A hyper-parameter's value."""
@@ -22,29 +23,34 @@ BASELINES = ("mean", *BIASES)
 UNTUNED = ("mean", "hierarchical_bias")
 """Models without hyper-parameters: their search is one trial."""
 TABLE_2 = ("cmf_unbiased", "cmf", "cdtf", "fm_cdcf", "conet", "u_darec", "i_darec")
-FIGURE_3 = ("pmf", "u_rbm", "u_autorec", "u_darec", "i_autorec", "i_cf_nade", "i_darec", *BIASES)
+FIGURE_3 = ("pmf", "u_rbm", "u_autorec", "u_darec", "i_autorec", "i_cf_nade", "i_darec")
+PRINTED = tuple(name for name, space in SPACES.items() if space.paper)
+"""Models that are searched as the paper prints them (``--paper``), and with our additions, too."""
 DAREC = ("u_darec", "i_darec")
 FIGURE_2_EXTRACTOR = 100
+ADDED: dict[str, tuple[str, Value]] = {
+    "centred by the hierarchical biases (center = hierarchical)": ("center", "hierarchical"),
+    "stage 2 predicts what stage 1 left (head = residual)": ("head", "residual"),
+}
+"""Additions of ours to DARec, one at a time."""
 PARTS: dict[str, dict[str, tuple[str, Value]]] = {
     "u_darec": {
         "no classifier (mu = 0)": ("mu", 0),
         "no reversal: the extractor minimises the classifier's error (Eq. 7)": ("reversal", False),
         "no target error (beta = 0)": ("beta", 0),
         "both domains' errors have equal weight (beta = 1)": ("beta", 1),
-        "rows reconstruct both domains, as printed (heads = both)": ("heads", "both"),
         "rows reconstruct their own domain (heads = own)": ("heads", "own"),
-        "no centring, as printed (center = none)": ("center", "none"),
+        **ADDED,
     },
     "i_darec": {
         "no classifier (mu = 0)": ("mu", 0),
         "with the reversal of Eq. 4-6": ("reversal", True),
         "both domains' errors have equal weight (beta = 1)": ("beta", 1),
-        "one predictor for each domain, as printed (predictors = own)": ("predictors", "own"),
         "one predictor for both domains (predictors = shared)": ("predictors", "shared"),
-        "no centring, as printed (center = none)": ("center", "none"),
+        **ADDED,
     },
 }
-"""The hyper-parameter that takes out or changes a part of DARec, by model and by its label."""
+"""The hyper-parameter that takes out or changes a part of DARec as printed, by model and label."""
 SHUFFLED = "source users shuffled"
 
 
@@ -74,6 +80,13 @@ class Cell:
     fix: Fix = ()
     cold_users: ColdPercent | None = None
     """Percent of the users who are test users of the cold-user task; None: the warm task."""
+    paper: bool = False
+    """Whether the model is searched as the paper prints it (``--paper``)."""
+
+    @property
+    def row(self) -> str:
+        """The model's row in tables, where models as printed and with our additions stand."""
+        return f"{self.model} (ours)" if self.model in PRINTED and not self.paper else self.model
 
     @property
     def label(self) -> str:
@@ -84,7 +97,11 @@ class Cell:
     def name(self) -> str:
         """The cell's own name in logs and messages."""
         task = task_label(self.label, self.train, self.cold_users)
-        return "-".join((task, self.model, *map(fix_text, self.fix)))
+        return "-".join((task, self.model, *self._variant))
+
+    @property
+    def _variant(self) -> tuple[str, ...]:
+        return (*(("paper",) if self.paper else ()), *map(fix_text, self.fix))
 
     @property
     def base(self) -> "Cell | None":
@@ -95,8 +112,8 @@ class Cell:
         return replace(self, fix=())
 
     def out(self, out: Path) -> Path:
-        """Return the cell's folder of results; each set of fixed values has one of its own."""
-        return out / "variants" / "-".join(map(fix_text, self.fix)) if self.fix else out
+        """Return the cell's folder of results; each variant of a model has one of its own."""
+        return out / "variants" / "-".join(self._variant) if self._variant else out
 
     def folder(self, out: Path) -> Path:
         """Return the folder of the cell's study."""
@@ -109,22 +126,42 @@ def fix_text(fixed: tuple[str, Value]) -> str:
     return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
 
 
+def printed(pair: str, train: TrainPercent, name: str, synthetic: bool, fix: Fix = ()) -> Cell:
+    """Return the cell of a model as the paper prints it."""
+    return Cell(pair, train, name, synthetic, fix, paper=name in PRINTED)
+
+
 def table2(pair: str, train: TrainPercent, synthetic: bool) -> list[Cell]:
     """Return the cells of one column of Table 2, and of the trivial baselines."""
-    names = (*TABLE_2, *BASELINES)
-    return [Cell(pair, train, name, synthetic) for name in names]
+    return _rows(TABLE_2, BASELINES, pair, train, synthetic)
 
 
 def figure3(pair: str, train: TrainPercent, synthetic: bool) -> list[Cell]:
     """Return the cells of one panel of Fig. 3: single-domain models, and DARec."""
-    return [Cell(pair, train, name, synthetic) for name in FIGURE_3]
+    return _rows(FIGURE_3, BIASES, pair, train, synthetic)
+
+
+def _rows(
+    names: Sequence[str],
+    baselines: Sequence[str],
+    pair: str,
+    train: TrainPercent,
+    synthetic: bool,
+) -> list[Cell]:
+    """Return models as printed, then those that we add to, then baselines."""
+    added = [Cell(pair, train, name, synthetic) for name in names if name in PRINTED]
+    return [
+        *(printed(pair, train, name, synthetic) for name in names),
+        *added,
+        *(Cell(pair, train, name, synthetic) for name in baselines),
+    ]
 
 
 def figure2(pair: str, synthetic: bool) -> dict[tuple[str, int], Cell]:
     """Return the cells of one panel of Fig. 2, by model and embedding size."""
     extractor = ("extractor", FIGURE_2_EXTRACTOR)
     return {
-        (model, size): Cell(pair, 90, model, synthetic, (("hidden", size), extractor))
+        (model, size): printed(pair, 90, model, synthetic, (("hidden", size), extractor))
         for model in DAREC
         for size in FIGURE_2_SIZES
     }
@@ -133,12 +170,12 @@ def figure2(pair: str, synthetic: bool) -> dict[tuple[str, int], Cell]:
 def parts(pair: str, synthetic: bool) -> dict[tuple[str, str], Cell]:
     """Return DARec with each part changed, by model and the change's label."""
     cells = {
-        (model, label): Cell(pair, 90, model, synthetic, (fixed,))
+        (model, label): printed(pair, 90, model, synthetic, (fixed,))
         for model, changes in PARTS.items()
         for label, fixed in changes.items()
     }
     shuffled = Cell(pair, 90, "", synthetic).label + SUFFIX
-    return cells | {(model, SHUFFLED): Cell(shuffled, 90, model) for model in DAREC}
+    return cells | {(model, SHUFFLED): printed(shuffled, 90, model, False) for model in DAREC}
 
 
 def cold_users(pair: str, share: ColdPercent, synthetic: bool) -> list[Cell]:

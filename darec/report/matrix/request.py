@@ -71,7 +71,9 @@ class Request:
                 found += self.cold_users(pair)
             if self.what == "all":
                 whole = (*cells.BIASES, *cells.DAREC)  # the further sections need them at 90 %
-                found += self._kept([Cell(pair, 90, name, self.synthetic) for name in whole])
+                found += self._kept(
+                    [cells.printed(pair, 90, name, self.synthetic) for name in whole]
+                )
                 found += self.parts(pair).values()  # after the searches whose stage 1 they share
         return found
 

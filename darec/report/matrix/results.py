@@ -76,6 +76,7 @@ def _used(study: Mapping[str, Any]) -> dict[str, Any]:
         "scheduler",
         "stages",
         "fix",
+        "paper",
     )
     return {**study["budget"], **{name: study[name] for name in names}}
 
@@ -86,6 +87,7 @@ def _wanted(cell: Cell, budget: Budget, study: Mapping[str, Any]) -> dict[str, A
     wanted: dict[str, Any] = {"seed": 0, "sampler": "tpe", "scheduler": "asha", "stages": "paper"}
     wanted |= {"model": cell.model, "pair": cell.label, "train": cell.train}
     wanted |= {"cold_users": cell.cold_users, "fix": dict(cell.fix), "time_budget": None}
+    wanted["paper"] = cell.paper
     wanted["max_epochs"] = 1 if kind.whole_fit else budget.max_epochs
     if study["space"]["drawn"]:
         wanted["trials"] = budget.trials

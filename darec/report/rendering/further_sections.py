@@ -13,7 +13,7 @@ from darec.paper import RANGES
 from darec.report.analysis.effects import cold_item_levels, cold_user_errors, part_effects
 from darec.report.analysis.importance import importances, places, read_study
 from darec.report.analysis.statistics import p_shown
-from darec.report.matrix.cells import BIASES, DAREC, PARTS, Cell
+from darec.report.matrix.cells import BIASES, DAREC, PARTS, printed
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering import figures, texts
@@ -104,7 +104,7 @@ def hyper_parameters(request: Request, results: Results, folder: Path) -> Iterat
     """Yield the importances of DARec's hyper-parameters, and where the good trials lie."""
     rows, pictures = [], []
     for pair, model in product(request.pairs, DAREC):
-        cell, label = Cell(pair, 90, model, request.synthetic), request.label(pair)
+        cell, label = printed(pair, 90, model, request.synthetic), request.label(pair)
         if cell not in request.whole_models(pair, 90) or results.winner(cell) is None:
             continue
         own = cell.folder(results.out)

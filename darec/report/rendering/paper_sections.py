@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from darec.core.cold import COLD
-from darec.models import MODELS
 from darec.report.analysis.claims import judge
 from darec.report.analysis.numbers import VIEWS, column, errors, stage1_entries, stage1_row
 from darec.report.matrix.request import Request
@@ -32,12 +31,12 @@ def table2_views(request: Request, results: Results) -> Views:
 
 def table2_tables(request: Request, views: Views) -> list[Table]:
     """Return Table 2 in each view: a row for each model, and one for its first stage if scored."""
-    models = [cell.model for cell in request.table2("", 90)]
+    models = [cell.row for cell in request.table2("", 90)]
     names = [row for model in models for row in (model, stage1_row(model))]
     found = []
     for view, columns in views.items():
         scored = {row for entries in columns.values() for row in entries}
-        rows = [name for name in names if name in MODELS or name in scored]
+        rows = [name for name in names if name in models or name in scored]
         found.append(by_column(texts.VIEW_TITLES[view], rows, columns))
     return found
 
@@ -81,7 +80,7 @@ def figure3(request: Request, results: Results, folder: Path) -> Iterator[Sectio
         )
         for (pair, train), entries in columns.items()
     ]
-    models = [cell.model for cell in request.figure3("", 90)]
+    models = [cell.row for cell in request.figure3("", 90)]
     title = "Fig. 3: single-domain models and DARec"
     table = by_column(texts.VIEW_TITLES[COLD], models, columns)
     foot = texts.budget(request.budget)

@@ -21,7 +21,8 @@ CLAIMS = (
 )
 TABLE_2 = [
     "Test RMSE on the target domain: mean ± standard deviation over seeds. Each seed has its own "
-    "split and its own training run. The paper's numbers are printed beside ours; they belong to "
+    "split and its own training run. Rows are models as the paper prints them (darec tune --paper); "
+    "those with (ours) may also use our additions (docs/models.md). The paper's numbers are printed beside ours; they belong to "
     "the paper's own data and are not a target. The paper's CMF has no biases: it is cmf_unbiased "
     "here.",
     "A model is surely best if its error is lower than that of every other row by a paired t-test "
@@ -57,7 +58,8 @@ COLD_USERS = (
 )
 PARTS = (
     "Each row is its own search with the same budget and one part held fixed. It uses the stage 1 "
-    "of the whole model, unless the fixed part belongs to stage 1; 90 % training. With mu = 0 the "
+    "of the whole model, unless the fixed part belongs to stage 1; 90 % training. The whole model "
+    "is the paper's (darec tune --paper). With mu = 0 the "
     "classifier does not reach the extractor. Without the reversal the extractor helps the "
     "classifier to tell the domains apart; with it, the extractor hinders the classifier. The "
     "whole model searches what is held fixed here, with as many trials. p-values are widened as "

@@ -84,6 +84,7 @@ def run_step(request: StepRequest, reporter: Reporter) -> None:
             stage1_trials=budget.stage1_trials,
             max_epochs=budget.max_epochs,
             fix=dict(cell.fix),
+            paper=cell.paper,
             gpus_per_trial=place.gpus_per_trial,
             at_once=place.trials_at_once,
             address=place.address,

@@ -36,6 +36,8 @@ class Record(Asked):
     stages: Stages
     fix: dict[str, Any]
     """The hyper-parameters that the user held fixed."""
+    paper: bool
+    """Whether the model was searched as the paper prints it."""
     stage1: SpaceRecord | None
     """The space of the first-stage studies; None for one-stage models and joint searches."""
     arguments: dict[str, Any]
@@ -129,6 +131,7 @@ def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
         budget=request.budget,
         stages=request.stages,
         fix=json.loads(json.dumps(dict(request.fix))),
+        paper=request.paper,
         stage1=None if stage1 is None else SpaceRecord(**space_json(stage1)),
         arguments=dict(arguments),
         revision=revision(),

@@ -79,6 +79,8 @@ class Request:
     stages: Stages = "paper"
     fix: Mapping[str, Any] = field(default_factory=dict)
     """The hyper-parameters that the user held fixed."""
+    paper: bool = False
+    """Whether the model is searched as the paper prints it."""
 
     @property
     def cold_users(self) -> ColdPercent | None:
