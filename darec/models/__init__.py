@@ -65,7 +65,9 @@ MODELS: dict[str, ModelKind] = {
     "i_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="item"),
     "u_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="user"),
     "i_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="item"),
-    "u_autorec": ModelKind(AutoRecConfig, build_autorec, n_weights_autorec, axis="user"),
+    "u_autorec": ModelKind(
+        AutoRecConfig, build_autorec, n_weights_autorec, axis="user", cold_users=True
+    ),
     "i_autorec": ModelKind(AutoRecConfig, build_autorec, n_weights_autorec, axis="item"),
     "u_darec": ModelKind(
         DARecConfig,
