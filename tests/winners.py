@@ -60,6 +60,6 @@ def saved(best, folder, **changed):
     record = {name: values[name] for name in names}
     budget = {"trials": best.trials_asked, "stage1_trials": 1}
     budget |= {"max_epochs": best.max_epochs, "time_budget": best.time_budget}
-    record |= {"budget": budget, "stages": "paper", "fix": {}, "stage1": None}
+    record |= {"budget": budget, "stages": "paper", "fix": {}, "paper": False, "stage1": None}
     record |= {"arguments": {"model": best.model}, "revision": "r", "versions": {}, "code": ["c"]}
     (folder / "study.json").write_text(json.dumps({**record, **changed}))

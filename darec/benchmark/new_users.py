@@ -15,8 +15,8 @@ from darec.benchmark.transfer import CONFIGS, STAGE1
 from darec.core.bias import Bias
 from darec.core.config import parse
 from darec.core.fit import Fit
-from darec.core.fold_in import NewUser, OwnRatings
 from darec.core.metrics import clip, rmse
+from darec.core.new_user import NewUser, OwnRatings
 from darec.core.recommender import Run
 from darec.data.ratings import BoolArray, Domain, DomainPair, FloatArray, Ratings
 from darec.data.split import SearchData, Training, split

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from darec.core.fold_in import NewUser, OwnRatings
+from darec.core.new_user import NewUser, OwnRatings
 from darec.core.tables import Tables
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 
@@ -91,7 +91,7 @@ class Bias:
     def tables(self) -> Tables:
         """Return tables without factors."""
         user_U0, item_I0 = (np.zeros((len(b), 0), np.float32) for b in (self.user, self.item))
-        return Tables(user_U0, item_I0, self.user, self.of_all_items())
+        return Tables(user_U0, item_I0, self.user, self.of_all_items(), center=self)
 
     def with_unknown(self) -> "Bias":
         """Return the same biases with one more user and item, whose biases are 0."""

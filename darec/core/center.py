@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Literal, Protocol
 
 from darec.core.bias import Bias
-from darec.core.fold_in import NewUser
 from darec.core.hierarchical import DOMAINS, HierarchicalBias, hierarchical_biases
+from darec.core.new_user import NewUser
 from darec.core.tables import Tables
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training

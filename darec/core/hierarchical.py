@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from darec.core.fold_in import NewUser
 from darec.core.mixed_model import Array, DomainFit, fit_effects
+from darec.core.new_user import NewUser
 from darec.core.recommender import Weights
 from darec.core.tables import Tables
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
@@ -219,7 +219,7 @@ class HierarchicalBias:
         """Return the tables, with the slopes as the only factor."""
         effects, user_U2 = self.items, np.ascontiguousarray(self.user_U2)
         base_I = effects.item_I + np.float32(effects.constants.mean)
-        return Tables(user_U2[:, 1:], effects.x_I[:, None], user_U2[:, 0], base_I)
+        return Tables(user_U2[:, 1:], effects.x_I[:, None], user_U2[:, 0], base_I, center=self)
 
     def with_unknown(self) -> "HierarchicalBias":
         """Return the same biases with one more user and item, which have those of the priors."""

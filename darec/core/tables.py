@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from darec.core.new_user import NewUser
 from darec.core.recommender import Recommender
 from darec.core.scoring import PAIRS_AT_ONCE
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray
@@ -54,6 +55,16 @@ class HasTables(Protocol):
         """Return what predicts the ratings of a domain, computed from the present weights."""
 
 
+class HasBase(Protocol):
+    """A centre, as its tables know it."""
+
+    def of_new_user(self, user: NewUser) -> FloatArray:
+        """Return the predictions of all items for a new user, f32[I]."""
+
+    def tables(self) -> "Tables":
+        """Return the centre's own tables."""
+
+
 @dataclass(frozen=True, eq=False)
 class Tables:
     """Predictions ``user[u] . item[i] + user_bias[u] + item_bias[i]``, all in f32."""
@@ -64,6 +75,8 @@ class Tables:
     item_bias_I: FloatArray
     n_factors: int = 0
     """The first columns are the model's factors; the others belong to the centre."""
+    center: HasBase | None = None
+    """The centre that they include; None: there is none."""
 
     @property
     def item_IK(self) -> FloatArray:
@@ -87,7 +100,21 @@ class Tables:
         """Return these tables plus a dot product of further factors."""
         user_UX, item_IX = np.hstack([user_UK, self.user_UX]), np.hstack([item_IK, self.item_IX])
         n_factors = user_UK.shape[1] + self.n_factors
-        return Tables(user_UX, item_IX, self.user_bias_U, self.item_bias_I, n_factors)
+        return replace(self, user_UX=user_UX, item_IX=item_IX, n_factors=n_factors)
+
+    def without_center(self) -> "Tables":
+        """Return the model's own factors and biases."""
+        if self.center is None:
+            return self
+        base, n = self.center.tables(), self.n_factors
+        user_U, item_I = self.user_bias_U - base.user_bias_U, self.item_bias_I - base.item_bias_I
+        return Tables(self.user_UX[:, :n], self.item_IX[:, :n], user_U, item_I, n)
+
+    def base_of(self, user: NewUser) -> FloatArray:
+        """Return the centre of all items for a new user f32[I]; 0 without a centre."""
+        if self.center is None:
+            return np.zeros(len(self.item_bias_I), np.float32)
+        return self.center.of_new_user(user)
 
     def plus_rows(
         self, axis: Axis, row_RK: FloatArray, column_MK: FloatArray, bias_M: FloatArray

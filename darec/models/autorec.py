@@ -21,9 +21,9 @@ from darec.core.batches import RowBatch, shuffled
 from darec.core.center import CenterKind, fit_centers
 from darec.core.config import STRICT, BatchSize, LearningRate, Size
 from darec.core.cuda_graphs import CapturedStep
-from darec.core.fold_in import NewUser
 from darec.core.lazy_adam import LazyAdam
 from darec.core.losses import squared_error, squared_norm
+from darec.core.new_user import NewUser
 from darec.core.numba_backend import squared_errors
 from darec.core.rating_rows import RatingRows, most_columns, one_row
 from darec.core.recommender import Run, check_domain

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from darec.core.bias import REG_ITEM, REG_USER, Bias
 from darec.core.config import STRICT
-from darec.core.fold_in import NewUser
+from darec.core.new_user import NewUser
 from darec.core.recommender import Run, Weights
 from darec.core.tables import Tables
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings

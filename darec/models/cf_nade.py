@@ -22,7 +22,7 @@ from pydantic.dataclasses import dataclass
 from darec.core.batches import RowBatch, shuffled
 from darec.core.center import CenterKind, fit_centers
 from darec.core.config import STRICT, BatchSize, LearningRate, Size
-from darec.core.fold_in import NewUser
+from darec.core.new_user import NewUser
 from darec.core.rating_rows import RatingRows, most_columns, one_row
 from darec.core.recommender import Run, check_domain
 from darec.core.scoring import score_in_chunks

@@ -9,13 +9,13 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from darec.core.config import STRICT
-from darec.core.fold_in import NewUser
 from darec.core.hierarchical import (
     DOMAINS,
     HierarchicalBias,
     HierarchicalBiases,
     hierarchical_biases,
 )
+from darec.core.new_user import NewUser
 from darec.core.recommender import Run, Weights
 from darec.core.tables import Tables
 from darec.data.ratings import Domain, FloatArray, IntArray

@@ -23,7 +23,7 @@ from scipy import sparse
 
 from darec.core.center import Center, CenterKind, fit_centers
 from darec.core.config import STRICT
-from darec.core.fold_in import NewUser
+from darec.core.new_user import NewUser
 from darec.core.recommender import Run, Weights, check_domain
 from darec.core.scoring import PAIRS_AT_ONCE
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings

@@ -14,7 +14,7 @@ from torch import nn
 
 from darec.core.batches import shuffled
 from darec.core.center import fit_centers
-from darec.core.fold_in import NewUser, OwnRatings
+from darec.core.new_user import NewUser, OwnRatings
 from darec.core.recommender import Run, Weights, check_domain
 from darec.core.tables import Tables, add_dots, as_array
 from darec.core.trained import Trained

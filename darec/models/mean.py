@@ -3,7 +3,7 @@
 from pydantic.dataclasses import dataclass
 
 from darec.core.config import STRICT
-from darec.core.fold_in import NewUser
+from darec.core.new_user import NewUser
 from darec.core.recommender import Run
 from darec.data.ratings import FloatArray
 from darec.data.split import Training

@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from darec.core.config import STRICT
-from darec.core.fold_in import OwnRatings
+from darec.core.new_user import OwnRatings
 from darec.core.recommender import Run
 from darec.core.triples import Triples, triples
 from darec.data.split import Training

@@ -16,7 +16,7 @@ from torch import nn
 
 from darec.core.batches import RowBatch, shuffled
 from darec.core.config import STRICT, BatchSize, Size
-from darec.core.fold_in import NewUser
+from darec.core.new_user import NewUser
 from darec.core.rating_rows import RatingRows, most_columns, one_row
 from darec.core.recommender import Run, check_domain
 from darec.core.scoring import score_in_chunks

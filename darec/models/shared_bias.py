@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from darec.core.bias import REG_ITEM, REG_USER
 from darec.core.config import STRICT
-from darec.core.fold_in import NewUser
+from darec.core.new_user import NewUser
 from darec.core.recommender import Run
 from darec.data.ratings import Domain, FloatArray
 from darec.data.split import Training

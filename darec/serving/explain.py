@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darec.core.fold_in import OwnRatings
 from darec.core.metrics import clip
+from darec.core.new_user import OwnRatings
 from darec.errors import UserError
 from darec.serving.ids import Ids
 from darec.serving.new_user import FoldedUser

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from darec.core.fold_in import OwnRatings
 from darec.core.metrics import clip
+from darec.core.new_user import OwnRatings
 from darec.core.top import highest
 from darec.data.ratings import Domain, FloatArray
 from darec.errors import UserError

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from darec.core.fold_in import OwnRatings
+from darec.core.new_user import OwnRatings
 from darec.data.ratings import HIGHEST, LOWEST, FloatArray
 from darec.errors import UserError
 from darec.serving.ids import Ids, listed

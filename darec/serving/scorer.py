@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 
 from darec.core.cold import COLD, ColdPolicy, ColdRule
-from darec.core.fold_in import FoldsIn, NewUser, OwnRatings, TrainedUsers
+from darec.core.fold_in import FoldsIn, TrainedUsers
 from darec.core.hierarchical import HierarchicalBias
+from darec.core.new_user import NewUser, OwnRatings
 from darec.core.recommender import Recommender
 from darec.core.tables import AllScores, HasItemFactors, HasTables, Tables, all_scores
 from darec.data.ratings import LOWEST, Domain, FloatArray

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from darec.core import hierarchical
-from darec.core.fold_in import OwnRatings
 from darec.core.hierarchical import HierarchicalBias, HierarchicalBiases, hierarchical_biases
 from darec.core.mixed_model import fit_effects
+from darec.core.new_user import OwnRatings
 from darec.data.ratings import Ratings
 from darec.data.split import Training, split
 

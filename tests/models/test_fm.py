@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.stats import norm
 
 from darec.core.center import fit_centers
-from darec.core.fold_in import OwnRatings
+from darec.core.new_user import OwnRatings
 from darec.core.recommender import Run
 from darec.core.tables import PairScores
 from darec.data.ratings import Ratings

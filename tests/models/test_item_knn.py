@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from darec.core.fold_in import OwnRatings
+from darec.core.new_user import OwnRatings
 from darec.core.recommender import Run
 from darec.data.ratings import Ratings
 from darec.data.split import Training, split

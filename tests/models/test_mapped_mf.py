@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from darec.core.fold_in import OwnRatings
+from darec.core.new_user import OwnRatings
 from darec.core.recommender import Run
 from darec.data.ratings import Ratings
 from darec.data.split import Training, split

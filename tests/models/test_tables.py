@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from darec.core.fold_in import FoldsIn, OwnRatings, TrainedUsers
+from darec.core.fold_in import FoldsIn, TrainedUsers
+from darec.core.new_user import OwnRatings
 from darec.core.tables import HasTables, PairScores, Tables, all_scores
 from darec.data.ratings import Ratings
 from darec.data.split import split
@@ -19,7 +20,7 @@ EXACT |= {"u_rbm", "u_cf_nade", "u_autorec", "u_darec"}
 LEARNS_FROM_SOURCE = {
     *("shared_bias", "cmf", "cmf_unbiased", "cdtf", "fm", "fm_cdcf", "emcdr", "ptupcdr"),
     *("u_darec", "i_darec"),
-    *("hierarchical_bias", "item_knn", "u_autorec", "u_cf_nade"),  # by their centre
+    *("hierarchical_bias", "item_knn", "i_autorec", "u_autorec", "u_cf_nade"),  # by their centre
 }
 
 

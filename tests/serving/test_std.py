@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import darec
-from darec.core.fold_in import OwnRatings
 from darec.core.hierarchical import HierarchicalBias, HierarchicalBiases
+from darec.core.new_user import OwnRatings
 from darec.data.ratings import Ratings
 from darec.data.split import Training
 from tests.serving.conftest import searched

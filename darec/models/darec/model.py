@@ -4,14 +4,16 @@ Shapes: R rows of a domain, K embedding, N ratings asked for.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from darec.core.backend import TORCH, Backend
+from darec.core.center import fit_centers
 from darec.core.cuda_graphs import CapturedStep
-from darec.core.fold_in import NewUser
 from darec.core.lazy_adam import LazyAdam
+from darec.core.new_user import NewUser
 from darec.core.recommender import Run
 from darec.core.scoring import score_pairs
 from darec.core.tables import Tables, as_array
@@ -41,6 +43,7 @@ class DARec(Trained):
             "target": pretrain(training, config.autorec, run),
         }
         """Each domain's trained AutoRec. It predicts its own domain as its ``"target"``."""
+        self._centers = fit_centers(config.autorec.center, training)
         self._step_batches = StepBatches(self.stage1, config)
         self._answering = {name: self._step_batches.answering(name) for name in DOMAINS}
         """Which embedding predicts each row of a domain."""
@@ -125,7 +128,8 @@ class DARec(Trained):
         parts = as_array(predictor.weight_MP), as_array(predictor.bias_M)
         stage1 = self.stage1[domain]
         base = stage1.tables() if self.config.head == "residual" else stage1.center.tables()
-        return base.plus_rows(self.config.autorec.axis, hidden_RP, *parts)
+        found = base.plus_rows(self.config.autorec.axis, hidden_RP, *parts)
+        return replace(found, center=self._centers[domain])
 
     def fold_in(self, user: NewUser) -> FloatArray | None:
         """Return predictions of all target items f32[I], given the embedding of a new user's row.

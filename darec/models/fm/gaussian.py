@@ -12,7 +12,7 @@ from scipy import sparse
 
 from darec.core.bias import REG_USER
 from darec.core.center import CenterKind
-from darec.core.fold_in import NewUser
+from darec.core.new_user import NewUser
 from darec.core.recommender import Weights
 from darec.data.ratings import Domain, FloatArray, Ratings
 from darec.data.split import Training

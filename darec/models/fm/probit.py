@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from darec.core.fold_in import NewUser
+from darec.core.new_user import NewUser
 from darec.core.recommender import Weights, check_domain
 from darec.core.tables import add_dots
 from darec.data.ratings import Domain, FloatArray, IntArray
