@@ -89,7 +89,7 @@ def spaces_for(
 ) -> tuple[Space, Space | None]:
     """Return a model's search space, and its first stage's if that is searched separately.
 
-    With ``paper`` it is the paper's model, and only the paper's ranges are searched. ``space``
+    With ``paper`` our additions are left out: `Space.paper` is held fixed. ``space``
     replaces the model's own (`with_space`); ``fix`` holds hyper-parameters fixed. Raises
     `UserError` for a one-stage model whose stages are to be searched jointly, for a key of ``fix``
     that does not exist, and for ``paper`` with a model that has no settings of the paper.

@@ -89,7 +89,8 @@ def search(
         stages: ``paper`` searches the first stage, then freezes it; ``joint`` searches both.
         fix: Hyper-parameters to hold fixed; those of the first stage as ``autorec/hidden``.
         space: Replaces the model's search space: a `Space`, or a file that defines ``SPACE``.
-        paper: Whether to search AutoRec or DARec as the paper prints them, over its ranges alone.
+        paper: Whether to search AutoRec or DARec as the paper prints them, over its ranges alone,
+            or CF-NADE as its authors have it, without a centre.
         time_budget: Seconds for all studies together; None: no limit.
         cpus_per_trial: CPUs of a trial, which has as many threads.
         gpus_per_trial: GPUs of a trial, possibly a fraction; by default what its memory needs.

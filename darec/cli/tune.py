@@ -62,7 +62,9 @@ def tune(
     paper: Annotated[
         bool,
         typer.Option(
-            "--paper", help="Search AutoRec or DARec as the paper prints them, its ranges alone."
+            "--paper",
+            help="Search AutoRec or DARec as the paper prints them, over its ranges alone; "
+            "or CF-NADE as its authors have it, without a centre.",
         ),
     ] = False,
     time_budget: Annotated[

@@ -3,6 +3,7 @@
 import csv
 from dataclasses import asdict
 
+from darec.api.registry import spaces_for
 from darec.evaluation import kept
 from darec.evaluation.origin import Origin
 from darec.evaluation.scores import Score
@@ -11,13 +12,13 @@ from darec.models.best import SpaceRecord
 from darec.provenance import code_digest, versions
 from darec.tuning.study.record import space_json
 from darec.tuning.study.request import middle
-from search_spaces import SPACES
 from tests.winners import saved, winner_of
 
 
 def searched(cell, out, trials=8, digest="d", **changed):
     """Write a finished search of a cell and return its winner."""
-    space, kind = SPACES[cell.model], MODELS[cell.model]
+    kind = MODELS[cell.model]
+    space, stage1 = spaces_for(cell.model, fix=dict(cell.fix), paper=cell.paper)
     config = middle(space)
     if kind.stage1:
         config["autorec"] = {"axis": kind.axis, "hidden": 10, "epochs": 1}
@@ -36,9 +37,10 @@ def searched(cell, out, trials=8, digest="d", **changed):
     folder = cell.folder(out)
     budget = {"trials": trials, "stage1_trials": 2, "max_epochs": best.max_epochs}
     study = {"budget": {**budget, "time_budget": None}, "fix": dict(cell.fix)}
-    if kind.stage1:
-        study["stage1"] = space_json(SPACES[kind.stage1.model])
-        trials_of(SPACES[kind.stage1.model], folder / "stage1_target", trials)
+    study["paper"] = cell.paper
+    if stage1 is not None:
+        study["stage1"] = space_json(stage1)
+        trials_of(stage1, folder / "stage1_target", trials)
     saved(best, folder, **{**study, **changed})
     trials_of(space, folder, trials)
     return best

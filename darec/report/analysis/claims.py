@@ -46,7 +46,7 @@ class Column:
     title: str
     train: TrainPercent
     errors: Mapping[str, Sequence[float]]
-    """RMSE by seed, of each model."""
+    """RMSE by seed, by `Cell.row`; a model without ``(ours)`` is the paper's."""
 
     def has(self, *models: str) -> bool:
         """Whether all of these models are scored."""

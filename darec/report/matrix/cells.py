@@ -25,7 +25,7 @@ UNTUNED = ("mean", "hierarchical_bias")
 TABLE_2 = ("cmf_unbiased", "cmf", "cdtf", "fm_cdcf", "conet", "u_darec", "i_darec")
 FIGURE_3 = ("pmf", "u_rbm", "u_autorec", "u_darec", "i_autorec", "i_cf_nade", "i_darec")
 PRINTED = tuple(name for name, space in SPACES.items() if space.paper)
-"""Models that are searched as the paper prints them (``--paper``), and with our additions, too."""
+"""Models that can be searched as printed (``--paper``), and with our additions, too."""
 DAREC = ("u_darec", "i_darec")
 FIGURE_2_EXTRACTOR = 100
 ADDED: dict[str, tuple[str, Value]] = {
@@ -85,7 +85,7 @@ class Cell:
 
     @property
     def row(self) -> str:
-        """The model's row in tables, where models as printed and with our additions stand."""
+        """The model's name in tables; ``(ours)`` if it has our additions to what is printed."""
         return f"{self.model} (ours)" if self.model in PRINTED and not self.paper else self.model
 
     @property
@@ -127,7 +127,7 @@ def fix_text(fixed: tuple[str, Value]) -> str:
 
 
 def printed(pair: str, train: TrainPercent, name: str, synthetic: bool, fix: Fix = ()) -> Cell:
-    """Return the cell of a model as the paper prints it."""
+    """Return the cell of a model as printed; one that has no such settings is searched as ever."""
     return Cell(pair, train, name, synthetic, fix, paper=name in PRINTED)
 
 
@@ -148,13 +148,10 @@ def _rows(
     train: TrainPercent,
     synthetic: bool,
 ) -> list[Cell]:
-    """Return models as printed, then those that we add to, then baselines."""
-    added = [Cell(pair, train, name, synthetic) for name in names if name in PRINTED]
-    return [
-        *(printed(pair, train, name, synthetic) for name in names),
-        *added,
-        *(Cell(pair, train, name, synthetic) for name in baselines),
-    ]
+    """Return models as printed, then those with our additions, then baselines."""
+    found = [printed(pair, train, name, synthetic) for name in names]
+    added = [replace(cell, paper=False) for cell in found if cell.paper]
+    return [*found, *added, *(Cell(pair, train, name, synthetic) for name in baselines)]
 
 
 def figure2(pair: str, synthetic: bool) -> dict[tuple[str, int], Cell]:

@@ -86,8 +86,8 @@ def _wanted(cell: Cell, budget: Budget, study: Mapping[str, Any]) -> dict[str, A
     kind = MODELS[cell.model]
     wanted: dict[str, Any] = {"seed": 0, "sampler": "tpe", "scheduler": "asha", "stages": "paper"}
     wanted |= {"model": cell.model, "pair": cell.label, "train": cell.train}
-    wanted |= {"cold_users": cell.cold_users, "fix": dict(cell.fix), "time_budget": None}
-    wanted["paper"] = cell.paper
+    wanted |= {"cold_users": cell.cold_users, "fix": dict(cell.fix), "paper": cell.paper}
+    wanted["time_budget"] = None
     wanted["max_epochs"] = 1 if kind.whole_fit else budget.max_epochs
     if study["space"]["drawn"]:
         wanted["trials"] = budget.trials
@@ -99,6 +99,8 @@ def _wanted(cell: Cell, budget: Budget, study: Mapping[str, Any]) -> dict[str, A
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return " ".join(map(fix_text, value.items())) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "none" if value is None else str(value)
 
 

@@ -52,13 +52,13 @@ def cold_users(request: Request, results: Results, folder: Path) -> Iterator[Sec
             if not scores:
                 continue
             errors = cold_user_errors(scores)
-            gaps[cell.model] = errors.gaps
-            numbers.append(f"{cell.model} on {label} {np.mean(errors.gaps):+.4f}")
+            gaps[cell.row] = errors.gaps
+            numbers.append(f"{cell.row} on {label} {np.mean(errors.gaps):+.4f}")
             compared = errors.model, errors.mae, errors.shuffled, errors.hierarchical, errors.bias
             means = [summarise(each) for each in compared]
             cells = [TableCell(shown(each.mean, each.sd), each.mean) for each in means]
             cells += [TableCell(p_shown(p), p) for p in (errors.p_shuffled, errors.p_hierarchical)]
-            rows.append([TableCell(label), TableCell(cell.model), *cells])
+            rows.append([TableCell(label), TableCell(cell.row), *cells])
         if gaps:
             panels[label] = figures.gaps(gaps, unit, figures.USER)
     if not rows:

@@ -17,7 +17,7 @@ from darec.report.rendering.tables import Table, TableCell, Views, by_column
 
 
 def table2_views(request: Request, results: Results) -> Views:
-    """Return Table 2's entries by view, column and model."""
+    """Return Table 2's entries by view, column and row."""
     return {
         view: {
             (request.label(pair), train): column(results, request.table2(pair, train), view)

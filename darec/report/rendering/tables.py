@@ -12,7 +12,7 @@ from darec.report.matrix.cells import BIASES
 Column = tuple[str, TrainPercent]
 """A pair's label and the share of training ratings."""
 Views = Mapping[str, Mapping[Column, Mapping[str, Entry]]]
-"""Entries by view (a key of `darec.report.analysis.numbers.VIEWS`), column and model."""
+"""Entries by view (a key of `darec.report.analysis.numbers.VIEWS`), column and row."""
 BEST = "surely best"
 NO_SCORE = 1e9
 """Sorts after every error."""
