@@ -29,6 +29,23 @@ def test_printed_bounds_are_the_papers(name, space):
         assert printed.keys() >= {"hidden", "alpha"}
 
 
+@pytest.mark.parametrize("name", ["u_autorec", "i_autorec", "u_darec", "i_darec"])
+def test_as_printed_only_the_papers_ranges_are_searched(name):
+    stages = [stage for stage in spaces_for(name, paper=True) if stage is not None]
+    drawn = {key for stage in stages for key in stage.space}
+    held = {key: value for stage in stages for key, value in stage.fixed.items()}
+    assert drawn == (set(RANGES) if "darec" in name else {"hidden", "alpha"})
+    assert (held["center"], held["activation"], held["trains_on"]) == ("none", "sigmoid", "target")
+    assert held.get("head", "plain") == "plain" and held.get("init", "paper") == "paper"
+
+
+@pytest.mark.parametrize("name", ["u_cf_nade", "i_cf_nade"])
+def test_as_printed_cf_nade_has_no_centre_and_ranges_of_ours(name):
+    space, _ = spaces_for(name, paper=True)
+    assert space.fixed["center"] == "none"
+    assert {*space.space, "center"} == set(SPACES[name].space)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_has_a_space_of_its_configs_fields(name):
     space = SPACES[name]

@@ -26,7 +26,9 @@ def reproduce(
     pairs: Annotated[
         str, typer.Option(help="Pairs, with commas or spaces; the paper's four by default.")
     ] = "",
-    models: Annotated[str, typer.Option(help="Only these models, beside mean and bias.")] = "",
+    models: Annotated[
+        str, typer.Option(help="Only these models, beside the mean and the biases.")
+    ] = "",
     train: Annotated[
         str,
         typer.Option(help="Percent not held out; 90 for Fig. 2 and the sections beyond the paper."),

@@ -135,6 +135,9 @@ def test_a_given_space_replaces_what_is_drawn_and_keeps_what_is_fixed():
         spaces_for("i_autorec", fix={"x": 1})
     with pytest.raises(darec.UserError, match="--stages joint needs a two-stage model, but bias"):
         spaces_for("bias", "joint")
+    known = "u_cf_nade, i_cf_nade, u_autorec, i_autorec, u_darec, i_darec"
+    with pytest.raises(darec.UserError, match=f"--paper must go with one of {known}, but got cmf"):
+        spaces_for("cmf", paper=True)
 
 
 SOME = "from optuna.distributions import IntDistribution as I; SPACE = {'hidden': I(4, 8)}"

@@ -119,20 +119,20 @@ def test_a_table_is_reproduced_and_the_second_time_nothing_runs(tmp_path):
     budget = ["--trials", "1", "--max-epochs", "1", "--seeds", "2", "--train", "90"]
     options = ["table2", "--pairs", "toys_auto", "--synthetic", "--models", "cmf_unbiased", *budget]
     planned = run("reproduce", *options, "--plan", cwd=tmp_path)
-    assert planned.returncode == 0 and "3 searches with 3 trials" in planned.stdout
+    assert planned.returncode == 0 and "4 searches with 4 trials" in planned.stdout
     assert not (tmp_path / "results").exists()
     ended = run("reproduce", *options, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr[-3000:] + ended.stdout
     page = tmp_path / "results" / "report" / "report.html"
     written = page.read_bytes()
-    assert b"paper 2.1855" in written and b"3 of 3 searches are scored" in written
+    assert b"paper 2.1855" in written and b"4 of 4 searches are scored" in written
     again = run("reproduce", *options, cwd=tmp_path)
-    assert again.returncode == 0 and "3 are done; to run: 0" in again.stdout
+    assert again.returncode == 0 and "4 are done; to run: 0" in again.stdout
     assert page.read_bytes() == written
     study = tmp_path / "results" / "toys_auto-synthetic-90" / "bias" / "study.json"
     study.write_text("damaged")
     both = [word for word in options if word != "90"] + ["90", "80"]
     ended = run("reproduce", *both, "--page", cwd=tmp_path)
     assert ended.returncode == 1 and "failed: toys_auto-synthetic-90-bias: " in ended.stdout
-    assert "1 of 6 searches have no score" in ended.stderr
-    assert b"2 of 6 searches are scored" in page.read_bytes()
+    assert "1 of 8 searches have no score" in ended.stderr
+    assert b"3 of 8 searches are scored" in page.read_bytes()

@@ -8,9 +8,9 @@ from darec.api.registry import spaces_for
 from darec.cli.tune import parse_fix
 from darec.errors import UserError
 from darec.models import MODELS
-from darec.paper import FIGURE_2_SIZES, TABLE_2
+from darec.paper import FIGURE_2_SIZES, RANGES, TABLE_2
 from darec.report.matrix import cells
-from darec.report.matrix.cells import Budget, Cell, distinct, fix_text
+from darec.report.matrix.cells import Budget, Cell, distinct, fix_text, printed
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.spaces import present_spaces
@@ -36,10 +36,54 @@ def test_what_each_table_and_figure_needs_is_the_papers():
     assert known <= set(MODELS) and {"pmf", "u_rbm", "i_cf_nade", "conet"} <= known
 
 
+def test_rows_as_printed_stand_beside_those_with_our_additions():
+    def rows(found):
+        return [cell.row for cell in found]
+
+    biases = ["bias", "hierarchical_bias"]
+    ours = ["u_darec (ours)", "i_darec (ours)"]
+    table2, figure3 = request().table2("toys_auto", 90), request().figure3("toys_auto", 90)
+    assert rows(table2) == [*cells.TABLE_2, *ours, "mean", *biases]
+    ours = [f"{name} (ours)" for name in cells.FIGURE_3 if name not in ("pmf", "u_rbm")]
+    assert rows(figure3) == [*cells.FIGURE_3, *ours, *biases]
+    for cell in (*table2, *figure3):
+        assert cell.paper == (cell.row in cells.PRINTED)
+    both = request("table2", ("i_darec",)).table2("toys_auto", 90)
+    assert rows(both) == ["i_darec", "i_darec (ours)", "mean", *biases]
+
+
+def test_darec_as_printed_searches_the_papers_ranges_alone_in_a_folder_of_its_own():
+    for name in cells.DAREC:
+        cell = printed("toys_auto", 90, name, True)
+        spaces, ours = present_spaces(cell), replace(cell, paper=False)
+        assert {*spaces["space"], *spaces["stage1"]} == set(RANGES)
+        assert {"head", "learning_rate"} <= set(present_spaces(ours)["space"])
+        label = "toys_auto-synthetic-90"
+        assert cell.folder(Path("out")) == Path(f"out/variants/paper/{label}/{name}")
+        assert ours.folder(Path("out")) == Path(f"out/{label}/{name}")
+        assert (cell.name, ours.name) == (f"{label}-{name}-paper", f"{label}-{name}")
+    assert printed("toys_auto", 90, "pmf", True) == Cell("toys_auto", 90, "pmf", True)
+
+
+def test_the_figure_of_sizes_and_the_parts_vary_darec_as_printed():
+    parts = request().parts("toys_auto")
+    changed = [*request().figure2("toys_auto").values(), *parts.values()]
+    assert all(cell.paper and cell.row == cell.model for cell in changed)
+    for (model, label), cell in parts.items():
+        if label != cells.SHUFFLED:
+            ((name, value),) = cell.fix
+            space, stage1 = spaces_for(model, paper=True)
+            whole = {**stage1.fixed, **space.fixed}
+            assert whole.get(name) != value, "the whole model has this change already"
+    assert {("center", "hierarchical"), ("head", "residual")} <= {
+        fixed for cell in parts.values() for fixed in cell.fix
+    }
+
+
 def test_every_fixed_hyper_parameter_is_one_of_its_model():
     for cell in distinct(request().cells()):
         texts = [fix_text(fixed) for fixed in cell.fix]
-        space, stage1 = spaces_for(cell.model, fix=parse_fix(texts))
+        space, stage1 = spaces_for(cell.model, fix=parse_fix(texts), paper=cell.paper)
         fixed = {name for name, _ in cell.fix}
         held = {**(stage1.fixed if stage1 else {}), **space.fixed}
         assert {name: held[name] for name in fixed} == dict(cell.fix)
@@ -62,6 +106,7 @@ def test_a_fixed_hyper_parameter_reads_as_on_the_command_line_and_names_the_fold
     assert fix_text(fixed) == text and parse_fix([text]) == dict([fixed])
     assert cell.out(Path("out")) == Path(f"out/variants/{text}-hidden=200")
     assert cell.name == f"toys_auto-90-u_darec-{text}-hidden=200"
+    assert replace(cell, paper=True).out(Path("out")).name == f"paper-{text}-hidden=200"
 
 
 def test_a_search_that_two_sections_show_runs_once_and_stage_1_comes_before_what_shares_it():
@@ -151,6 +196,7 @@ def test_the_section_on_cold_users_has_every_model_that_can_and_a_share():
         (BUDGET, {"train": 80}, "used --train 80; you asked for 90"),
         (BUDGET, {"sampler": "random"}, "used --sampler random; you asked for tpe"),
         (BUDGET, {"stages": "joint"}, "used --stages joint; you asked for paper"),
+        (BUDGET, {"paper": True}, "used --paper yes; you asked for no;"),
         (BUDGET, {"fix": {"mu": 0}}, "used --fix mu=0; you asked for none"),
         (BUDGET, {"fix": {"mu": 0, "heads": "own"}}, "used --fix mu=0 heads=own; you asked"),
     ],

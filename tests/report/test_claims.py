@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from darec.report.analysis.claims import FAILS, HOLDS, OPEN, judge
-from darec.report.matrix.cells import Budget, Cell
+from darec.report.matrix.cells import Budget, Cell, printed
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from tests.report.made import scored
@@ -13,11 +13,13 @@ SPLITS = np.array([1.0, 1.02, 0.97, 1.05, 0.99])
 LITTLE = np.array([0.001, -0.001, 0.0005, -0.0005, 0.0002])
 
 
-def verdicts(tmp_path, factors, what="all"):
+def verdicts(tmp_path, factors, what="all", ours=None):
+    """Judge models as printed with these errors, beside models with our additions."""
     request = Request(what, ("toys_auto",), (), (90,), True, BUDGET)
-    for model, factor in factors.items():
-        errors = factor * (SPLITS + LITTLE)
-        scored(Cell("toys_auto", 90, model, True), tmp_path, list(errors))
+    found = {printed("toys_auto", 90, model, True): each for model, each in factors.items()}
+    found |= {Cell("toys_auto", 90, model, True): each for model, each in (ours or {}).items()}
+    for cell, factor in found.items():
+        scored(cell, tmp_path, list(factor * (SPLITS + LITTLE)))
     return {each.claim: each for each in judge(request, Results(tmp_path, BUDGET, {}))}
 
 
@@ -37,6 +39,14 @@ def test_a_claim_holds_fails_or_stays_open(tmp_path):
         "without cmf_unbiased, cdtf, fm_cdcf, conet"
         in found["I-DARec is the best of Table 2"].evidence
     )
+
+
+def test_claims_are_judged_on_the_models_as_printed(tmp_path):
+    factors = {"u_autorec": 1.0, "u_darec": 0.96, "i_autorec": 0.9, "i_darec": 0.93, "cmf": 0.95}
+    ours = {"u_autorec": 0.5, "u_darec": 0.8, "i_autorec": 0.8, "i_darec": 0.5}
+    alone, beside = verdicts(tmp_path / "a", factors), verdicts(tmp_path / "b", factors, ours=ours)
+    assert beside == alone and len(alone) == 5
+    assert verdicts(tmp_path / "c", {}, ours=ours) == {}
 
 
 def test_a_smaller_gain_than_the_papers_is_better_but_not_by_that(tmp_path):

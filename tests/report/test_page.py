@@ -10,7 +10,7 @@ import pytest
 
 from darec.data.shuffled import SUFFIX
 from darec.provenance import code_digest
-from darec.report.matrix.cells import Budget, Cell, distinct
+from darec.report.matrix.cells import Budget, distinct, printed
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering.page import write_report
@@ -66,6 +66,8 @@ def test_all_sections_are_there_and_every_figure_has_words(made):
     assert not walk.open and walk.sections == wanted.split()
     assert len(walk.labels) == text.count("<figure")
     assert all(re.search(r"\d\.\d\d", label) for label in walk.labels)
+    (figure3,) = (label for label in walk.labels if label.startswith("Test RMSE on toys_auto"))
+    assert "u_darec 1" in figure3 and "u_darec (ours) 1" in figure3
     ids = re.findall(r'\sid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert (
@@ -97,17 +99,23 @@ def test_the_same_scores_give_the_same_bytes(made):
 def test_the_tables_for_papers_and_programs_say_the_same(made):
     folder, (request, _, _) = made[0].parent, made[1]
     rows = list(csv.DictReader((folder / "table2.csv").open()))
-    models = {cell.model for cell in request.table2("toys_auto", 90)} - {"conet"}
-    stages = {f"{model}: its stage 1" for model in ("u_darec", "i_darec")}
-    assert {row["model"] for row in rows} == models | stages
+    models = {cell.row for cell in request.table2("toys_auto", 90)} - {"conet"}
+    two_staged = {"u_darec", "i_darec", "u_darec (ours)", "i_darec (ours)"}
+    stages = {f"{model}: its stage 1" for model in two_staged}
+    assert {row["model"] for row in rows} == models | stages and models > two_staged
     assert {row["cold_share"] for row in rows if row["model"] == "cmf"} == {"0.2"}
     assert {row["view"] for row in rows} == {"hierarchical", "fallback", "floor", "warm"}
     markdown, latex = ((folder / f"table2.{suffix}").read_text() for suffix in ("md", "tex"))
     for row in rows:
         assert f"{float(row['mean']):.4f} ± " in markdown
         assert f"{float(row['mean']):.4f} $\\pm$" in latex
-    (ours,) = (r for r in rows if r["model"] == "i_darec" and r["view"] == "floor")
-    assert ours["paper"] == "2.0723" and r"i\_darec" in latex and r"90 \%" in latex
+    as_printed, ours = (
+        next(row for row in rows if row["model"] == model and row["view"] == "floor")
+        for model in ("i_darec", "i_darec (ours)")
+    )
+    assert as_printed["paper"] == "2.0723" and ours["paper"] == ""
+    assert as_printed["mean"] != ours["mean"] and r"90 \%" in latex
+    assert r"i\_darec (ours) &" in latex and "| i_darec (ours) | " in markdown
 
 
 def test_the_table_of_cold_users_has_their_errors_and_the_control(made):
@@ -117,6 +125,8 @@ def test_the_table_of_cold_users_has_their_errors_and_the_control(made):
     (row,) = (row for row in rows if row[:2] == ["toys_auto-synthetic", "cmf"])
     rmse, mae, shuffled = (float(cell.split(" ")[0]) for cell in row[2:5])
     assert rmse == mae and shuffled == pytest.approx(rmse + 0.1)
+    models = [row[1] for row in rows if row[:1] == ["toys_auto-synthetic"]]
+    assert "u_darec (ours)" in models and "u_darec" not in models
 
 
 def test_provenance_names_code_data_machine_and_seeds(made, tiny_pair):
@@ -128,7 +138,8 @@ def test_provenance_names_code_data_machine_and_seeds(made, tiny_pair):
     assert scores["origin"]["code_digest"] == said["code_digest"] == code_digest()
     assert scores["number"]["toys_auto-synthetic-90-cmf"] == 15  # three policies
     assert {"torch", "ray", "optuna", "python"} <= set(said["versions"]) and said["machine"]["cpus"]
-    assert f"toys_auto-synthetic{SUFFIX}-90-u_darec" in said["seeds"]
+    assert f"toys_auto-synthetic{SUFFIX}-90-u_darec-paper" in said["seeds"]
+    assert {f"toys_auto-synthetic-90-u_darec{end}" for end in ("", "-paper")} <= set(said["seeds"])
 
 
 def test_a_page_of_scores_of_different_code_says_so(tmp_path, tiny_pair):
@@ -149,7 +160,7 @@ def test_a_page_of_scores_of_different_code_says_so(tmp_path, tiny_pair):
 
 def test_a_page_names_the_trials_that_cannot_be_read(tmp_path, tiny_pair, caplog):
     request = Request("all", ("toys_auto",), ("u_darec",), (90,), True, BUDGET)
-    cell = Cell("toys_auto", 90, "u_darec", True)
+    cell = printed("toys_auto", 90, "u_darec", True)
     scored(cell, tmp_path, [1.0] * 5)
     (cell.folder(tmp_path) / "trials.csv").write_text("")
     pairs = {"toys_auto": tiny_pair}

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,19 +93,17 @@ def test_on_ctrl_c_the_step_gets_sigterm_and_no_further_step_begins(tmp_path, mo
 
 
 def test_a_search_takes_stage_1_from_the_one_that_it_shares_it_with(tmp_path, steps):
-    base = Cell("toys_auto", 90, "u_darec", True)
+    base = Cell("toys_auto", 90, "u_darec", True, paper=True)
     scored(base, tmp_path, [1.0] * 5)
     for domain in ("target", "source"):
         study = base.folder(tmp_path) / f"stage1_{domain}"
         (study / "tune").mkdir(parents=True)
         (study / "best.json").write_text(domain)
-    changed, sized = (
-        Cell("toys_auto", 90, "u_darec", True, fix) for fix in (MU_0, (("hidden", 9),))
-    )
+    changed, sized = (replace(base, fix=fix) for fix in (MU_0, (("hidden", 9),)))
     assert Results(tmp_path, BUDGET, {}).missing(base) == []
     Runner(BUDGET, place(tmp_path), print).run([(changed, ("search",)), (sized, ("search",))], 2)
     folder = changed.folder(tmp_path)
-    assert folder == tmp_path / "variants" / "mu=0" / "toys_auto-synthetic-90" / "u_darec"
+    assert folder == tmp_path / "variants" / "paper-mu=0" / "toys_auto-synthetic-90" / "u_darec"
     for domain in ("target", "source"):
         assert (folder / f"stage1_{domain}" / "best.json").read_text() == domain
     assert not list(folder.glob("stage1_*/tune")) and not sized.folder(tmp_path).exists()

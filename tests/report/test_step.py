@@ -16,6 +16,7 @@ CELL = Cell(
     "u_darec",
     synthetic=True,
     fix=(("hidden", 200), ("beta", 0.5), ("reversal", False), ("heads", "own")),
+    paper=True,
 )
 REQUEST = StepRequest(
     "search", CELL, Budget(8, 2, 3, seeds=5), Place(Path("out"), Path("/data"), "here:1", 2)
@@ -84,11 +85,12 @@ def test_a_search_is_one_call_that_continues_what_is_there(calls):
         "stage1_trials": 2,
         "max_epochs": 3,
         "fix": {"hidden": 200, "beta": 0.5, "reversal": False, "heads": "own"},
+        "paper": True,
         "gpus_per_trial": None,
         "at_once": 2,
         "address": "here:1",
         "insecure": False,
-        "out": Path("out/variants/hidden=200-beta=0.5-reversal=false-heads=own"),
+        "out": Path("out/variants/paper-hidden=200-beta=0.5-reversal=false-heads=own"),
         "resume": True,
         "fit": False,
         "reporter": SILENT,

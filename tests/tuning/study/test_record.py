@@ -55,6 +55,7 @@ def test_a_record_names_the_command_the_code_and_all_that_was_asked_for(request_
         ({"data_digest": "other"}, "same data_digest"),
         ({"fix": {"hidden": 16}}, "same fix.hidden"),
         ({"stages": "joint"}, "same stages"),
+        ({"paper": True}, "same paper: the search there used paper False; you asked for True"),
     ],
 )
 def test_a_search_is_only_resumed_as_it_was_begun(request_here, change, words):
