@@ -66,7 +66,7 @@ COLD_USERS = (
 PARTS = (
     "Each row is its own search with the same budget and one part held fixed. It uses the stage 1 "
     "of the whole model, unless the fixed part belongs to stage 1; 90 % training. The whole model "
-    "is DARec as the paper prints it (darec tune --paper); center and head are our additions "
+    "is DARec as the paper prints it (darec tune --paper); center and head are ours "
     "(docs/models.md). With mu = 0 the classifier does not reach the extractor. Without the "
     "reversal the extractor helps the classifier to tell the domains apart; with it, the "
     "extractor hinders the classifier. The whole model searches mu and beta, with as many trials. "
