@@ -132,6 +132,15 @@ def test_an_interrupted_search_is_not_finished_and_resumes(
 
 
 @pytest.mark.ray
+def test_a_model_as_printed_is_searched_and_recorded_as_such(cluster, tiny_pair, tmp_path):
+    options = {"trials": 1, "max_epochs": 1, "out": tmp_path, "fit": False, "paper": True}
+    config = darec.search("u_autorec", tiny_pair, **options).best.config
+    assert (config["center"], config["activation"]) == ("none", "sigmoid")
+    study = json.loads((tmp_path / "tiny-90" / "u_autorec" / "study.json").read_text())
+    assert study["paper"] is True and set(study["space"]["drawn"]) == {"hidden", "alpha"}
+
+
+@pytest.mark.ray
 def test_messages_are_logged_by_default(cluster, tiny_pair, tmp_path, caplog):
     caplog.set_level(logging.INFO, logger="darec")
     darec.search("mean", tiny_pair, out=tmp_path)
