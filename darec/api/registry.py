@@ -98,6 +98,8 @@ def spaces_for(
     stage1 = None if first is None else search_space(first.model)
     prefix = "" if first is None else first.field
     if paper:
+        if space is not None:
+            raise UserError("--paper searches the paper's ranges; it cannot go with --space")
         if not own.paper:
             known = ", ".join(name for name, each in SPACES.items() if each.paper)
             raise UserError(f"--paper must go with one of {known}, but got {model}")

@@ -236,18 +236,20 @@ def hierarchical_biases(training: Training) -> HierarchicalBiases:
     """
     if _must_swap(training):
         return hierarchical_biases(training.swapped()).swapped()
-    if _key(training) not in _known:
-        remember(training, HierarchicalBiases.fit(training))
-    return _known[_key(training)]
+    found = _known.get(_key(training))
+    if found is None:
+        found = HierarchicalBiases.fit(training)
+        remember(training, found)
+    return found
 
 
 def remember(training: Training, biases: HierarchicalBiases) -> None:
     """Take these for the hierarchical biases of these ratings from now on."""
     if _must_swap(training):
         training, biases = training.swapped(), biases.swapped()
-    while len(_known) >= REMEMBERED:
-        _known.pop(next(iter(_known)), None)
     _known[_key(training)] = biases
+    for key in list(_known)[:-REMEMBERED]:
+        _known.pop(key, None)
 
 
 def _must_swap(training: Training) -> bool:

@@ -10,6 +10,7 @@ all variances are estimated by variational EM.
 Shapes: U users, I items of a domain, N ratings, E effects of a user (2 for each domain).
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +23,13 @@ from darec.data.ratings import Domain, Ratings
 
 Array = npt.NDArray[Any]  # float64
 TOLERANCE = 1e-6
-"""The fit has converged when a sweep raises the evidence bound by less than this per rating."""
+"""The fit ends when a sweep raises the evidence bound by less than this per rating.
+
+Variances that hardly change the bound, those of the slopes above all, may then still move: with
+1e-9 single predictions differ by up to 0.12 stars, and the validation RMSE by up to 0.0003.
+"""
 SWEEPS = 1000
-"""Most sweeps of a fit."""
+"""Most sweeps of a fit. The pairs that were tried need 30 to 90."""
 LEAST = 1e-8
 """Added to variances, in squared stars: equal ratings have none."""
 START = 0.2
@@ -134,6 +139,8 @@ def fit_effects(ratings: Mapping[Domain, Ratings], tolerance: float = TOLERANCE)
         gain, last = bound - last, bound
         if gain < tolerance * n:
             break
+    else:
+        warnings.warn(f"the hierarchical biases still changed after {SWEEPS} sweeps", stacklevel=2)
     return Effects(fits, *user_effects(fits, part, sigma_EE), sigma_EE, bound)
 
 

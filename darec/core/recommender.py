@@ -49,6 +49,18 @@ class TwoStage(Recommender, Protocol):
         """Each domain's own model. It predicts its own domain as its ``"target"``."""
 
 
+@runtime_checkable
+class MayReadSource(Protocol):
+    """A recommender whose hyper-parameters decide whether it learns from a user's source ratings.
+
+    Of all others, `darec.models.kind.ModelKind.cold_users` says so.
+    """
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether it does."""
+
+
 class Cache(Protocol):
     """Weights by key. Trials share it, so that each stage 1 is trained once."""
 

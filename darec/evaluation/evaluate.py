@@ -66,7 +66,8 @@ def evaluate(
         shuffled = control.model.predict(control.parts.test.users, control.parts.test.items)
         del control  # one model in memory at a time
     winner = _trained(kind, best, pair, seeds, device, refit, code)
-    return [score(winner, best, policy, shuffled) for policy in get_args(ColdPolicy)]
+    scored = Scored(winner, best, shuffled)
+    return [scored.under(policy) for policy in get_args(ColdPolicy)]
 
 
 def _trained(
@@ -102,72 +103,89 @@ def _trained(
     )
 
 
-def score(
-    trained: TrainedWinner, best: Best, policy: ColdPolicy, shuffled: FloatArray | None = None
-) -> Score:
-    """Return a trained model's test errors under a cold policy, with those of both baselines.
+class Scored:
+    """A trained model's predictions of the test ratings, made once for all cold policies.
 
-    ``shuffled f32[N]`` are the predictions of the same winner trained with a shuffled source. Cold
-    items have the same prediction in both: a difference is due to the model, not to the policy.
+    ``shuffled f32[N]`` are those of the same winner trained with a shuffled source. Cold items have
+    the same prediction in both: a difference is due to the model, not to the policy.
     """
-    model, parts, training = trained.model, trained.parts, trained.training.target
-    answered_U = answered_users(trained.training, parts.cold_users)
-    test, rule = parts.test, ColdRule(trained.training, answered=answered_U)
-    users, items, truth = test.users, test.items, test.values
 
-    def error(raw: FloatArray) -> float:
-        return rule.rmse(raw, test, policy)
+    def __init__(self, trained: TrainedWinner, best: Best, shuffled: FloatArray | None) -> None:
+        self._trained, self._best, self._shuffled = trained, best, shuffled
+        model, parts, training = trained.model, trained.parts, trained.training
+        self._rule = ColdRule(training, answered=answered_users(training, parts.cold_users))
+        test = parts.test.users, parts.test.items
+        self._raw = model.predict(*test)
+        self._stage1: FloatArray | None = None
+        if isinstance(model, TwoStage):
+            self._stage1 = model.stage1["target"].predict(*test)
+        self._bias = self._rule.bias.predict(*test)
+        self._hierarchical = self._rule.hierarchical.predict(*test)
+        mean = float(training.target.values.mean())
+        self._constant = Bias.zero(training.target, mean).predict(*test)
+        self._source: tuple[ColdRule, FloatArray] | None = None
+        if "source" in model.domains:
+            held = parts.test_source
+            rule = ColdRule(training, "source")
+            self._source = rule, model.predict(held.users, held.items, "source")
 
-    final = rule.apply(model.predict(users, items), users, items, policy)
-    warm = ~rule.is_cold(users, items)
-    source = _source_rmse(trained, policy)
-    target = rmse(final, truth)
-    bias = error(rule.bias.predict(users, items))
-    hierarchical = error(rule.hierarchical.predict(users, items))
-    constant = Bias.zero(training, float(training.values.mean())).predict(users, items)
-    stage1 = model.stage1["target"].predict(users, items) if isinstance(model, TwoStage) else None
-    lists = None
-    if policy == COLD:
-        lists = rankings(model, rule, training, parts.final().target, test, parts.seed)
-    return Score(
-        model=best.model,
-        pair=best.pair,
-        train=parts.train,
-        cold_users=parts.cold_users,
-        cold=policy,
-        split_seed=parts.seed,
-        run_seed=trained.run_seed,
-        searched_split=parts.seed == best.seed,
-        refit=trained.refit,
-        valid_rmse=trained.valid_rmse,
-        test_rmse=target,
-        test_mae=mae(final, truth),
-        warm_rmse=rmse(final[warm], truth[warm]) if warm.any() else None,
-        cold_share=float(1 - warm.mean()),
-        n_test=len(test),
-        rmse_source=source,
-        rmse_both=None if source is None else math.hypot(target, source),
-        shuffled_rmse=None if shuffled is None else error(shuffled),
-        stage1_rmse=None if stage1 is None else error(stage1),
-        bias_rmse=bias,
-        hierarchical_rmse=hierarchical,
-        mean_rmse=error(constant),
-        beats_bias=target < bias,
-        beats_hierarchical=target < hierarchical,
-        ranking=lists,
-        epoch=trained.epoch,
-        max_epochs=best.max_epochs,
-        trials=best.trials,
-        config=best.config,
-        data_digest=best.data_digest,
-        origin=trained.origin,
-    )
+    def under(self, policy: ColdPolicy) -> Score:
+        """Return the errors under a cold policy, with those of the baselines."""
+        trained, best, parts, rule = self._trained, self._best, self._trained.parts, self._rule
+        test = parts.test
+        users, items, truth = test.users, test.items, test.values
 
+        def error(raw: FloatArray) -> float:
+            return rule.rmse(raw, test, policy)
 
-def _source_rmse(trained: TrainedWinner, policy: ColdPolicy) -> float | None:
-    """Return the RMSE of the source's test ratings; None if the model predicts the target only."""
-    if "source" not in trained.model.domains:
-        return None
-    test, rule = trained.parts.test_source, ColdRule(trained.training, "source")
-    raw = trained.model.predict(test.users, test.items, "source")
-    return rule.rmse(raw, test, policy)
+        def if_any(raw: FloatArray | None) -> float | None:
+            return None if raw is None else error(raw)
+
+        final = rule.apply(self._raw, users, items, policy)
+        warm = ~rule.is_cold(users, items)
+        source = None
+        if self._source is not None:
+            source_rule, raw = self._source
+            source = source_rule.rmse(raw, parts.test_source, policy)
+        target, bias, hierarchical = (
+            rmse(final, truth),
+            error(self._bias),
+            error(self._hierarchical),
+        )
+        lists = None
+        if policy == COLD:
+            known, seen = trained.training.target, parts.final().target
+            lists = rankings(trained.model, rule, known, seen, test, parts.seed)
+        return Score(
+            model=best.model,
+            pair=best.pair,
+            train=parts.train,
+            cold_users=parts.cold_users,
+            cold=policy,
+            split_seed=parts.seed,
+            run_seed=trained.run_seed,
+            searched_split=parts.seed == best.seed,
+            refit=trained.refit,
+            valid_rmse=trained.valid_rmse,
+            test_rmse=target,
+            test_mae=mae(final, truth),
+            warm_rmse=rmse(final[warm], truth[warm]) if warm.any() else None,
+            cold_share=float(1 - warm.mean()),
+            n_test=len(test),
+            rmse_source=source,
+            rmse_both=None if source is None else math.hypot(target, source),
+            shuffled_rmse=if_any(self._shuffled),
+            stage1_rmse=if_any(self._stage1),
+            bias_rmse=bias,
+            hierarchical_rmse=hierarchical,
+            mean_rmse=error(self._constant),
+            beats_bias=target < bias,
+            beats_hierarchical=target < hierarchical,
+            ranking=lists,
+            epoch=trained.epoch,
+            max_epochs=best.max_epochs,
+            trials=best.trials,
+            config=best.config,
+            data_digest=best.data_digest,
+            origin=trained.origin,
+        )

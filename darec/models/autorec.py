@@ -188,6 +188,11 @@ class AutoRec(Trained):
         self._step = CapturedStep(step, net, self.rows.device)
         super().__init__(net, adam, self._generator)
 
+    @property
+    def reads_source(self) -> bool:
+        """Whether source ratings change what it predicts for a user."""
+        return self.config.trains_on == "both" or self.config.center == "hierarchical"
+
     def train_epoch(self) -> dict[str, float]:
         """Minimise Eq. 2 over every rated row once, in a new random order."""
         order = shuffled(self._rated, self._generator)
@@ -195,7 +200,8 @@ class AutoRec(Trained):
         self._adam.begin(epoch, epoch)
         total = sum((self._step(batch) for batch in epoch.batches), start=torch.zeros(()))
         norm = self.config.alpha * squared_norm(self._net.parameters())
-        return {"loss_rating_target": float(total), "loss_regulariser": norm.item()}
+        name = "loss_rating" if self.config.trains_on == "both" else "loss_rating_target"
+        return {name: float(total), "loss_regulariser": norm.item()}
 
     def unexplained(self) -> RatingRows:
         """Return the target's ratings minus their predictions, along the axis."""

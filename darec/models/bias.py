@@ -41,7 +41,9 @@ class BiasRecommender:
             "source": training.source,
         }
         self._bias: dict[Domain, Bias] = {
-            domain: Bias.zero(ratings, float(ratings.values.mean()))
+            domain: replace(
+                Bias.zero(ratings, float(ratings.values.mean())), reg_user=config.reg_user
+            )
             for domain, ratings in self._ratings.items()
         }
 

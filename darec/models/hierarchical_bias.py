@@ -1,6 +1,6 @@
 """The hierarchical biases of both domains as a model of their own (`darec.core.mixed_model`).
 
-Nothing is tuned, and an epoch is the whole fit.
+Nothing is tuned. The fit happens at the start, since the cold rule needs the same biases.
 """
 
 from typing import Any

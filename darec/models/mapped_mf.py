@@ -122,17 +122,17 @@ class MappedMF(Trained, ABC):
         size: int,
         errors: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]],
     ) -> float:
-        total = 0.0
+        total = torch.zeros(())
         if not len(positions):
-            return total
+            return 0.0
         for position_B in torch.split(shuffled(positions, self._generator), size):
             errors_n, ridge_n = errors(position_B)
             loss = (errors_n if ridge_n is None else errors_n + ridge_n).mean()
             self._adam.zero_grad()
             loss.backward()
             self._adam.step()
-            total += float(errors_n.detach().sum())
-        return total
+            total = total + errors_n.detach().sum()
+        return float(total)
 
     def vectors(self, users: IntArray, domain: Domain) -> FloatArray:
         """Return the vectors by which users are predicted in a domain, f32[D, X]."""

@@ -42,7 +42,7 @@ class MFConfig:
     center: Annotated[
         CenterKind,
         Field(description="What is subtracted from the ratings of each domain first; ours."),
-    ] = "mean"
+    ] = "hierarchical"
     learning_rate: Annotated[
         LearningRate, Field(description="Adam's step size for factors and biases.")
     ] = 5e-3
@@ -52,7 +52,7 @@ class MFConfig:
         Field(
             ge=1e-9,
             le=1e6,
-            description="Ridge on the weights of the mapping; 1 counts as much as one user.",
+            description="Ridge on the mapping, divided by the number of users it is fitted to.",
         ),
     ] = 1.0
     mapping_learning_rate: Annotated[

@@ -88,8 +88,14 @@ def save(
     """Write a model folder and return its path; an older folder is replaced as a whole.
 
     ``card.files`` is filled in. The hierarchical biases of the data are fitted, unless a model of
-    the same data was. Raises `UserError` if the place is not a model folder.
+    the same data was. Raises `UserError` if the place is not a model folder, and for a weight whose
+    name begins like those of the biases or of first stages.
     """
+    for name in weights:
+        if name.partition(".")[0] in (STAGE, BIASES):
+            raise UserError(
+                f"the name of weight {name!r} must not begin with {STAGE}. or {BIASES}."
+            )
     if folder.exists() and not (folder / CARD).is_file():
         raise UserError(f"{folder}: must be absent or a model folder, but has no {CARD}")
     staging = _new_folder(folder)

@@ -13,7 +13,7 @@ from darec.core.cold import COLD, ColdPolicy, ColdRule
 from darec.core.fold_in import FoldsIn, TrainedUsers
 from darec.core.hierarchical import HierarchicalBias
 from darec.core.new_user import NewUser, OwnRatings
-from darec.core.recommender import Recommender
+from darec.core.recommender import MayReadSource, Recommender
 from darec.core.tables import AllScores, HasItemFactors, HasTables, Tables, all_scores
 from darec.data.ratings import LOWEST, Domain, FloatArray
 from darec.data.split import Training
@@ -34,7 +34,9 @@ class Scorer:
         self._name, self._model, self._training = name, model, training
         self._cold: ColdPolicy = COLD if cold == "source" else cold
         target = training.target
-        is_answered = cold == "source" and kind_of(name).cold_users
+        able = kind_of(name).cold_users
+        self._reads_source = model.reads_source if isinstance(model, MayReadSource) else able
+        is_answered = cold == "source" and able and self._reads_source
         answered_U = (training.source.user_counts > 0) & is_answered
         self._rule = ColdRule(training, answered=answered_U)
         self.base = self._rule.stand_in(self._cold).with_unknown()
@@ -97,7 +99,7 @@ class Scorer:
         Without anything that the model learns from, the scores are the cold policy's.
         Raises `UserError` for a model that cannot predict for new users.
         """
-        of_both = kind_of(self._name).cold_users or "source" in self._model.domains
+        of_both = self._reads_source or "source" in self._model.domains
         learns = bool(len(user["target"]) or (of_both and len(user["source"])))
         folded_I, base_J = self._folded_in(user), self.base.of_new_user(user)
         score_J = np.append(folded_I, base_J[-1:]) if learns else base_J.copy()

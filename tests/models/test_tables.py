@@ -124,3 +124,14 @@ def test_a_ridge_solution_by_hand():
     np.testing.assert_allclose(
         prior.fold_in({"target": own}), 3 + weight * item_IK[:, 0], rtol=1e-5
     )
+
+
+def test_a_model_that_was_loaded_predicts_for_new_users_as_before(name, model, data):
+    if name in CANNOT_FOLD_IN:
+        return
+    again = fitted(name, data, steps=1, **({"center": "mean"} if name == "pmf" else {})).model
+    again.load_weights({key: weight.clone() for key, weight in model.weights().items()})
+    for user in (3, 40):
+        own = own_ratings(data.training, user)
+        before, after = (folded_in(each, own, data.training) for each in (model, again))
+        np.testing.assert_allclose(after, before, atol=1e-5)

@@ -87,11 +87,11 @@ def _trial_seconds(
     kind: ModelKind, data: SearchData, values: dict[str, Any], budget: Budget
 ) -> float:
     """Return the seconds of a trial of all epochs on this CPU, without its first stage."""
-    config = checked_config(kind, values)
+    config, begin = checked_config(kind, values), time.perf_counter()
     fit = Fit(kind.build(config, data.training, Run(cache=MemoryCache())), data)
     if not kind.whole_fit:
         fit.step()  # loads compiled code
-    begin = time.perf_counter()
+        begin = time.perf_counter()
     fit.step()
     return budget.max_epochs * (time.perf_counter() - begin)
 
