@@ -21,19 +21,27 @@ COUNTS = Counts(
     users=600, source_items=150, target_items=100, source_ratings=24000, target_ratings=3600
 )
 """A user has 40 source ratings and 6 target ratings on average."""
-STAGE1 = {"hidden": 50, "learning_rate": 5e-3, "batch_size": 64, "epochs": 20}
-STAGE2 = {"init": "xavier", "lambda_": 0.01, "beta": 1.0, "mu": 0.01}
+STAGE1 = {
+    "hidden": 50,
+    "center": "bias",
+    "activation": "sigmoid",
+    "learning_rate": 5e-3,
+    "batch_size": 64,
+    "epochs": 20,
+}
+STAGE2 = {"head": "plain", "init": "xavier", "lambda_": 0.01, "beta": 1.0, "mu": 0.01}
 PLANTED = Planted(user=0.8, item=0.4, factors=1.2, noise=0.6, rank=2)
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "shared_bias": {},
-    "cmf": {"factors": 5, "learning_rate": 0.01},
-    "cmf_unbiased": {"factors": 5, "learning_rate": 0.01, "bias": False},
-    "cdtf": {"factors": 4, "reg": 2.0, "source_weight": 0.3},
+    "hierarchical_bias": {},
+    "cmf": {"factors": 5, "learning_rate": 0.01, "center": "mean"},
+    "cmf_unbiased": {"factors": 5, "learning_rate": 0.01, "center": "mean", "bias": False},
+    "cdtf": {"factors": 4, "reg": 2.0, "source_weight": 0.3, "center": "none"},
     "fm_cdcf": {"rank": 4},
-    "emcdr": {"factors": 4, "learning_rate": 0.01},
-    "ptupcdr": {"factors": 4, "learning_rate": 0.01},
-    "conet": {"embedding": 16},
+    "emcdr": {"factors": 4, "learning_rate": 0.01, "center": "mean"},
+    "ptupcdr": {"factors": 4, "learning_rate": 0.01, "center": "mean"},
+    "conet": {"embedding": 16, "center": "mean"},
     "u_darec": {**STAGE2, "autorec": {**STAGE1, "axis": "user"}, "heads": "both"},
     "i_darec": {**STAGE2, "autorec": {**STAGE1, "axis": "item"}},
     "i_darec with shared predictors": {
@@ -44,6 +52,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 """What is measured, by the name of the model and, after a space, of its variant.
 
+Centres are of one domain, so that a gain is the model's own; `hierarchical_bias` shows what a
+centre of both domains brings. EMCDR and PTUPCDR read the source for cold users only.
 I-DARec as the paper prints it cannot gain from who rated what in the source (docs/paper.md)."""
 
 

@@ -216,7 +216,7 @@ def test_a_model_of_a_script_is_searched_and_evaluated(tmp_path):
         command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert ended.stdout == "RAN 4 4 True\n"
+    assert ended.stdout == "RAN 4 6 True\n"
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_a_search_for_cold_users_and_its_scores(cluster, tiny_pair, tmp_path):
     scores = darec.evaluate(result, tiny_pair, seeds=1)
     assert (scores["cold_users"] == 50).all() and (scores["shuffled_rmse"] > 0).all()
     model = darec.load(f"{result.path}/model")
-    assert model.card.cold_users == 50 and len(model.card.scores) == 2
+    assert model.card.cold_users == 50 and len(model.card.scores) == 3
     parts = split(tiny_pair, cold_users=50)
     cold = parts.test.users[0]
     user, item = tiny_pair.user_ids[cold], tiny_pair.target_item_ids[0]
@@ -367,7 +367,7 @@ def test_a_result_at_a_uri_is_evaluated_and_its_scores_go_back_there(
     assert result.finished and result.path == uri and tmp_path not in result.root.parents
     scores = darec.evaluate(result, tiny_pair, seeds=2)
     kept = (tmp_path / "bucket" / "scores.jsonl").read_text()
-    assert len(kept.splitlines()) == 4
+    assert len(kept.splitlines()) == 6
     monkeypatch.setattr(runs, "pool", None)  # nothing is left to measure
     again = darec.evaluate(darec.load_result(uri), tiny_pair, seeds=2)
     assert again.equals(scores) and (tmp_path / "bucket" / "scores.jsonl").read_text() == kept
