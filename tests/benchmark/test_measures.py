@@ -93,7 +93,8 @@ def test_pairs_a_second_are_held_against_the_target_and_memory(cluster, tiny_pai
 
 
 EXCUSED = ("i_darec", "emcdr", "ptupcdr")
-"""As printed in the paper, it cannot use who rated what in the source (docs/paper.md)."""
+"""I-DARec as printed cannot use who rated what in the source (docs/paper.md). The others read it
+for cold users only."""
 
 
 @pytest.mark.slow
