@@ -59,7 +59,7 @@ class DARecConfig:
     init: Init = "paper"
     """Initial weights. ``paper``: N(0, 0.01^2); ``xavier``: Glorot's uniform ones; ours. Biases are
     0."""
-    learning_rate: LearningRate = 1e-3
+    learning_rate: LearningRate = 1e-4
     """Adam's step size; ours."""
     batch_size: BatchSize = 128
     """Rating rows of each domain in a mini-batch; ours."""
