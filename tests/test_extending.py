@@ -29,4 +29,4 @@ def test_the_walk_through_runs_outside_the_checkout(tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "results" / "books_music-90" / "neighbours" / "best.json").is_file()
     lines = (tmp_path / "results" / "scores.jsonl").read_text().splitlines()
-    assert len(lines) == 4  # two seeds, two cold policies
+    assert len(lines) == 6  # two seeds, three cold policies

@@ -77,7 +77,7 @@ def test_the_walk_through_on_a_laptop(tmp_path, environment):
     with started(command, port, tmp_path / "log", tmp_path, environment) as service:
         answers = [json.loads(run(line)) for line in first[serve + 1 :]]
         assert all("detail" not in answer for answer in answers), answers
-        assert [len(answer) for answer in answers] == [1, 2, 2, 2, 3]
+        assert [len(answer) for answer in answers] == [1, 2, 3, 2, 4]
         assert answers[1]["card"]["refit"] == "train"
         for line in second:
             run(line)
