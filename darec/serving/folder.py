@@ -158,7 +158,8 @@ def read(folder: Path, card: Card) -> tuple[Weights, list[Weights], Training, di
         if found != digest:
             told = f"damaged or of another model: its SHA-256 is not the one in {CARD}"
             raise UserError(f"{path}: {told}; {REMEDY}")
-    tensors = load_file(folder / WEIGHTS)
+    # copied, because the file is mapped into memory and may be replaced while the model is in use
+    tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
     own: Weights = {}
     biases: Weights = {}
     stages: dict[int, Weights] = {}

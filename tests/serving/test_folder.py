@@ -291,3 +291,14 @@ def test_ids_must_be_strings(folder):
     changed(folder, files={**files, "users.parquet": digest_of(folder / "users.parquet")})
     with pytest.raises(darec.UserError, match=r"users\.parquet must have strings only"):
         darec.load(folder)
+
+
+def test_a_model_in_use_does_not_change_when_its_files_are_overwritten(folder, tiny_pair):
+    """Weights that were mapped from the file would change with it."""
+    model = darec.load(folder)
+    users, items = tiny_pair.user_ids[:20], tiny_pair.target_item_ids[:20]
+    before = model.predict(users, items)
+    for path in folder.glob("*.safetensors"):
+        with path.open("r+b") as file:
+            file.write(bytes(path.stat().st_size))
+    np.testing.assert_array_equal(model.predict(users, items), before)
