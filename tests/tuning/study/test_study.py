@@ -42,7 +42,15 @@ def test_a_study_whose_trials_all_diverge_says_why(study, settings):
     poisoned = target.take(np.arange(len(target)))
     poisoned.values[0] = np.nan  # after the checks at birth
     training = replace(study.data.training, target=poisoned)
-    hopeless = replace(study, data=replace(study.data, training=training), trials=2)
+    # training on both domains would check the ratings once more
+    space = {name: drawn for name, drawn in study.space.items() if name != "trains_on"}
+    hopeless = replace(
+        study,
+        data=replace(study.data, training=training),
+        space=space,
+        fixed={**study.fixed, "trains_on": "target"},
+        trials=2,
+    )
     told = Recorder()
     with pytest.raises(
         UserError,
