@@ -59,7 +59,7 @@ def both_count(training):
 
 def test_a_users_vector_is_the_ridge_solution_given_the_items(training):
     """At the minimum of ``mean((r - x . y)^2 + reg (|x|^2 + |y|^2))``."""
-    config = EMCDRConfig(factors=2, reg=0.1, batch_size=10**6, learning_rate=0.05)
+    config = EMCDRConfig(center="mean", factors=2, reg=0.1, batch_size=10**6, learning_rate=0.05)
     model = trained(EMCDR, config, training, epochs=150)
     user_UX, item_IX = vectors(model, "source")
     source = training.source
@@ -74,7 +74,9 @@ def test_a_users_vector_is_the_ridge_solution_given_the_items(training):
 
 
 def test_the_linear_mapping_of_emcdr_is_the_ridge_solution(training):
-    config = EMCDRConfig(factors=3, mapping_reg=0.5, min_ratings=6, learning_rate=0.02)
+    config = EMCDRConfig(
+        center="mean", factors=3, mapping_reg=0.5, min_ratings=6, learning_rate=0.02
+    )
     model = trained(EMCDR, config, training)
     fits = both_count(training) >= 6
     assert 0 < fits.sum() < len(fits) - 2
@@ -88,7 +90,9 @@ def test_the_linear_mapping_of_emcdr_is_the_ridge_solution(training):
 
 
 def test_the_perceptron_of_emcdr_by_hand(training):
-    config = EMCDRConfig(factors=3, mapping="mlp", learning_rate=0.02, mapping_reg=1e-3)
+    config = EMCDRConfig(
+        center="mean", factors=3, mapping="mlp", learning_rate=0.02, mapping_reg=1e-3
+    )
     model = trained(EMCDR, config, training)
     w = {k: v.double().numpy() for k, v in model.weights().items() if k.startswith("mapping")}
     assert w["mapping.0.weight"].shape == (2 * 4, 4)
@@ -101,7 +105,7 @@ def test_the_perceptron_of_emcdr_by_hand(training):
 
 @pytest.mark.parametrize("history", ["liked", "all"])
 def test_attention_and_bridge_of_ptupcdr_by_loops(history, training):
-    config = PTUPCDRConfig(factors=3, meta=5, history=history, learning_rate=0.02)
+    config = PTUPCDRConfig(center="mean", factors=3, meta=5, history=history, learning_rate=0.02)
     model = trained(PTUPCDR, config, training)
     w = {k: v.double().numpy() for k, v in model.weights().items() if k.startswith("mapping")}
     source, (user_UX, source_IX) = training.source, vectors(model, "source")
@@ -134,7 +138,7 @@ def test_attention_and_bridge_of_ptupcdr_by_loops(history, training):
 
 
 def test_without_liked_items_the_bridge_is_the_one_of_no_items(training):
-    model = PTUPCDR(PTUPCDRConfig(factors=3), training, Run())
+    model = PTUPCDR(PTUPCDRConfig(center="mean", factors=3), training, Run())
     net = model.net.mapping
     none = torch.zeros(0, dtype=torch.int64)
     p_BX = net.characteristics(torch.zeros(0, 4), none, 2)
@@ -143,16 +147,18 @@ def test_without_liked_items_the_bridge_is_the_one_of_no_items(training):
     low = Ratings(
         source.users, source.items, np.full_like(source.values, 2), source.n_users, source.n_items
     )
-    dull = trained(PTUPCDR, PTUPCDRConfig(factors=3), Training(low, training.target), epochs=1)
+    dull = trained(
+        PTUPCDR, PTUPCDRConfig(center="mean", factors=3), Training(low, training.target), epochs=1
+    )
     assert np.isfinite(all_items(dull, COLD, training)).all()
 
 
 @pytest.mark.parametrize(
     ("model_of", "config"),
     [
-        (EMCDR, EMCDRConfig(factors=3)),
-        (EMCDR, EMCDRConfig(factors=3, mapping="mlp")),
-        (PTUPCDR, PTUPCDRConfig(factors=3)),
+        (EMCDR, EMCDRConfig(center="mean", factors=3)),
+        (EMCDR, EMCDRConfig(center="mean", factors=3, mapping="mlp")),
+        (PTUPCDR, PTUPCDRConfig(center="mean", factors=3)),
     ],
 )
 class TestBoth:
