@@ -288,7 +288,7 @@ def _finish(
 
 def _verdict(rmse: float, baseline: float) -> str:
     """Say how a winner's RMSE compares with that of a baseline."""
-    if rmse == baseline:
+    if round(rmse, 4) == round(baseline, 4):
         return "the winner is level with it"
     return (
         f"the winner {'beats' if rmse < baseline else 'loses to'} it by {abs(rmse - baseline):.4f}"
