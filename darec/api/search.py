@@ -21,6 +21,7 @@ from darec.api.fit import fit as fit_winner
 from darec.api.fit import has_model
 from darec.api.registry import check_answers, spaces_for
 from darec.api.result import SearchResult, result_at
+from darec.api.winner import report_winner
 from darec.data.ratings import DomainPair
 from darec.data.split import ColdPercent, TrainPercent, split
 from darec.errors import UserError
@@ -281,39 +282,6 @@ def _finish(
 ) -> None:
     """Report the winner of a finished search, and write its model folder unless there is one."""
     if result.finished:
-        _report_winner(result, reporter)
+        report_winner(result, reporter)
         if fit and not has_model(result):
             fit_winner(result, pair, reporter=reporter, cache=cache)
-
-
-def _verdict(rmse: float, baseline: float) -> str:
-    """Say how a winner's RMSE compares with that of a baseline."""
-    if round(rmse, 4) == round(baseline, 4):
-        return "the winner is level with it"
-    return (
-        f"the winner {'beats' if rmse < baseline else 'loses to'} it by {abs(rmse - baseline):.4f}"
-    )
-
-
-def _report_winner(result: SearchResult, reporter: Reporter) -> None:
-    """Report the winner, its gaps to both baselines, its config and its warnings."""
-    best, trials = result.best, result.trials
-    reporter.line(
-        f"\nWinner: trial {best.trial_id}, epoch {best.epoch}: validation RMSE "
-        f"{best.valid_rmse:.4f}"
-    )
-    baselines = {"bias": best.bias_valid_rmse, "hierarchical_bias": best.hierarchical_valid_rmse}
-    for name, rmse in baselines.items():
-        reporter.line(f"  {name:17} {rmse:.4f}: {_verdict(best.valid_rmse, rmse)}")
-    if best.stage1_valid_rmse is not None:
-        reporter.line(f"  validation RMSE of its own first stage: {best.stage1_valid_rmse:.4f}")
-    for name, value in best.config.items():
-        reporter.line(f"  {name:15} {value}")
-    edges = trials["at_edge"].iloc[0]
-    if edges:
-        LOGGER.warning(
-            "the winner is at the edge of a range (%s); a wider one may be better", edges
-        )
-    if best.epoch == best.max_epochs > 1:
-        LOGGER.warning("the winner's best epoch is its last; more --max-epochs may be better")
-    reporter.line(f"files: {result.path}")

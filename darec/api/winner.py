@@ -1,0 +1,36 @@
+"""What a finished search says of its winner."""
+
+from darec.api.result import SearchResult
+from darec.reporter import LOGGER, Reporter
+
+
+def report_winner(result: SearchResult, reporter: Reporter) -> None:
+    """Report the winner, its gaps to both baselines, its config and its warnings."""
+    best, trials = result.best, result.trials
+    reporter.line(
+        f"\nWinner: trial {best.trial_id}, epoch {best.epoch}: validation RMSE "
+        f"{best.valid_rmse:.4f}"
+    )
+    baselines = {"bias": best.bias_valid_rmse, "hierarchical_bias": best.hierarchical_valid_rmse}
+    for name, rmse in baselines.items():
+        reporter.line(f"  {name:17} {rmse:.4f}: {_verdict(best.valid_rmse, rmse)}")
+    if best.stage1_valid_rmse is not None:
+        reporter.line(f"  validation RMSE of its own first stage: {best.stage1_valid_rmse:.4f}")
+    for name, value in best.config.items():
+        reporter.line(f"  {name:15} {value}")
+    edges = trials["at_edge"].iloc[0]
+    if edges:
+        LOGGER.warning(
+            "the winner is at the edge of a range (%s); a wider one may be better", edges
+        )
+    if best.epoch == best.max_epochs > 1:
+        LOGGER.warning("the winner's best epoch is its last; more --max-epochs may be better")
+    reporter.line(f"files: {result.path}")
+
+
+def _verdict(rmse: float, baseline: float) -> str:
+    """Say how a winner's RMSE compares with that of a baseline."""
+    if round(rmse, 4) == round(baseline, 4):
+        return "the winner is level with it"
+    word = "beats" if rmse < baseline else "loses to"
+    return f"the winner {word} it by {abs(rmse - baseline):.4f}"
