@@ -133,7 +133,8 @@ def verdict(scores: Sequence[Score]) -> str:
         mean = float(np.mean(gaps))
         word, seeds = ("loses to", lost) if mean < 0 else ("beats", won)
         if mean == 0:
-            word, seeds = "is level with", len(own) - won - lost
+            told.append(f"is level with {label}")
+            continue
         told.append(
             f"{word} {label} by {abs(mean):.4f} on average, and on {seeds} of {len(own)} seeds"
         )

@@ -127,8 +127,7 @@ def test_the_verdict_follows_the_mean_gap_to_the_bias_baseline(tiny_pair):
     assert verdict([first, second]).startswith(f"bias loses to the untuned bias {seeds}")
     first = dataclasses.replace(first, bias_rmse=1.0, beats_bias=False)
     second = dataclasses.replace(second, bias_rmse=1.2)
-    told = "bias is level with the untuned bias by 0.0000 on average, and on 2 of 2 seeds"
-    assert verdict([first, second]).startswith(told)
+    assert verdict([first, second]).startswith("bias is level with the untuned bias, and loses")
 
 
 def test_tables_have_the_scores_figures(tiny_pair):
