@@ -100,7 +100,7 @@ def test_anything_else_is_one_line(call, words, model, ids):
 def test_a_person_of_whom_the_model_learns_nothing_is_cold_and_explained_as_such(
     tiny_pair, tmp_path
 ):
-    model = darec.load(searched("i_autorec", tiny_pair, tmp_path).fit(tiny_pair))
+    model = darec.load(searched("pmf", tiny_pair, tmp_path).fit(tiny_pair))  # of the target alone
     item = tiny_pair.target_item_ids[0]
     rated = model.fold_in(target=[(item, 5)])
     of_source = model.fold_in(source=[(tiny_pair.source_item_ids[0], 5)])
@@ -108,6 +108,13 @@ def test_a_person_of_whom_the_model_learns_nothing_is_cold_and_explained_as_such
     told = model.explain(of_source, item)
     assert told.cold_user and told.model_share == pytest.approx(0, abs=1e-6)
     assert str(told).endswith("(cold policy)")
+
+
+def test_a_model_centred_on_both_domains_learns_from_the_source(tiny_pair, tmp_path):
+    model = darec.load(searched("i_autorec", tiny_pair, tmp_path).fit(tiny_pair))
+    of_source = model.fold_in(source=[(tiny_pair.source_item_ids[0], 5)])
+    told = model.explain(of_source, tiny_pair.target_item_ids[0])
+    assert not told.cold_user and str(told).endswith("(model)")
 
 
 def test_a_model_that_cannot_fold_in_says_so_whatever_it_is_given(tiny_pair, tmp_path):

@@ -56,7 +56,13 @@ def trained(asked, epochs):
 
 def test_edges_are_named():
     space = dict(SPACES["i_darec"].space)
-    config = {"extractor": 50, "beta": 0.01, "mu": 1e4, "lambda_": 1.0, "learning_rate": 0.00010001}
+    config = {
+        "extractor": 50,
+        "beta": 0.01,
+        "mu": 1e4,
+        "lambda_": 1.0,
+        "learning_rate": 0.000010001,
+    }
     assert at_edge(space, config) == ["extractor", "mu", "learning_rate"]
     one_value = {"hidden": IntDistribution(5, 5), "rate": FloatDistribution(0.1, 0.1, log=True)}
     assert at_edge(one_value, {"hidden": 5, "rate": 0.1}) == []
