@@ -1,6 +1,6 @@
 """Pairs of rating sets: load one by name, or prepare one from two files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -10,10 +10,12 @@ from darec.api.checks import check_choice, check_count
 from darec.data import store
 from darec.data.copies import agreement
 from darec.data.drop_twins import Dropped
-from darec.data.layouts import Layout
-from darec.data.pairs import PAIRS, MinIn, Overlap, Preparation
+from darec.data.layouts import Layout, ReadOptions
+from darec.data.pairs import PAIRS
 from darec.data.ratings import DomainPair
+from darec.data.selection import ItemRule, MinIn, Overlap, Selection
 from darec.data.split import in_both_domains
+from darec.data.store import Prepared
 from darec.errors import UserError
 from darec.paper import TABLE_1
 from darec.reporter import LogReporter, Reporter
@@ -51,37 +53,54 @@ def load_pair(
 
 
 def prepare(
-    source: str | Path | None = None,
-    target: str | Path | None = None,
+    source: str | Path | Sequence[str | Path] | None = None,
+    target: str | Path | Sequence[str | Path] | None = None,
     *,
     name: str | None = None,
     pair: str | None = None,
     data: str | Path = "data",
-    min_ratings: int = store.MIN_RATINGS,
+    min_ratings: int = Selection.min_ratings,
     min_ratings_in: MinIn = "each",
     overlap: Overlap = "shared",
+    items: ItemRule | None = None,
+    min_item_ratings: int = 1,
+    sample_users: int | None = None,
     drop_twins: bool = False,
     layout: Layout | None = None,
+    columns: Mapping[str, str] | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
     year: Year = 2014,
     accept_changed: bool = False,
     synthetic: bool = False,
     reporter: Reporter | None = None,
 ) -> DomainPair:
-    """Read two rating files, choose users by their ratings, save the pair, and return it.
+    """Read two domains' rating files, choose users by their ratings, save the pair, and return it.
 
     Args:
-        source: Your own file of source ratings.
-        target: Your own file of target ratings.
+        source: The file of your own source ratings, a folder of files, or several of them. Files
+            are delimited text, JSON lines or Parquet, plain or packed (docs/ratings.md).
+        target: The same of the target ratings.
         name: The name of your own pair.
-        pair: A pair of Table 1, instead of two files and a name.
+        pair: A pair of Table 1, instead of files and a name.
         data: The folder of downloads and prepared pairs.
         min_ratings: Users with fewer ratings are left out.
         min_ratings_in: Whether a user's ratings are counted in each domain, or in total.
         overlap: ``shared`` keeps the users with ratings in both domains. ``all`` keeps those of one
             domain as well: they help to train, and none of their ratings is held out.
+        items: What an item id in both domains is: ``shared``, one item, which is dropped from both
+            (section 1), or ``separate``, an item of each. By default shared, unless that drops more
+            than a tenth of a domain's ratings.
+        min_item_ratings: Items with fewer ratings are left out, again and again with the users who
+            have too few ratings then.
+        sample_users: How many users are kept, drawn at random; by default all.
         drop_twins: Whether to keep one item of each group of twins that copy each other's ratings:
             items that nearly the same users rated, nearly always equally.
-        layout: The layout of the files; by default it is recognised.
+        layout: The layout of text files; by default it is recognised.
+        columns: The name of the column of ``user``, ``item``, ``rating`` or ``time``, or its
+            position from 1; ``{"time": "none"}`` reads no times. The others are told by their name.
+        delimiter: What stands between two cells of text files; by default it is recognised.
+        encoding: The encoding of text files; UTF-8, or UTF-16 after a byte order mark, by default.
         year: The Amazon release that a pair of Table 1 is taken from; the paper's is 2014.
         accept_changed: Whether to accept a download whose SHA-256 differs from the recorded one.
         synthetic: Whether to generate a synthetic pair instead; it is not saved.
@@ -99,9 +118,12 @@ def prepare(
     reporter, data = reporter or LogReporter(), Path(data)
     check_choice("--min-ratings-in", min_ratings_in, get_args(MinIn))
     check_choice("--overlap", overlap, get_args(Overlap))
+    check_choice("--items", items, (None, *get_args(ItemRule)))
     check_choice("--layout", layout, (None, *get_args(Layout)))
     check_choice("--year", year, get_args(Year))
     check_count("--min-ratings", min_ratings)
+    check_count("--min-item-ratings", min_item_ratings)
+    check_count("--sample-users", sample_users, optional=True)
     own = (source, target, name)
     if (pair is None) == (own == (None, None, None)) or (pair is None and None in own):
         raise UserError("give either --pair, or all of --source, --target and --name")
@@ -119,26 +141,18 @@ def prepare(
             source, target = store.amazon_files(pair, data, year, accept_changed, reporter)
         name = name or pair
         assert name is not None and source is not None and target is not None
-        reporter.line(
-            f"Preparing {name}: {source} -> {target}, {overlap} users with >= {min_ratings} "
-            f"ratings ({min_ratings_in})"
+        files = _paths("--source", source), _paths("--target", target)
+        rules = Selection(
+            min_ratings, min_ratings_in, overlap, items, min_item_ratings, sample_users
         )
-        prepared, removed = store.prepare(
-            name,
-            data,
-            Path(source),
-            Path(target),
-            min_ratings,
-            min_ratings_in,
-            layout,
-            overlap,
-            drop_twins,
-        )
-        reporter.line(_removed_line(removed))
-        if overlap == "all":
-            reporter.line(_overlap_line(prepared))
-        if removed.twins:
-            reporter.line(_dropped_line(removed.twins))
+        told = f"{overlap} users with >= {min_ratings} ratings ({min_ratings_in})"
+        shown = " -> ".join(", ".join(str(file) for file in each) for each in files)
+        reporter.line(f"Preparing {name}: {shown}, {told}")
+        options = ReadOptions(layout, columns, delimiter, encoding)
+        made = store.prepare(name, data, *files, rules, options, drop_twins)
+        prepared = made.pair
+        for line in _made_lines(made, overlap):
+            reporter.line(line)
     reporter.table("Counts", _counts(prepared, pair))
     for line in _copies_lines(prepared, drop_twins):
         reporter.line(line)
@@ -147,12 +161,25 @@ def prepare(
     return prepared
 
 
-def _removed_line(removed: Preparation) -> str:
-    return (
-        f"Dropped: {removed.repeated_source} source and {removed.repeated_target} target rows "
-        f"that repeat a (user, item), and {removed.shared_items} items in both domains; shared "
-        f"users before the filter: {removed.shared_users}"
-    )
+def _paths(option: str, given: str | Path | Sequence[str | Path]) -> list[Path]:
+    several = [given] if isinstance(given, str | Path) else list(given)
+    if not several or not all(isinstance(each, str | Path) for each in several):
+        raise UserError(f"{option} must be a file, a folder or several, but got {given!r}")
+    return [Path(each) for each in several]
+
+
+def _made_lines(made: Prepared, overlap: Overlap) -> Iterator[str]:
+    """Yield what was read as what, what was dropped, and whom the users are."""
+    pair, removed = made.pair, made.removed
+    yield from (f"Read {line}" for line in made.told)
+    yield removed.sentence("source", len(pair.source))
+    yield removed.sentence("target", len(pair.target))
+    items = f"{removed.shared_items} item ids in both domains"
+    yield f"{removed.shared_users} users and {items} before anything was dropped"
+    if overlap == "all":
+        yield _overlap_line(pair)
+    if made.twins:
+        yield _dropped_line(made.twins)
 
 
 def _overlap_line(pair: DomainPair) -> str:

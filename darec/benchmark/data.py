@@ -75,7 +75,7 @@ def _write(path: Path, lines: int, prefix: str, n_items: int) -> None:
 
 def _measure(source: Path, target: Path, folder: Path) -> tuple[float, int]:
     begin = time.perf_counter()
-    prepare("benchmark", folder, source, target, 5, "each", None)
+    prepare("benchmark", folder, source, target)
     return time.perf_counter() - begin, peak()
 
 

@@ -14,8 +14,13 @@ from darec.reporter import Reporter
 def prepare(
     reporter: Reporter,
     pair: Annotated[str | None, typer.Option(help="A pair of Table 1, e.g. toys_auto.")] = None,
-    source: Annotated[Path | None, typer.Option(help="Your own file of source ratings.")] = None,
-    target: Annotated[Path | None, typer.Option(help="Your own file of target ratings.")] = None,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option(help="Your own file of source ratings, or a folder; may be repeated."),
+    ] = None,
+    target: Annotated[
+        list[Path] | None, typer.Option(help="The same of the target ratings.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of your own pair.")] = None,
     data: Data = Path("data"),
     min_ratings: Annotated[int, typer.Option(min=1, help="Drop users with fewer ratings.")] = 5,
@@ -27,13 +32,35 @@ def prepare(
         Literal["shared", "all"],
         typer.Option(help="Keep the users of both domains, or those of one domain as well."),
     ] = "shared",
+    items: Annotated[
+        Literal["shared", "separate"] | None,
+        typer.Option(
+            help="What an id in both domains is: one item, which is dropped, or one of each."
+        ),
+    ] = None,
+    min_item_ratings: Annotated[
+        int, typer.Option(min=1, help="Drop items with fewer ratings, and so on (a k-core).")
+    ] = 1,
+    sample_users: Annotated[
+        int | None, typer.Option(min=1, help="Keep so many users, drawn at random.")
+    ] = None,
     drop_twins: Annotated[
         bool,
         typer.Option("--drop-twins", help="Keep one of the items that copy each other's ratings."),
     ] = False,
     layout: Annotated[
         Literal["amazon2014", "amazon2018", "header"] | None,
-        typer.Option(help="Layout of the files; recognised from the files by default."),
+        typer.Option(help="Layout of text files; recognised by default, as all that follows."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="user=NAME,item=NAME,rating=NAME,time=NAME; positions from 1 also do."),
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="What stands between two cells, e.g. '::'; tab for a tab.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of text files, e.g. latin-1.")
     ] = None,
     year: Annotated[
         Literal["2014", "2018", "2023"], typer.Option(help="Amazon release; the paper's is 2014.")
@@ -48,21 +75,30 @@ def prepare(
     Example: darec prepare --pair toys_auto
 
     Your own files: darec prepare --source books.csv --target music.csv --name books_music
+
+    They may be CSV, TSV and the like, JSON lines or Parquet, plain or packed (docs/ratings.md).
     """
     from darec.api import pairs
+    from darec.data.columns import parse_columns
 
     years: dict[str, pairs.Year] = {"2014": 2014, "2018": 2018, "2023": 2023}
     prepared = pairs.prepare(
-        source,
-        target,
+        source or None,
+        target or None,
         name=name,
         pair=pair,
         data=data,
         min_ratings=min_ratings,
         min_ratings_in=min_ratings_in,
         overlap=overlap,
+        items=items,
+        min_item_ratings=min_item_ratings,
+        sample_users=sample_users,
         drop_twins=drop_twins,
         layout=layout,
+        columns=parse_columns(columns),
+        delimiter={"tab": "\t", "space": " "}.get(delimiter or "", delimiter),
+        encoding=encoding,
         year=years[year],
         accept_changed=accept_changed,
         synthetic=synthetic,

@@ -3,7 +3,7 @@
 Shapes: I items, T pairs of twins.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from darec.data.copies import agreement
-from darec.data.ratings import DomainPair, Ratings
+from darec.data.ratings import Domain, DomainPair, Ratings
+from darec.data.selection import NO_ITEMS, ItemIds
 from darec.data.twins import find_twins
 
 SAME = 0.8
@@ -20,7 +21,6 @@ SAME = 0.8
 Editions of one product come near 1. Other twins, different products with the same few fans, come
 near the share by chance, a third to a half, and their ratings are worth keeping.
 """
-ItemIds = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class Dropped:
 
 
 def drop_twins(
-    pair: DomainPair, build: Callable[[ItemIds], DomainPair]
+    pair: DomainPair, build: Callable[[Mapping[Domain, ItemIds]], DomainPair]
 ) -> tuple[DomainPair, Dropped]:
     """Return the pair with one item of each group of copies, and what was dropped.
 
-    ``build`` makes the pair again without given items of either domain, and leaves out users who
+    ``build`` makes the pair again without given items of each domain, and leaves out users who
     have too few ratings then. Other items may be twins once users are gone, so this is repeated
     until no domain loses an item. A domain that shows no copies (`Agreement.shows_copies`) loses
     none.
     """
-    without: list[ItemIds] = []
+    without: dict[Domain, ItemIds] = {"source": NO_ITEMS, "target": NO_ITEMS}
     dropped = Dropped()
     n_users = len(pair.user_ids)
     while True:
@@ -58,8 +58,11 @@ def drop_twins(
             dropped.target_items + int(copies_T.sum()),
             dropped.target_ratings + int(pair.target.item_counts[copies_T].sum()),
         )
-        without += pair.source_item_ids[copies_S], pair.target_item_ids[copies_T]
-        pair = build(np.concatenate(without))
+        without = {
+            "source": np.append(without["source"], pair.source_item_ids[copies_S]),
+            "target": np.append(without["target"], pair.target_item_ids[copies_T]),
+        }
+        pair = build(without)
 
 
 def copies(ratings: Ratings) -> npt.NDArray[np.bool_]:

@@ -1,16 +1,24 @@
-"""The layouts of rating files: Amazon 2014, 2018 and 2023, RecBole ``.inter``, CSV and TSV."""
+"""Tell how a text file's rows are written: its delimiter, its header and its columns."""
 
 import csv
-import gzip
-import io
 import re
-import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
+from darec.data.columns import (
+    REQUIRED,
+    ROLES,
+    Columns,
+    TwoColumns,
+    chosen_columns,
+    shown,
+    told,
+)
+from darec.data.lines import BLANKS, Row, is_plain, read_text, split_line
+from darec.data.values import rating_of
 from darec.errors import UserError
 
 Layout = Literal["amazon2014", "amazon2018", "header"]
@@ -21,134 +29,166 @@ HEADERLESS: dict[Layout, tuple[str, ...]] = {
     "amazon2014": ("user", "item", "rating", "time"),
     "amazon2018": ("item", "user", "rating", "time"),
 }
-ALIASES = {
-    "user": {"user", "user_id", "userid", "uid", "reviewerid", "reviewer_id"},
-    "item": {"item", "item_id", "itemid", "iid", "parent_asin", "asin", "product_id", "movieid"},
-    "rating": {"rating", "ratings", "stars", "score", "overall"},
-    "time": {"timestamp", "time", "unixreviewtime"},
-}
-"""The column names that a header may use, in lower case."""
-REQUIRED = {"user", "item", "rating"}
+DELIMITERS = ("\t", "::", ";", "|", ",", BLANKS)
+"""The delimiters that are recognised; of those that fit, the first is taken."""
 REVIEWER = re.compile(r"A[0-9A-Z]{9,20}")
 """An Amazon reviewer id."""
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+"""The line by which Excel is told the delimiter."""
 SAMPLE_LINES = 200
-"""Lines that are read to tell Amazon 2014 from Amazon 2018."""
-LONGEST_ROW = 2**20
-"""Most characters of a row. A small gzip file may hold a row that does not fit into memory."""
-SHOWN = 200
-"""Most characters of a file that a message repeats."""
+"""Lines by which a file's form is told."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a person says of a rating file; None: what is recognised."""
+
+    layout: Layout | None = None
+    columns: Columns | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+AS_RECOGNISED = ReadOptions()
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a file's columns are to be read."""
+    """How a text file's rows are to be read."""
 
-    columns: tuple[str, ...]
-    """``user``, ``item``, ``rating``, ``time``, or another name for a column that is not read."""
-    has_header: bool
     delimiter: str
+    n_columns: int
+    positions: dict[str, int]
+    """The position of the column of each role."""
+    header: Row | None
+    skipped_lines: int
+    """Lines before the first rating: blank lines, Excel's line of the separator, the header."""
+    told: str
+    """The sentence that says which column is read as what."""
 
 
-def recognise(path: Path, layout: Layout | None = None) -> Form:
-    """Return the form of a rating file of a given layout, or of the one that it looks like.
+def recognise(path: Path, options: ReadOptions = AS_RECOGNISED) -> Form:
+    """Return the form of a text file, as far as the options leave it open.
 
-    A file without a header is taken as Amazon 2018 if its second column has more Amazon reviewer
-    ids than its first, and as Amazon 2014 otherwise.
-    Raises `UserError` for a file that is empty or has no layout of these.
+    The delimiter is the first that makes a header with the names of user, item and rating, else
+    the one that gives most rows as many cells as the first, three or more. A file without a header
+    has the columns user, item, rating and, if there are four, time. It is taken as Amazon 2018,
+    item first, if its second column has more Amazon reviewer ids than its first.
+    Raises `UserError` for a file that is empty, or whose columns are not known.
     """
-    first = next(read_lines(path, "\t"), None)
-    if first is None:
+    lines = [line for _, line in islice(read_text(path, options.encoding), SAMPLE_LINES)]
+    blank = next((n for n, line in enumerate(lines) if line.strip()), None)
+    if blank is None:
         raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
-    delimiter = "\t" if len(first[1]) > 1 else ","
-    rows = (cells for _, cells in read_lines(path, delimiter))
-    header = next(rows)
-    sample = [cells[:2] for cells in chain([header], islice(rows, SAMPLE_LINES - 1))]
-    named = named_columns(header)
-    if layout == "header" or (layout is None and named.keys() >= REQUIRED):
-        missing = sorted(REQUIRED - named.keys())
-        if missing:
-            rule = f"the header must name a {missing[0]} column"
-            raise UserError(f"{path}, line 1: {rule}, but got {shown(header)}")
-        by_position = {position: name for name, position in named.items()}
-        columns = tuple(by_position.get(i, f"other{i}") for i in range(len(header)))
-        return Form(columns, True, delimiter)
-    if len(header) != 4:
-        rule = "must have a header naming user, item and rating, or 4 columns with a timestamp"
-        raise UserError(f"{path}, line 1: {rule}, but got {len(header)} columns: {shown(header)}")
-    if layout is None:
+    delimiter, skipped = options.delimiter, blank
+    excel = SEPARATOR_LINE.fullmatch(lines[blank])
+    if excel:
+        delimiter, skipped = delimiter or excel[1], skipped + 1
+        skipped += next((n for n, line in enumerate(lines[skipped:]) if line.strip()), 0)
+    elif delimiter is None:
+        delimiter = _delimiter(lines[skipped:], options)
+    rows = list(_rows(lines[skipped:], delimiter))
+    if not rows:
+        raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
+    (first_lines, first), where = rows[0], f"{path}, line {skipped + 1}"
+    sample = [cells for _, cells in rows]
+    try:
+        found = None if _forced(options) else _header(first, options)
+        if found is None:
+            found = _headerless(sample, options)
+            return Form(delimiter, len(first), found, None, skipped, told(path, None, found))
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+    sentence = told(path, first, found)
+    return Form(delimiter, len(first), found, first, skipped + first_lines, sentence)
+
+
+def _forced(options: ReadOptions) -> bool:
+    return options.layout in HEADERLESS
+
+
+def _header(first: Row, options: ReadOptions) -> dict[str, int] | None:
+    """Return the positions of the roles if the first row is a header that names them, else None.
+
+    Raises `ValueError` for a header that names some of them, or one twice.
+    """
+    found = chosen_columns(first, options.columns)
+    missing = sorted(REQUIRED - found.keys())
+    if not missing:
+        is_header = rating_of(first[found["rating"]]) is None
+        return found if is_header or options.layout == "header" else None
+    rating = first[2] if len(first) in (3, 4) else ""
+    if options.layout != "header" and rating_of(rating) is not None:
+        return None
+    if options.layout != "header" and not found and _numbers(first):
+        rule = "without a header a row must have 3 or 4 cells (user, item, rating, time)"
+        remedy = "say which is which: --columns user=1,item=2,rating=3"
+        raise ValueError(f"{rule}, but got {len(first)} columns: {shown(first)}; {remedy}")
+    say = ",".join(f"{role}=NAME" for role in ROLES if role in missing)
+    rule = f"must be a header that names user, item and rating, but names no {missing[0]}"
+    got = f"{len(first)} columns: {shown(first)}"
+    raise ValueError(f"{rule}, but got {got}; say it: --columns {say}")
+
+
+def _numbers(row: Row) -> bool:
+    return any(rating_of(cell) is not None for cell in row)
+
+
+def _headerless(sample: Sequence[Row], options: ReadOptions) -> dict[str, int]:
+    """Return the positions of the roles in a file without a header."""
+    if options.columns is not None:
+        found = chosen_columns(["" for _ in sample[0]], options.columns)
+        if found.keys() < REQUIRED:
+            told = ",".join(f"{role}=NUMBER" for role in ROLES if role in REQUIRED)
+            raise ValueError(f"without a header --columns must be {told}")
+        return found
+    if len(sample[0]) not in (3, 4):
+        rule = "without a header a row must have 3 or 4 cells (user, item, rating, time)"
+        raise ValueError(f"{rule}, but got {len(sample[0])} columns: {shown(sample[0])}")
+    layout = options.layout
+    if layout not in HEADERLESS:
         reviewers = [
-            sum(bool(REVIEWER.fullmatch(cells[i])) for cells in sample if len(cells) > i)
-            for i in (0, 1)
+            sum(bool(REVIEWER.fullmatch(row[n])) for row in sample if len(row) > n) for n in (0, 1)
         ]
         layout = "amazon2018" if reviewers[1] > reviewers[0] else "amazon2014"
-    return Form(HEADERLESS[layout], False, delimiter)
+    return {role: n for n, role in enumerate(HEADERLESS[layout][: len(sample[0])])}
 
 
-def named_columns(
-    header: list[str], columns: Mapping[str, Collection[str]] = ALIASES
-) -> dict[str, int]:
-    """Return the position of each column that a header names; RecBole adds a type after a colon.
-
-    ``columns`` has the names of each, in lower case; of several columns the first counts.
-    """
-    found: dict[str, int] = {}
-    for position, cell in enumerate(header):
-        name = cell.strip().lstrip("\ufeff").lower().split(":")[0]
-        for kind, aliases in columns.items():
-            if name in aliases:
-                found.setdefault(kind, position)
-    return found
+def _delimiter(lines: Sequence[str], options: ReadOptions) -> str:
+    """Return the delimiter of a file, told by its first lines."""
+    best, best_share = "\t" if "\t" in lines[0] else ",", 0.0
+    for delimiter in DELIMITERS:
+        rows = [cells for _, cells in _rows(lines, delimiter)]
+        if rows and _names_all(rows[0], options):
+            return delimiter
+        equal = [len(row) == len(rows[0]) >= 3 for row in rows]
+        share = sum(equal) / max(1, len(rows))
+        if share > best_share:
+            best, best_share = delimiter, share
+    return best
 
 
-def is_gzip(path: Path) -> bool:
-    """Return whether a file begins as gzip files do."""
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
-
-
-def read_lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the cells of every row that is not empty.
-
-    Raises `UserError` where the file is not UTF-8 text, where a row is longer than `LONGEST_ROW`,
-    or where a gzip file is damaged.
-    """
-    number = 0
-    length = 0
-
-    def bounded_lines(text: IO[str]) -> Iterator[str]:
-        """Yield the lines of a text, none of them whole if their row is too long."""
-        nonlocal length
-        while line := text.readline(LONGEST_ROW + 1):
-            length += len(line)
-            if length > LONGEST_ROW:
-                rule = f"a row must have at most {LONGEST_ROW} characters"
-                raise UserError(f"{path}, line {number + 1}: {rule}, but one goes on")
-            yield line
-
+def _names_all(row: Row, options: ReadOptions) -> bool:
+    """Return whether a row is a header with every role, some perhaps twice."""
     try:
-        with _open_text(path) as text:
-            reader = csv.reader(bounded_lines(text), delimiter=delimiter)
-            for cells in reader:
-                number, length = reader.line_num, 0
-                if any("\0" in cell for cell in cells):
-                    raise UserError(f"{path}, line {number}: must be text, but has a NUL byte")
-                if cells:
-                    yield number, cells
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}, after line {number}: must be UTF-8 text: {error}") from error
-    except (EOFError, OSError, zlib.error) as error:
-        rule = "a gzip file must be complete, but it is truncated or damaged"
-        raise UserError(f"{path}, after line {number}: {rule}: {error}") from error
-    except csv.Error as error:
-        raise UserError(f"{path}, line {number + 1}: must be delimited text: {error}") from error
+        return chosen_columns(row, options.columns).keys() >= REQUIRED
+    except TwoColumns:
+        return True
+    except ValueError:
+        return False
 
 
-def shown(value: object) -> str:
-    """Return a value of a file for a message, which stays short however long the value is."""
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
-
-
-def _open_text(path: Path) -> IO[str]:
-    raw = gzip.open(path, "rb") if is_gzip(path) else path.open("rb")
-    return io.TextIOWrapper(raw, encoding="utf-8", newline="")
+def _rows(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, Row]]:
+    """Yield how many lines each row has, and its cells; blank lines belong to the row before."""
+    if is_plain(delimiter):
+        yield from ((1, split_line(line, delimiter)) for line in lines if line.strip())
+        return
+    reader = csv.reader(lines, delimiter=delimiter)
+    begin = 0
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num - begin, cells
+            begin = reader.line_num
+    except csv.Error:
+        return

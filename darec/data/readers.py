@@ -1,124 +1,163 @@
-"""Read a rating file into columns, or say which line is wrong.
+"""Read rating files of any form into arrays, or say what is wrong and where.
 
-Shapes: N ratings (lines of the file).
+Shapes: N ratings (rows of the files).
 """
 
-import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 
-from darec.data.layouts import Form, Layout, is_gzip, read_lines, recognise, shown
-from darec.data.ratings import HIGHEST, LOWEST, FloatArray, IntArray
+from darec.data.delimited import IDS, line_of_row, read_delimited
+from darec.data.json_lines import line_of_object, looks_like_json, read_json_lines
+from darec.data.layouts import AS_RECOGNISED, ReadOptions, recognise
+from darec.data.parquet import read_parquet
+from darec.data.ratings import FloatArray, IntArray
+from darec.data.text import PARQUET, begins_with
+from darec.data.values import BadCell, Times, ratings, times
 from darec.errors import UserError
 
-IDS = pa.dictionary(pa.int32(), pa.string())
-TYPES = {"user": IDS, "item": IDS, "rating": pa.float64(), "time": pa.float64()}
+Ids = npt.NDArray[np.object_]
+Place = Callable[[int], str]
+"""Names a row's place in its file, ``FILE, line 12``."""
 
 
 @dataclass(frozen=True, eq=False)
 class RawRatings:
-    """The columns of a rating file, in file order; ``users[n]`` is a position in ``user_ids``."""
+    """The ratings of one or more files, in their order; ``users[n]`` is a position in ``user_ids``.
+
+    ``values f32[N]`` are in the file's own scale, ``times f64[N]`` NaN where there is no time.
+    """
 
     path: Path
     users: IntArray
-    user_ids: npt.NDArray[np.object_]
+    user_ids: Ids
     items: IntArray
-    item_ids: npt.NDArray[np.object_]
+    item_ids: Ids
     values: FloatArray
-    times: npt.NDArray[np.float64]
-    """f64[N]; zeros if the file has no timestamps."""
+    times: Times
+    told: tuple[str, ...]
+    """One sentence a file, which says which column was read as what."""
+    place: Place
+    """Names a rating's place, for messages."""
 
     def __len__(self) -> int:
         return len(self.values)
 
 
-def read_ratings(path: Path, layout: Layout | None = None) -> RawRatings:
-    """Read a rating file, plain or gzipped, of a given layout or of the one that it looks like.
+def read_ratings(path: Path | Sequence[Path], options: ReadOptions = AS_RECOGNISED) -> RawRatings:
+    """Read a domain's ratings: a file, several, or all files of a folder in order of their names.
 
+    Files are CSV, TSV and the like, JSON lines or Parquet, plain or packed (`open_utf8`). None of
+    their rows is left out.
     Raises `UserError` with one line that names the file, line, field, rule and value of the first
     problem.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    form = recognise(path, layout)
-    try:
-        with pa.input_stream(str(path), compression="gzip" if is_gzip(path) else None) as stream:
-            table = pacsv.read_csv(
-                stream,
-                read_options=pacsv.ReadOptions(
-                    column_names=list(form.columns), skip_rows=int(form.has_header)
-                ),
-                parse_options=pacsv.ParseOptions(delimiter=form.delimiter),
-                convert_options=pacsv.ConvertOptions(
-                    column_types={name: TYPES.get(name, pa.string()) for name in form.columns},
-                    include_columns=[name for name in form.columns if name in TYPES],
-                    null_values=[""],
-                    strings_can_be_null=True,
-                ),
-            )
-    except (pa.ArrowInvalid, OSError, EOFError) as error:
-        raise _first_problem(path, form, str(error)) from error
+    files = list_files(path)
+    parts = [_read(file, options) for file in files]
+    return parts[0] if len(parts) == 1 else _joined(files[0].parent, parts)
+
+
+def list_files(path: Path | Sequence[Path]) -> list[Path]:
+    """Return the files of a domain; a folder stands for its files, in order of their names.
+
+    Raises `UserError` for an empty folder, or if a file is named twice.
+    """
+    given = [path] if isinstance(path, Path) else list(path)
+    files = []
+    for each in given:
+        inside = sorted(each.iterdir()) if each.is_dir() else [each]
+        found = [file for file in inside if file == each or file.name[0] not in "._"]
+        if not found:
+            raise UserError(f"{each}: a folder of ratings must have a file, but is empty")
+        files += found
+    if len({file.resolve() for file in files}) != len(files):
+        raise UserError(f"{given[0]}: each file of a domain must be named once")
+    return files
+
+
+def _read(path: Path, options: ReadOptions) -> RawRatings:
+    beginning = begins_with(path)
+    place: Place
+    if beginning.startswith(PARQUET):
+        table, told = read_parquet(path, options.columns)
+        place = lambda row: f"{path}, row {row + 1}"  # noqa: E731
+    elif looks_like_json(beginning):
+        table, told = read_json_lines(path, options.columns, options.encoding)
+        place = lambda row: f"{path}, line {line_of_object(path, options.encoding, row)}"  # noqa: E731
+    else:
+        form = recognise(path, options)
+        table, told = read_delimited(path, form, options.encoding), form.told
+        line = partial(line_of_row, path, form, options.encoding)
+        place = lambda row: f"{path}, line {line(row)}"  # noqa: E731
     if not table.num_rows:
         raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
-    rating = table["rating"]
-    in_range = pc.and_(pc.greater_equal(rating, LOWEST), pc.less_equal(rating, HIGHEST))
-    nulls = any(table[name].null_count for name in table.column_names)
-    if nulls or not pc.all(pc.fill_null(in_range, False)).as_py():
-        raise _first_problem(path, form, "a field is missing or out of range")
-    users, user_ids = _codes(table["user"])
-    items, item_ids = _codes(table["item"])
-    has_time = "time" in table.column_names
-    times = table["time"].to_numpy() if has_time else np.zeros(table.num_rows)
-    values = rating.to_numpy().astype(np.float32)
-    return RawRatings(path, users, user_ids, items, item_ids, values, times)
+    try:
+        users, user_ids = _codes(table["user"], "user")
+        items, item_ids = _codes(table["item"], "item")
+        value_N = ratings(_encoded(table["rating"]))
+        has_time = "time" in table.column_names
+        time_N = times(_one(table["time"])) if has_time else np.full(len(table), np.nan)
+    except BadCell as error:
+        raise UserError(f"{place(error.row)}, {error}") from error
+    return RawRatings(path, users, user_ids, items, item_ids, value_N, time_N, (told,), place)
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[IntArray, npt.NDArray[np.object_]]:
-    """Return a dictionary column's codes i32[N] and the distinct ids that they point to."""
-    array = column.unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0)
+def _codes(column: pa.ChunkedArray, role: str) -> tuple[IntArray, Ids]:
+    """Return a column's codes i32[N] and the distinct ids that they point to."""
+    array = _encoded(column)
+    if array.null_count:
+        row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
+        raise BadCell(row, role, f"the {role} id must not be empty, but got ''")
     return array.indices.to_numpy(), array.dictionary.to_numpy(zero_copy_only=False)
 
 
-def _first_problem(path: Path, form: Form, reason: str) -> UserError:
-    """Return the error of the first bad line of a file that is known to be bad.
-
-    This is a second and slow pass, since the fast reader does not tell line numbers.
-    """
-    try:
-        for number, cells in read_lines(path, form.delimiter):
-            if form.has_header and number == 1:
-                continue
-            where = f"{path}, line {number}"
-            if len(cells) != len(form.columns):
-                rule = f"must have {len(form.columns)} columns"
-                return UserError(f"{where}: {rule}, but got {len(cells)}: {shown(cells)}")
-            for name, cell in zip(form.columns, cells, strict=True):
-                problem = _problem(name, cell)
-                if problem:
-                    return UserError(f"{where}, field {name}: {problem}, but got {shown(cell)}")
-    except UserError as error:
-        return error
-    return UserError(f"{path}: cannot be read as ratings: {reason.splitlines()[0]}")
+def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    is_encoded = pa.types.is_dictionary(column.type)
+    encoded = column.unify_dictionaries() if is_encoded else column.dictionary_encode()
+    array = _one(encoded)
+    return array.cast(IDS) if array.type != IDS else array
 
 
-def _problem(name: str, cell: str) -> str | None:
-    """Return the rule that a cell of a column breaks, or None."""
-    if name in ("user", "item"):
-        return None if cell else f"the {name} id must not be empty"
-    if name not in ("rating", "time"):
-        return None
-    try:
-        value = float(cell)
-    except ValueError:
-        return "must be a number"
-    if name == "rating" and not LOWEST <= value <= HIGHEST:
-        return f"must lie in [{LOWEST:g}, {HIGHEST:g}]"
-    return "must be a finite number" if not math.isfinite(value) else None
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    if not isinstance(array, pa.ChunkedArray):
+        return array
+    return array.chunk(0) if array.num_chunks else pa.array([], column.type)
+
+
+def _joined(path: Path, parts: Sequence[RawRatings]) -> RawRatings:
+    """Return the ratings of several files as one."""
+    users, user_ids = _shared_codes([(part.users, part.user_ids) for part in parts])
+    items, item_ids = _shared_codes([(part.items, part.item_ids) for part in parts])
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+
+    def place(row: int) -> str:
+        file = int(np.searchsorted(starts, row, "right")) - 1
+        return parts[file].place(row - int(starts[file]))
+
+    return RawRatings(
+        path,
+        users,
+        user_ids,
+        items,
+        item_ids,
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.times for part in parts]),
+        tuple(line for part in parts for line in part.told),
+        place,
+    )
+
+
+def _shared_codes(parts: Sequence[tuple[IntArray, Ids]]) -> tuple[IntArray, Ids]:
+    """Return codes of several files as codes of one list of distinct ids."""
+    all_ids = np.concatenate([ids for _, ids in parts])
+    code_of_id, ids = pd.factorize(all_ids)
+    starts = np.cumsum([0, *(len(ids) for _, ids in parts)])
+    codes = [code_of_id[start + code_N] for start, (code_N, _) in zip(starts, parts, strict=False)]
+    return np.concatenate(codes).astype(np.int32), np.asarray(ids, object)

@@ -4,8 +4,8 @@ import errno
 import json
 import re
 import zlib
-from dataclasses import asdict, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -15,18 +15,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from darec.data.download import fetch
-from darec.data.drop_twins import drop_twins
-from darec.data.layouts import Layout
-from darec.data.pairs import PAIRS, MinIn, Overlap, Preparation, build_pair
-from darec.data.ratings import SHUFFLED, SYNTHETIC, DomainPair, Ratings
-from darec.data.readers import read_ratings
+from darec.data.drop_twins import Dropped, drop_twins
+from darec.data.layouts import AS_RECOGNISED, ReadOptions
+from darec.data.pairs import PAIRS, build_pair
+from darec.data.ratings import SHUFFLED, SYNTHETIC, Domain, DomainPair, Ratings
+from darec.data.readers import list_files, read_ratings
+from darec.data.selection import AS_THE_PAPER, ItemIds, Removed, Selection
 from darec.data.synthetic import synthetic_pair
 from darec.errors import UserError
 from darec.files import write
 from darec.reporter import SILENT, Reporter
 
-MIN_RATINGS = 5
-"""The paper's filter (section 4.1), which may be meant for each domain or for the total."""
 IDS = ("user_ids", "source_item_ids", "target_item_ids")
 """The arrays of ids of a `DomainPair`."""
 ABOUT = "pair.json"
@@ -66,21 +65,35 @@ def obtain(
             f"no pair {name!r} under {data}; known: {known}; prepare your own with {how}"
         )
     reporter.line(f"{name} is not prepared yet, so it is downloaded and prepared first")
-    return prepare(name, data, *amazon_files(name, data, reporter=reporter))[0]
+    return prepare(name, data, *amazon_files(name, data, reporter=reporter)).pair
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared pair, and what was done to make it."""
+
+    pair: DomainPair
+    removed: Removed
+    told: tuple[str, ...]
+    """Which column of each file was read as what."""
+    twins: Dropped | None = None
+    """What `drop_twins` left out; None if it was not asked to."""
+
+
+Files = Path | Sequence[Path]
+"""A file, a folder of files, or several of them."""
 
 
 def prepare(
     name: str,
     data: Path,
-    source: Path,
-    target: Path,
-    min_ratings: int = MIN_RATINGS,
-    min_in: MinIn = "each",
-    layout: Layout | None = None,
-    overlap: Overlap = "shared",
+    source: Files,
+    target: Files,
+    rules: Selection = AS_THE_PAPER,
+    options: ReadOptions = AS_RECOGNISED,
     without_twins: bool = False,
-) -> tuple[DomainPair, Preparation]:
-    """Read two rating files, build the pair and save it; an older pair of that name is replaced.
+) -> Prepared:
+    """Read both domains' files, build the pair and save it; an older pair of that name is replaced.
 
     With ``without_twins`` one item of each group of copies is kept (`drop_twins`).
     Raises `UserError` for a bad name, a bad file, or files that share too few users.
@@ -89,23 +102,31 @@ def prepare(
         rule = f"must not end in {SYNTHETIC} or {SHUFFLED}, which mark pairs that darec makes"
         raise UserError(f"a pair's name {rule}, but got {name!r}")
     path = pair_file(data, name)
-    raw = read_ratings(source, layout), read_ratings(target, layout)
-    build = partial(build_pair, name, *raw, min_ratings, min_in, overlap)
-    pair, preparation = build()
-    if without_twins:
-        pair, dropped = drop_twins(pair, lambda items: build(without=items)[0])
-        preparation = replace(preparation, twins=dropped)
+    files = {"source": list_files(source), "target": list_files(target)}
+    raw = read_ratings(files["source"], options), read_ratings(files["target"], options)
+    made = [build_pair(name, *raw, rules)]
+
+    def again(without: Mapping[Domain, ItemIds]) -> DomainPair:
+        made.append(build_pair(name, *raw, rules, without))
+        return made[-1][0]
+
+    dropped = drop_twins(made[0][0], again)[1] if without_twins else None
+    pair, removed = made[-1]
     provenance = {
-        "source": {"file": str(source), "sha256": pooch.file_hash(str(source))},
-        "target": {"file": str(target), "sha256": pooch.file_hash(str(target))},
-        "min_ratings": min_ratings,
-        "min_ratings_in": min_in,
-        "overlap": overlap,
+        **{domain: [_provenance(file) for file in files[domain]] for domain in files},
+        "selection": asdict(rules),
+        "reading": asdict(options),
+        "read_as": [line for each in raw for line in each.told],
         "drop_twins": without_twins,
-        "removed": asdict(preparation),
+        "removed": asdict(removed),
+        "twins": None if dropped is None else asdict(dropped),
     }
     save(pair, path, provenance)
-    return pair, preparation
+    return Prepared(pair, removed, raw[0].told + raw[1].told, dropped)
+
+
+def _provenance(file: Path) -> dict[str, str]:
+    return {"file": str(file), "sha256": pooch.file_hash(str(file))}
 
 
 def amazon_files(

@@ -1,6 +1,6 @@
 """Read named columns of a CSV or TSV file, in chunks, or say which line is wrong.
 
-The header may call a user or an item as in a rating file, and the file may be gzipped.
+The header may call a user or an item as in a rating file, and the file may be packed.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from darec.data.layouts import ALIASES, is_gzip, named_columns, read_lines, shown
+from darec.data.columns import NAMES, named_columns, shown
+from darec.data.counted_text import CountedText
+from darec.data.lines import read_lines
+from darec.data.text import DAMAGED, open_utf8
 from darec.errors import UserError
 
 BYTES_AT_ONCE = 2**20
@@ -29,9 +32,10 @@ def read_chunks(path: Path, *names: str) -> Iterator[pa.RecordBatch]:
     chosen = [columns[found[name]] for name in names]
     try:
         with (
-            pa.input_stream(str(path), compression="gzip" if is_gzip(path) else None) as stream,
+            open_utf8(path) as binary,
+            CountedText(binary, delimiter, skipped_lines=0) as text,
             pacsv.open_csv(
-                stream,
+                pa.PythonFile(text, mode="r"),
                 read_options=pacsv.ReadOptions(
                     column_names=columns, skip_rows=1, block_size=BYTES_AT_ONCE
                 ),
@@ -44,12 +48,18 @@ def read_chunks(path: Path, *names: str) -> Iterator[pa.RecordBatch]:
                 ),
             ) as reader,
         ):
+            n_rows = 1  # the header
             for chunk in reader:
+                n_rows += len(chunk)
                 for name, column in zip(names, chunk.columns, strict=True):
                     if name != TITLE and column.null_count:
                         raise pa.ArrowInvalid(f"a {name} is missing")
                 yield chunk
-    except (pa.ArrowInvalid, OSError, EOFError) as error:
+            if text.is_doubtful or n_rows != text.n_lines:
+                n_expected = sum(1 for _ in read_lines(path, delimiter, strict=True))
+                if n_rows != n_expected:
+                    raise pa.ArrowInvalid(f"{n_rows} rows were read of {n_expected}")
+    except (pa.ArrowInvalid, *DAMAGED) as error:
         for _ in read_columns(path, *names):
             pass  # this slow reader knows the line, and tells it
         reason = str(error).splitlines()[0]
@@ -86,15 +96,17 @@ def read_titles(path: Path) -> dict[str, str]:
 
 def _form(path: Path, names: tuple[str, ...]) -> tuple[str, list[str], dict[str, int]]:
     """Return the delimiter, the header, and the position of each named column in it."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
     rule = f"must have a header that names the columns {' and '.join(names)}"
     first = next(read_lines(path, "\t"), None)
     if first is None:
         raise UserError(f"{path}: {rule}, but is empty")
     delimiter = "\t" if len(first[1]) > 1 else ","
     line, header = next(read_lines(path, delimiter))
-    found = named_columns(header, {name: ALIASES.get(name, {name}) for name in names})
+    try:
+        found = named_columns(header, {name: NAMES.get(name, ({name},)) for name in names})
+    except ValueError as error:
+        told, _, _ = str(error).partition("; say which")
+        raise UserError(f"{path}, line {line}: {told}; leave one out") from error
     if len(found) < len(names):
         raise UserError(f"{path}, line {line}: {rule}, but got {shown(header)}")
     return delimiter, header, found

@@ -274,7 +274,7 @@ def test_prepare_own_files_and_use_them_by_name(invoke, tmp_path):
     assert ended.exit_code == 0, ended.stderr
     assert "next: python jobs/tune.py --pair own" in ended.stdout
     pair = provenance(tmp_path / "data" / "pairs" / "own.zip")
-    assert pair["min_ratings"] == 5 and len(pair["source"]["sha256"]) == 64
+    assert pair["selection"]["min_ratings"] == 5 and len(pair["source"][0]["sha256"]) == 64
     ended = invoke("evaluate", "--pair", "own", "--model", "bias")
     assert "results/own-90/bias/best.json: no finished search here" in ended.stderr
     quiet = invoke("prepare", *files, "--name", "own", "-q")
@@ -292,9 +292,9 @@ def test_users_of_one_domain_are_kept_on_demand_and_counted(invoke, tmp_path):
     told = re.sub(r"\s+", " ", ended.stdout)
     assert "Users: 5 of both domains, 2 of the source alone and 1 of the target alone" in told
     path = tmp_path / "data" / "pairs" / "own.zip"
-    assert provenance(path)["overlap"] == "all" and len(load(path).user_ids) == 8
+    assert provenance(path)["selection"]["overlap"] == "all" and len(load(path).user_ids) == 8
     assert invoke("prepare", *files).exit_code == 0
-    assert provenance(path)["overlap"] == "shared" and len(load(path).user_ids) == 5
+    assert provenance(path)["selection"]["overlap"] == "shared" and len(load(path).user_ids) == 5
 
 
 def test_prepare_tells_of_copies_and_drops_them(invoke, tmp_path):

@@ -7,6 +7,7 @@ from darec.data import store, twins
 from darec.data.copies import agreement
 from darec.data.drop_twins import Dropped, copies, drop_twins
 from darec.data.ratings import DomainPair
+from darec.data.selection import Selection
 from darec.errors import UserError
 from tests.data.editions import FIVE_LEVELS, TWO_LEVELS, made, with_twins
 
@@ -63,19 +64,23 @@ def test_a_pair_is_prepared_without_twins(tmp_path):
     """The source has copies; the target has twins that agree by chance."""
     source, by_chance = copied(), with_twins(np.random.default_rng(1), TWO_LEVELS, copied=0.0)
     files = write(tmp_path / "s.csv", source, "s"), write(tmp_path / "t.csv", by_chance, "t")
-    before, removed = store.prepare("p", tmp_path, *files, min_ratings=2)
-    assert removed.twins is None and agreement(before.source).shows_copies
+    first = store.prepare("p", tmp_path, *files, Selection(min_ratings=2))
+    before = first.pair
+    assert first.twins is None and agreement(before.source).shows_copies
     assert not agreement(before.target).shows_copies
-    after, removed = store.prepare("p", tmp_path, *files, min_ratings=2, without_twins=True)
+    second = store.prepare("p", tmp_path, *files, Selection(min_ratings=2), without_twins=True)
+    after = second.pair
     assert not agreement(after.source).shows_copies and copies(after.source).sum() == 0
     assert after.source_item_ids.tolist() == [f"s{item:02d}" for item in range(0, 20, 2)]
     assert after.target.n_items == before.target.n_items
     assert min(after.source.user_counts.min(), after.target.user_counts.min()) >= 2
     editions = before.source.items % 2 == 1
     lost = len(before.user_ids) - len(after.user_ids)
-    assert removed.twins == Dropped(10, int(editions.sum()), 0, 0, lost) and lost > 0
+    assert second.twins == Dropped(10, int(editions.sum()), 0, 0, lost) and lost > 0
+    assert second.removed.source["twins"] >= int(editions.sum())
+    assert len(after.source) + sum(second.removed.source.values()) == len(source)
     about = store.provenance(store.pair_file(tmp_path, "p"))
-    assert about["drop_twins"] and about["removed"]["twins"] == vars(removed.twins)
+    assert about["drop_twins"] and about["twins"] == vars(second.twins)
 
 
 def test_twins_that_come_up_once_users_are_gone_are_dropped_too():
@@ -83,7 +88,8 @@ def test_twins_that_come_up_once_users_are_gone_are_dropped_too():
     pairs, asked = [pair_of(copied(0), none), pair_of(copied(1), none), pair_of(none, none)], []
 
     def build(without):
-        asked.append(without.tolist())
+        assert len(without["target"]) == 0
+        asked.append(without["source"].tolist())
         return pairs[len(asked)]
 
     pair, dropped = drop_twins(pairs[0], build)
@@ -112,5 +118,5 @@ def test_it_is_said_when_no_user_is_left(tmp_path):
     files = write(tmp_path / "s.csv", source, "s"), write(tmp_path / "t.csv", source, "t")
     rule = r"must leave a user with >= 3 ratings in each domain once copies are dropped"
     with pytest.raises(UserError, match=f"s.csv and .*t.csv: {rule}, but none of 90 users"):
-        store.prepare("p", tmp_path, *files, min_ratings=3, without_twins=True)
+        store.prepare("p", tmp_path, *files, Selection(min_ratings=3), without_twins=True)
     assert not store.pair_file(tmp_path, "p").exists()

@@ -9,6 +9,7 @@ import pytest
 from darec.data import store
 from darec.data.pairs import build_pair
 from darec.data.readers import read_ratings
+from darec.data.selection import Selection
 from darec.data.synthetic import planted_pair
 from darec.errors import UserError
 from darec.paper import Counts
@@ -25,8 +26,10 @@ def test_repeats_shared_items_and_the_filter_by_hand(tmp_path):
         tmp_path, "s", ["a,x,1,5", "a,x,2,9", "a,x,3,7", "a,y,4,1", "b,x,5,1", "c,z,1,1", "a,w,1,1"]
     )
     target = read(tmp_path, "t", ["a,p,5,1", "a,q,4,1", "b,p,3,1", "d,p,1,1", "a,w,2,1"])
-    pair, removed = build_pair("own", source, target, min_ratings=1)
-    assert (removed.repeated_source, removed.repeated_target) == (2, 0)
+    pair, removed = build_pair("own", source, target, Selection(min_ratings=1, items="shared"))
+    assert (removed.source["repeated"], removed.target["repeated"]) == (2, 0)
+    assert (removed.source["shared_items"], removed.target["shared_items"]) == (1, 1)
+    assert (removed.source["one_domain"], removed.target["one_domain"]) == (1, 1)
     assert (removed.shared_items, removed.shared_users) == (1, 2)
     assert pair.user_ids.tolist() == ["a", "b"]
     assert pair.source_item_ids.tolist() == ["x", "y"]
@@ -39,19 +42,19 @@ def test_without_timestamps_the_last_row_of_a_repeat_wins(tmp_path):
     path = tmp_path / "s.csv"
     path.write_text("user,item,rating\na,x,1\na,y,1\na,x,4\n")
     target = read(tmp_path, "t", ["a,p,5,1"])
-    pair, removed = build_pair("own", read_ratings(path), target, min_ratings=1)
-    assert removed.repeated_source == 1
+    pair, removed = build_pair("own", read_ratings(path), target, Selection(min_ratings=1))
+    assert removed.source["repeated"] == 1
     assert sorted(zip(pair.source.items, pair.source.values, strict=True)) == [(0, 4.0), (1, 1.0)]
 
 
 def test_each_and_total_count_differently(tmp_path):
     source = read(tmp_path, "s", ["a,x,1,1", "b,x,1,1", "b,y,1,1"])
     target = read(tmp_path, "t", ["a,p,5,1", "a,q,5,1", "b,p,5,1", "b,q,5,1"])
-    each, _ = build_pair("own", source, target, 2, "each")
-    total, _ = build_pair("own", source, target, 3, "total")
+    each, _ = build_pair("own", source, target, Selection(2, "each"))
+    total, _ = build_pair("own", source, target, Selection(3, "total"))
     assert each.user_ids.tolist() == ["b"] and total.user_ids.tolist() == ["a", "b"]
     with pytest.raises(UserError, match=r"must leave a user with >= 3 ratings in each"):
-        build_pair("own", source, target, 3, "each")
+        build_pair("own", source, target, Selection(3, "each"))
 
 
 def test_users_of_one_domain_can_be_kept_if_they_have_enough_ratings_there(tmp_path):
@@ -59,17 +62,17 @@ def test_users_of_one_domain_can_be_kept_if_they_have_enough_ratings_there(tmp_p
     source = read(tmp_path, "s", rows)
     rows = ["both,x,2,1", "both,y,2,1", "target,x,4,1", "target,y,4,1", "half,x,1,1", "half,y,1,1"]
     target = read(tmp_path, "t", rows)
-    pair, removed = build_pair("p", source, target, 2, overlap="all")
+    pair, removed = build_pair("p", source, target, Selection(2, overlap="all"))
     assert pair.user_ids.tolist() == ["both", "source", "target"]
     assert pair.source.user_counts.tolist() == [2, 2, 0]
     assert pair.target.user_counts.tolist() == [2, 0, 2]
     assert removed.shared_users == 2
-    total, _ = build_pair("p", source, target, 2, "total", "all")
+    total, _ = build_pair("p", source, target, Selection(2, "total", "all"))
     assert total.user_ids.tolist() == ["both", "half", "source", "target"]
-    shared, _ = build_pair("p", source, target, 2)
+    shared, _ = build_pair("p", source, target, Selection(2))
     assert shared.user_ids.tolist() == ["both"]
     with pytest.raises(UserError, match=r">= 3 ratings in each domain, but none of 2 users"):
-        build_pair("p", source, target, 3, overlap="all")
+        build_pair("p", source, target, Selection(3, overlap="all"))
 
 
 def test_no_shared_user_is_said(tmp_path):
@@ -152,6 +155,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from darec.data import store
+from darec.data.selection import Selection
 from darec.data.synthetic import planted_pair
 from darec.paper import Counts
 pair = planted_pair("p", Counts(300, 200, 200, 6000, 5000), seed=int(sys.argv[2]))
@@ -208,9 +212,9 @@ def test_real_pairs_have_their_published_counts(real_data):
     folder = real_data / "epinions"
     raw = read_ratings(folder / "ratings_c3.csv"), read_ratings(folder / "ratings_c19.csv")
     _, removed = build_pair("c3_c19", *raw)
-    assert (removed.repeated_source, removed.repeated_target) == (709, 249)
+    assert (removed.source["repeated"], removed.target["repeated"]) == (709, 249)
     folder = real_data / "amazon_dense"
     raw = read_ratings(folder / "books.inter"), read_ratings(folder / "movies.inter")
     pair, removed = build_pair("books_movies", *raw)
     assert len(pair.user_ids) == 827
-    assert (removed.repeated_source, removed.repeated_target) == (6645, 5939)
+    assert (removed.source["repeated"], removed.target["repeated"]) == (6645, 5939)

@@ -1,0 +1,116 @@
+"""Read a delimited text file into columns, and lose no row of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from darec.data.columns import shown
+from darec.data.counted_text import BLOCK, INNER, CountedText
+from darec.data.layouts import Form
+from darec.data.lines import is_plain, read_lines
+from darec.data.text import DAMAGED, damaged, open_utf8
+from darec.errors import UserError
+
+IDS = pa.dictionary(pa.int32(), pa.string())
+TYPES = {"user": IDS, "item": IDS, "rating": IDS, "time": pa.string()}
+"""A rating is text at first: a file has few different ones, and they may be ``4,5``."""
+
+
+def read_delimited(path: Path, form: Form, encoding: str | None = None) -> pa.Table:
+    """Return the columns of a file by their roles, one row for each of the file.
+
+    A quoted cell may have line breaks, but not that of an id or a rating. Where tabs or bars
+    delimit, quotes that do not fit are taken literally if that makes a row of each line.
+    Raises `UserError` with the line of the first fault.
+    """
+    fast = _read(path, form, encoding, quotes=not is_plain(form.delimiter))
+    if fast and fast.is_sure:
+        return fast.table
+    try:
+        n_rows = _check_rows(path, form, encoding)
+    except UserError:
+        literal = _read(path, form, encoding, quotes=False) if form.delimiter in "\t|" else None
+        if literal and literal.table.num_rows == literal.n_lines:
+            return literal.table
+        raise
+    slow = _read(path, form, encoding, quotes=True, lines_in_cells=True)
+    if slow and slow.table.num_rows == n_rows:
+        return slow.table
+    raise UserError(f"{path}: must have a row on each line, but its quotes do not fit its rows")
+
+
+def _check_rows(path: Path, form: Form, encoding: str | None) -> int:
+    """Return how many rows a file has; raises `UserError` for quotes that are not closed."""
+    n_rows = 0
+    for line, cells in _rows(path, form, encoding, strict=True):
+        n_rows += 1
+        if len(cells) != form.n_columns:
+            raise _other_columns(path, line, cells, form)
+        for role, position in form.positions.items():
+            if "\n" in cells[position]:
+                rule = f"field {role}: must be on one line (is a quote not closed?)"
+                raise UserError(f"{path}, line {line}, {rule}, but got {shown(cells[position])}")
+    if not n_rows:
+        raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
+    return n_rows
+
+
+def _other_columns(path: Path, line: int, cells: list[str], form: Form) -> UserError:
+    got = f"{len(cells)}: {shown(cells)}"
+    return UserError(f"{path}, line {line}: must have {form.n_columns} columns, but got {got}")
+
+
+class _Read:
+    """A table, and whether it has a row for each line of its text."""
+
+    def __init__(self, table: pa.Table, text: CountedText) -> None:
+        self.table, self.n_lines = table, text.n_lines
+        self.is_sure = table.num_rows == text.n_lines and not text.is_doubtful
+
+
+def _read(
+    path: Path, form: Form, encoding: str | None, quotes: bool, lines_in_cells: bool = False
+) -> _Read | None:
+    """Return the columns by pyarrow's reader, or None where it refuses the text."""
+    role_of = {position: role for role, position in form.positions.items()}
+    names = [role_of.get(n, f"other {n}") for n in range(form.n_columns)]
+    plain = is_plain(form.delimiter)
+    with open_utf8(path, encoding) as binary:
+        text = CountedText(binary, form.delimiter, form.skipped_lines)
+        try:
+            table = pacsv.read_csv(
+                pa.PythonFile(text, mode="r"),
+                read_options=pacsv.ReadOptions(column_names=names, block_size=BLOCK),
+                parse_options=pacsv.ParseOptions(
+                    delimiter=INNER if plain else form.delimiter,
+                    quote_char='"' if quotes else False,
+                    newlines_in_values=lines_in_cells,
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    column_types={name: TYPES.get(name, pa.string()) for name in names},
+                    include_columns=list(form.positions),
+                    null_values=[""],
+                    strings_can_be_null=True,
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        except DAMAGED as error:
+            raise damaged(path, error) from error
+    return _Read(table, text)
+
+
+def _rows(
+    path: Path, form: Form, encoding: str | None, strict: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line and the cells of each row behind the header."""
+    for line, cells in read_lines(path, form.delimiter, encoding, strict):
+        if line > form.skipped_lines:
+            yield line, cells
+
+
+def line_of_row(path: Path, form: Form, encoding: str | None, row: int) -> int:
+    """Return the number of the first line of a row, counted from 0."""
+    return next(line for n, (line, _) in enumerate(_rows(path, form, encoding)) if n == row)

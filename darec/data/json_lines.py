@@ -1,0 +1,125 @@
+"""Read a file of JSON lines, one rating or review a line, as Amazon and Yelp publish them."""
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.json as pajson
+
+from darec.data.columns import REQUIRED, ROLES, Columns, chosen_columns, shown, told
+from darec.data.lines import LONGEST_ROW, read_text
+from darec.data.text import DAMAGED, damaged, open_utf8
+from darec.errors import UserError
+
+SAMPLE_LINES = 200
+"""Lines by which the fields are told."""
+BLOCK = 4 * LONGEST_ROW
+
+
+def looks_like_json(beginning: bytes) -> bool:
+    """Return whether a file begins as JSON does."""
+    return beginning.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[{", b"[\n", b"[ ", b"[\r"))
+
+
+def read_json_lines(path: Path, columns: Columns | None, encoding: str | None) -> tuple[Any, str]:
+    """Return the fields of a file by their roles as a table of text, and which field is what.
+
+    Raises `UserError` for a line that is no JSON object, or has no user, item or rating.
+    """
+    fields = _fields(path, columns, encoding)
+    sentence = told(path, list(fields.values()), {role: n for n, role in enumerate(fields)})
+    return _fast(path, fields, encoding) or _slow(path, fields, encoding), sentence
+
+
+def _fields(path: Path, columns: Columns | None, encoding: str | None) -> dict[str, str]:
+    """Return the name of each role's field."""
+    names: dict[str, None] = {}
+    first = 0
+    for number, line in islice(read_text(path, encoding), SAMPLE_LINES):
+        if line.strip():
+            first = first or number
+            names |= dict.fromkeys(_object(path, number, line))
+    if not first:
+        raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
+    header = list(names)
+    try:
+        found = chosen_columns(header, columns)
+        missing = sorted(REQUIRED - found.keys())
+        if missing:
+            say = ",".join(f"{role}=NAME" for role in ROLES if role in missing)
+            rule = f"JSON lines must have a field for the {missing[0]}"
+            raise ValueError(f"{rule}, but have {shown(header)}; say it: --columns {say}")
+    except ValueError as error:
+        raise UserError(f"{path}, line {first}: {error}") from error
+    return {role: header[n] for role, n in found.items()}
+
+
+def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+    """Return a line's object; raises `UserError` for another line."""
+    where = f"{path}, line {number}"
+    if line.lstrip().startswith("["):
+        rule = "this is one JSON list, not an object a line"
+        raise UserError(f"{where}: {rule}; jq -c '.[]' FILE > FILE.jsonl makes lines of it")
+    try:
+        found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+    except ValueError as error:
+        rule = f"must be a JSON object on one line ({error})"
+        raise UserError(f"{where}: {rule}, but got {shown(line.rstrip())}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{where}: must be a JSON object, but got {shown(line.rstrip())}")
+    return found
+
+
+def _fast(path: Path, fields: dict[str, str], encoding: str | None) -> pa.Table | None:
+    """Return the table by pyarrow, or None where a field is not of one type throughout."""
+    for rating in (pa.float64(), pa.string()):
+        for time in (pa.int64(), pa.string(), pa.float64()):
+            types = {"user": pa.string(), "item": pa.string(), "rating": rating, "time": time}
+            table = _typed(path, {fields[role]: types[role] for role in fields}, encoding)
+            if table is not None:
+                return pa.table(
+                    {role: table[name].cast(pa.string()) for role, name in fields.items()}
+                )
+            if "time" not in fields:
+                break
+    return None
+
+
+def _typed(path: Path, types: dict[str, pa.DataType], encoding: str | None) -> pa.Table | None:
+    with open_utf8(path, encoding) as stream:
+        try:
+            return pajson.read_json(
+                pa.PythonFile(stream, mode="r"),
+                read_options=pajson.ReadOptions(block_size=BLOCK),
+                parse_options=pajson.ParseOptions(
+                    explicit_schema=pa.schema(types), unexpected_field_behavior="ignore"
+                ),
+            )
+        except pa.ArrowException:
+            return None
+        except DAMAGED as error:
+            raise damaged(path, error) from error
+
+
+def _slow(path: Path, fields: dict[str, str], encoding: str | None) -> pa.Table:
+    """Return the table line by line: values of any type, and the line of a fault."""
+    columns: dict[str, list[str | None]] = {role: [] for role in fields}
+    for number, line in read_text(path, encoding):
+        if not line.strip():
+            continue
+        found = _object(path, number, line)
+        for role, name in fields.items():
+            value = found.get(name)
+            if isinstance(value, dict | list):
+                rule = f"field {name}: must be a number or text"
+                raise UserError(f"{path}, line {number}, {rule}, but got {shown(value)}")
+            columns[role].append(None if value is None else str(value))
+    return pa.table({role: pa.array(values, pa.string()) for role, values in columns.items()})
+
+
+def line_of_object(path: Path, encoding: str | None, row: int) -> int:
+    """Return the number of the line of an object, counted from 0."""
+    filled = (number for number, line in read_text(path, encoding) if line.strip())
+    return next(islice(filled, row, None))

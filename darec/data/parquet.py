@@ -1,0 +1,48 @@
+"""Read a Parquet file's columns of users, items, ratings and times."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from darec.data.columns import REQUIRED, ROLES, Columns, chosen_columns, shown, told
+from darec.errors import UserError
+
+
+def read_parquet(path: Path, columns: Columns | None) -> tuple[pa.Table, str]:
+    """Return the columns of a file by their roles, and which column is read as what.
+
+    Raises `UserError` for a damaged file, and for one without a column of users, items or ratings.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            header = file.schema_arrow.names
+            found = chosen_columns(header, columns)
+            missing = sorted(REQUIRED - found.keys())
+            if missing:
+                say = ",".join(f"{role}=NAME" for role in ROLES if role in missing)
+                rule = f"a Parquet file must have a column for the {missing[0]}"
+                got = f"{shown(header)}; say it: --columns {say}"
+                raise UserError(f"{path}: {rule}, but has {got}")
+            table = file.read([header[n] for n in found.values()])
+        read = {role: _text(table[header[n]], role) for role, n in found.items()}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path}: must be a whole Parquet file: {str(error)[:100]}") from error
+    return pa.table(read), told(path, header, found)
+
+
+def _text(column: pa.ChunkedArray, role: str) -> pa.ChunkedArray:
+    """Return a column as text; times become seconds since 1970.
+
+    Raises `ValueError` for ids that are no text or whole numbers.
+    """
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if role == "time" and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        micros = column.cast(pa.timestamp("us")).cast(pa.int64())
+        return pc.divide(micros.cast(pa.float64()), 1e6).cast(pa.string())
+    if role in ("user", "item") and not (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
+    ):
+        raise ValueError(f"{role} ids must be text or whole numbers, but are {kind}")
+    return column.cast(pa.string())
