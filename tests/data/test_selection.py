@@ -36,8 +36,8 @@ def test_ids_that_both_files_count_from_one_stop_the_command_until_it_is_said_wh
 
 
 def test_a_few_shared_items_are_dropped_as_the_paper_does(tmp_path):
-    source = read(tmp_path, "s", numbered(6, [f"s{n}" for n in range(20)]) + [("u0", "both", 1)])
-    target = read(tmp_path, "t", numbered(6, [f"t{n}" for n in range(20)]) + [("u1", "both", 1)])
+    source = read(tmp_path, "s", [*numbered(6, [f"s{n}" for n in range(20)]), ("u0", "both", 1)])
+    target = read(tmp_path, "t", [*numbered(6, [f"t{n}" for n in range(20)]), ("u1", "both", 1)])
     pair, removed = build_pair("p", source, target)
     assert removed.source["shared_items"] == removed.target["shared_items"] == 1
     assert len(pair.source) == len(pair.target) == 120
