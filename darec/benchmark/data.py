@@ -33,8 +33,8 @@ def preparation(lines: int) -> list[Figure]:
     """
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name) / "source.csv", Path(name) / "target.csv"
-        _write(source, lines, "A", n_items=lines // 40)
-        _write(target, TARGET_LINES, "B", n_items=TARGET_LINES // 10)
+        write_ratings(source, lines, "A", n_items=lines // 40)
+        write_ratings(target, TARGET_LINES, "B", n_items=TARGET_LINES // 10)
         begin = time.perf_counter()
         with source.open("rb") as file:
             while file.read(64 * MIB):
@@ -50,7 +50,7 @@ def preparation(lines: int) -> list[Figure]:
     ]
 
 
-def _write(path: Path, lines: int, prefix: str, n_items: int) -> None:
+def write_ratings(path: Path, lines: int, prefix: str, n_items: int) -> None:
     """Write ratings of power-law users and items, without a header: user, item, rating, time."""
     rng = generator(0, "benchmark", prefix)
     n_users = max(1000, lines // 10)

@@ -156,7 +156,9 @@ def _memory(quick: bool) -> Iterator[Figure]:
 def _data(quick: bool) -> Iterator[Figure]:
     """Preparing a file of 20 million lines."""
     from darec.benchmark.data import preparation
+    from darec.benchmark.readers import reading
 
+    yield from reading(200_000 if quick else 5_000_000)
     yield from preparation(1_000_000 if quick else 20_000_000)
 
 

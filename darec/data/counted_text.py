@@ -4,10 +4,13 @@ import io
 import re
 from typing import IO
 
+import numpy as np
+
 from darec.data.lines import BLANKS, is_plain
 
-INNER = "\x1f"
+INNER = b"\x1f"
 """The character that takes the place of a delimiter of several characters."""
+RUN_OF_BLANKS = re.compile(rb"[ \t]+")
 BLOCK = 1 << 20
 """Bytes that are read at once."""
 
@@ -23,15 +26,10 @@ class CountedText(io.RawIOBase):
         """Lines that are not empty, as far as the text was read."""
         self.is_doubtful = False
         """Whether a quote may be out of place."""
-        edge = re.escape(delimiter.encode())
-        self._malformed = re.compile(rb'(?m)(?:^|%s)"(?:[^"\r\n]|"")*"[^"\r\n%s]' % (edge, edge))
-        """May be a quoted cell that goes on behind its closing quote."""
-        self._pattern = None
-        if is_plain(delimiter):
-            blanks = delimiter == BLANKS
-            text = rb"[ \t]+" if blanks else re.escape(delimiter.encode())
-            self._pattern = re.compile(text)
-            self._edges = re.compile(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)") if blanks else None
+        self._is_plain = np.ones(256, bool)
+        """Bytes that neither begin nor end a cell, and are no quote."""
+        self._is_plain[list(b'"\r\n' + delimiter.encode())] = False
+        self._delimiter = delimiter
 
     def readable(self) -> bool:
         """Return True: pyarrow asks."""
@@ -54,11 +52,19 @@ class CountedText(io.RawIOBase):
         text, self._cut = text[:end], text[end:]
         if not text and self._cut:
             return self._lines(size)
-        if self._pattern is not None:
-            text = self._edges.sub(b"", text) if self._edges else text
-            text = self._pattern.sub(INNER.encode(), text)
+        if is_plain(self._delimiter):
+            text = self._with_inner(text)
         self._count(text)
         return text
+
+    def _with_inner(self, text: bytes) -> bytes:
+        """Return whole lines with `INNER` between their cells."""
+        if self._delimiter != BLANKS:
+            return text.replace(self._delimiter.encode(), INNER)
+        text = RUN_OF_BLANKS.sub(INNER, b"\n" + text + b"\n")
+        for end in (b"\n", b"\r\n"):
+            text = text.replace(INNER + end, end)
+        return text.replace(b"\n" + INNER, b"\n")[1:-1]
 
     def _count(self, text: bytes) -> None:
         if b"\r" in text:
@@ -68,4 +74,10 @@ class CountedText(io.RawIOBase):
             lines -= len(re.findall(rb"(?m)^\n", text))
         self.n_lines += lines
         if b'"' in text and not self.is_doubtful:
-            self.is_doubtful = self._malformed.search(text) is not None
+            self.is_doubtful = self._has_stray_quote(text)
+
+    def _has_stray_quote(self, text: bytes) -> bool:
+        """Return whether a quote stands within a cell and is not written twice."""
+        byte_B = np.frombuffer(b"\n" + text + b"\n", np.uint8)
+        quotes = np.flatnonzero(byte_B == ord('"'))
+        return bool((self._is_plain[byte_B[quotes - 1]] & self._is_plain[byte_B[quotes + 1]]).any())

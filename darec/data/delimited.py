@@ -84,7 +84,7 @@ def _read(
                 pa.PythonFile(text, mode="r"),
                 read_options=pacsv.ReadOptions(column_names=names, block_size=BLOCK),
                 parse_options=pacsv.ParseOptions(
-                    delimiter=INNER if plain else form.delimiter,
+                    delimiter=INNER.decode() if plain else form.delimiter,
                     quote_char='"' if quotes else False,
                     newlines_in_values=lines_in_cells,
                 ),
