@@ -98,7 +98,8 @@ def prepare(
             items that nearly the same users rated, nearly always equally.
         layout: The layout of text files; by default it is recognised.
         columns: The name of the column of ``user``, ``item``, ``rating`` or ``time``, or its
-            position from 1; ``{"time": "none"}`` reads no times. The others are told by their name.
+            position from 1; ``{"time": "none"}`` reads no times, and ``{"source.user": "who"}`` is
+            of the source's files alone. The others are told by their name.
         delimiter: What stands between two cells of text files; by default it is recognised.
         encoding: The encoding of text files; UTF-8, or UTF-16 after a byte order mark, by default.
         year: The Amazon release that a pair of Table 1 is taken from; the paper's is 2014.

@@ -54,7 +54,10 @@ def prepare(
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option(help="user=NAME,item=NAME,rating=NAME,time=NAME; positions from 1 also do."),
+        typer.Option(
+            help="user=NAME,item=NAME,rating=NAME,time=NAME; positions from 1 also do, and "
+            "source.user=NAME is of the source alone."
+        ),
     ] = None,
     delimiter: Annotated[
         str | None, typer.Option(help="What stands between two cells, e.g. '::'; tab for a tab.")

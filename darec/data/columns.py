@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
+from darec.data.ratings import Domain
 from darec.errors import UserError
 
 Role = Literal["user", "item", "rating", "time"]
@@ -10,6 +11,10 @@ ROLES: tuple[Role, ...] = ("user", "item", "rating", "time")
 REQUIRED = {"user", "item", "rating"}
 Columns = Mapping[str, str]
 """The column of each role that is named by hand: its name, or its position from 1."""
+RULE = (
+    "--columns must be user=NAME,item=NAME,rating=NAME,time=NAME, or some of these, "
+    "each perhaps as source.user or target.user"
+)
 NO_TIME = "none"
 """Stands for a column of times that is not to be read."""
 SHOWN = 80
@@ -100,21 +105,32 @@ def chosen_columns(header: Sequence[str], columns: Columns | None) -> dict[str, 
 
 
 def parse_columns(text: str | None) -> dict[str, str] | None:
-    """Return ``user=a,item=b,rating=c,time=d`` as a mapping.
-
-    Raises `UserError` for another form, another role, and a role or column that is named twice.
-    """
+    """Return ``user=a,item=b`` as a mapping; raises `UserError` for another form."""
     if text is None:
         return None
-    rule = "--columns must be user=NAME,item=NAME,rating=NAME,time=NAME, or some of these"
     found: dict[str, str] = {}
     for part in text.split(","):
         role, equals, name = (each.strip() for each in part.partition("="))
-        if not equals or role not in ROLES or not name or role in found:
-            raise UserError(f"{rule}, but got {shown(text)}")
+        if not equals or role in found:
+            raise UserError(f"{RULE}, but got {shown(text)}")
         found[role] = name
+    return found
+
+
+def columns_of(domain: Domain, columns: Columns | None) -> Columns | None:
+    """Return the columns that are named for one domain, or for both.
+
+    Raises `UserError` for another role, an empty name, and a column that has two roles.
+    """
+    if columns is None:
+        return None
+    known = {f"{prefix}{role}" for role in ROLES for prefix in ("", "source.", "target.")}
+    if not columns.keys() <= known or not all(columns.values()):
+        raise UserError(f"{RULE}, but got {shown(dict(columns))}")
+    of_both: dict[str, str] = {role: columns[role] for role in ROLES if role in columns}
+    found = of_both | {r: columns[f"{domain}.{r}"] for r in ROLES if f"{domain}.{r}" in columns}
     if len(set(found.values())) != len(found):
-        raise UserError(f"--columns must name a column once, but got {shown(text)}")
+        raise UserError(f"--columns must name a column once, but got {shown(found)}")
     return found
 
 

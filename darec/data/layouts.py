@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -14,10 +14,12 @@ from darec.data.columns import (
     Columns,
     TwoColumns,
     chosen_columns,
+    columns_of,
     shown,
     told,
 )
 from darec.data.lines import BLANKS, Row, is_plain, read_text, split_line
+from darec.data.ratings import Domain
 from darec.data.values import rating_of
 from darec.errors import UserError
 
@@ -45,8 +47,13 @@ class ReadOptions:
 
     layout: Layout | None = None
     columns: Columns | None = None
+    """The columns of roles, or of one domain's, as ``source.user``."""
     delimiter: str | None = None
     encoding: str | None = None
+
+    def of(self, domain: Domain) -> "ReadOptions":
+        """Return what is said of one domain's files; raises `UserError` for bad columns."""
+        return replace(self, columns=columns_of(domain, self.columns))
 
 
 AS_RECOGNISED = ReadOptions()

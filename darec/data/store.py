@@ -103,7 +103,10 @@ def prepare(
         raise UserError(f"a pair's name {rule}, but got {name!r}")
     path = pair_file(data, name)
     files = {"source": list_files(source), "target": list_files(target)}
-    raw = read_ratings(files["source"], options), read_ratings(files["target"], options)
+    raw = (
+        read_ratings(files["source"], options.of("source")),
+        read_ratings(files["target"], options.of("target")),
+    )
     made = [build_pair(name, *raw, rules)]
 
     def again(without: Mapping[Domain, ItemIds]) -> DomainPair:
