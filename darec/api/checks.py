@@ -1,8 +1,9 @@
 """Checks of arguments that the commands and the Python functions share."""
 
+import math
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Literal, get_args
+from typing import Literal, TypeGuard, get_args
 
 import torch
 
@@ -11,6 +12,8 @@ from darec.errors import UserError
 
 Task = Literal["warm", "cold_users"]
 """What is predicted: held-out ratings of known users, or all target ratings of unknown ones."""
+SMALLEST_SHARE = 0.0001
+"""The smallest part of a CPU or GPU that Ray counts."""
 COLD_SHARE: ColdPercent = 20
 """Percent of the users who are test users of the cold-user task by default."""
 
@@ -53,11 +56,32 @@ def check_count(option: str, value: object, optional: bool = False) -> None:
 
 
 def check_positive(option: str, value: object, optional: bool = False) -> None:
-    """Raise `UserError` unless a value is a number above 0, or None if optional."""
+    """Raise `UserError` unless a value is a number above 0 or infinity, or None if optional."""
     if optional and value is None:
         return
     if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:
         raise UserError(f"{option} must be a number above 0, but got {value!r}")
+
+
+def check_cpus(option: str, value: object) -> None:
+    """Raise `UserError` unless Ray can give so many CPUs to a process."""
+    if not _is_share(value):
+        rule = f"must be a finite number of at least {SMALLEST_SHARE}"
+        raise UserError(f"{option} {rule}, but got {value!r}")
+
+
+def check_gpus(option: str, value: object) -> None:
+    """Raise `UserError` unless Ray can give so many GPUs to a process; None leaves it to darec."""
+    if value is None or value == 0 or (_is_share(value) and (value < 1 or value == int(value))):
+        return
+    rule = f"must be 0, a share from {SMALLEST_SHARE} to 1, or a whole number"
+    raise UserError(f"{option} {rule}, but got {value!r}")
+
+
+def _is_share(value: object) -> TypeGuard[float]:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return SMALLEST_SHARE <= float(value) < math.inf
 
 
 def check_device(device: object, address: str | None) -> None:

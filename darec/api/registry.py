@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from darec.api.values import check_drawn, check_fixed
 from darec.core.config import field_names
 from darec.errors import UserError
 from darec.models import MODELS, all_models, kind_of, plugins
@@ -92,7 +93,8 @@ def spaces_for(
     With ``paper`` our additions are left out: `Space.paper` is held fixed. ``space``
     replaces the model's own (`with_space`); ``fix`` holds hyper-parameters fixed. Raises
     `UserError` for a one-stage model whose stages are to be searched jointly, for a key of ``fix``
-    that does not exist, and for ``paper`` with a model that has no settings of the paper.
+    that does not exist, for ``paper`` with a model that has no settings of the paper, and for a
+    value of ``fix`` or ``space`` that the model's config does not allow.
     """
     first, own = kind_of(model).stage1, search_space(model)
     stage1 = None if first is None else search_space(first.model)
@@ -114,10 +116,15 @@ def spaces_for(
         if stage1 is None:
             raise UserError(f"--stages joint needs a two-stage model, but {model} has one stage")
         own, stage1 = own.joined(stage1, prefix), None
+    if space is not None:
+        check_drawn(kind_of(model), own, stage1)
     try:
-        return hold_fixed(own, stage1, prefix, fix or {})
+        held = hold_fixed(own, stage1, prefix, fix or {})
     except ValueError as error:
         raise UserError(f"--fix: {model}: {error}") from error
+    if fix:
+        check_fixed(kind_of(model), *held, fix)
+    return held
 
 
 def with_space(

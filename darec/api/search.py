@@ -5,22 +5,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from darec.api.checks import (
-    COLD_SHARE,
-    Task,
-    check_choice,
-    check_count,
-    check_positive,
-    cold_percent,
-)
+from darec.api.checks import COLD_SHARE, Task, cold_percent
 from darec.api.fit import fit as fit_winner
 from darec.api.fit import has_model
 from darec.api.registry import check_answers, spaces_for
 from darec.api.result import SearchResult, result_at
+from darec.api.search_checks import check_arguments
 from darec.api.winner import report_winner
 from darec.data.ratings import DomainPair
 from darec.data.split import ColdPercent, TrainPercent, split
@@ -31,7 +24,6 @@ from darec.tuning import storage
 from darec.tuning.cluster.connection import connected, goes_on
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
-from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.launch import checked_share, computed_share
 from darec.tuning.study.plan import describe
 from darec.tuning.study.protocol import Protocol, check_finished
@@ -122,7 +114,7 @@ def search(
     """
     out = str(out) if storage.is_uri(str(out)) else str(Path(out).resolve())
     arguments = {**locals(), "resume": True}
-    _check(arguments)
+    check_arguments(arguments)
     cold_users = cold_percent(task, cold_share, train)
     if cold_users is not None:
         check_answers(model)
@@ -203,27 +195,6 @@ def search_all(
     return results
 
 
-def _check(arguments: Mapping[str, Any]) -> None:
-    """Raise `UserError` for the first argument of `search` that breaks a rule."""
-    for name, known in (
-        ("sampler", SAMPLERS),
-        ("scheduler", SCHEDULERS),
-        ("stages", ("paper", "joint")),
-    ):
-        check_choice(f"--{name}", arguments[name], known)
-    for name in ("trials", "max_epochs"):
-        check_count(_option(name), arguments[name])
-    for name in ("stage1_trials", "at_once"):
-        check_count(_option(name), arguments[name], optional=True)
-    for name in ("cpus_per_trial", "trial_limit"):
-        check_positive(_option(name), arguments[name])
-    if isinstance(arguments["seed"], bool) or not isinstance(arguments["seed"], Integral):
-        raise UserError(f"--seed must be a whole number, but got {arguments['seed']!r}")
-    check_positive("--time-budget", arguments["time_budget"], optional=True)
-    if arguments["gpus_per_trial"] != 0:
-        check_positive("--gpus-per-trial", arguments["gpus_per_trial"], optional=True)
-
-
 def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `search` as JSON values, with the pair's name for the pair."""
     left_out = ("reporter", "resume", "fit")
@@ -233,10 +204,6 @@ def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
         values["space"] = space_json(values["space"])
     text: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return {name: "inf" if value == math.inf else value for name, value in text.items()}
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _search(

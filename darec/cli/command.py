@@ -1,12 +1,13 @@
 """What every command does besides its own work: -v and -q, one-line errors, exit codes."""
 
 import inspect
+import math
 import re
 import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,6 +42,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         try:
             if verbose and quiet:
                 raise UserError("give either --verbose or --quiet")
+            _check_numbers(options)
             function(set_up(verbose, quiet), **options)
         except (typer.Exit, typer.Abort, typer.BadParameter):  # for typer itself
             raise
@@ -67,6 +69,13 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def _check_numbers(options: dict[str, Any]) -> None:
+    """Raise `UserError` for an option that is nan, which lies in every range of typer's."""
+    for name, value in options.items():
+        if isinstance(value, float) and math.isnan(value):
+            raise UserError(f"--{name.replace('_', '-')} must be a number, but got nan")
+
+
 def help_of(function: Callable[..., None]) -> str:
     """Return a command's help text, with all commands in it written as the user calls them."""
     return EXAMPLE.sub(lambda found: called(found[1]), inspect.getdoc(function) or "")
@@ -78,6 +87,23 @@ def called(name: str) -> str:
     if path.suffix == ".py" and path.parent.name == "jobs":
         return shlex.join(["python", str(path.with_name(name.replace("-", "_") + ".py"))])
     return f"python -m darec {name}" if path.name == "__main__.py" else f"darec {name}"
+
+
+def command_line(program: str, options: Mapping[str, object], *words: object) -> str:
+    """Return a command that can be pasted into a shell: every value is quoted where it must be.
+
+    ``program`` is taken as it is. An option that is False or None is left out; one that is True has
+    no value.
+    """
+    found = [program, *(shlex.quote(str(word)) for word in words)]
+    for option, value in options.items():
+        if value is True:
+            found.append(option)
+        elif value is not False and value is not None:
+            text = shlex.quote(str(value))
+            joined = "=" if text.startswith("-") else " "  # else it would be taken for an option
+            found.append(f"{option}{joined}{text}")
+    return " ".join(found)
 
 
 def stop_on_sigterm() -> None:

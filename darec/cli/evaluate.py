@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from darec.cli.command import command
+from darec.cli.command import command, command_line
 from darec.cli.options import (
     Address,
     ColdShare,
@@ -88,4 +88,4 @@ def evaluate(
         insecure=insecure,
         reporter=reporter,
     )
-    reporter.line(f"next:   tensorboard --logdir {out}")
+    reporter.line(f"next:   {command_line('tensorboard', {'--logdir': out})}")

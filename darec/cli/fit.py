@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from darec.cli.command import called, command
+from darec.cli.command import called, command, command_line
 from darec.cli.options import (
     ColdShare,
     Data,
@@ -62,4 +62,5 @@ def fit(
         place = api.fit(result, prepared, refit=refit, device=device, reporter=reporter)
         card = f"{place}/README.md"
         reporter.line(f"card:  {card}")
-    reporter.line(f"next:  {called('recommend')} {place} --user {prepared.user_ids[0]}")
+    use = command_line(called("recommend"), {"--user": prepared.user_ids[0]}, place)
+    reporter.line(f"next:  {use}")

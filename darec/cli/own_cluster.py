@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from darec.cli.command import command
+from darec.cli.command import command, command_line
 from darec.reporter import Reporter
 
 
@@ -35,9 +35,10 @@ def own_cluster(
     from darec.api.own_cluster import write_cluster_file
 
     write_cluster_file([name.strip() for name in hosts.split(",")], user, out, home, key, to)
+    up = command_line("ray up", {}, to)
     reporter.line(
         f"written: {to}\n"
         f"next:  (umask 077; ray get-auth-token --generate)   # once\n"
-        f"       RAY_UP_enable_autoscaler_v2=0 ray up {to}   # in the checkout, which every host "
+        f"       RAY_UP_enable_autoscaler_v2=0 {up}   # in the checkout, which every host "
         f"gets; the autoscaler's v2 leaves one host out"
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from darec.cli.command import called, command
+from darec.cli.command import called, command, command_line
 from darec.cli.options import ModelFolder, Unknown
 from darec.reporter import Reporter
 
@@ -33,4 +33,5 @@ def predict(
     from darec.serving.batch import predict_file
 
     predict_file(darec.load(model), pairs, out, unknown=unknown, std=std, reporter=reporter)
-    reporter.line(f"written: {out}\nnext:    {called('recommend')} {model} --user ID")
+    use = command_line(called("recommend"), {"--user": "ID"}, model)
+    reporter.line(f"written: {out}\nnext:    {use}")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from darec.cli.command import called, command
+from darec.cli.command import called, command, command_line
 from darec.cli.options import Data, Synthetic
 from darec.reporter import Reporter
 
@@ -107,6 +107,9 @@ def prepare(
         synthetic=synthetic,
         reporter=reporter,
     )
-    flags = f"{pair} --synthetic" if synthetic else prepared.name
-    where = "" if data == Path("data") else f" --data {data}"
-    reporter.line(f"next: {called('tune')} --pair {flags}{where}")
+    same = {
+        "--pair": pair if synthetic else prepared.name,
+        "--synthetic": synthetic,
+        "--data": None if data == Path("data") else data,
+    }
+    reporter.line(f"next: {command_line(called('tune'), same)}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from darec.cli.command import called, command, stop_on_sigterm
+from darec.cli.command import called, command, command_line, stop_on_sigterm
 from darec.cli.options import Address, Insecure, ModelFolder, Unknown
 from darec.errors import UserError
 from darec.reporter import LOGGER, Reporter
@@ -62,7 +62,7 @@ def recommend(
     from darec.serving.batch import recommend_file, with_titles
     from darec.serving.columns import read_titles
 
-    if address and out:
+    if address is not None and out:
         from darec.serving.on_ray.batch import recommend_on_cluster
 
         stop_on_sigterm()
@@ -109,7 +109,7 @@ def recommend(
                 return
             _show(found, reporter)
     written = f"written: {out}\n" if out else ""
-    reporter.line(f"{written}next:    {called('serve')} {model}")
+    reporter.line(f"{written}next:    {command_line(called('serve'), {}, model)}")
 
 
 def _check(
@@ -122,7 +122,7 @@ def _check(
         raise UserError("--all-users needs a file to write: -o top.parquet")
     if as_json and out:
         raise UserError("--json prints: give either --json or -o")
-    if address and not all_users:
+    if address is not None and not all_users:
         raise UserError("--address is for --all-users: some users are quicker on this machine")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from darec.cli.command import called, command, stop_on_sigterm
+from darec.cli.command import called, command, command_line, stop_on_sigterm
 from darec.cli.options import (
     Address,
     ColdShare,
@@ -115,44 +115,45 @@ def tune(
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models, load_space, spaces_for
     from darec.api.search import search_all
+    from darec.api.search_checks import check_arguments
+    from darec.data.split import split
+    from darec.tuning import storage
 
     stop_on_sigterm()
+    options: dict[str, Any] = {
+        "train": percent(train),
+        "task": task,
+        "cold_share": share(cold_share),
+        "trials": trials,
+        "stage1_trials": stage1_trials,
+        "max_epochs": max_epochs,
+        "sampler": sampler,
+        "scheduler": scheduler,
+        "stages": stages,
+        "fix": held,
+        "paper": paper,
+        "time_budget": time_budget,
+        "cpus_per_trial": cpus_per_trial,
+        "gpus_per_trial": gpus,
+        "at_once": at_once,
+        "trial_limit": trial_limit,
+        "address": address,
+        "insecure": insecure,
+        "seed": seed,
+        "out": out,
+        "resume": resume,
+        "fit": fit,
+    }
+    check_arguments(options)  # wrong options are told before data are fetched and Ray is started
     cold_users = cold_percent(task, share(cold_share), percent(train))
     names = chosen_models(model, cold_users is not None)
     given = None if space is None else load_space(space)
     for name in names:
-        spaces_for(
-            name, stages, held, given, paper
-        )  # a wrong option is told before data are fetched
+        spaces_for(name, stages, held, given, paper)
+    prepared = load_pair(pair, data, synthetic, reporter)
+    split(prepared, percent(train), seed, cold_users)
     try:
-        results = search_all(
-            names,
-            load_pair(pair, data, synthetic, reporter),
-            train=percent(train),
-            task=task,
-            cold_share=share(cold_share),
-            trials=trials,
-            stage1_trials=stage1_trials,
-            max_epochs=max_epochs,
-            sampler=sampler,
-            scheduler=scheduler,
-            stages=stages,
-            fix=held,
-            space=given,
-            paper=paper,
-            time_budget=time_budget,
-            cpus_per_trial=cpus_per_trial,
-            gpus_per_trial=gpus,
-            at_once=at_once,
-            trial_limit=trial_limit,
-            address=address,
-            insecure=insecure,
-            seed=seed,
-            out=out,
-            resume=resume,
-            fit=fit,
-            reporter=reporter,
-        )
+        results = search_all(names, prepared, space=given, reporter=reporter, **options)
     except KeyboardInterrupt:
         reporter.line(f"interrupted; continue with: {this_command()} --resume")
         raise
@@ -160,14 +161,24 @@ def tune(
         reporter.line(f"interrupted; continue with: {this_command()} --resume")
         print("interrupted", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
-    split = f"--train {train}" if task == "warm" else f"--task {task} --cold-share {cold_share}"
-    same = f"--pair {pair} {split}{' --synthetic' if synthetic else ''}"
-    where = "" if data == Path("data") else f" --data {data}"
-    use = f"       {called('recommend')} {results[-1].path}/model --user ID\n" if fit else ""
-    reporter.line(
-        f"next:  {called('evaluate')} --model {model} {same}{where} --out {out}\n{use}"
-        f"       tensorboard --logdir {out}"
-    )
+    warm = task == "warm"
+    same = {
+        "--model": model,
+        "--pair": pair,
+        "--train": train if warm else None,
+        "--task": None if warm else task,
+        "--cold-share": None if warm else cold_share,
+        "--synthetic": synthetic,
+        "--data": None if data == Path("data") else data,
+        "--out": out,
+    }
+    place = storage.join(results[-1].path, "model")
+    following = [
+        command_line(called("evaluate"), same),
+        *([command_line(called("recommend"), {"--user": "ID"}, place)] if fit else []),
+        command_line("tensorboard", {"--logdir": out}),
+    ]
+    reporter.line("next:  " + "\n       ".join(following))
 
 
 def this_command() -> str:
@@ -182,13 +193,15 @@ def this_command() -> str:
 def parse_fix(words: list[str]) -> dict[str, Any]:
     """Return ``--fix KEY=VALUE`` options as a mapping; a value is a JSON literal or a word.
 
-    Raises `UserError` for an option without ``=``.
+    Raises `UserError` for an option without ``=``, and for a key that is given twice.
     """
     held: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")
         if not equals:
             raise UserError(f"--fix: must be KEY=VALUE, but got {word!r}")
+        if key in held:
+            raise UserError(f"--fix: {key} must be given once, but is given twice")
         try:
             held[key] = json.loads(text)
         except json.JSONDecodeError:

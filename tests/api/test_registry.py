@@ -93,6 +93,7 @@ class Second:
     """A second stage on top of a first one under another field."""
 
     base: dict
+    reg_user: float = 1.0
 
 
 def test_a_users_two_stage_model_says_what_its_first_stage_is():

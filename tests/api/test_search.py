@@ -29,6 +29,8 @@ from darec.tuning.trial.stage1_cache import ClusterCache
 from tests.reporting import Recorder, printed
 from tests.winners import saved, winner_of, winner_on
 
+NAN, INF = float("nan"), float("inf")
+
 
 @pytest.mark.parametrize(
     ("options", "words"),
@@ -45,9 +47,28 @@ from tests.winners import saved, winner_of, winner_on
         ({"trials": 2.5}, "--trials must be a whole number of at least 1, but got 2.5"),
         ({"stage1_trials": 0}, "--stage1-trials must be a whole number of at least 1, but got 0"),
         ({"at_once": -3}, "--at-once must be a whole number of at least 1, but got -3"),
-        ({"cpus_per_trial": 0}, "--cpus-per-trial must be a number above 0, but got 0"),
-        ({"gpus_per_trial": -1}, "--gpus-per-trial must be a number above 0, but got -1"),
+        ({"cpus_per_trial": 0}, "--cpus-per-trial must be a finite number of at least 0.0001, but"),
+        ({"cpus_per_trial": NAN}, "--cpus-per-trial must be a finite number .* but got nan"),
+        ({"cpus_per_trial": INF}, "--cpus-per-trial must be a finite number .* but got inf"),
+        ({"gpus_per_trial": -1}, "--gpus-per-trial must be 0, a share from 0.0001 to 1, or a whol"),
+        ({"gpus_per_trial": NAN}, "--gpus-per-trial must be .* or a whole number, but got nan"),
+        ({"gpus_per_trial": INF}, "--gpus-per-trial must be .* or a whole number, but got inf"),
+        ({"gpus_per_trial": 1.5}, "--gpus-per-trial must be .* or a whole number, but got 1.5"),
+        ({"gpus_per_trial": 1e-9}, "--gpus-per-trial must be .* or a whole number, but got 1e-09"),
+        ({"gpus_per_trial": True}, "--gpus-per-trial must be .* or a whole number, but got True"),
         ({"time_budget": -1}, "--time-budget must be a number above 0, but got -1"),
+        ({"time_budget": NAN}, "--time-budget must be a number above 0, but got nan"),
+        ({"trial_limit": NAN}, "--trial-limit must be a number above 0, but got nan"),
+        ({"trials": NAN}, "--trials must be a whole number of at least 1, but got nan"),
+        ({"trials": INF}, "--trials must be a whole number of at least 1, but got inf"),
+        ({"fix": ["reg_user=1"]}, r"--fix must map names to values, but got \['reg_user=1'\]"),
+        ({"fix": {1: 2}}, r"--fix must map names to values, but got \{1: 2\}"),
+        (
+            {"fix": {"reg_user": "abc"}},
+            "--fix: BiasConfig.reg_user must be a valid number, but g",
+        ),
+        ({"fix": {"reg_user": NAN}}, "--fix: reg_user must be a finite number or another JSON val"),
+        ({"fix": {"reg_user": {}}}, r"--fix: reg_user must have a value, but got \{\}"),
         ({"seed": 0.5}, "--seed must be a whole number, but got 0.5"),
         ({"trial_limit": 0}, "--trial-limit must be a number above 0, but got 0"),
     ],

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 import darec
-from darec.cli.command import called
+from darec.cli.command import called, command_line
 from darec.cli.main import COMMANDS, app_of
 from darec.cli.reproduce import join_lists
 from darec.cli.tune import parse_fix, this_command
@@ -239,6 +240,14 @@ def test_the_next_command_is_told_as_the_user_would_type_it(argv0, words, monkey
     assert called("own-cluster") == words
 
 
+def test_a_suggested_command_can_be_pasted():
+    options = {"--out": "my results", "--user": "-5", "--synthetic": True, "--data": None}
+    line = command_line("darec tune", {**options, "--fit": False}, "it's/model")
+    assert line == "darec tune 'it'\"'\"'s/model' --out 'my results' --user=-5 --synthetic"
+    words = ["darec", "tune", "it's/model", "--out", "my results", "--user=-5", "--synthetic"]
+    assert shlex.split(line) == words
+
+
 STOPPED = """
 import signal
 signal.signal(signal.SIGINT, {ignored})
@@ -275,6 +284,8 @@ def test_prepare_own_files_and_use_them_by_name(invoke, tmp_path):
     assert "next: python jobs/tune.py --pair own" in ended.stdout
     pair = provenance(tmp_path / "data" / "pairs" / "own.zip")
     assert pair["selection"]["min_ratings"] == 5 and len(pair["source"][0]["sha256"]) == 64
+    elsewhere = invoke("prepare", *files, "--name", "own", "--data", "my data")
+    assert "next: python jobs/tune.py --pair own --data 'my data'" in elsewhere.stdout
     ended = invoke("evaluate", "--pair", "own", "--model", "bias")
     assert "results/own-90/bias/best.json: no finished search here" in ended.stderr
     quiet = invoke("prepare", *files, "--name", "own", "-q")

@@ -24,7 +24,7 @@ ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 
 
 def token_file() -> Path:
-    """Return the file of the token."""
+    """Return the file of the token; raises ``RuntimeError`` where this user has no home."""
     return Path(os.environ.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token")
 
 
@@ -43,21 +43,25 @@ def set_mode(mode: str | None) -> None:
 def use_token() -> None:
     """Ask for a token from now on, and make its file if there is none.
 
-    Raises `UserError` if the file cannot be written or read, or is empty.
+    Where the user's home cannot be used, this process and those that it starts have a token of
+    their own. Raises `UserError` if the file cannot be used that `TOKEN_PATH` names, or is empty.
     """
     if not os.environ.get(TOKEN):
-        path = token_file()
         try:
+            path = token_file()
             _make(path)
             is_empty = not path.read_bytes().strip()
-        except OSError as error:
-            told = f"{path}: Ray's token cannot be kept there: {error.strerror}"
-            raise UserError(f"{told}; set {TOKEN} or {TOKEN_PATH}") from error
-        if is_empty:
-            raise UserError(
-                f"{path}: must hold Ray's token, but is empty; delete it to make a new one"
-            )
-        close_to_others()
+        except (OSError, RuntimeError) as error:
+            if named := os.environ.get(TOKEN_PATH):
+                told = f"{named}: Ray's token cannot be kept there: {error}"
+                raise UserError(f"{told}; set {TOKEN} or {TOKEN_PATH}") from error
+            LOGGER.debug("Ray's token is not kept in a file: %s", error)
+            os.environ[TOKEN] = secrets.token_hex(32)
+        else:
+            if is_empty:
+                rule = "must hold Ray's token, but is empty; delete it to make a new one"
+                raise UserError(f"{path}: {rule}")
+            close_to_others()
     set_mode("token")
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,13 @@ from darec.tuning.cluster.authentication import (
 from darec.tuning.cluster.watch import Watch, watch_ray
 from darec.tuning.private import on_loopback, resolved
 
+HOST = r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]"
+"""A host's name or address; an IPv6 address stands in brackets."""
+LONGEST = 60
+"""Most characters of a wrong address that a message shows."""
+FOLDER, LONG_PATH = "RAY_TMPDIR", "AF_UNIX path length"
+"""The variable that names the folder of Ray's own files, and the words of Ray where its path is too
+long."""
 OPEN = (
     "the cluster at %s asks for no token: whoever reaches it can run code in it, and change results"
 )
@@ -64,8 +72,12 @@ def connect(address: str | None, cpus: int | None = None, *, insecure: bool = Fa
         except Exception as error:  # Ray raises a bare one when a process of its own is too slow
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             remedy = "the machine may be too busy, or Ray's folder full (/tmp/ray): run it again"
+            if LONG_PATH in reason:
+                told = f"its folder's path is too long for sockets: {reason.rpartition(': ')[2]}"
+                reason, remedy = told, f"set {FOLDER} to a short folder, {FOLDER}=/tmp for example"
             raise UserError(f"Ray could not be started here: {reason}; {remedy}") from error
     else:
+        check_address(address)
         try:
             target, place = _located(address)
             with _sigterm_handler_kept(), place:
@@ -76,6 +88,16 @@ def connect(address: str | None, cpus: int | None = None, *, insecure: bool = Fa
             told = f"--address {address}: no Ray cluster can be joined: {reason}"
             raise UserError(told) from error
     LOGGER.debug("connected to Ray at %s: %s", cluster_address(), ray.cluster_resources())
+
+
+def check_address(address: str) -> None:
+    """Raise `UserError` unless an address can be that of a cluster's head."""
+    host, _, port = address.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16
+    if address != "auto" and not (re.fullmatch(HOST, host) and is_port):
+        rule = "must be auto, or HOST:PORT of the cluster's head, as in 10.0.0.1:6379"
+        client = "; Ray Client (ray://) is not used" if address.startswith("ray://") else ""
+        raise UserError(f"--address {rule}, but got {address[:LONGEST]!r}{client}")
 
 
 def _located(address: str) -> tuple[str, AbstractContextManager[None]]:
@@ -95,7 +117,7 @@ def _choose_mode(address: str, target: str, insecure: bool) -> None:
     """Use the token with a cluster that asks for it, and with no other."""
     asks = asks_for_token(target)
     if asks is None:
-        raise ConnectionError(f"nothing answers at {target}")
+        raise ConnectionError(f"no head of a cluster answers at {target}; is it started there?")
     if not asks and not insecure:
         remedy = "start it with RAY_AUTH_MODE=token (docs/security.md), or give --insecure"
         raise UserError(f"--address {address}: {OPEN % target}; {remedy}")

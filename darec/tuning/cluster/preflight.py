@@ -30,8 +30,9 @@ GROW_S = 1800.0
 boots, and fetches an image of 10 GB and libraries of 3 GB."""
 TELL_S = 120.0
 """How often it is told that the node is still waited for."""
-BOOTSTRAP = Path.home() / "ray_bootstrap_config.yaml"
-"""The file on the head in which `ray up` leaves the cluster's configuration."""
+BOOTSTRAP = Path(os.path.expanduser("~")) / "ray_bootstrap_config.yaml"
+"""The file on the head in which `ray up` leaves the cluster's configuration. Where this user has no
+home there is none."""
 LEAST_FREE = 64 * 2**20
 """Bytes that must be free where results go, in addition to those for checkpoints."""
 

@@ -88,7 +88,7 @@ def impossible(config: dict[str, Any], space: SpaceRecord) -> str:
         if values.get(name) != fixed:
             return f"{name} is {values.get(name)}, but the search holds it fixed at {fixed}"
     for name, drawn in space.drawn.items():
-        if not _may_draw(distribution_of(drawn), values.get(name)):
+        if not may_draw(distribution_of(drawn), values.get(name)):
             return f"{name} is {values.get(name)}, which the search never draws"
     return ""
 
@@ -105,7 +105,7 @@ def _check(best: Best, asked: Identity, place: str) -> None:
         raise UserError(f"{place}/best.json: config: {told}; {REMEDY}")
 
 
-def _may_draw(distribution: BaseDistribution, value: Any) -> bool:
+def may_draw(distribution: BaseDistribution, value: Any) -> bool:
     """Return whether a value may be drawn."""
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices

@@ -1,6 +1,6 @@
 """What the user asked a search for: a model, data, search spaces and a budget."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
@@ -95,7 +95,7 @@ class Request:
 
 def middle_trial(request: Request) -> dict[str, Any]:
     """Return a middling configuration, nested, whose first stage is not trained."""
-    return _with_first_stage(request, middle, epochs=0)
+    return whole_config(request.kind, request.space, request.stage1, middle, epochs=0)
 
 
 def largest_trial(request: Request, epochs: int) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def largest_trial(request: Request, epochs: int) -> dict[str, Any]:
     It takes more memory than any trial of a first-stage study, and as much as the trial that trains
     the first stage for all others.
     """
-    return _with_first_stage(request, largest, epochs)
+    return whole_config(request.kind, request.space, request.stage1, largest, epochs)
 
 
 def n_weights(request: Request) -> int:
@@ -124,12 +124,21 @@ def checked_config(kind: ModelKind, values: dict[str, Any]) -> Any:
         raise UserError(f"--fix: {error}") from error
 
 
-def _with_first_stage(request: Request, pick: Any, epochs: int) -> dict[str, Any]:
-    values: dict[str, Any] = pick(request.space)
-    first = request.kind.stage1
+def whole_config(
+    kind: ModelKind,
+    space: SearchSpace,
+    stage1: SearchSpace | None,
+    pick: Callable[[SearchSpace], dict[str, Any]],
+    epochs: int | None = None,
+) -> dict[str, Any]:
+    """Return a nested config of both stages, each picked from its space (`middle`, `largest`).
+
+    ``epochs``: how long the first stage is trained, if not as long as its space says.
+    """
+    values, first = pick(space), kind.stage1
     if first is not None:
-        config = values.get(first.field, {}) if request.stage1 is None else pick(request.stage1)
-        values[first.field] = {**config, first.epochs: epochs}
+        config = values.get(first.field, {}) if stage1 is None else pick(stage1)
+        values[first.field] = config if epochs is None else {**config, first.epochs: epochs}
     return values
 
 

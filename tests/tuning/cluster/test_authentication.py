@@ -94,6 +94,13 @@ def test_a_token_that_cannot_be_kept_is_one_line(home, monkeypatch):
         use_token()
 
 
+def test_without_a_home_that_can_be_written_the_token_is_of_this_process_alone(home, monkeypatch):
+    (home / "file").touch()
+    monkeypatch.setenv("HOME", str(home / "file"))
+    use_token()
+    assert len(os.environ[TOKEN]) == 64 and [path.name for path in home.iterdir()] == ["file"]
+
+
 def test_an_empty_token_is_one_line(home):
     (home / ".ray").mkdir()
     (home / ".ray" / "auth_token").write_text(" \n")

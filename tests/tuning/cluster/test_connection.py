@@ -1,13 +1,15 @@
 """One connection to Ray for all that a process does."""
 
 import signal
+import socket
 import sys
 import threading
+import time
 
 import pytest
 
 from darec.errors import UserError
-from darec.tuning.cluster import connection
+from darec.tuning.cluster import authentication, connection
 from darec.tuning.cluster.connection import connected
 from darec.tuning.cluster.watch import Watch
 
@@ -92,10 +94,60 @@ def test_only_a_warning_is_given_of_a_callers_own_cluster_that_asks_for_no_token
 
 def test_a_cluster_that_does_not_answer_is_one_line(ray_calls, monkeypatch):
     monkeypatch.setattr(connection, "asks_for_token", lambda target: None)
-    told = "--address head:6379: no Ray cluster can be joined: nothing answers at head:6379"
+    told = "--address head:6379: no Ray cluster can be joined: no head of a cluster answers at head"
     with pytest.raises(UserError, match=told), connected("head:6379"):
         pass
     assert not ray_calls
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "local", "head", "head:", ":6379", "head:port", "head:0", "head:99999", "head:-1"),
+        *("ray://head:10001", "http://head:6379", "a b:6379", "::1:6379", "head:²", "x" * 5000),
+    ],
+)
+def test_an_address_of_another_form_is_one_line(address, ray_calls):
+    with pytest.raises(UserError) as caught, connected(address):
+        pass
+    told = str(caught.value)
+    assert told.startswith("--address must be auto, or HOST:PORT of the cluster's head, as in 10.")
+    assert len(told) < 200 and ("Ray Client" in told) == address.startswith("ray://")
+    assert not ray_calls
+
+
+def test_services_that_are_no_head_are_told_within_seconds(monkeypatch):
+    """One that takes calls and says nothing, one that answers something else, and no service."""
+    monkeypatch.setattr(authentication, "ANSWER_S", 0.5)
+    silent, other = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+
+    def answer():
+        call, _ = other.accept()
+        call.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        call.close()
+
+    threading.Thread(target=answer, daemon=True).start()
+    with silent, other, socket.create_server(("127.0.0.1", 0)) as closed:
+        ports = [each.getsockname()[1] for each in (silent, other, closed)]
+        closed.close()
+        for port in ports:
+            begin = time.monotonic()
+            with pytest.raises(UserError, match=f"no head of a cluster answers at 127.*:{port}; "):
+                connection.connect(f"127.0.0.1:{port}")
+            assert time.monotonic() - begin < 10
+
+
+def test_a_folder_whose_path_is_too_long_for_sockets_is_told_with_its_variable(monkeypatch):
+    def refused(**options):
+        told = "AF_UNIX path length cannot exceed 107 bytes: /long/path"
+        raise ValueError(f"validate_socket_filename failed: {told}")
+
+    monkeypatch.setattr(connection, "use_token", lambda: None)
+    monkeypatch.setattr(connection.ray, "init", refused)
+    with pytest.raises(
+        UserError, match=r"too long for sockets: /long/path; set RAY_TMPDIR to a sh"
+    ):
+        connection.connect(None, 1)
 
 
 def test_a_stop_while_ray_starts_is_an_interruption(monkeypatch):

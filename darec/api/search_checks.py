@@ -1,0 +1,59 @@
+"""Checks of the arguments of a search, before data are divided and Ray is started."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from numbers import Integral
+from typing import Any
+
+from darec.api.checks import check_choice, check_count, check_cpus, check_gpus, check_positive
+from darec.errors import UserError
+from darec.tuning.cluster.connection import check_address
+from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
+
+Check = Callable[[str, Any], None]
+"""Raises `UserError` for an option, by its name, with a value that breaks a rule."""
+
+
+def check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Raise `UserError` for the first argument of `darec.search` that breaks a rule.
+
+    Arguments that are not there have their defaults, which break none.
+    """
+    for name, check in CHECKS.items():
+        if name in arguments:
+            check(f"--{name.replace('_', '-')}", arguments[name])
+
+
+def _check_seed(option: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise UserError(f"{option} must be a whole number, but got {value!r}")
+
+
+def _check_fix(option: str, value: Any) -> None:
+    known = value is None or (isinstance(value, Mapping) and all(isinstance(n, str) for n in value))
+    if not known:
+        raise UserError(f"{option} must map names to values, but got {value!r}")
+
+
+def _check_address(option: str, value: Any) -> None:
+    if value is not None:
+        check_address(value)
+
+
+CHECKS: dict[str, Check] = {
+    "sampler": partial(check_choice, known=SAMPLERS),
+    "scheduler": partial(check_choice, known=SCHEDULERS),
+    "stages": partial(check_choice, known=("paper", "joint")),
+    "fix": _check_fix,
+    "trials": check_count,
+    "stage1_trials": partial(check_count, optional=True),
+    "max_epochs": check_count,
+    "time_budget": partial(check_positive, optional=True),
+    "cpus_per_trial": check_cpus,
+    "gpus_per_trial": check_gpus,
+    "at_once": partial(check_count, optional=True),
+    "trial_limit": check_positive,
+    "seed": _check_seed,
+    "address": _check_address,
+}
+"""The rule of each argument that can be checked by itself."""
