@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from darec.data.ratings import BoolArray, Domain, DomainPair, Ratings
+from darec.errors import UserError
 from darec.seeds import generator
 
 TrainPercent = Literal[90, 80]
@@ -20,6 +21,8 @@ ColdPercent = Literal[20, 50, 80]
 VALID_USERS = 0.2
 """Share of the other users who are validation users. The paper's tenth of the ratings would leave a
 search with few users to tell configurations apart by: 33 instead of 65 of 1628 at 80 %."""
+MORE = "prepare the pair from more ratings, or with a lower --min-ratings"
+"""What helps where a part of a split would be empty."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +128,7 @@ def split(
 
     Only users who have ratings in both domains are held out, or have ratings held out. Each domain
     has a random stream of its own, and so has the choice of cold users.
-    Raises ``ValueError`` for another percentage, or when a part would be empty.
+    Raises ``ValueError`` for another percentage, and `UserError` when a part would be empty.
     """
     if train not in (90, 80):
         raise ValueError(f"train must be 90 or 80 (section 4.1), but got {train}")
@@ -172,8 +175,8 @@ def _parts(
     n_test = round(len(eligible) * (100 - train) / 100)
     n_valid = round((len(eligible) - n_test) / 10)
     if min(n_test, n_valid) < 1:
-        told = f"{len(eligible)} ratings are too few for train, valid and test"
-        raise ValueError(f"{domain}: {told}")
+        told = f"{len(eligible)} {domain} ratings of users of both domains are too few"
+        raise UserError(f"{told} to divide into training, validation and test; {MORE}")
     order = eligible[generator(seed, "split", domain).permutation(len(eligible))]
     test, valid, rest = order[:n_test], order[n_test : n_test + n_valid], order[n_test + n_valid :]
     always = np.flatnonzero(~both_U[ratings.users])
@@ -191,8 +194,8 @@ def _parts_by_user(
     n_test = round(len(eligible) * cold_users / 100)
     n_valid = round((len(eligible) - n_test) * VALID_USERS)
     if min(n_test, n_valid) < 1:
-        told = f"{len(eligible)} users of both domains are too few for train, valid and test"
-        raise ValueError(f"target: {told}")
+        told = f"{len(eligible)} users of both domains are too few"
+        raise UserError(f"{told} to divide into training, validation and test; {MORE}")
     order = generator(seed, "split", "cold users").permutation(eligible)
     part_U = np.zeros(len(both_U), np.int8)
     part_U[order[:n_test]], part_U[order[n_test : n_test + n_valid]] = 2, 1

@@ -21,6 +21,7 @@ from darec.data.pairs import PAIRS, build_pair
 from darec.data.ratings import SHUFFLED, SYNTHETIC, Domain, DomainPair, Ratings
 from darec.data.readers import list_files, read_ratings
 from darec.data.selection import AS_THE_PAPER, ItemIds, Removed, Selection
+from darec.data.split import split
 from darec.data.synthetic import synthetic_pair
 from darec.errors import UserError
 from darec.files import write
@@ -96,7 +97,7 @@ def prepare(
     """Read both domains' files, build the pair and save it; an older pair of that name is replaced.
 
     With ``without_twins`` one item of each group of copies is kept (`drop_twins`).
-    Raises `UserError` for a bad name, a bad file, or files that share too few users.
+    Raises `UserError` for a bad name, a bad file, or files that share too few users or ratings.
     """
     if name.endswith((SYNTHETIC, SHUFFLED)):
         rule = f"must not end in {SYNTHETIC} or {SHUFFLED}, which mark pairs that darec makes"
@@ -115,6 +116,7 @@ def prepare(
 
     dropped = drop_twins(made[0][0], again)[1] if without_twins else None
     pair, removed = made[-1]
+    split(pair)  # a pair that is too small for the default split is not saved
     provenance = {
         **{domain: [_provenance(file) for file in files[domain]] for domain in files},
         "selection": asdict(rules),

@@ -9,6 +9,7 @@ from darec.data.ratings import DomainPair, Ratings
 from darec.data.shuffled import shuffle_source
 from darec.data.split import in_both_domains, split, task_in_words, task_label
 from darec.data.synthetic import planted_pair
+from darec.errors import UserError
 from darec.paper import Counts
 from tests.pairs import partly_shared
 
@@ -130,8 +131,12 @@ def test_other_fractions_and_too_few_users_are_refused():
     ids = np.arange(2, dtype=np.int32)
     few = Ratings(np.repeat(ids, 20), np.tile(np.arange(20, dtype=np.int32), 2), np.ones(40), 2, 20)
     pair = DomainPair("few", few, few, ids, np.arange(20), np.arange(20))
-    with pytest.raises(ValueError, match="target: 2 users of both domains are too few"):
+    with pytest.raises(UserError, match=r"^2 users of both domains are too few to divide"):
         split(pair, cold_users=20)
+    three = few.take(np.arange(3))
+    one = DomainPair("one", few, three, ids, np.arange(20), np.arange(20))
+    with pytest.raises(UserError, match=r"^3 target ratings of users of both domains are too few"):
+        split(one)
 
 
 def test_the_two_tasks_have_names_of_their_own():
