@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ParamSpec, TypeVar
 from unittest.mock import patch
 
@@ -39,6 +39,8 @@ SNAPSHOT_FILES = (
     CALLBACK_STATES,
 )
 """The files of one snapshot of a search; ``{}`` is the time at which that run began."""
+GENERATOR = SNAPSHOT_FILES[1]
+"""Has the place at which Tune stores the trials that are still to be drawn."""
 CHECKPOINT_FOLDER = "checkpoint_"
 """The names of a trial's checkpoint folders begin so."""
 LIMIT_KEY = "max_concurrent"
@@ -111,6 +113,23 @@ def callback_states_in(content: bytes) -> list[dict[str, Any]]:
     """Return the states of a search's callbacks, from the content of `CALLBACK_STATES`."""
     states: dict[int, dict[str, Any] | None] = ray.cloudpickle.loads(content)
     return [state for state in states.values() if state]
+
+
+@_private
+def moved(generator: bytes, files: FileSystem, folder: str) -> bytes:
+    """Return the content of `GENERATOR` of a search whose folder is now this one.
+
+    Tune itself only moves the trials that there are. Without this, those that are still to be drawn
+    would be stored where the search began.
+    """
+    state = ray.cloudpickle.loads(generator)
+    storage, here = state["experiment"].spec["storage"], PurePosixPath(folder)
+    if storage.experiment_fs_path == str(here) and storage.storage_filesystem.equals(files):
+        return generator
+    storage.storage_filesystem = files
+    storage.storage_fs_path, storage.experiment_dir_name = str(here.parent), here.name
+    content: bytes = ray.cloudpickle.dumps(state)
+    return content
 
 
 @_private

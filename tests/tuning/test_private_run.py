@@ -4,7 +4,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import ray
 from optuna.distributions import FloatDistribution
+from pyarrow.fs import LocalFileSystem
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
@@ -95,6 +97,17 @@ def test_a_snapshot_is_written_to_these_files(ran):
     with relied_on_by("ERROR_PICKLE"):
         (pickled,) = ran.folder.rglob(private.ERROR_PICKLE)
         assert pickled.parent.name in {Path(each.path).name for each in ran.grid if each.error}
+
+
+def test_the_trials_still_to_be_drawn_can_be_stored_elsewhere(ran):
+    with relied_on_by("moved"):
+        (path,) = ran.folder.glob(private.GENERATOR.format("*"))
+        content, files = path.read_bytes(), LocalFileSystem()
+        assert private.moved(content, files, str(ran.folder)) == content
+        elsewhere = ray.cloudpickle.loads(private.moved(content, files, "/elsewhere/tune"))
+        assert elsewhere["experiment"].storage.experiment_fs_path == "/elsewhere/tune"
+        # what Tune makes each new trial from
+        assert elsewhere["experiment"].spec["storage"] is elsewhere["experiment"].storage
 
 
 def test_a_running_trial_tells_its_share_and_a_failed_one_its_error(ran):

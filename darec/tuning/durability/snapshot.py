@@ -25,9 +25,11 @@ from darec.tuning import storage
 from darec.tuning.private import (
     CALLBACK_STATES,
     ERROR_PICKLE,
+    GENERATOR,
     SNAPSHOT_FILES,
     TUNER_FILE,
     callback_states_in,
+    moved,
     snapshot_place,
 )
 
@@ -160,6 +162,20 @@ def has_snapshot(path: str) -> bool:
             "%s: Tune's snapshot is empty (a full disk?); the study starts again", folder
         )
     return any(each.size for each in found)
+
+
+def follow(path: str) -> None:
+    """Let the trials that are still to be drawn be stored in Tune's folder, wherever it is now.
+
+    The folder may have been moved or copied since the search began.
+    """
+    files, folder = storage.open_place(path)
+    for found in storage.listed(files, folder):
+        if _kind_of(found.base_name) == GENERATOR:
+            before = storage.read(files, found.path)
+            if (here := moved(before, files, folder)) != before:
+                LOGGER.debug("%s: continued here, and not where it began", folder)
+                storage.replace(files, found.path, here)
 
 
 def delete_pickled_errors(path: str) -> None:
