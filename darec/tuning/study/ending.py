@@ -1,7 +1,10 @@
-"""Says in one line why Tune's run of a study ended before its time."""
+"""Says in one line why Tune's run of a study ended before its time, or without a winner."""
 
+import math
 import pickle
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ray.tune import TuneError
@@ -9,8 +12,12 @@ from ray.tune import TuneError
 from darec.reporter import LOGGER
 from darec.tuning.study.accounts import Outcomes
 from darec.tuning.study.halt import NO_SPACE, Halt, StudyHalted
+from darec.tuning.study.rows import TrialRow
 
-STORAGE_FAULTS = (NO_SPACE, "Read-only file system", "Permission denied")
+STORAGE_FAULTS = (
+    *(NO_SPACE, "Read-only file system", "Permission denied", "Disk quota exceeded"),
+    *("Input/output error", "Stale file handle", "Unable to set up cluster storage", "AWS Error"),
+)
 """Error texts of storage that cannot be written."""
 FULL = 2**20
 """A disk with less than so many bytes free is full."""
@@ -37,6 +44,34 @@ def early_end(error: Exception, halt: Halt, outcomes: Outcomes, staging: Path | 
         told = [each[-1] for each in outcomes.failures.values()]
         return told[-1] if told else reason
     return reason
+
+
+def storage_fault(rows: Sequence[TrialRow], place: str) -> str:
+    """Return why trials failed whose files could not be written; empty if there is none.
+
+    ``place`` is the folder or URI of the study: only Tune itself names files there.
+    """
+    faults = (*STORAGE_FAULTS, place.partition("://")[2] or place)
+    found = [told for told in _last_failures(rows) if any(fault in told for fault in faults)]
+    return found[0] if found else ""
+
+
+def without_winner(rows: Sequence[TrialRow], spent_s: float) -> str:
+    """Return why no trial has a finite validation RMSE.
+
+    ``spent_s`` is the time budget in seconds if that ended the study, otherwise infinity.
+    """
+    if math.isfinite(spent_s) and not any(row.epochs or row.failures for row in rows):
+        told = f"its time budget of {spent_s:g} s was over before a trial had an epoch"
+        return f"{told}; --resume goes on until one has, or begin anew with more --time-budget"
+    ends = Counter(_last_failures(rows) or [row.ended for row in rows] or ["no trial was started"])
+    ((reason, _),) = ends.most_common(1)
+    return f"no trial has a finite validation RMSE: {reason}"
+
+
+def _last_failures(rows: Sequence[TrialRow]) -> list[str]:
+    """Return why each trial that was given up failed at last."""
+    return [row.failures[-1] for row in rows if row.ended == "failed" and row.failures]
 
 
 def _is_full(folder: Path) -> bool:

@@ -24,6 +24,16 @@ from darec.tuning.study.request import Budget, Ranges, Request, Stages
 
 OF_THE_RUN = ("arguments", "revision", "versions", "code")
 """Fields of a record that may differ between the runs of a search."""
+OPTIONS = {
+    **{f"budget.{name}": f"--{name.replace('_', '-')}" for name in Budget.__dataclass_fields__},
+    **{name: f"--{name}" for name in ("seed", "sampler", "scheduler", "stages", "paper")},
+    "data_digest": "ratings (their digest)",
+}
+"""How the user names what is asked of a search."""
+BY_OPTION = ("fix", "paper", "stages")
+"""What decides the space as well. A difference is told as that of the option."""
+LONGEST = 24
+"""Most characters of a value that a message shows."""
 UNFINISHED = ("tune", COPY)
 """What Tune keeps in the folder of a study. Only ``study.json`` says which search it is of."""
 
@@ -70,11 +80,11 @@ def check_record(request: Request, resume: bool) -> None:
     now = asdict(_record_of(request, {}))
     for name in OF_THE_RUN:
         del before[name], now[name]
-    if found := difference(before, now):
-        name, there, here = found
-        told = f"the search there used {name} {there}; you asked for {here}"
-        place = join(request.storage, "study.json")
-        raise UserError(f"{place}: --resume needs the same {name}: {told}")
+    for first in (*BY_OPTION, ""):
+        there, here = ({first: each.get(first)} if first else each for each in (before, now))
+        if found := difference(there, here):
+            place = join(request.storage, "study.json")
+            raise UserError(f"{place}: {_unlike(*found)}")
 
 
 def write_record(request: Request, arguments: Mapping[str, Any]) -> Record:
@@ -114,6 +124,20 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, 
         elif one != other:
             return name, one, other
     return None
+
+
+def _unlike(name: str, there: Any, here: Any) -> str:
+    """Return what a message says of the first value that a resumed search wants otherwise."""
+    group, _, key = name.partition(".")
+    option = f"--fix {key}" if group == "fix" else OPTIONS.get(name, name)
+    told = f"the search there has {_shown(there)}, but you asked for {_shown(here)}"
+    remedy = "ask for that, or begin another search with another --out"
+    return f"--resume needs the same {option}: {told}; {remedy}"
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:

@@ -1,7 +1,6 @@
 """One study: Optuna proposes trials, and Tune runs them and stops poor ones early."""
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,13 +32,14 @@ from darec.tuning.private import (
 from darec.tuning.side_effects import quiet_libraries, signal_handlers_kept
 from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
-from darec.tuning.study.ending import STORAGE_FAULTS, early_end
+from darec.tuning.study.ending import early_end, storage_fault, without_winner
 from darec.tuning.study.halt import CodeWatch, DiskWatch, Halt, IdleWatch
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.rows import TrialRow, summary_lines, trial_rows
 from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
+from darec.tuning.study.stopper import Ends
 from darec.tuning.trial.loggers import loggers
-from darec.tuning.trial.names import METRIC, TIME, flatten
+from darec.tuning.trial.names import METRIC, flatten
 from darec.tuning.trial.trainable import RecommenderTrainable, TrialTask
 from darec.tuning.trial.travel import send_by_value
 
@@ -123,14 +123,10 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
             break
         resume = True
     _report(rows, settings)
-    reasons = [row.failures[-1] for row in rows if row.ended == "failed" and row.failures]
-    unwritten = [told for told in reasons if any(fault in told for fault in STORAGE_FAULTS)]
-    if unwritten:
-        raise UserError(f"{study.storage}: {unwritten[0]}; {REMEDY}")
+    if fault := storage_fault(rows, study.storage):
+        raise UserError(f"{study.storage}: {fault}; {REMEDY}")
     if not rows or rows[0].best_epoch == 0:
-        ends = Counter(reasons or [row.ended for row in rows] or ["no trial was started"])
-        ((reason, _),) = ends.most_common(1)
-        raise UserError(f"{study.storage}: no trial has a finite validation RMSE: {reason}")
+        raise UserError(f"{study.storage}: {without_winner(rows, budget if over else math.inf)}")
     return rows
 
 
@@ -205,31 +201,38 @@ def make_tuner(study: Study, settings: Settings, resume: bool) -> tune.Tuner:
         restored = _restored(study, settings, trainable)
         if restored is not None:
             return restored
-    return _new(study, settings, trainable)
+    return _new(study, settings, trainable, waits=resume)
 
 
 def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | None:
-    """Return a search that goes on from its snapshot; None if it has no snapshot of a trial."""
+    """Return a search that goes on from its snapshot; None if there is nothing to go on from.
+
+    That is so if no trial was begun, or its time was over before a trial had an epoch.
+    """
     path = study.tune_folder
     snapshot.restore_copy(path)
     if not snapshot.has_snapshot(path):
         return None
     snapshot.delete_pickled_errors(path)
     try:
+        snapshot.follow(path)
         tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
-        known = len(tuner.get_results())
+        results = list(tuner.get_results())
     except Exception as error:  # a damaged pickle, or one of another version, may raise anything
         told = f"Tune's snapshot there cannot be read ({type(error).__name__})"
         raise UserError(f"{path}: {told}; {snapshot.START_AGAIN}") from error
-    if not known:
+    some_epoch = any(METRIC in (result.metrics or {}) for result in results)
+    if not results or not (study.time_budget is None or some_epoch):
         return None
-    one_of(SchedulerState, tuner).expected = known
+    one_of(SchedulerState, tuner).expected = len(results)
     limit_concurrency(search_algorithm_of(tuner), settings.slots.concurrent)
     progress_reporter_of(tuner).show_through(settings.reporter)
     return tuner
 
 
-def _new(study: Study, settings: Settings, trainable: Any) -> tune.Tuner:
+def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.Tuner:
+    """Return a search from its beginning; ``waits`` is that of `Ends`."""
+    seconds = math.inf if study.time_budget is None else study.time_budget
     scheduler = Resumable(SCHEDULERS[settings.scheduler].make(settings.max_epochs))
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
     search = SafeOptunaSearch(
@@ -261,14 +264,13 @@ def _new(study: Study, settings: Settings, trainable: Any) -> tune.Tuner:
             scheduler=scheduler,
             num_samples=study.trials,
             reuse_actors=True,
-            time_budget_s=study.time_budget,
             trial_dirname_creator=_trial_id,
             trial_name_creator=_trial_id,
         ),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=study.storage,
-            stop={TIME: settings.max_epochs},
+            stop=Ends(settings.max_epochs, seconds, waits),
             callbacks=callbacks,
             progress_reporter=StudyProgress(settings.reporter, list(study.space), study.trials),
             verbose=1,

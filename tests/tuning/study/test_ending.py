@@ -1,5 +1,6 @@
 """What ends Tune's run early is told in one line."""
 
+import math
 import pickle
 from collections import namedtuple
 
@@ -8,8 +9,9 @@ from ray.tune import TuneError
 
 from darec.tuning.study import ending
 from darec.tuning.study.accounts import Outcomes
-from darec.tuning.study.ending import early_end
+from darec.tuning.study.ending import early_end, storage_fault, without_winner
 from darec.tuning.study.halt import Halt, StudyHalted
+from darec.tuning.study.rows import TrialRow
 
 FULL = "Traceback (most recent call last):\n  File a\nOSError: [Errno 28] No space left on device\n"
 
@@ -54,3 +56,36 @@ def test_a_full_disk_of_rays_is_named(error, tmp_path, monkeypatch):
     assert told == f"No space left on device: {tmp_path}"
     monkeypatch.setattr(ending.shutil, "disk_usage", lambda folder: usage(2**30))
     assert str(tmp_path) not in early_end(error, Halt(), Outcomes(), staging)
+
+
+def row(ended, *failures, epochs=0):
+    return TrialRow("a", ended, epochs, 0, math.inf, {}, failures=failures)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "OSError: [Errno 28] No space left on device",
+        "RuntimeError: Unable to set up cluster storage with the following settings:",
+        "FileNotFoundError: [Errno 2] Failed to open '/old/study/tune/a': No such file",
+        "OSError: When writing in bucket 'b': AWS Error NETWORK_CONNECTION",
+    ],
+)
+def test_a_trial_given_up_because_of_storage_is_a_fault_of_storage(reason):
+    rows = [row("completed", epochs=3), row("failed", "ValueError: x", reason)]
+    assert storage_fault(rows, "/old/study") == storage_fault(rows, "s3:///old/study") == reason
+    assert not storage_fault([row("completed", reason, epochs=3)], "/old/study")  # it went on
+    assert not storage_fault([row("failed", reason, "ValueError: x")], "/old/study")
+
+
+def test_a_time_budget_that_was_over_before_an_epoch_is_told_with_what_helps():
+    rows = [row("unfinished"), row("unfinished")]
+    assert without_winner(rows, 1.0) == (
+        "its time budget of 1 s was over before a trial had an epoch; "
+        "--resume goes on until one has, or begin anew with more --time-budget"
+    )
+    none = "no trial has a finite validation RMSE"
+    assert without_winner(rows, math.inf) == f"{none}: unfinished"
+    assert without_winner([], math.inf) == f"{none}: no trial was started"
+    assert without_winner([row("failed", "ValueError: x")], 1.0) == f"{none}: ValueError: x"
+    assert without_winner([row("diverged: loss is nan", epochs=1)], 1.0).startswith(none)

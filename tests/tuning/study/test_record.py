@@ -44,31 +44,43 @@ def test_a_record_names_the_command_the_code_and_all_that_was_asked_for(request_
     [
         (
             {"budget": Budget(7, 2, 4, None)},
-            "same budget.trials: .* used budget.trials 6; .* 7",
+            "--trials: the search there has 6, but you asked f",
         ),
-        (
-            {"seed": 1},
-            "--resume needs the same seed: the search there used seed 0; you asked for 1",
-        ),
-        ({"sampler": "random"}, "same sampler: .* used sampler tpe; you asked for random"),
-        ({"scheduler": "none"}, "same scheduler"),
-        ({"data_digest": "other"}, "same data_digest"),
-        ({"fix": {"hidden": 16}}, "same fix.hidden"),
-        ({"stages": "joint"}, "same stages"),
-        ({"paper": True}, "same paper: the search there used paper False; you asked for True"),
+        ({"budget": Budget(6, 2, 9, None)}, "--max-epochs: the search there has 4, but you asked"),
+        ({"budget": Budget(6, 2, 4, 9.0)}, "--time-budget: the search there has nothing, but you "),
+        ({"seed": 1}, "--seed: the search there has 0, but you asked for 1"),
+        ({"sampler": "random"}, "--sampler: the search there has tpe, but you asked for random"),
+        ({"scheduler": "none"}, "--scheduler: "),
+        ({"data_digest": "other"}, r"ratings \(their digest\): .* but you asked for other"),
+        ({"fix": {"hidden": 16}}, "--fix hidden: the search there has nothing, but you ask"),
+        ({"stages": "joint"}, "--stages: "),
+        ({"paper": True}, "--paper: the search there has False, but you asked for True"),
     ],
 )
 def test_a_search_is_only_resumed_as_it_was_begun(request_here, change, words):
     write_record(request_here, {})
     check_record(request_here, resume=True)
-    with pytest.raises(UserError, match=words):
+    remedy = "; ask for that, or begin another search with another --out"
+    with pytest.raises(UserError, match=f"--resume needs the same {words}.*{remedy}$") as caught:
         check_record(replace(request_here, **change), resume=True)
+    assert len(str(caught.value)) - len(str(request_here.folder)) < 200
+
+
+def test_another_value_that_is_held_fixed_is_told_as_the_option_alone(request_here):
+    request = replace(request_here, space=request_here.space.fix({"hidden": 16}))
+    write_record(replace(request, fix={"hidden": 16}), {})
+    other = replace(request, space=request.space.fix({"hidden": 20}), fix={"hidden": 20})
+    with pytest.raises(UserError, match="same --fix hidden: the search there has 16, but you ask"):
+        check_record(other, resume=True)
+    none = replace(request_here, space=request_here.space, fix={})
+    with pytest.raises(UserError, match=r"same --fix hidden: .* 16, but you asked for nothing"):
+        check_record(none, resume=True)
 
 
 def test_a_search_with_another_space_is_not_resumed(request_here):
     write_record(request_here, {})
     narrower = replace(request_here, space=request_here.space.fix({"hidden": 16}))
-    with pytest.raises(UserError, match=r"same space\.drawn\.hidden: .* asked for None"):
+    with pytest.raises(UserError, match=r"same space\.drawn\.hidden: .* asked for nothing"):
         check_record(narrower, resume=True)
 
 
@@ -133,7 +145,7 @@ def test_foreign_files_at_a_uri_are_told_by_their_uri(request_here, tmp_path):
     write_record(other, {})
     here = replace(request_here, folder=tmp_path / "scratch", storage=bucket.as_uri())
     storage.fetch(here.storage, here.folder)
-    with pytest.raises(UserError, match=f"^{here.storage}/study.json: .* the same seed"):
+    with pytest.raises(UserError, match=f"^{here.storage}/study.json: .* the same --seed"):
         check_record(here, resume=True)
     (bucket / "study.json").rename(bucket / "best.json")
     (here.folder / "study.json").unlink()

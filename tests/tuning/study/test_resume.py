@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from darec.errors import UserError
 from darec.tuning.private import search_algorithm_of
 from darec.tuning.study.study import StudyInterrupted, make_tuner, run_study
 from tests.reporting import Recorder
@@ -27,6 +29,35 @@ def test_a_resumed_search_runs_as_many_at_once_as_there_is_room_for_now(study, s
     assert limiter.max_concurrent == 7
     limiter.set_state({"max_concurrent": 2, "live_trials": {"a"}})  # as the snapshot has it
     assert limiter.max_concurrent == 7 and limiter.live_trials == {"a"}
+
+
+class Interrupts(Recorder):
+    """Interrupts a search when its first progress is shown: its first trials have just begun."""
+
+    def line(self, text):
+        super().line(text)
+        if len(self.lines) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("take", [shutil.move, shutil.copytree])
+def test_a_moved_or_copied_study_goes_on_in_its_new_place_alone(take, study, settings, tmp_path):
+    begun = replace(study, folder=tmp_path / "old", storage=str(tmp_path / "old"))
+    begun.folder.mkdir()
+    with pytest.raises(StudyInterrupted):
+        run_study(begun, replace(settings, reporter=Interrupts()), resume=False)
+    take(begun.folder, tmp_path / "new")
+    before = listing(begun.folder)
+    moved = replace(begun, folder=tmp_path / "new", storage=str(tmp_path / "new"))
+    rows = run_study(moved, settings, resume=True)
+    assert len(rows) == study.trials and not any(row.failures for row in rows), rows
+    assert {row.ended for row in rows} == {"completed"}
+    assert all(row.checkpoint.path.startswith(f"{moved.folder}/") for row in rows)
+    assert listing(begun.folder) == before
+
+
+def listing(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
 def test_a_time_budget_is_used_up_by_a_search_that_was_interrupted(study, settings):
@@ -48,6 +79,16 @@ def test_a_time_budget_is_used_up_by_a_search_that_was_interrupted(study, settin
     begin = time.monotonic()
     rows = run_study(long, settings, resume=True)
     assert rows[0].best_epoch > 0 and time.monotonic() - begin < 60
+
+
+def test_a_time_budget_that_is_over_before_the_first_epoch_is_told_and_can_be_resumed(
+    study, settings
+):
+    short = replace(study, time_budget=0.01, trials=10_000)
+    with pytest.raises(UserError, match=r"its time budget of 0.01 s was over before a trial had"):
+        run_study(short, settings, resume=False)
+    rows = run_study(short, settings, resume=True)
+    assert rows[0].best_epoch > 0 and len(rows) < 10_000
 
 
 def test_a_search_killed_before_tune_wrote_a_snapshot_begins_again(study, settings):
