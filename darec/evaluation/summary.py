@@ -123,18 +123,22 @@ def table(scores: Sequence[Score]) -> pd.DataFrame:
     return texts[(texts != "-").any(axis=1)]
 
 
+LEAST_GAP = 0.00005
+"""A smaller gap is 0.0000 in print. Two RMSEs so close are level."""
+
+
 def verdict(scores: Sequence[Score]) -> str:
     """Say in one line how the model compares with both baselines, and on how many seeds."""
     own = [score for score in scores if score.cold == COLD]
     told = []
     for name, label in (("bias", "the untuned bias"), ("hierarchical", "hierarchical_bias")):
         gaps = [getattr(score, f"{name}_rmse") - score.test_rmse for score in own]
-        won, lost = sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps)
+        won, lost = (sum(sign * gap >= LEAST_GAP for gap in gaps) for sign in (1, -1))
         mean = float(np.mean(gaps))
-        word, seeds = ("loses to", lost) if mean < 0 else ("beats", won)
-        if mean == 0:
+        if abs(mean) < LEAST_GAP:
             told.append(f"is level with {label}")
             continue
+        word, seeds = ("loses to", lost) if mean < 0 else ("beats", won)
         told.append(
             f"{word} {label} by {abs(mean):.4f} on average, and on {seeds} of {len(own)} seeds"
         )

@@ -128,6 +128,15 @@ def test_the_verdict_follows_the_mean_gap_to_the_bias_baseline(tiny_pair):
     first = dataclasses.replace(first, bias_rmse=1.0, beats_bias=False)
     second = dataclasses.replace(second, bias_rmse=1.2)
     assert verdict([first, second]).startswith("bias is level with the untuned bias, and loses")
+    first = dataclasses.replace(first, bias_rmse=1.0 + 3e-5, beats_bias=True)
+    level = "bias is level with the untuned bias, and loses"  # what would be 0.0000 in print
+    assert verdict([first, second]).startswith(level)
+    second = dataclasses.replace(second, bias_rmse=1.1)
+    lost = "bias loses to the untuned bias by 0.0500 on average, and on 1 of 2 seeds"
+    assert verdict([first, second]).startswith(lost)
+    first = dataclasses.replace(first, bias_rmse=0.9, beats_bias=False)
+    both = "bias loses to the untuned bias by 0.1000 on average, and on 2 of 2 seeds"
+    assert verdict([first, second]).startswith(both)
 
 
 def test_tables_have_the_scores_figures(tiny_pair):
