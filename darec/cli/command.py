@@ -1,7 +1,6 @@
 """What every command does besides its own work: -v and -q, one-line errors, exit codes."""
 
 import inspect
-import math
 import re
 import shlex
 import signal
@@ -42,7 +41,6 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         try:
             if verbose and quiet:
                 raise UserError("give either --verbose or --quiet")
-            _check_numbers(options)
             function(set_up(verbose, quiet), **options)
         except (typer.Exit, typer.Abort, typer.BadParameter):  # for typer itself
             raise
@@ -67,13 +65,6 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     hints = {parameter.name: parameter.annotation for parameter in (*own, *extra)}
     run.__annotations__ = {**hints, "return": None}
     return run
-
-
-def _check_numbers(options: dict[str, Any]) -> None:
-    """Raise `UserError` for an option that is nan, which lies in every range of typer's."""
-    for name, value in options.items():
-        if isinstance(value, float) and math.isnan(value):
-            raise UserError(f"--{name.replace('_', '-')} must be a number, but got nan")
 
 
 def help_of(function: Callable[..., None]) -> str:

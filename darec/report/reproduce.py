@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from darec.api.checks import check_count, check_gpus
 from darec.data.pairs import PAIRS
 from darec.data.ratings import DomainPair
 from darec.data.shuffled import prepare_shuffled, shuffle_source
@@ -19,7 +20,12 @@ from darec.report.running.runner import Runner, Status
 from darec.report.running.step import Place
 from darec.report.spaces import present_spaces
 from darec.reporter import LOGGER, LogReporter, Reporter
-from darec.tuning.cluster.connection import cluster_address, cluster_cpus, connected
+from darec.tuning.cluster.connection import (
+    check_address,
+    cluster_address,
+    cluster_cpus,
+    connected,
+)
 from darec.tuning.durability.lock import folder_locked
 
 CPUS_PER_SEARCH = 8
@@ -86,6 +92,13 @@ def reproduce(
     """
     if "://" in str(out):
         raise UserError(f"--out must be a folder, since the page is made from files, but got {out}")
+    for name, count in (("trials", trials), ("max-epochs", max_epochs), ("seeds", seeds)):
+        check_count(f"--{name}", count)
+    for name, optional in (("stage1-trials", stage1_trials), ("at-once", at_once)):
+        check_count(f"--{name}", optional, optional=True)
+    check_gpus("--gpus-per-trial", gpus_per_trial)
+    if address is not None:
+        check_address(address)
     reporter, out, data = reporter or LogReporter(), Path(out), Path(data)
     request = Request(
         what=what,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 import pytest
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 import darec
 from darec.api.registry import chosen_models, load_space, spaces_for
@@ -139,6 +139,50 @@ def test_a_given_space_replaces_what_is_drawn_and_keeps_what_is_fixed():
     known = "u_cf_nade, i_cf_nade, u_autorec, i_autorec, u_darec, i_darec"
     with pytest.raises(darec.UserError, match=f"--paper must go with one of {known}, but got cmf"):
         spaces_for("cmf", paper=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "stages", "fix", "words"),
+    [
+        ("i_autorec", "paper", {"hidden": "abc"}, "AutoRecConfig.hidden must be a valid integer, "),
+        ("i_autorec", "paper", {"hidden": None}, "AutoRecConfig.hidden must be a valid integer, "),
+        ("i_autorec", "paper", {"hidden": [100]}, "AutoRecConfig.hidden must be a valid integer, "),
+        ("i_autorec", "paper", {"hidden": -3}, "AutoRecConfig.hidden must be greater than or equ"),
+        ("i_autorec", "paper", {"hidden": 1e9}, "AutoRecConfig.hidden must be a valid integer, "),
+        ("i_autorec", "paper", {"hidden": 10**9}, "AutoRecConfig.hidden must be less than or equ"),
+        ("i_darec", "paper", {"pyramid": 3.0}, "DARecConfig: pyramid must be 0.5, 1 or 2, but go"),
+        ("i_darec", "paper", {"hidden": 0}, "DARecConfig.autorec.hidden must be greater than or "),
+        ("i_darec", "joint", {"autorec/epochs": -5}, "DARecConfig.autorec.epochs must be greater"),
+        ("fm", "paper", {"rank": "many"}, "FMConfig.rank must be a valid integer, but got 'many'"),
+    ],
+)
+def test_a_fixed_value_that_the_config_does_not_allow_is_told(model, stages, fix, words):
+    with pytest.raises(darec.UserError, match=f"^--fix: {words}") as caught:
+        spaces_for(model, stages, fix)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        (darec.Space({"hidden": IntDistribution(0, 8)}), "AutoRecConfig.hidden must be greater"),
+        (
+            darec.Space({"center": CategoricalDistribution(["none", "median"])}),
+            "AutoRecConfig.center must be .* but got 'median'",
+        ),
+        (
+            darec.Space({}, {"alpha": -1.0}),
+            "AutoRecConfig.alpha must be greater than or equal",
+        ),
+        (
+            darec.Space({"hidden": IntDistribution(4, 8)}, first={"hidden": 9}),
+            r"the first trial's hidden must be in IntDistribution\(.*, but got 9",
+        ),
+    ],
+)
+def test_a_space_that_may_draw_what_the_config_does_not_allow_is_told(space, words):
+    with pytest.raises(darec.UserError, match=f"^--space: {words}"):
+        spaces_for("i_autorec", space=space)
 
 
 SOME = "from optuna.distributions import IntDistribution as I; SPACE = {'hidden': I(4, 8)}"

@@ -130,6 +130,15 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
             ["--pair", "toys_auto", "--synthetic", "--gpus-per-trial", "some"],
             "--gpus-per-trial must be a number or auto, but got 'some'",
         ),
+        ("tune", ["--pair", "x", "--gpus-per-trial", "nan"], "--gpus-per-trial must be 0, a share"),
+        ("tune", ["--pair", "x", "--gpus-per-trial", "inf"], "--gpus-per-trial must be 0, a share"),
+        ("tune", ["--pair", "x", "--gpus-per-trial", "-1"], "--gpus-per-trial must be 0, a share"),
+        ("tune", ["--pair", "x", "--cpus-per-trial", "inf"], "--cpus-per-trial must be a finite"),
+        ("tune", ["--pair", "x", "--address", "head"], "--address must be auto, or HOST:PORT"),
+        ("tune", ["--pair", "x", *(2 * ["--fix", "mu=1"])], "--fix: mu must be given once, but"),
+        ("tune", ["--pair", "x", "--fix", "mu=null"], "--fix: DARecConfig.mu must be a valid"),
+        ("tune", ["--pair", "x", "--fix", "hidden={}"], "--fix: hidden must have a value, but"),
+        ("reproduce", ["fig2", "--gpus-per-trial", "inf"], "--gpus-per-trial must be 0, a share"),
         ("evaluate", ["--pair", "toys_auto", "--synthetic"], "no finished search here"),
         (
             "evaluate",
@@ -174,6 +183,20 @@ def test_bad_arguments_are_one_line(name, options, words, invoke, tmp_path):
     assert ended.exit_code == 1
     assert words in ended.stderr and ended.stderr.count("\n") == 1
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        *(("tune", f"--{name}") for name in ("time-budget", "cpus-per-trial", "trial-limit")),
+        ("recommend", "--lower-bound"),
+        ("reproduce", "--gpus-per-trial"),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["nan", "-1"])
+def test_numbers_outside_of_a_range_are_refused(name, option, wrong, invoke):
+    ended = invoke(name, option, wrong)
+    assert ended.exit_code == 2 and f"Invalid value for '{option}'" in ended.stderr
 
 
 @pytest.mark.parametrize(("option", "wrong"), [("--sampler", "grid"), ("--scheduler", "pbt")])
@@ -290,6 +313,18 @@ def test_prepare_own_files_and_use_them_by_name(invoke, tmp_path):
     assert "results/own-90/bias/best.json: no finished search here" in ended.stderr
     quiet = invoke("prepare", *files, "--name", "own", "-q")
     assert quiet.exit_code == 0 and quiet.stdout == ""
+
+
+def test_a_pair_that_is_too_small_to_divide_is_not_prepared(invoke, tmp_path):
+    for name in "st":
+        lines = [f"u0,{name}{i},{i + 1}" for i in range(3)]
+        (tmp_path / name).write_text("\n".join(["user,item,rating", *lines]))
+    ended = invoke(
+        "prepare", *("--source", "s", "--target", "t", "--name", "own"), "--min-ratings=1"
+    )
+    told = "error: 3 source ratings of users of both domains are too few to divide into training"
+    assert ended.exit_code == 1 and ended.stderr.startswith(told) and ended.stderr.count("\n") == 1
+    assert not (tmp_path / "data" / "pairs" / "own.zip").exists()
 
 
 def test_users_of_one_domain_are_kept_on_demand_and_counted(invoke, tmp_path):

@@ -54,6 +54,23 @@ def test_the_plan_runs_nothing_and_writes_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"trials": 0}, "--trials must be a whole number of at least 1, but got 0"),
+        ({"max_epochs": 1.5}, "--max-epochs must be a whole number of at least 1, but got 1.5"),
+        ({"seeds": -1}, "--seeds must be a whole number of at least 1, but got -1"),
+        ({"at_once": float("nan")}, "--at-once must be a whole number of at least 1, but got nan"),
+        ({"gpus_per_trial": float("inf")}, "--gpus-per-trial must be 0, a share .* but got inf"),
+        ({"address": "head"}, "--address must be auto, or HOST:PORT .* but got 'head'"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_made(options, words, tmp_path):
+    with pytest.raises(UserError, match=words):
+        reproduce(**{**ASKED, **options}, out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_done_is_not_run_again(tmp_path, digest):
     for model in MODELS:
         scored(Cell("toys_auto", 90, model, True), tmp_path, [1.0, 1.1], digest=digest)
