@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 
+from darec.data.scale import STARS
 from darec.models.best import Best, SpaceRecord
 
 VALUES = {
@@ -21,6 +22,7 @@ VALUES = {
     "time_budget": None,
     "config": {},
     "epoch": 1,
+    "scale": STARS,
     "valid_rmse": 1.0,
     "trials": 6,
     "trial_id": "t",
@@ -39,7 +41,8 @@ def winner_of(model, **changed):
 
 def winner_on(pair, model, **changed):
     """Return such a winner on a pair's ratings."""
-    return winner_of(model, pair=pair.name, data_digest=pair.digest, **changed)
+    own = {"pair": pair.name, "data_digest": pair.digest, "scale": pair.target.scale}
+    return winner_of(model, **{**own, **changed})
 
 
 def saved(best, folder, **changed):

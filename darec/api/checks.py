@@ -7,6 +7,7 @@ from typing import Literal, TypeGuard, get_args
 
 import torch
 
+from darec.data.scale import Scale
 from darec.data.split import ColdPercent, TrainPercent
 from darec.errors import UserError
 
@@ -82,6 +83,24 @@ def _is_share(value: object) -> TypeGuard[float]:
     if isinstance(value, bool) or not isinstance(value, Real):
         return False
     return SMALLEST_SHARE <= float(value) < math.inf
+
+
+def checked_scale(option: str, value: object) -> Scale | None:
+    """Return a scale that is given as its lowest and highest rating, if any; raises `UserError`."""
+    if value is None or isinstance(value, Scale):
+        return value
+    try:
+        low, high = (float(end) for end in value)  # type: ignore[attr-defined]
+        return Scale(low, high)
+    except (TypeError, ValueError) as error:
+        rule = "must be LOW,HIGH, two finite numbers of which the first is smaller"
+        raise UserError(f"{option} {rule}, but got {value!r}") from error
+
+
+def check_finite(option: str, value: object) -> None:
+    """Raise `UserError` unless a value is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise UserError(f"{option} must be a finite number, but got {value!r}")
 
 
 def check_device(device: object, address: str | None) -> None:

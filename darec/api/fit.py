@@ -12,7 +12,7 @@ from darec.api.result import SearchResult
 from darec.core.cold import COLD
 from darec.core.config import parse
 from darec.core.recommender import Cache, DivergedError, Recommender, Run, Weights
-from darec.data.ratings import HIGHEST, LOWEST, DomainPair
+from darec.data.ratings import DomainPair
 from darec.data.split import Training, split
 from darec.errors import UserError
 from darec.evaluation import kept
@@ -156,14 +156,16 @@ def _card(
         bias_valid_rmse=best.bias_valid_rmse,
         scores=_scores(result, best),
         cold=COLD,
-        lowest=LOWEST,
-        highest=HIGHEST,
+        lowest=data.target.scale.low,
+        highest=data.target.scale.high,
         counts=model_folder.counts_of(data),
         data_digest=best.data_digest,
         origin=this_origin(kind, device, code_of(kind)),
         files={},
         cold_users=best.cold_users,
         hierarchical_valid_rmse=best.hierarchical_valid_rmse,
+        source_lowest=data.source.scale.low,
+        source_highest=data.source.scale.high,
     )
 
 

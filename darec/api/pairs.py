@@ -6,13 +6,14 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from darec.api.checks import check_choice, check_count
+from darec.api.checks import check_choice, check_count, check_finite, checked_scale
 from darec.data import store
 from darec.data.copies import agreement
 from darec.data.drop_twins import Dropped
 from darec.data.layouts import Layout, ReadOptions
 from darec.data.pairs import PAIRS
 from darec.data.ratings import DomainPair
+from darec.data.scale import Scale
 from darec.data.selection import ItemRule, MinIn, Overlap, Selection
 from darec.data.split import in_both_domains
 from darec.data.store import Prepared
@@ -21,6 +22,8 @@ from darec.paper import TABLE_1
 from darec.reporter import LogReporter, Reporter
 
 Year = Literal[2014, 2018, 2023]
+Ends = Scale | tuple[float, float]
+"""The lowest and the highest rating of a scale."""
 
 
 def load_pair(
@@ -70,6 +73,10 @@ def prepare(
     columns: Mapping[str, str] | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    scale: Ends | None = None,
+    source_scale: Ends | None = None,
+    target_scale: Ends | None = None,
+    unrated: float | None = None,
     year: Year = 2014,
     accept_changed: bool = False,
     synthetic: bool = False,
@@ -102,6 +109,10 @@ def prepare(
             of the source's files alone. The others are told by their name.
         delimiter: What stands between two cells of text files; by default it is recognised.
         encoding: The encoding of text files; UTF-8, or UTF-16 after a byte order mark, by default.
+        scale: The lowest and highest rating that files may have; by default found from the ratings.
+        source_scale: The same of the source alone.
+        target_scale: The same of the target alone.
+        unrated: A rating that means "not rated": its rows are dropped.
         year: The Amazon release that a pair of Table 1 is taken from; the paper's is 2014.
         accept_changed: Whether to accept a download whose SHA-256 differs from the recorded one.
         synthetic: Whether to generate a synthetic pair instead; it is not saved.
@@ -125,6 +136,13 @@ def prepare(
     check_count("--min-ratings", min_ratings)
     check_count("--min-item-ratings", min_item_ratings)
     check_count("--sample-users", sample_users, optional=True)
+    both = checked_scale("--scale", scale)
+    scales = (
+        checked_scale("--source-scale", source_scale) or both,
+        checked_scale("--target-scale", target_scale) or both,
+    )
+    if unrated is not None:
+        check_finite("--unrated", unrated)
     own = (source, target, name)
     if (pair is None) == (own == (None, None, None)) or (pair is None and None in own):
         raise UserError("give either --pair, or all of --source, --target and --name")
@@ -135,6 +153,8 @@ def prepare(
             raise UserError("--synthetic needs --pair: it stands in for a pair of Table 1")
         if drop_twins:
             raise UserError("--drop-twins needs rating files: a synthetic pair has no copies")
+        if any(scales) or unrated is not None:
+            raise UserError("--scale and --unrated need rating files: a synthetic pair has stars")
         prepared = store.obtain(pair, data, True, reporter)
     else:
         if pair is not None:
@@ -144,13 +164,19 @@ def prepare(
         assert name is not None and source is not None and target is not None
         files = _paths("--source", source), _paths("--target", target)
         rules = Selection(
-            min_ratings, min_ratings_in, overlap, items, min_item_ratings, sample_users
+            min_ratings,
+            min_ratings_in,
+            overlap,
+            unrated,
+            items,
+            min_item_ratings,
+            sample_users,
         )
         told = f"{overlap} users with >= {min_ratings} ratings ({min_ratings_in})"
         shown = " -> ".join(", ".join(str(file) for file in each) for each in files)
         reporter.line(f"Preparing {name}: {shown}, {told}")
         options = ReadOptions(layout, columns, delimiter, encoding)
-        made = store.prepare(name, data, *files, rules, options, drop_twins)
+        made = store.prepare(name, data, *files, rules, options, drop_twins, scales)
         prepared = made.pair
         for line in _made_lines(made, overlap):
             reporter.line(line)
@@ -173,6 +199,7 @@ def _made_lines(made: Prepared, overlap: Overlap) -> Iterator[str]:
     """Yield what was read as what, what was dropped, and whom the users are."""
     pair, removed = made.pair, made.removed
     yield from (f"Read {line}" for line in made.told)
+    yield from made.scales_told
     yield removed.sentence("source", len(pair.source))
     yield removed.sentence("target", len(pair.target))
     items = f"{removed.shared_items} item ids in both domains"

@@ -1,15 +1,18 @@
 """Models and search spaces by name: darec's own, and those of the user."""
 
 import runpy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from darec.api.values import check_drawn, check_fixed
 from darec.core.config import field_names
+from darec.data.ratings import DomainPair
 from darec.errors import UserError
 from darec.models import MODELS, all_models, kind_of, plugins
 from darec.models.kind import ModelKind
+from darec.models.levels import MOST_LEVELS, distinct
+from darec.reporter import Reporter
 from darec.tuning.study.request import Stages
 from search_spaces import SPACES, Space, hold_fixed
 
@@ -79,6 +82,28 @@ def check_answers(model: str) -> None:
         able = ", ".join(name for name, kind in all_models().items() if kind.cold_users)
         told = f"{model} cannot predict users without target ratings"
         raise UserError(f"--task cold_users: {told}; these can: {able}")
+
+
+def models_for(models: Sequence[str], pair: DomainPair, reporter: Reporter) -> list[str]:
+    """Return those of several models that can learn a pair's ratings; report which are left out."""
+    able = [name for name in models if not _too_many_levels(name, pair)]
+    if left := [name for name in models if name not in able]:
+        told = f"{len(distinct(pair.target))} distinct ratings, more than {MOST_LEVELS}"
+        reporter.line(f"left out: {', '.join(left)}: the target has {told}")
+    return able
+
+
+def check_levels(model: str, pair: DomainPair) -> None:
+    """Raise `UserError` for a model that has weights for each distinct rating, of too many."""
+    if _too_many_levels(model, pair):
+        told = f"has weights for each distinct rating, at most {MOST_LEVELS}"
+        n = len(distinct(pair.target))
+        remedy = "search another model, u_autorec for example"
+        raise UserError(f"--model {model} {told}, but {pair.name} has {n}; {remedy}")
+
+
+def _too_many_levels(model: str, pair: DomainPair) -> bool:
+    return kind_of(model).levels and len(distinct(pair.target)) > MOST_LEVELS
 
 
 def spaces_for(

@@ -11,7 +11,7 @@ from typing import Any
 from darec.api.checks import COLD_SHARE, Task, cold_percent
 from darec.api.fit import fit as fit_winner
 from darec.api.fit import has_model
-from darec.api.registry import check_answers, spaces_for
+from darec.api.registry import check_answers, check_levels, spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.api.search_checks import check_arguments
 from darec.api.winner import report_winner
@@ -118,6 +118,7 @@ def search(
     cold_users = cold_percent(task, cold_share, train)
     if cold_users is not None:
         check_answers(model)
+    check_levels(model, pair)
     trials, max_epochs, seed = int(trials), int(max_epochs), int(seed)
     time_budget = None if time_budget == math.inf else time_budget
     kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space, paper)

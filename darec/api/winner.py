@@ -1,6 +1,7 @@
 """What a finished search says of its winner."""
 
 from darec.api.result import SearchResult
+from darec.data.scale import in_words
 from darec.reporter import LOGGER, Reporter
 
 
@@ -9,7 +10,7 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
     best, trials = result.best, result.trials
     reporter.line(
         f"\nWinner: trial {best.trial_id}, epoch {best.epoch}: validation RMSE "
-        f"{best.valid_rmse:.4f}"
+        f"{best.valid_rmse:.4f}{in_words(best.scale)}"
     )
     baselines = {"bias": best.bias_valid_rmse, "hierarchical_bias": best.hierarchical_valid_rmse}
     for name, rmse in baselines.items():

@@ -21,13 +21,13 @@ def predict(
         bool, typer.Option("--std", help="Also the standard deviation of ratings around it.")
     ] = False,
 ) -> None:
-    """Predict the rating of every pair of a file, in stars.
+    """Predict the rating of every pair of a file, in the units of the target's ratings.
 
     Example: darec predict results/toys_auto-90/fm_cdcf/model pairs.csv -o predictions.parquet
 
     Writes the columns user, item and prediction in the order of the file, which may be gzipped and
     larger than the memory. A bad line is told before anything is predicted. With --std there is a
-    fourth column, std: how far ratings lie from their predictions, in stars.
+    fourth column, std: how far ratings lie from their predictions, in the same units.
     """
     import darec
     from darec.serving.batch import predict_file

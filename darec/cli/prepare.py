@@ -7,6 +7,7 @@ import typer
 
 from darec.cli.command import called, command, command_line
 from darec.cli.options import Data, Synthetic
+from darec.errors import UserError
 from darec.reporter import Reporter
 
 
@@ -65,6 +66,19 @@ def prepare(
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of text files, e.g. latin-1.")
     ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="LOW,HIGH", help="Lowest and highest rating; by default found."),
+    ] = None,
+    source_scale: Annotated[
+        str | None, typer.Option(metavar="LOW,HIGH", help="The same of the source alone.")
+    ] = None,
+    target_scale: Annotated[
+        str | None, typer.Option(metavar="LOW,HIGH", help="The same of the target alone.")
+    ] = None,
+    unrated: Annotated[
+        float | None, typer.Option(help='Drop rows with this rating: it means "not rated".')
+    ] = None,
     year: Annotated[
         Literal["2014", "2018", "2023"], typer.Option(help="Amazon release; the paper's is 2014.")
     ] = "2014",
@@ -80,6 +94,8 @@ def prepare(
     Your own files: darec prepare --source books.csv --target music.csv --name books_music
 
     They may be CSV, TSV and the like, JSON lines or Parquet, plain or packed (docs/ratings.md).
+
+    Ratings from 1 to 10, where 0 means not rated: add --scale 1,10 --unrated 0
     """
     from darec.api import pairs
     from darec.data.columns import parse_columns
@@ -102,6 +118,10 @@ def prepare(
         columns=parse_columns(columns),
         delimiter={"tab": "\t", "space": " "}.get(delimiter or "", delimiter),
         encoding=encoding,
+        scale=parse_scale("--scale", scale),
+        source_scale=parse_scale("--source-scale", source_scale),
+        target_scale=parse_scale("--target-scale", target_scale),
+        unrated=unrated,
         year=years[year],
         accept_changed=accept_changed,
         synthetic=synthetic,
@@ -113,3 +133,14 @@ def prepare(
         "--data": None if data == Path("data") else data,
     }
     reporter.line(f"next: {command_line(called('tune'), same)}")
+
+
+def parse_scale(option: str, text: str | None) -> tuple[float, float] | None:
+    """Return ``LOW,HIGH`` as two numbers; raises `UserError` for another text."""
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError as error:
+        raise UserError(f"{option} must be LOW,HIGH, two numbers, but got {text!r}") from error
+    return low, high

@@ -52,8 +52,9 @@ def recommend(
 
     On a Ray cluster: darec recommend MODEL --all-users -o s3://bucket/top --address auto
 
-    A score is a prediction in stars before it is clipped to 1 to 5. With --lower-bound Z it is the
-    prediction minus Z times the standard deviation of a rating around it: safe items come first.
+    A score is a prediction before it is clipped to the scale of the ratings. With --lower-bound Z
+    it is the prediction minus Z times the standard deviation of a rating around it: safe items come
+    first.
     On a cluster, -o is a folder or URI that every node sees. It gets a Parquet file for every part
     of the users, and the same command after an interruption makes only the parts that are missing.
     """

@@ -113,7 +113,7 @@ def tune(
 
     from darec.api.checks import cold_percent
     from darec.api.pairs import load_pair
-    from darec.api.registry import chosen_models, load_space, spaces_for
+    from darec.api.registry import chosen_models, load_space, models_for, spaces_for
     from darec.api.search import search_all
     from darec.api.search_checks import check_arguments
     from darec.data.split import split
@@ -151,6 +151,7 @@ def tune(
     for name in names:
         spaces_for(name, stages, held, given, paper)
     prepared = load_pair(pair, data, synthetic, reporter)
+    names = models_for(names, prepared, reporter) if model == "all" else names
     split(prepared, percent(train), seed, cold_users)
     try:
         results = search_all(names, prepared, space=given, reporter=reporter, **options)

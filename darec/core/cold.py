@@ -76,6 +76,9 @@ class ColdRule:
         return self.hierarchical if policy == "hierarchical" else self.bias
 
     def rmse(self, raw: FloatArray, held_out: Ratings, policy: ColdPolicy = COLD) -> float:
-        """Return the RMSE of a model's predictions f32[N] of held-out ratings, after `apply`."""
+        """Return the RMSE of a model's predictions f32[N] of held-out ratings, after `apply`.
+
+        It is in the units of the ratings' scale.
+        """
         final = self.apply(raw, held_out.users, held_out.items, policy)
-        return rmse(final, held_out.values)
+        return held_out.scale.unit * rmse(final, held_out.values)

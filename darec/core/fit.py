@@ -19,7 +19,8 @@ class Fit:
 
     Searches, evaluations and tests all train through it. ``best_epoch``, ``best_rmse`` and
     ``best_weights`` are those of the epoch with the lowest validation RMSE on the target, with cold
-    items and users predicted by the hierarchical biases (docs/paper.md, the cold policy).
+    items and users predicted by the hierarchical biases (docs/paper.md, the cold policy). RMSEs are
+    in the units of their domain's scale, losses in stars.
     """
 
     def __init__(self, model: Recommender, data: SearchData) -> None:
@@ -49,7 +50,7 @@ class Fit:
         if valid_rmse < self.best_rmse:
             self.best_rmse, self.best_epoch = valid_rmse, self.epoch
             self.best_weights = {k: v.detach().clone() for k, v in self.model.weights().items()}
-        if valid_rmse < self._level_rmse - TOLERANCE:
+        if valid_rmse < self._level_rmse - TOLERANCE * self._valid["target"].scale.unit:
             self._level_epoch, self._level_rmse = self.epoch, valid_rmse
         best = {"best_valid_rmse": self.best_rmse, "best_epoch": float(self.best_epoch)}
         return {**losses, **scores, "valid_rmse": valid_rmse, **best}

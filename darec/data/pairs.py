@@ -12,6 +12,8 @@ import pandas as pd
 
 from darec.data.ratings import BoolArray, Domain, DomainPair, Ratings
 from darec.data.readers import RawRatings
+from darec.data.scale import Scale
+from darec.data.scales import ON_STARS, Scales, means_unrated
 from darec.data.selection import (
     AS_THE_PAPER,
     NO_ITEMS,
@@ -52,11 +54,12 @@ def build_pair(
     rules: Selection = AS_THE_PAPER,
     without: Mapping[Domain, ItemIds] = NOTHING,
     seed: int = 0,
+    scales: Scales = ON_STARS,
 ) -> tuple[DomainPair, Removed]:
     """Return the pair of two domains' files, and which rows were removed to make it.
 
     Every row is kept or counted. Items ``without`` are left out with their ratings; ``seed``
-    decides which users are sampled.
+    decides which users are sampled. Ratings on the ``scales`` become stars.
     Raises `UserError` when the files share no user, too many items, or leave no user.
     """
     files = f"{source.path} and {target.path}"
@@ -68,6 +71,7 @@ def build_pair(
     user_ids = (shared if rules.overlap == "shared" else ids_S.union(ids_T)).sort_values()
     rows_S, rows_T = Rows(source, user_ids), Rows(target, user_ids)
     for rows in (rows_S, rows_T):
+        rows.drop(means_unrated(rows.raw.values, rules.unrated), "unrated")
         drop_repeats(rows)
     n_shared_items = drop_shared_items(rows_S, rows_T, rules.items)
     rows_S.drop(rows_S.is_item_in(without["source"]), "twins")
@@ -76,7 +80,8 @@ def build_pair(
     removed = Removed(rows_S.dropped, rows_T.dropped, n_shared_items, len(shared))
     if not (rows_S.kept.any() and rows_T.kept.any()):
         raise UserError(f"{files}: {_too_few(rules, removed)}")
-    (ratings_S, items_S), (ratings_T, items_T) = (_index(rows, kept_U) for rows in (rows_S, rows_T))
+    ratings_S, items_S = _index(rows_S, kept_U, scales.source)
+    ratings_T, items_T = _index(rows_T, kept_U, scales.target)
     users = user_ids.to_numpy(dtype=object)[kept_U]
     return DomainPair(name, ratings_S, ratings_T, users, items_S, items_T), removed
 
@@ -99,10 +104,10 @@ def _too_few(rules: Selection, removed: Removed) -> str:
     return f"{rule}{once}, but none of {removed.shared_users} users has so many"
 
 
-def _index(rows: Rows, kept_U: BoolArray) -> tuple[Ratings, npt.NDArray[np.object_]]:
+def _index(rows: Rows, kept_U: BoolArray, scale: Scale) -> tuple[Ratings, npt.NDArray[np.object_]]:
     """Return the kept rows' ratings with users and items renumbered from 0, and the items' ids.
 
-    Items without a rating are dropped; the others are sorted by id.
+    Items without a rating are dropped; the others are sorted by id. Ratings become stars.
     """
     new_user = np.cumsum(kept_U, dtype=np.int32) - np.int32(1)
     item_N, item_ids = rows.items[rows.kept], rows.raw.item_ids
@@ -110,6 +115,6 @@ def _index(rows: Rows, kept_U: BoolArray) -> tuple[Ratings, npt.NDArray[np.objec
     present = present[np.argsort(item_ids[present].astype(str), kind="stable")]
     new_item = np.full(len(item_ids), -1, np.int32)
     new_item[present] = np.arange(len(present), dtype=np.int32)
-    users, values = new_user[rows.users[rows.kept]], rows.raw.values[rows.kept]
-    n_users = int(kept_U.sum())
-    return Ratings(users, new_item[item_N], values, n_users, len(present)), item_ids[present]
+    users, star_N = new_user[rows.users[rows.kept]], scale.to_stars(rows.raw.values[rows.kept])
+    sizes = int(kept_U.sum()), len(present)
+    return Ratings(users, new_item[item_N], star_N, *sizes, scale), item_ids[present]

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from darec.data.scale import STARS, Scale
+
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -25,8 +27,8 @@ def along(axis: Axis, users: IntArray, items: IntArray) -> tuple[IntArray, IntAr
 
 SYNTHETIC, SHUFFLED = "-synthetic", "-shuffled"
 """End the names of pairs that darec makes: stand-ins, and pairs whose source users are shuffled."""
-LOWEST, HIGHEST = 1.0, 5.0
-"""The star scale (section 4.1); predictions are clipped to it."""
+LOWEST, HIGHEST = STARS.low, STARS.high
+"""The star scale (section 4.1) of all ratings inside darec; predictions are clipped to it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Ratings:
 
     The constructor raises ``ValueError`` for arrays of unequal length, an index outside
     ``n_users`` x ``n_items``, a value outside [1, 5], or a (user, item) that occurs twice.
+    Ratings of another scale are stars, too: `Scale.to_stars` made them of its units.
     """
 
     users: IntArray
@@ -61,6 +64,8 @@ class Ratings:
     values: FloatArray
     n_users: int
     n_items: int
+    scale: Scale = STARS
+    """The scale that the ratings were given on; RMSE and MAE are in its units."""
 
     def __post_init__(self) -> None:
         if not len(self.users) == len(self.items) == len(self.values):
@@ -86,7 +91,7 @@ class Ratings:
     def take(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Ratings":
         """Return the ratings at these positions, or where this mask is true."""
         users, items, values = self.users[index], self.items[index], self.values[index]
-        return Ratings(users, items, values, self.n_users, self.n_items)
+        return Ratings(users, items, values, self.n_users, self.n_items, self.scale)
 
     def join(self, other: "Ratings") -> "Ratings":
         """Return both sets of ratings as one; raises ``ValueError`` when they share a cell."""
@@ -96,6 +101,7 @@ class Ratings:
             np.concatenate([self.values, other.values]),
             self.n_users,
             self.n_items,
+            self.scale,
         )
 
     def rows(self, axis: Axis) -> Rows:
@@ -123,8 +129,9 @@ class Ratings:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of users, items, values and sizes; equal data has equal digests."""
-        sha = hashlib.sha256(f"{self.n_users},{self.n_items}".encode())
+        """SHA-256 of users, items, values, sizes and a scale that is not from 1 to 5."""
+        scale = "" if self.scale == STARS else f",{self.scale.low},{self.scale.high}"
+        sha = hashlib.sha256(f"{self.n_users},{self.n_items}{scale}".encode())
         for array in (self.users, self.items, self.values):
             sha.update(np.ascontiguousarray(array).tobytes())
         return sha.hexdigest()

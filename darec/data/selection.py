@@ -36,6 +36,8 @@ class Selection:
     """Users with fewer ratings are dropped (the paper's filter, section 4.1)."""
     min_in: MinIn = "each"
     overlap: Overlap = "shared"
+    unrated: float | None = None
+    """Rows with this rating are dropped: it means "not rated". None: no rating does."""
     items: ItemRule | None = None
     """None: ``shared``, unless that drops more than `MOST_SHARED` of a domain's ratings."""
     min_item_ratings: int = 1
@@ -48,6 +50,7 @@ class Selection:
 AS_THE_PAPER = Selection()
 
 REASONS = {
+    "unrated": "mean not rated",
     "repeated": "repeat a (user, item)",
     "shared_items": "are of items in both files",
     "twins": "are of a twin's copies",
@@ -112,10 +115,14 @@ class Removed:
 
 
 def drop_repeats(rows: Rows) -> None:
-    """Keep the latest row of each (user, item); of those without a time, the last in the file."""
+    """Keep the latest row of each (user, item); of those without a time, the last in the file.
+
+    Only rows that are still kept count.
+    """
     raw = rows.raw
     cell_N = raw.users.astype(np.int64) * len(raw.item_ids) + raw.items
     by_time = np.argsort(np.nan_to_num(raw.times, nan=-np.inf), kind="stable")
+    by_time = by_time[rows.kept[by_time]]
     is_repeated = pd.Series(cell_N[by_time]).duplicated(keep="last").to_numpy()
     repeated_N = np.zeros(len(raw), bool)
     repeated_N[by_time[is_repeated]] = True

@@ -20,6 +20,8 @@ from darec.data.layouts import AS_RECOGNISED, ReadOptions
 from darec.data.pairs import PAIRS, build_pair
 from darec.data.ratings import SHUFFLED, SYNTHETIC, Domain, DomainPair, Ratings
 from darec.data.readers import list_files, read_ratings
+from darec.data.scale import STARS, Scale
+from darec.data.scales import Scales, scale_of
 from darec.data.selection import AS_THE_PAPER, ItemIds, Removed, Selection
 from darec.data.split import split
 from darec.data.synthetic import synthetic_pair
@@ -77,6 +79,8 @@ class Prepared:
     removed: Removed
     told: tuple[str, ...]
     """Which column of each file was read as what."""
+    scales_told: tuple[str, ...]
+    """On which scale each domain's ratings lie."""
     twins: Dropped | None = None
     """What `drop_twins` left out; None if it was not asked to."""
 
@@ -93,10 +97,12 @@ def prepare(
     rules: Selection = AS_THE_PAPER,
     options: ReadOptions = AS_RECOGNISED,
     without_twins: bool = False,
+    scales: tuple[Scale | None, Scale | None] = (None, None),
 ) -> Prepared:
     """Read both domains' files, build the pair and save it; an older pair of that name is replaced.
 
-    With ``without_twins`` one item of each group of copies is kept (`drop_twins`).
+    With ``without_twins`` one item of each group of copies is kept (`drop_twins`). The ``scales``
+    of source and target are found from the ratings where they are None.
     Raises `UserError` for a bad name, a bad file, or files that share too few users or ratings.
     """
     if name.endswith((SYNTHETIC, SHUFFLED)):
@@ -108,10 +114,15 @@ def prepare(
         read_ratings(files["source"], options.of("source")),
         read_ratings(files["target"], options.of("target")),
     )
-    made = [build_pair(name, *raw, rules)]
+    found = [
+        scale_of(domain, each, scale, rules.unrated)
+        for domain, each, scale in zip(files, raw, scales, strict=True)
+    ]
+    of_each = Scales(*(scale for scale, _ in found))
+    made = [build_pair(name, *raw, rules, scales=of_each)]
 
     def again(without: Mapping[Domain, ItemIds]) -> DomainPair:
-        made.append(build_pair(name, *raw, rules, without))
+        made.append(build_pair(name, *raw, rules, without, scales=of_each))
         return made[-1][0]
 
     dropped = drop_twins(made[0][0], again)[1] if without_twins else None
@@ -127,7 +138,8 @@ def prepare(
         "twins": None if dropped is None else asdict(dropped),
     }
     save(pair, path, provenance)
-    return Prepared(pair, removed, raw[0].told + raw[1].told, dropped)
+    told = tuple(line for _, line in found)
+    return Prepared(pair, removed, raw[0].told + raw[1].told, told, dropped)
 
 
 def _provenance(file: Path) -> dict[str, str]:
@@ -171,13 +183,16 @@ def pair_file(data: Path, name: str) -> Path:
 def save(pair: DomainPair, path: Path, provenance: dict[str, Any]) -> None:
     """Write a pair's file: a zip of the ratings and ids as Parquet files, and of ``pair.json``.
 
+    The ratings are stars, as in memory; ``pair.json`` has their scales.
+
     An older file is replaced as a whole, so that nobody reads parts of two pairs.
     """
     tables = {part: pa.table({"id": getattr(pair, part)}) for part in IDS}
     for domain, ratings in (("source", pair.source), ("target", pair.target)):
         columns = {"user": ratings.users, "item": ratings.items, "rating": ratings.values}
         tables[domain] = pa.table(columns)
-    about = json.dumps({"digest": pair.digest, **provenance}, indent=2)
+    scales = {"source": asdict(pair.source.scale), "target": asdict(pair.target.scale)}
+    about = json.dumps({"digest": pair.digest, "scales": scales, **provenance}, indent=2)
 
     def write_zip(temporary: Path) -> None:
         with ZipFile(temporary, "w") as parts:
@@ -195,14 +210,16 @@ def load(path: Path) -> DomainPair:
     try:
         with ZipFile(path) as parts:
             ids, ratings = {}, {}
+            part = ABOUT
+            about = json.loads(parts.read(ABOUT))
+            digest, scales = about["digest"], about.get("scales", {})
             for part in IDS:
                 ids[part] = _table(parts, part)["id"].to_numpy()
             for part in ("source", "target"):
                 users, items, values = (c.to_numpy() for c in _table(parts, part).columns)
                 sizes = len(ids["user_ids"]), len(ids[f"{part}_item_ids"])
-                ratings[part] = Ratings(users, items, values, *sizes)
-            part = ABOUT
-            digest = json.loads(parts.read(ABOUT))["digest"]
+                scale = Scale(**scales[part]) if part in scales else STARS
+                ratings[part] = Ratings(users, items, values, *sizes, scale)
         pair = DomainPair(path.stem, ratings["source"], ratings["target"], **ids)
         if digest != pair.digest:
             raise ValueError("the ratings differ from those that were saved (another digest)")

@@ -3,7 +3,6 @@
 Shapes: N ratings (rows of the file), D distinct texts.
 """
 
-import math
 import re
 
 import numpy as np
@@ -20,6 +19,8 @@ DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}")
 IN_WORDS = re.compile(r"([\d.]+) out of \d+( stars)?")
 """Amazon's own pages write ratings so."""
 LIKES = {"true": 1.0, "false": 0.0}
+LARGEST = 1e38
+"""No rating may lie further from 0: ratings have 32 bits."""
 SAMPLE = 1000
 """Times by which their format is told."""
 
@@ -42,7 +43,7 @@ def rating_of(text: str) -> float | None:
             return float(text.replace(",", "."))
         in_words = IN_WORDS.fullmatch(text.lower())
         return rating_of(in_words[1]) if in_words else LIKES.get(text.lower())
-    return value if math.isfinite(value) and "_" not in text else None
+    return value if abs(value) <= LARGEST and "_" not in text else None
 
 
 def ratings(text_N: pa.DictionaryArray) -> npt.NDArray[np.float32]:

@@ -132,7 +132,7 @@ class Scored:
     def under(self, policy: ColdPolicy) -> Score:
         """Return the errors under a cold policy, with those of the baselines."""
         trained, best, parts, rule = self._trained, self._best, self._trained.parts, self._rule
-        test = parts.test
+        test, scale, source_scale = parts.test, parts.test.scale, parts.test_source.scale
         users, items, truth = test.users, test.items, test.values
 
         def error(raw: FloatArray) -> float:
@@ -148,7 +148,7 @@ class Scored:
             source_rule, raw = self._source
             source = source_rule.rmse(raw, parts.test_source, policy)
         target, bias, hierarchical = (
-            rmse(final, truth),
+            scale.unit * rmse(final, truth),
             error(self._bias),
             error(self._hierarchical),
         )
@@ -161,6 +161,8 @@ class Scored:
             pair=best.pair,
             train=parts.train,
             cold_users=parts.cold_users,
+            scale=scale,
+            source_scale=source_scale,
             cold=policy,
             split_seed=parts.seed,
             run_seed=trained.run_seed,
@@ -168,12 +170,12 @@ class Scored:
             refit=trained.refit,
             valid_rmse=trained.valid_rmse,
             test_rmse=target,
-            test_mae=mae(final, truth),
-            warm_rmse=rmse(final[warm], truth[warm]) if warm.any() else None,
+            test_mae=scale.unit * mae(final, truth),
+            warm_rmse=scale.unit * rmse(final[warm], truth[warm]) if warm.any() else None,
             cold_share=float(1 - warm.mean()),
             n_test=len(test),
             rmse_source=source,
-            rmse_both=None if source is None else math.hypot(target, source),
+            rmse_both=math.hypot(target, source) if source and scale == source_scale else None,
             shuffled_rmse=if_any(self._shuffled),
             stage1_rmse=if_any(self._stage1),
             bias_rmse=bias,

@@ -24,7 +24,7 @@ from darec.seeds import generator
 LENGTH = 10
 """Items of a list."""
 RELEVANT = 4.0
-"""Fewest stars of the test rating of a relevant item."""
+"""Fewest stars of the test rating of a relevant item; three quarters up any other scale."""
 MOST_USERS = 1000
 """Most users who get a list, so that a slow model takes a bounded time."""
 PAIRS_AT_ONCE = 2**20

@@ -8,22 +8,30 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from darec.core.cold import COLD, ColdPolicy
-from darec.data.ratings import HIGHEST, LOWEST
+from darec.data.scale import Scale, in_words
 from darec.data.split import ColdPercent, TrainPercent
 from darec.evaluation.origin import Origin
 from darec.evaluation.ranking import Rankings
 from darec.models.best import Best
 
-Stars = Annotated[float, Field(ge=0, le=HIGHEST - LOWEST)]
-"""An error in stars. Predictions are clipped to the scale, so none is larger than the scale."""
+Error = Annotated[float, Field(ge=0)]
+"""An error in the units of a domain's scale."""
 Count = Annotated[int, Field(ge=1)]
+ERRORS = (
+    *("valid_rmse", "test_rmse", "test_mae", "warm_rmse", "rmse_source", "shuffled_rmse"),
+    *("stage1_rmse", "bias_rmse", "hierarchical_rmse", "mean_rmse"),
+)
+"""The fields that no scale's range is smaller than."""
+ROUNDING = 1 + 1e-6
+"""How much larger than the range an error may be by the rounding of 32 bits."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One trained model's errors in stars on one split's test ratings, under one cold policy.
+    """One trained model's errors on one split's test ratings, under one cold policy.
 
-    Raises ``ValueError`` for figures that contradict each other.
+    They are in the units of the target's scale. Predictions are clipped to the scale, so no error
+    is larger than its range. Raises ``ValueError`` for figures that contradict each other.
     """
 
     model: str
@@ -31,6 +39,9 @@ class Score:
     train: TrainPercent
     cold_users: ColdPercent | None
     """Percent of the users who are test users of the cold-user task; None: the warm task."""
+    scale: Scale
+    """The scale of the target's ratings."""
+    source_scale: Scale
     cold: ColdPolicy
     split_seed: int
     run_seed: int
@@ -38,30 +49,32 @@ class Score:
     """Whether the search used this split, whose validation ratings then chose the configuration."""
     refit: bool
     """Whether the model was trained on training and validation ratings, for ``epoch`` epochs."""
-    valid_rmse: Stars
+    valid_rmse: Error
     """Lowest RMSE on the split's validation ratings, ``cold=hierarchical``; it chose ``epoch``."""
-    test_rmse: Stars
-    test_mae: Stars
-    warm_rmse: Stars | None
+    test_rmse: Error
+    test_mae: Error
+    warm_rmse: Error | None
     """RMSE on test ratings that the cold policy does not predict; None if there are none."""
     cold_share: Annotated[float, Field(ge=0, le=1)]
     """Share of test ratings that the cold policy predicts: their item has no training rating, or
     their user has none, in the cold-user task not even in the source."""
     n_test: Count
-    rmse_source: Stars | None
-    """RMSE on the source's own test ratings; None for models that predict the target only."""
-    rmse_both: Annotated[float, Field(ge=0)] | None
-    """sqrt(test_rmse^2 + rmse_source^2), which the authors' released code prints."""
-    shuffled_rmse: Stars | None
+    rmse_source: Error | None
+    """RMSE on the source's own test ratings, in the units of its own scale; None for models that
+    predict the target only."""
+    rmse_both: Error | None
+    """sqrt(test_rmse^2 + rmse_source^2), which the authors' released code prints; None also where
+    the domains' scales differ."""
+    shuffled_rmse: Error | None
     """RMSE of the same configuration trained with a source whose users are shuffled, which says
     nothing about a cold user; None in the warm task."""
-    stage1_rmse: Stars | None
+    stage1_rmse: Error | None
     """RMSE of a two-stage model's own stage 1 on the same test ratings."""
-    bias_rmse: Stars
+    bias_rmse: Error
     """RMSE of the regularised bias baseline on the same test ratings, under the same policy."""
-    hierarchical_rmse: Stars
+    hierarchical_rmse: Error
     """RMSE of the hierarchical biases on the same test ratings, under the same policy."""
-    mean_rmse: Stars
+    mean_rmse: Error
     """RMSE of the training mean on the same test ratings, under the same policy."""
     beats_bias: bool
     beats_hierarchical: bool
@@ -78,6 +91,7 @@ class Score:
     origin: Origin
 
     def __post_init__(self) -> None:
+        self._check_ranges()
         for name in ("bias", "hierarchical"):
             if getattr(self, f"beats_{name}") != (self.test_rmse < getattr(self, f"{name}_rmse")):
                 raise ValueError(f"beats_{name} must be whether test_rmse is below {name}_rmse")
@@ -90,6 +104,26 @@ class Score:
             raise ValueError("shuffled_rmse must be null in the warm task, and only there")
         if (self.warm_rmse is None) != (self.cold_share == 1):
             raise ValueError("warm_rmse must be null if all test ratings are cold, and only then")
+
+    def _check_ranges(self) -> None:
+        """Raise ``ValueError`` for an error that is larger than the range of its scale."""
+        for name in ERRORS:
+            value, scale = getattr(self, name), self.scale
+            if name == "rmse_source":
+                scale = self.source_scale
+            if value is not None and value > scale.range * ROUNDING:
+                rule = f"must be at most {scale.range:g}, the range of the scale"
+                raise ValueError(f"{name} {rule}, but got {value}")
+
+    @property
+    def scales(self) -> str:
+        """What a heading adds of the scales; nothing if both are from 1 to 5 stars."""
+        return in_words(self.scale, self.source_scale)
+
+    @property
+    def test_rmse_by_range(self) -> float | None:
+        """The test RMSE as a share of the scale's range; None on the scale from 1 to 5."""
+        return self.scale.share(self.test_rmse)
 
     @cached_property
     def key(self) -> tuple[Any, ...]:

@@ -64,6 +64,9 @@ def frame(scores: Sequence[Score]) -> pd.DataFrame:
     rows = pd.DataFrame([asdict(score) for score in scores], columns=names)
     rows = rows.astype(dict.fromkeys(set(names) & set(numbers), float))
     of_lists = [score.ranking for score in scores]
+    for name in ("scale", "source_scale"):
+        rows[name] = [str(getattr(score, name)) for score in scores]
+    rows["test_rmse_by_range"] = np.array([score.test_rmse_by_range for score in scores], float)
     rows["ranked_users"] = [found.users if found else np.nan for found in of_lists]
     for by in RANKED_BY:
         for name in LISTED.values():
@@ -73,6 +76,7 @@ def frame(scores: Sequence[Score]) -> pd.DataFrame:
 
 FIGURES = {
     "test RMSE": "test_rmse",
+    "test RMSE / range": "test_rmse_by_range",
     "MAE": "test_mae",
     "warm RMSE": "warm_rmse",
     "cold share": "cold_share",
@@ -96,9 +100,9 @@ def title(scores: Sequence[Score]) -> str:
 
 
 def task(scores: Sequence[Score]) -> str:
-    """Return what the heading of a table says of its scores' pair and task."""
+    """Return what the heading of a table says of its scores' pair, task and scales."""
     first = scores[0]
-    return f"{first.pair}, {task_in_words(first.train, first.cold_users)}"
+    return f"{first.pair}, {task_in_words(first.train, first.cold_users)}{first.scales}"
 
 
 def mixed(scores: Sequence[Score]) -> str:
@@ -184,6 +188,8 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
             label: _short(_over_seeds(own, name, policy))
             for label, (policy, name) in columns.items()
         }
+        if own[0].test_rmse_by_range is not None:
+            cells["RMSE / range"] = _short(_over_seeds(own, "test_rmse_by_range", COLD))
         if columns is COMPARED_COLD_USERS:
             cells["minus shuffled"] = _short(_worth_of_source(own))
         searched = [score for score in own if score.searched_split]

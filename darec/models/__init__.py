@@ -61,10 +61,10 @@ MODELS: dict[str, ModelKind] = {
     "emcdr": ModelKind(EMCDRConfig, build_emcdr, n_weights_emcdr, cold_users=True),
     "ptupcdr": ModelKind(PTUPCDRConfig, build_ptupcdr, n_weights_ptupcdr, cold_users=True),
     "conet": ModelKind(CoNetConfig, build_conet, n_weights_conet, cold_users=True),
-    "u_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="user"),
-    "i_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="item"),
-    "u_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="user"),
-    "i_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="item"),
+    "u_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="user", levels=True),
+    "i_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="item", levels=True),
+    "u_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="user", levels=True),
+    "i_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="item", levels=True),
     "u_autorec": ModelKind(
         AutoRecConfig, build_autorec, n_weights_autorec, axis="user", cold_users=True
     ),

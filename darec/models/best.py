@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from darec.core.config import STRICT, parse
+from darec.data.scale import Scale
 from darec.data.split import ColdPercent, TrainPercent, task_label
 from darec.errors import UserError
 from darec.files import write_json
@@ -92,6 +93,8 @@ class Best(Identity):
     """The full config, nested, as `darec.core.config.parse` reads it."""
     epoch: Count
     """The epoch with the lowest validation RMSE. Evaluation chooses its epoch by the same rule."""
+    scale: Scale
+    """The scale of the domain's ratings; all RMSEs are in its units."""
     valid_rmse: Rmse
     trials: Count
     """The trials that were run: fewer than were asked for if the time budget ended first."""

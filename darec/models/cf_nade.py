@@ -25,16 +25,14 @@ from darec.core.config import STRICT, BatchSize, LearningRate, Size
 from darec.core.new_user import NewUser
 from darec.core.rating_rows import RatingRows, most_columns, one_row
 from darec.core.recommender import Run, check_domain
-from darec.core.scoring import score_in_chunks
+from darec.core.scoring import PAIRS_AT_ONCE, score_in_chunks
 from darec.core.trained import Trained
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray, along
 from darec.data.split import Training
 from darec.models.levels import (
-    LEVEL_PAIRS_AT_ONCE,
-    LEVELS,
+    Levels,
     LevelTables,
-    expected_stars,
-    level_of,
+    distinct,
     log_frequencies,
 )
 from darec.models.nade_net import NADENet, costs
@@ -79,7 +77,15 @@ class NADE(Trained):
         self._tilt = None if config.center == "none" else Tilt(ratings, centers_N, rows.device)
         self._generator = torch.Generator().manual_seed(derive(run.seed, "cf_nade", config.axis))
         shares_ML, is_anchored = log_frequencies(ratings, config.axis), self._tilt is not None
-        net = NADENet(shares_ML, config.hidden, is_anchored, self._generator, rows.backend)
+        self._levels = Levels(ratings)
+        net = NADENet(
+            self._levels,
+            shares_ML,
+            config.hidden,
+            is_anchored,
+            self._generator,
+            rows.backend,
+        )
         self._net = net.to(run.device)
         self._adam = rows.backend.adam(
             [net.input_MW, net.output_MW],
@@ -104,8 +110,8 @@ class NADE(Trained):
     def _step(self, batch: RowBatch, center_n: torch.Tensor) -> torch.Tensor:
         """Do a step: predict the targets of each row from its inputs."""
         is_input_n, weight_n = self._divided(batch)
-        level_n, expected_nL = level_of(batch.values), self._expected(center_n)
-        seen_nL = reached(level_n, expected_nL) * is_input_n[:, None]
+        level_n, expected_nL = self._levels.of(batch.values), self._expected(center_n)
+        seen_nL = reached(level_n, len(self._levels), expected_nL) * is_input_n[:, None]
         logits_nL = self._net.target_logits(self._net.hidden_units(batch, seen_nL), batch)
         if expected_nL is not None:
             logits_nL = logits_nL + expected_nL
@@ -152,10 +158,11 @@ class NADE(Trained):
         ) -> torch.Tensor:
             column_n, expected_nL = column_N[pair_n], self._expected(center_N[pair_n])
             logits_nL = net.logits(hidden_BH[row_n], net.output_MW[column_n], net.bias_ML[column_n])
-            return expected_stars(logits_nL, expected_nL)
+            return self._levels.expected(logits_nL, expected_nL)
 
+        at_once = PAIRS_AT_ONCE // len(self._levels)  # each pair reads weights for each level
         pairs, hidden_of = np.arange(len(rows), dtype=np.int32), self._hidden_of()
-        return score_in_chunks(rows, pairs, device, hidden_of, score, LEVEL_PAIRS_AT_ONCE)
+        return score_in_chunks(rows, pairs, device, hidden_of, score, at_once)
 
     def _hidden_of(self) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return a function from rows i64[B] to h given all of their ratings, [B, H]."""
@@ -164,13 +171,13 @@ class NADE(Trained):
 
     def _given_all(self) -> Callable[[RowBatch, torch.Tensor], torch.Tensor]:
         """Return a function from a batch and the centres of its ratings [n] to h, [B, H]."""
-        net = self._net
+        net, levels = self._net, self._levels
         if self._tilt is None:
             with torch.no_grad():
                 uncentred = net.given_all()
             return lambda batch, center_n: uncentred(batch)
         return lambda batch, center_n: net.given_seen(
-            batch, reached(level_of(batch.values), self._expected(center_n))
+            batch, reached(levels.of(batch.values), len(levels), self._expected(center_n))
         )
 
     def tables(self, domain: Domain = "target") -> LevelTables:
@@ -200,9 +207,8 @@ class NADE(Trained):
     def _level_tables(self, hidden_RH: torch.Tensor) -> LevelTables:
         """Return tables in which the sums over levels are done: ``s^k = sum_{j<=k} ...``."""
         net, axis = self._net, self._config.axis
-        weight_MLH = torch.cumsum(net.output_MW.view(-1, LEVELS, net.hidden), 1)
-        bias_ML = torch.cumsum(net.bias_ML, 1)
-        return LevelTables(axis, hidden_RH, weight_MLH, bias_ML, self._expected_of)
+        sums = net.output_sums(), torch.cumsum(net.bias_ML, 1)
+        return LevelTables(self._levels, axis, hidden_RH, *sums, self._expected_of)
 
     def _expected_of(self, users: IntArray) -> torch.Tensor | None:
         """Return the logits that the centre gives the levels of all items, [B, I, L]."""
@@ -219,4 +225,5 @@ def build_cf_nade(config: NADEConfig, training: Training, run: Run) -> NADE:
 def n_weights_cf_nade(config: NADEConfig, training: Training) -> int:
     """Return the number of weights and biases, on the domain with more columns."""
     n_columns = most_columns(training, config.axis)
-    return n_columns * LEVELS * (2 * config.hidden + 1) + config.hidden
+    n_levels = len(distinct(training.target))
+    return n_columns * n_levels * (2 * config.hidden + 1) + config.hidden

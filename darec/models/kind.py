@@ -57,6 +57,8 @@ class ModelKind:
     """Whether one epoch is a whole fit, as in libraries that do not report epochs."""
     cpu_only: bool = False
     """Whether the model never uses a GPU."""
+    levels: bool = False
+    """Whether the model has weights for each distinct rating, which must be few (`MOST_LEVELS`)."""
     cold_users: bool = False
     """Whether the model takes part in the cold-user task: it predicts users without target ratings
     by what it knows of the items and, if it learns anything from the source, of the users."""

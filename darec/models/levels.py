@@ -1,4 +1,4 @@
-"""Ratings as one of five star levels, as RBM and CF-NADE model them.
+"""Ratings as one of a few levels, as RBM and CF-NADE model them: five stars, or others.
 
 Shapes: B rows of a batch, M columns of the rating matrix, N ratings of a domain, n of a batch,
 L levels, K units.
@@ -13,29 +13,65 @@ import torch
 import torch.nn.functional as F
 
 from darec.core.batches import RowBatch
-from darec.core.scoring import PAIRS_AT_ONCE
 from darec.core.tables import as_array
-from darec.data.ratings import Axis, FloatArray, IntArray, Ratings
+from darec.data.ratings import HIGHEST, LOWEST, Axis, FloatArray, IntArray, Ratings
+from darec.data.scale import STARS
 
-LEVELS = 5
-LEVEL_PAIRS_AT_ONCE = PAIRS_AT_ONCE // LEVELS
-"""Pairs scored at a time. Each pair reads one row of weights for each level."""
-
-
-def level_of(values_n: torch.Tensor) -> torch.Tensor:
-    """Return the star levels 0 to 4 of ratings, i64[n]. Halves are rounded up."""
-    return (values_n + 0.5).long() - 1
+WHOLE_L = np.arange(LOWEST, HIGHEST + 1)
+"""The levels of whole stars."""
+MOST_LEVELS = 21
+"""Most levels of a model: each has weights of its own."""
 
 
-def levels_of(ratings: Ratings) -> npt.NDArray[np.int64]:
-    """Return the star levels 0 to 4 of a domain's ratings, i64[N]."""
-    levels_N: npt.NDArray[np.int64] = np.floor(ratings.values + 0.5).astype(np.int64) - 1
-    return levels_N
+class Levels:
+    """The levels of a domain's ratings: ``stars_L``, ascending.
+
+    They are the distinct ratings and both ends of the scale. On the scale from 1 to 5 they are all
+    five whole stars if no rating lies between them.
+    """
+
+    def __init__(self, ratings: Ratings) -> None:
+        self.stars_L: npt.NDArray[np.float64] = distinct(ratings)
+        self._between_C = (self.stars_L[1:] + self.stars_L[:-1]) / 2
+
+    def __len__(self) -> int:
+        return len(self.stars_L)
+
+    def of(self, values_n: torch.Tensor) -> torch.Tensor:
+        """Return the level that is nearest to each rating, i64[n]; the higher of two."""
+        between_C = torch.from_numpy(self._between_C).to(values_n)
+        return torch.bucketize(values_n, between_C, right=True)
+
+    def of_ratings(self, ratings: Ratings) -> npt.NDArray[np.int64]:
+        """Return the levels of a domain's ratings, i64[N]."""
+        levels_N: npt.NDArray[np.int64] = np.searchsorted(
+            self._between_C, ratings.values, side="right"
+        )
+        return levels_N
+
+    def expected(
+        self, logits_nL: torch.Tensor, expected_nL: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the mean in stars of distributions, [n]; levels are the last axis.
+
+        The logits of a centre are added if there is one.
+        """
+        stars_L = torch.from_numpy(self.stars_L).to(logits_nL)
+        logits_nL = logits_nL if expected_nL is None else logits_nL + expected_nL
+        return torch.softmax(logits_nL, -1) @ stars_L
+
+
+def distinct(ratings: Ratings) -> npt.NDArray[np.float64]:
+    """Return the levels of a domain's ratings in stars, [L], however many they are."""
+    if ratings.scale == STARS and not (ratings.values % 1).any():
+        return WHOLE_L
+    return np.unique(np.append(ratings.values, [LOWEST, HIGHEST])).astype(np.float64)
 
 
 def level_shares(ratings: Ratings) -> npt.NDArray[np.float64]:
     """Return the share of each level in a domain, [L], after one more rating of each level."""
-    counts_L = np.bincount(levels_of(ratings), minlength=LEVELS) + 1.0
+    levels = Levels(ratings)
+    counts_L = np.bincount(levels.of_ratings(ratings), minlength=len(levels)) + 1.0
     shares_L: npt.NDArray[np.float64] = counts_L / counts_L.sum()
     return shares_L
 
@@ -43,14 +79,15 @@ def level_shares(ratings: Ratings) -> npt.NDArray[np.float64]:
 def log_frequencies(ratings: Ratings, axis: Axis) -> torch.Tensor:
     """Return the logarithm of each column's share of each level, [M, L].
 
-    Five ratings with the shares of the whole domain are added to each column. So the shares of a
-    column with few ratings are close to those of the domain.
+    As many ratings as there are levels are added to each column, with the shares of the whole
+    domain. So the shares of a column with few ratings are close to those of the domain.
     """
     columns = ratings.items if axis == "user" else ratings.users
-    levels = levels_of(ratings)
-    n_columns = ratings.shape(axis)[1]
-    counts = np.bincount(columns * np.int64(LEVELS) + levels, minlength=n_columns * LEVELS)
-    counts_ML = counts.reshape(n_columns, LEVELS) + LEVELS * level_shares(ratings)
+    levels = Levels(ratings)
+    n_columns, n_levels = ratings.shape(axis)[1], len(levels)
+    cells_N = columns * np.int64(n_levels) + levels.of_ratings(ratings)
+    counts = np.bincount(cells_N, minlength=n_columns * n_levels)
+    counts_ML = counts.reshape(n_columns, n_levels) + n_levels * level_shares(ratings)
     return torch.from_numpy(np.log(counts_ML / counts_ML.sum(1, keepdims=True))).float()
 
 
@@ -88,6 +125,7 @@ def none_expected(users: IntArray) -> None:
 class LevelTables:
     """Expected stars of levels with the logits ``weight[column, level] . hidden[row] + bias``."""
 
+    levels: Levels
     axis: Axis
     hidden_RK: torch.Tensor
     weight_MLK: torch.Tensor
@@ -110,7 +148,7 @@ class LevelTables:
                 return self.of_hidden(self.hidden_RK[picked_B], expected_BIL)
             weight_BLK, bias_BL = self.weight_MLK[picked_B], self.bias_ML[picked_B]
             logits_BLI = weight_BLK @ self.hidden_RK.T + bias_BL[:, :, None]
-            return as_array(expected_stars(logits_BLI.transpose(1, 2), expected_BIL))
+            return as_array(self.levels.expected(logits_BLI.transpose(1, 2), expected_BIL))
 
     def of_hidden(
         self, hidden_BK: torch.Tensor, expected_BML: torch.Tensor | None = None
@@ -118,16 +156,4 @@ class LevelTables:
         """Return the expected stars of all columns for some rows' hidden units, f32[B, M]."""
         logits_BC = hidden_BK @ self.weight_MLK.flatten(0, 1).T
         logits_BML = logits_BC.view(len(hidden_BK), *self.bias_ML.shape) + self.bias_ML
-        return as_array(expected_stars(logits_BML, expected_BML))
-
-
-def expected_stars(
-    logits_nL: torch.Tensor, expected_nL: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Return the mean of distributions over one to five stars, [n]; levels are the last axis.
-
-    The logits of a centre are added if there is one.
-    """
-    stars_L = torch.arange(1.0, LEVELS + 1, device=logits_nL.device)
-    logits_nL = logits_nL if expected_nL is None else logits_nL + expected_nL
-    return torch.softmax(logits_nL, -1) @ stars_L
+        return as_array(self.levels.expected(logits_BML, expected_BML))

@@ -11,7 +11,7 @@ from torch import nn
 from darec.core.backend import Backend
 from darec.core.batches import RowBatch
 from darec.core.sparse_layers import lookup
-from darec.models.levels import LEVELS, level_of, level_sums, weighted_level_sums
+from darec.models.levels import Levels, level_sums, weighted_level_sums
 
 ANCHORED_BOUND = 0.02
 """The largest initial weight of an anchored net, whose predictions then start at the centre."""
@@ -25,6 +25,7 @@ class NADENet(nn.Module):
 
     def __init__(
         self,
+        levels: Levels,
         log_shares_ML: torch.Tensor,
         hidden: int,
         is_anchored: bool,
@@ -32,10 +33,11 @@ class NADENet(nn.Module):
         backend: Backend,
     ) -> None:
         super().__init__()
-        n_columns = len(log_shares_ML)
+        n_columns, n_levels = log_shares_ML.shape
+        self.levels = levels
         self.hidden, self._is_anchored, self._backend = hidden, is_anchored, backend
-        self.input_MW = nn.Parameter(torch.empty(n_columns, LEVELS * hidden))
-        self.output_MW = nn.Parameter(torch.empty(n_columns, LEVELS * hidden))
+        self.input_MW = nn.Parameter(torch.empty(n_columns, n_levels * hidden))
+        self.output_MW = nn.Parameter(torch.empty(n_columns, n_levels * hidden))
         bound = ANCHORED_BOUND if is_anchored else (6 / (n_columns + hidden)) ** 0.5
         for weight in (self.input_MW, self.output_MW):
             nn.init.uniform_(weight, -bound, bound, generator=generator)
@@ -45,7 +47,7 @@ class NADENet(nn.Module):
 
     def hidden_units(self, batch: RowBatch, seen_nL: torch.Tensor) -> torch.Tensor:
         """Return h of each row [B, H], given the factor of each of its ratings' weights W."""
-        input_nLH = lookup(self.input_MW, batch, self._backend).view(-1, LEVELS, self.hidden)
+        input_nLH = self._by_level(lookup(self.input_MW, batch, self._backend))
         sums_nH = (seen_nL[:, None, :] @ input_nLH)[:, 0]
         sums_BH = sums_nH.new_zeros(len(batch.rows), self.hidden)
         return torch.tanh(sums_BH.index_add(0, batch.row_of, sums_nH) + self.hidden_bias_H)
@@ -55,17 +57,17 @@ class NADENet(nn.Module):
 
         It is that of a net without a centre, and needs no temporary of the shape [n, L, H].
         """
-        below_MLH = torch.cumsum(self.input_MW.view(-1, LEVELS, self.hidden), 1)
+        below_MLH = torch.cumsum(self._by_level(self.input_MW), 1)
 
         def hidden_of(batch: RowBatch) -> torch.Tensor:
-            sums_BH = level_sums(below_MLH, batch, level_of(batch.values))
+            sums_BH = level_sums(below_MLH, batch, self.levels.of(batch.values))
             return torch.tanh(sums_BH + self.hidden_bias_H)
 
         return hidden_of
 
     def given_seen(self, batch: RowBatch, seen_nL: torch.Tensor) -> torch.Tensor:
         """Return the same as `hidden_units` without that temporary, and without gradients."""
-        weight_MLH = self.input_MW.view(-1, LEVELS, self.hidden)
+        weight_MLH = self._by_level(self.input_MW)
         return torch.tanh(weighted_level_sums(weight_MLH, batch, seen_nL) + self.hidden_bias_H)
 
     def hold_anchor(self) -> None:
@@ -85,8 +87,16 @@ class NADENet(nn.Module):
         self, hidden_nH: torch.Tensor, output_nW: torch.Tensor, bias_nL: torch.Tensor
     ) -> torch.Tensor:
         """Return s of each rating [n, L], from h of its row and the weights of its column."""
-        output_nLH = output_nW.view(-1, LEVELS, self.hidden)
+        output_nLH = self._by_level(output_nW)
         return torch.cumsum(bias_nL + (output_nLH @ hidden_nH[:, :, None])[:, :, 0], 1)
+
+    def _by_level(self, weight_nW: torch.Tensor) -> torch.Tensor:
+        """Return weights with an axis for the levels, [n, L, H]."""
+        return weight_nW.view(-1, len(self.levels), self.hidden)
+
+    def output_sums(self) -> torch.Tensor:
+        """Return the sums of the output weights over the levels up to each, [M, L, H]."""
+        return torch.cumsum(self._by_level(self.output_MW), 1)
 
 
 def costs(logits_nL: torch.Tensor, level_n: torch.Tensor, ordinal: float) -> torch.Tensor:
@@ -99,6 +109,6 @@ def costs(logits_nL: torch.Tensor, level_n: torch.Tensor, ordinal: float) -> tor
     nll_n = -torch.log_softmax(logits_nL, 1).gather(1, index_n1)[:, 0]
     up_nL = torch.logcumsumexp(logits_nL, 1) - logits_nL
     down_nL = torch.logcumsumexp(logits_nL.flip(1), 1).flip(1) - logits_nL
-    levels_L = torch.arange(LEVELS, device=logits_nL.device)
+    levels_L = torch.arange(logits_nL.shape[1], device=logits_nL.device)
     ranks_n = (up_nL * (levels_L <= index_n1)).sum(1) + (down_nL * (levels_L >= index_n1)).sum(1)
     return (1 - ordinal) * nll_n + ordinal * ranks_n

@@ -1,7 +1,7 @@
 """CF-RBM (Salakhutdinov, Mnih & Hinton, ICML 2007): an RBM for each row, with shared weights.
 
-A visible unit is a softmax over the five stars, one for each observed column of the row. Hidden
-units are binary:
+A visible unit is a softmax over the levels of ratings, one for each observed column of the row.
+Hidden units are binary:
 ``p(v = l | h) = softmax_l(b_l + W_l . h)``, ``p(h | v) = sigmoid(c + sum W_v (+ sum D))``.
 Shapes: B rows of a batch, M columns of the rating matrix, L levels, F hidden units, n ratings.
 """
@@ -19,16 +19,14 @@ from darec.core.config import STRICT, BatchSize, Size
 from darec.core.new_user import NewUser
 from darec.core.rating_rows import RatingRows, most_columns, one_row
 from darec.core.recommender import Run, check_domain
-from darec.core.scoring import score_in_chunks
+from darec.core.scoring import PAIRS_AT_ONCE, score_in_chunks
 from darec.core.trained import Trained
 from darec.data.ratings import Axis, Domain, FloatArray, IntArray, Ratings, along
 from darec.data.split import Training
 from darec.models.levels import (
-    LEVEL_PAIRS_AT_ONCE,
-    LEVELS,
+    Levels,
     LevelTables,
-    expected_stars,
-    level_of,
+    distinct,
     level_sums,
     log_frequencies,
 )
@@ -69,8 +67,8 @@ class RBMNet(nn.Module):
         self, bias_ML: torch.Tensor, config: RBMConfig, generator: torch.Generator
     ) -> None:
         super().__init__()
-        n_columns, hidden = len(bias_ML), config.hidden
-        weight = torch.randn(n_columns, LEVELS, hidden, generator=generator)
+        (n_columns, self._n_levels), hidden = bias_ML.shape, config.hidden
+        weight = torch.randn(n_columns, self._n_levels, hidden, generator=generator)
         self.weight_MLF = nn.Parameter(INIT_STD * weight)
         self.bias_ML = nn.Parameter(bias_ML.clone())
         self.hidden_bias_F = nn.Parameter(torch.zeros(hidden))
@@ -95,7 +93,8 @@ class RBMNet(nn.Module):
 
     def free_energy(self, batch: RowBatch, level_n: torch.Tensor) -> torch.Tensor:
         """Return the free energy ``-log sum_h exp(-E(v, h))``, summed over the rows."""
-        visible_n = self.bias_ML.flatten().index_select(0, batch.columns * LEVELS + level_n)
+        cell_n = batch.columns * self._n_levels + level_n
+        visible_n = self.bias_ML.flatten().index_select(0, cell_n)
         return -visible_n.sum() - F.softplus(self.hidden_logits(batch, level_n)).sum()
 
 
@@ -109,7 +108,7 @@ class RBM(Trained):
         self._rows = RatingRows(ratings, config.axis, run.device)
         self._rated = self._rows.is_rated.nonzero()[:, 0]
         self._generator = torch.Generator().manual_seed(derive(run.seed, "rbm", config.axis))
-        bias_ML = log_frequencies(ratings, config.axis)
+        self._levels, bias_ML = Levels(ratings), log_frequencies(ratings, config.axis)
         self._net = RBMNet(bias_ML, config, self._generator).to(run.device)
         weights = [w for w in (self._net.weight_MLF, self._net.rated_MF) if w is not None]
         groups: list[dict[str, Any]] = [
@@ -134,7 +133,7 @@ class RBM(Trained):
 
     def _step(self, batch: RowBatch, n_steps: int) -> torch.Tensor:
         """Descend ``F(v_0) - F(v_T)``, whose gradient is ``<v h>_T - <v h>_0`` (CD-T)."""
-        net, observed_n = self._net, level_of(batch.values)
+        net, observed_n = self._net, self._levels.of(batch.values)
         with torch.no_grad():
             level_n, error = observed_n, torch.zeros(())
             for step in range(n_steps):
@@ -142,7 +141,7 @@ class RBM(Trained):
                 h_BF = (self._uniform(p_BF) < p_BF).to(p_BF)
                 logits_nL = net.visible_logits(h_BF, batch.row_of, batch.columns)
                 if step == 0:
-                    error = (expected_stars(logits_nL) - batch.values).square().sum()
+                    error = (self._levels.expected(logits_nL) - batch.values).square().sum()
                 gumbel_nL = -torch.log(-torch.log(self._uniform(logits_nL)))
                 level_n = (logits_nL + gumbel_nL).argmax(1)
         gap = net.free_energy(batch, observed_n) - net.free_energy(batch, level_n)
@@ -162,7 +161,7 @@ class RBM(Trained):
         def score(
             hidden_BF: torch.Tensor, row_n: torch.Tensor, column_n: torch.Tensor
         ) -> torch.Tensor:
-            return expected_stars(net.visible_logits(hidden_BF, row_n, column_n))
+            return self._levels.expected(net.visible_logits(hidden_BF, row_n, column_n))
 
         pairs = along(self._config.axis, users, items)
         return score_in_chunks(
@@ -170,7 +169,7 @@ class RBM(Trained):
             rows.device,
             lambda distinct: self._hidden(rows.gather(distinct)),
             score,
-            LEVEL_PAIRS_AT_ONCE,
+            PAIRS_AT_ONCE // len(self._levels),
         )
 
     def tables(self, domain: Domain = "target") -> LevelTables:
@@ -195,11 +194,12 @@ class RBM(Trained):
         return scores_I
 
     def _level_tables(self, hidden_RF: torch.Tensor) -> LevelTables:
-        return LevelTables(self._config.axis, hidden_RF, self._net.weight_MLF, self._net.bias_ML)
+        net, axis = self._net, self._config.axis
+        return LevelTables(self._levels, axis, hidden_RF, net.weight_MLF, net.bias_ML)
 
     def _hidden(self, batch: RowBatch) -> torch.Tensor:
         """Return the hidden units of some rows by mean field, [B, F]."""
-        return torch.sigmoid(self._net.hidden_logits(batch, level_of(batch.values)))
+        return torch.sigmoid(self._net.hidden_logits(batch, self._levels.of(batch.values)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state, with the number of epochs done, which decides the schedules."""
@@ -219,5 +219,6 @@ def build_rbm(config: RBMConfig, training: Training, run: Run) -> RBM:
 def n_weights_rbm(config: RBMConfig, training: Training) -> int:
     """Return the number of weights and biases, on the domain with more columns."""
     n_columns = most_columns(training, config.axis)
-    per_unit = LEVELS + (1 if config.conditional else 0)
-    return n_columns * (per_unit * config.hidden + LEVELS) + config.hidden
+    n_levels = len(distinct(training.target))
+    per_unit = n_levels + (1 if config.conditional else 0)
+    return n_columns * (per_unit * config.hidden + n_levels) + config.hidden

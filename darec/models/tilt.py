@@ -1,4 +1,4 @@
-"""Star levels around a centre: for each pair a distribution whose mean is what the centre predicts.
+"""Levels of ratings around a centre: for each pair a distribution whose mean the centre predicts.
 
 ``p_k(c) ~ q_k exp(t k - w k^2)``, with q the shares of the levels in a domain and with the t that
 gives p the mean c (exponential tilting). The shares alone would be as wide as all ratings are; w is
@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from darec.data.ratings import HIGHEST, LOWEST, FloatArray, Ratings
-from darec.models.levels import LEVELS, level_shares, levels_of
+from darec.models.levels import Levels, level_shares
 
 MARGIN = 0.02
 """How far from the lowest and highest level a mean stays, in stars: t is infinite there."""
@@ -24,7 +24,6 @@ STEEPEST = 60.0
 """The largest t that is looked for."""
 NARROWEST = 5.0
 """The largest w that is looked for."""
-STARS_L = np.arange(1.0, LEVELS + 1)
 MEANS_G = np.linspace(LOWEST + MARGIN, HIGHEST - MARGIN, round((HIGHEST - LOWEST) / STEP) - 3)
 Array = npt.NDArray[np.float64]
 
@@ -34,23 +33,26 @@ class Tilt:
 
     def __init__(self, ratings: Ratings, centers_N: FloatArray, device: torch.device) -> None:
         """``centers_N`` are the centres of the ratings, in stars."""
+        levels = Levels(ratings)
+        stars_L = levels.stars_L
         place_N = np.rint((centers_N - MEANS_G[0]) / STEP).clip(0, len(MEANS_G) - 1)
-        cell_N = place_N.astype(np.int64) * LEVELS + levels_of(ratings)
-        count_GL = np.bincount(cell_N, minlength=len(MEANS_G) * LEVELS).reshape(-1, LEVELS)
+        cell_N = place_N.astype(np.int64) * len(levels) + levels.of_ratings(ratings)
+        n_cells = len(MEANS_G) * len(levels)
+        count_GL = np.bincount(cell_N, minlength=n_cells).reshape(-1, len(levels))
         log_shares_L = np.log(level_shares(ratings))
 
         def base(narrow: float) -> Array:
-            of_levels: Array = log_shares_L - narrow * np.square(STARS_L - STARS_L.mean())
+            of_levels: Array = log_shares_L - narrow * np.square(stars_L - stars_L.mean())
             return of_levels
 
         def loss(narrow: float) -> float:
-            logits_GL = base(narrow) + tilts(base(narrow))[:, None] * STARS_L
+            logits_GL = base(narrow) + tilts(base(narrow), stars_L)[:, None] * stars_L
             return -float((count_GL * log_softmax(logits_GL, axis=1)).sum())
 
         narrow = minimize_scalar(loss, bounds=(0.0, NARROWEST), method="bounded").x
         self._tilt_G, self._base_L, self._star_L = (
             torch.from_numpy(array).float().to(device)
-            for array in (tilts(base(narrow)), base(narrow), STARS_L)
+            for array in (tilts(base(narrow), stars_L), base(narrow), stars_L)
         )
 
     def logits(self, center: torch.Tensor) -> torch.Tensor:
@@ -62,19 +64,21 @@ class Tilt:
         return self._base_L + tilt[..., None] * self._star_L
 
 
-def tilts(base_L: Array) -> Array:
+def tilts(base_L: Array, stars_L: Array) -> Array:
     """Return the t of each of the means `MEANS_G`, by interpolation between many values of t."""
     tilt_T = np.linspace(-STEEPEST, STEEPEST, 6001)
-    mean_T = softmax(base_L + tilt_T[:, None] * STARS_L, axis=1) @ STARS_L
+    mean_T = softmax(base_L + tilt_T[:, None] * stars_L, axis=1) @ stars_L
     return np.interp(MEANS_G, mean_T, tilt_T)
 
 
-def reached(level_n: torch.Tensor, expected_nL: torch.Tensor | None = None) -> torch.Tensor:
+def reached(
+    level_n: torch.Tensor, n_levels: int, expected_nL: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return 1 for each level that a rating reaches and 0 for those above it, [n, L].
 
     Given the logits of what was expected, the probability of reaching each level is subtracted.
     """
-    levels_L = torch.arange(LEVELS, device=level_n.device)
+    levels_L = torch.arange(n_levels, device=level_n.device)
     reached_nL = (levels_L <= level_n[:, None]).float()
     if expected_nL is None:
         return reached_nL

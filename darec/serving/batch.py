@@ -40,8 +40,8 @@ def predict_file(
 ) -> int:
     """Predict the pairs of a file with the columns user and item; return their number.
 
-    Writes user, item and prediction, in stars, in the order of the file, as Parquet or CSV; with
-    ``std`` also the standard deviation of each rating around its prediction.
+    Writes user, item and prediction, in the target's units, in the order of the file, as Parquet or
+    CSV; with ``std`` also the standard deviation of each rating around its prediction.
     Raises `UserError` before anything is predicted, for a bad line, for an ``out`` that cannot be
     written, and if ``unknown`` is ``raise``, for the first user or item that the model has not.
     """
@@ -83,8 +83,8 @@ def recommend_file(
 ) -> int:
     """Write the top ``n`` items of users, best first; return the number of rows.
 
-    The columns are user, item, score (in stars, unclipped) and rank, and title if there are
-    ``titles``. Raises `UserError` for an ``out`` that cannot be written, and as
+    The columns are user, item, score (in the target's units, unclipped) and rank, and title if
+    there are ``titles``. Raises `UserError` for an ``out`` that cannot be written, and as
     `LoadedModel.recommend` does.
     """
     check_out(out)

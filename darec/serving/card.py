@@ -7,6 +7,8 @@ from pydantic.dataclasses import dataclass
 
 from darec.core.cold import ColdPolicy
 from darec.core.config import STRICT
+from darec.data.ratings import HIGHEST, LOWEST
+from darec.data.scale import Scale
 from darec.data.split import ColdPercent, TrainPercent, task_in_words
 from darec.evaluation.origin import Origin
 from darec.models.best import Count, Rmse
@@ -30,7 +32,7 @@ class Counts:
 
 @dataclass(frozen=True, config=STRICT)
 class TestScore:
-    """Errors on test ratings under one cold policy, as means over seeds, in stars."""
+    """Errors on test ratings under one cold policy, as means over seeds, in the target's units."""
 
     __test__ = False  # it is no test of pytest
 
@@ -69,6 +71,7 @@ class Card:
     """How cold users and items are predicted."""
     lowest: float
     highest: float
+    """The ends of the scale of the target's ratings. All errors are in its units."""
     counts: Counts
     data_digest: str
     """`DomainPair.digest` of the pair that was searched on."""
@@ -80,6 +83,19 @@ class Card:
     """Percent of the users who were test users of the cold-user task; None: the warm task."""
     hierarchical_valid_rmse: Rmse | None = None
     """None in a card of format 1."""
+    source_lowest: float = LOWEST
+    source_highest: float = HIGHEST
+    """The ends of the scale of the source's ratings; a card of format 1 is of 1 to 5 stars."""
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of the target's ratings."""
+        return Scale(self.lowest, self.highest)
+
+    @property
+    def source_scale(self) -> Scale:
+        """The scale of the source's ratings."""
+        return Scale(self.source_lowest, self.source_highest)
 
     def with_scores(self, scores: list[TestScore]) -> "Card":
         """Return the card with the scores of an evaluation."""
@@ -110,6 +126,7 @@ def readme(card: Card) -> str:
         f"| ratings | target {counts.target_ratings}, source {counts.source_ratings} |",
         f"| task | {task_in_words(card.train, card.cold_users)} |",
         f"| users | {counts.users} |",
+        f"| scale | target {card.scale}, source {card.source_scale} |",
         f"| items | target {counts.target_items}, source {counts.source_items} |",
         f"| epochs | {card.epoch} (at most {card.max_epochs} in the search) |",
         f"| validation RMSE | {card.valid_rmse:.4f} (bias baseline {card.bias_valid_rmse:.4f}, "
@@ -124,8 +141,9 @@ def readme(card: Card) -> str:
         "",
         "## Limits",
         "",
-        "- Predictions are stars from 1 to 5. A rating model is not trained to rank: measure",
-        "  its recommendations (`darec evaluate` reports NDCG and recall) before you use them.",
+        f"- Predictions are {card.scale.noun} from {card.scale}, and errors are in the same units.",
+        "  A rating model is not trained to rank: measure its recommendations (`darec evaluate`",
+        "  reports NDCG and recall) before you use them.",
         f"- Users without target ratings are predicted by {source_only};",
         "  items without ratings are predicted by biases. `darec.load(..., cold=...)` says",
         '  otherwise: `"source"` lets models that can answer from source ratings do so.',

@@ -24,7 +24,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The parts of a prediction: ``score = mean + user_bias + item_bias + model_share``."""
+    """The parts of a prediction: ``score = mean + user_bias + item_bias + model_share``.
+
+    All are in the units of the ratings' scales.
+    """
 
     user: str
     item: str
@@ -45,16 +48,19 @@ class Explanation:
     cold_item: bool
     nearest: list[Neighbour]
     """Items that the user has rated, most like the item first; empty without factors of items."""
+    noun: str = "stars"
+    """What ratings are counted in: stars, or points of another scale."""
 
     def __str__(self) -> str:
         cold = self.cold_user or self.cold_item
         parts = (
-            f"{self.item} for {self.user}: {self.prediction:.2f} stars = mean {self.mean:.2f} "
-            f"{self.user_bias:+.2f} (user) {self.item_bias:+.2f} (item) "
+            f"{self.item} for {self.user}: {self.prediction:.2f} {self.noun} = "
+            f"mean {self.mean:.2f} {self.user_bias:+.2f} (user) {self.item_bias:+.2f} (item) "
             f"{self.model_share:+.2f} ({'cold policy' if cold else 'model'})"
         )
         rated = [
-            f"{each.item} ({each.rating:g} stars, {each.similarity:.2f})" for each in self.nearest
+            f"{each.item} ({each.rating:g} {self.noun}, {each.similarity:.2f})"
+            for each in self.nearest
         ]
         return f"{parts}; most like: {', '.join(rated)}" if rated else parts
 
@@ -79,18 +85,20 @@ def explanation(
         (base,) = scorer.base.predict(rows.astype(np.int32), at)
     (of_nobody,) = scorer.base.predict(nobody, at)
     item_is_cold, mean = bool(scorer.is_cold_item[position]), scorer.base.mean
+    scale = scorer.scale
     return Explanation(
         user=name,
         item=str(item),
-        prediction=float(clip(np.array([score], np.float32))[0]),
-        score=float(score),
-        mean=mean,
-        user_bias=float(base) - float(of_nobody),
-        item_bias=float(of_nobody) - mean,
-        model_share=float(score) - float(base),
+        prediction=scale.point(float(clip(np.array([score], np.float32))[0])),
+        score=scale.point(float(score)),
+        mean=scale.point(mean),
+        user_bias=scale.unit * (float(base) - float(of_nobody)),
+        item_bias=scale.unit * (float(of_nobody) - mean),
+        model_share=scale.unit * (float(score) - float(base)),
         cold_user=is_cold,
         cold_item=item_is_cold,
         nearest=[] if item_is_cold else _nearest(scorer, position, own, item_ids, n),
+        noun=scale.noun,
     )
 
 
@@ -103,7 +111,7 @@ def _nearest(
     except UserError:
         return []
     others = own.items != position
-    items, values = own.items[others], own.values[others]
+    items, values = own.items[others], scorer.scale.from_stars(own.values[others])
     order = np.argsort(-similarity_I[items], kind="stable")[:n]
     return [
         Neighbour(str(item_ids.ids[i]), float(value), float(similarity_I[i]))

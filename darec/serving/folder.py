@@ -1,7 +1,7 @@
 """A model folder: written as a whole, and read without pickle and without the pair's own files.
 
-It has ``model.json`` (`Card`), ``README.md``, the weights, the training ratings by user, and the
-ids of users and items.
+It has ``model.json`` (`Card`), ``README.md``, the weights, the training ratings by user, in stars,
+and the ids of users and items.
 """
 
 import json
@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from darec.core.hierarchical import HierarchicalBiases, hierarchical_biases, remember
 from darec.core.recommender import Cache, MemoryCache, Weights
 from darec.data.ratings import HIGHEST, LOWEST, Domain, DomainPair, Ratings
+from darec.data.scale import Scale
 from darec.data.split import Training
 from darec.errors import UserError
 from darec.files import digest_of, write, write_json
@@ -203,21 +204,23 @@ def _check_format(path: Path) -> None:
 
 
 def _by_user(domain: Domain, ratings: Ratings) -> dict[str, np.ndarray[Any, Any]]:
-    """Return a domain's ratings as a CSR matrix of users."""
+    """Return a domain's ratings as a CSR matrix of users, and their scale."""
     rows = ratings.rows("user")
     return {
         f"{domain}.starts": rows.starts,
         f"{domain}.items": rows.columns,
         f"{domain}.values": np.ascontiguousarray(ratings.values[rows.order]),
+        f"{domain}.scale": np.array([ratings.scale.low, ratings.scale.high]),
     }
 
 
 def _ratings(
     arrays: Mapping[str, np.ndarray[Any, Any]], domain: Domain, n_users: int, n_items: int
 ) -> Ratings:
+    scale = Scale(*map(float, arrays.get(f"{domain}.scale", (LOWEST, HIGHEST))))  # not in format 1
     starts, items, values = (arrays[f"{domain}.{part}"] for part in ("starts", "items", "values"))
     users = np.repeat(np.arange(n_users, dtype=np.int32), np.diff(starts))
-    return Ratings(users, items, values, n_users, n_items)
+    return Ratings(users, items, values, n_users, n_items, scale)
 
 
 def _column(path: Path) -> "np.ndarray[Any, np.dtype[np.object_]]":
@@ -230,8 +233,9 @@ def _column(path: Path) -> "np.ndarray[Any, np.dtype[np.object_]]":
 
 def check_counts(card: Card, data: Training) -> None:
     """Raise ``ValueError`` if a card tells of other data than the folder's, or another scale."""
-    if (card.lowest, card.highest) != (LOWEST, HIGHEST):
-        raise ValueError(f"ratings must lie from {LOWEST:g} to {HIGHEST:g} stars")
+    for told, ratings in ((card.scale, data.target), (card.source_scale, data.source)):
+        if told != ratings.scale:
+            raise ValueError(f"{CARD} tells of ratings from {told}, but they are {ratings.scale}")
     if card.counts != counts_of(data):
         raise ValueError(f"{CARD} tells of {card.counts}, but there are {counts_of(data)}")
 

@@ -65,7 +65,10 @@ class PredictRequest(_Message):
 
 
 class PredictAnswer(_Message):
-    """The predicted ratings in the order of the pairs, and their standard deviations if asked."""
+    """The predicted ratings in the order of the pairs, and their standard deviations if asked.
+
+    All are in the units of the target's ratings (``lowest`` to ``highest`` of the card).
+    """
 
     model: Digest
     predictions: list[float]
@@ -104,7 +107,7 @@ class RecommendAnswer(_Message):
 
 
 class Rating(_Message):
-    """A rating of an item."""
+    """A rating of an item, on the scale of its domain."""
 
     item: Id
     rating: float = Field(allow_inf_nan=False)

@@ -33,6 +33,7 @@ class LoadedModel:
         self.user_ids, self.item_ids = ids["user"], ids["item"]
         self.source_item_ids = ids["source item"]
         self._scorer = scorer
+        self.scale, self.source_scale = scorer.scale, scorer.source_scale
 
     def __repr__(self) -> str:
         card, counts = self.card, self.card.counts
@@ -60,9 +61,9 @@ class LoadedModel:
                 predictions a stand-in, which does not know how much the model improves on them.
 
         Returns:
-            Stars f32[N], from 1 to 5; with ``return_std`` a pair of these and the standard
-            deviations f32[N], in stars. For a table: the table with the column ``prediction``, and
-            with the column ``std``.
+            Ratings f32[N] within the target's scale; with ``return_std`` a pair of these and the
+            standard deviations f32[N], in the same units. For a table: the table with the column
+            ``prediction``, and with the column ``std``.
 
         Raises:
             UserError: There is not one item for each user, a column is missing, an id is no
@@ -78,8 +79,8 @@ class LoadedModel:
             found = self.predict(
                 users["user"], users["item"], unknown=unknown, return_std=return_std
             )
-            stars_N, *std_N = found if return_std else (found,)
-            return users.assign(prediction=stars_N, **dict(zip(["std"], std_N, strict=False)))
+            rating_N, *std_N = found if return_std else (found,)
+            return users.assign(prediction=rating_N, **dict(zip(["std"], std_N, strict=False)))
         asked = listed(items, "items")
         of_pairs = [users] * len(asked) if isinstance(users, FoldedUser) else listed(users, "users")
         if len(of_pairs) != len(asked):
@@ -94,13 +95,14 @@ class LoadedModel:
         stars_N[known] = self._scorer.pairs(user_N, item_N[known])
         for k, user in new.items():
             stars_N[k] = user.scores_J[item_N[k]]
+        rating_N = self.scale.from_stars(clip(stars_N))
         if not return_std:
-            return clip(stars_N)
+            return rating_N
         std_N = np.empty(len(of_pairs), np.float32)
         std_N[known] = self._scorer.std(user_N, item_N[known])
         for k, user in new.items():
             std_N[k] = user.std_J[item_N[k]]
-        return clip(stars_N), std_N
+        return rating_N, np.float32(self.scale.unit) * std_N
 
     def recommend(
         self,
@@ -124,8 +126,8 @@ class LoadedModel:
                 `predict`): the more, the safer are the items.
 
         Returns:
-            A table of user, item, score and rank (1 is the best). Scores are not clipped, since
-            clipped ones have many ties at 5 stars.
+            A table of user, item, score and rank (1 is the best). Scores are in the target's units
+            and not clipped, since clipped ones have many ties at the highest rating.
 
         Raises:
             UserError: ``n`` is no positive whole number, ``lower_bound`` is negative or no number,
@@ -146,7 +148,8 @@ class LoadedModel:
                 score_1I = (user.scores_J - np.float32(lower_bound) * user.std_J)[None, :-1]
                 if exclude_seen:
                     score_1I[0, user.target.items] = -np.inf
-                item_Bn[[k]], score_Bn[[k]] = highest(score_1I, n)
+                item_Bn[[k]], star_1n = highest(score_1I, n)
+                score_Bn[[k]] = self.scale.from_stars(star_1n)
         row, rank = np.nonzero(item_Bn >= 0)
         picked = item_Bn[row, rank]
         return pd.DataFrame(
@@ -163,7 +166,8 @@ class LoadedModel:
     ) -> tuple[Positions, FloatArray]:
         """Return the positions i64[B, n] and scores f32[B, n] of each user's best items.
 
-        The scores are raw predictions, minus ``lower_bound`` standard deviations.
+        The scores are raw predictions in the target's units, minus ``lower_bound`` standard
+        deviations.
 
         Where fewer than n items are left, the last positions are -1.
         """
@@ -178,12 +182,13 @@ class LoadedModel:
                 score_BI -= np.float32(lower_bound) * std_BI
             if exclude_seen:
                 score_BI[self._scorer.rated_by(positions[part])] = -np.inf
-            item_Bn[part], score_Bn[part] = highest(score_BI, n)
+            item_Bn[part], star_Bn = highest(score_BI, n)
+            score_Bn[part] = self.scale.from_stars(star_Bn)
         return item_Bn, score_Bn
 
     def scores(self, positions: Positions) -> FloatArray:
         """Return the raw, unclipped scores of every target item f32[B, I], cold ones included."""
-        return self._scorer.all_items(positions)
+        return self.scale.from_stars(self._scorer.all_items(positions))
 
     def similar_items(self, item: str, n: int = 10) -> pd.DataFrame:
         """Return the n target items whose centred factors are most like an item's, by their cosine.
@@ -225,9 +230,9 @@ class LoadedModel:
         from source ratings, and predicts a person without target ratings by the cold policy.
 
         Args:
-            source: Source items and their ratings, 1 to 5 stars: pairs, a mapping, or a table with
-                the columns ``item`` and ``rating``.
-            target: Target items and their ratings.
+            source: Source items and their ratings, on the source's scale: pairs, a mapping, or a
+                table with the columns ``item`` and ``rating``.
+            target: Target items and their ratings, on the target's scale.
             id: How tables name the person.
             unknown: ``raise`` refuses items that the model does not know, ``skip`` leaves them out.
 
@@ -236,9 +241,10 @@ class LoadedModel:
                 model cannot predict for new users.
         """
         check_choice("unknown", unknown, ("raise", "skip"))
+        skip = unknown == "skip"
         given: dict[Domain, OwnRatings] = {
-            "source": own_ratings(source, self.source_item_ids, unknown == "skip"),
-            "target": own_ratings(target, self.item_ids, unknown == "skip"),
+            "source": own_ratings(source, self.source_item_ids, self.source_scale, skip),
+            "target": own_ratings(target, self.item_ids, self.scale, skip),
         }
         return self._scorer.fold_in(given, id)
 

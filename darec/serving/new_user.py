@@ -11,17 +11,21 @@ import numpy as np
 import pandas as pd
 
 from darec.core.new_user import OwnRatings
-from darec.data.ratings import HIGHEST, LOWEST, FloatArray
+from darec.data.ratings import FloatArray
+from darec.data.scale import Scale
 from darec.errors import UserError
 from darec.serving.ids import Ids, listed
 
 Given = Iterable[tuple[str, float]] | Mapping[str, float] | pd.DataFrame
-"""Ratings of a person: pairs of an item and stars, a mapping, or a table of item and rating."""
+"""Ratings of a person: pairs of an item and a rating, a mapping, or a table of both."""
 
 
 @dataclass(frozen=True, eq=False)
 class FoldedUser:
-    """A person whose ratings were folded in; takes the place of a user's id."""
+    """A person whose ratings were folded in; takes the place of a user's id.
+
+    All values are stars, whatever the scale.
+    """
 
     id: str
     """How tables name the person."""
@@ -37,8 +41,8 @@ class FoldedUser:
     """Standard deviations of ratings around their predictions, in stars."""
 
 
-def own_ratings(given: Given, ids: Ids, skip_unknown: bool = False) -> OwnRatings:
-    """Return a person's ratings by position.
+def own_ratings(given: Given, ids: Ids, scale: Scale, skip_unknown: bool = False) -> OwnRatings:
+    """Return a person's ratings on a scale by position, in stars.
 
     Raises `UserError` for an item that is given twice, or unknown unless those are skipped, and for
     a rating outside the scale.
@@ -51,13 +55,13 @@ def own_ratings(given: Given, ids: Ids, skip_unknown: bool = False) -> OwnRating
     for item, value in pairs:
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             rule = "must be a number"
-        elif not LOWEST <= value <= HIGHEST:
-            rule = f"must lie between {LOWEST:g} and {HIGHEST:g}"
+        elif not scale.contains(np.array([value], np.float32)).all():
+            rule = f"must lie between {scale.low:.9g} and {scale.high:.9g}"
         else:
             continue
         raise UserError(f"the rating of {ids.kind} {item!r} {rule}, but got {value!r}")
     values = np.array([value for _, value in pairs], np.float32)
-    return OwnRatings(known.astype(np.int32), values[items >= 0])
+    return OwnRatings(known.astype(np.int32), scale.to_stars(values[items >= 0]))
 
 
 def _pairs(given: Any, kind: str) -> list[tuple[Any, Any]]:
@@ -71,5 +75,5 @@ def _pairs(given: Any, kind: str) -> list[tuple[Any, Any]]:
     pairs = listed(given, f"ratings of {kind}s")
     for each in pairs:
         if isinstance(each, str) or not isinstance(each, Iterable) or len(list(each)) != 2:
-            raise UserError(f"a rating must be a pair of {kind} and stars, but got {each!r}")
+            raise UserError(f"a rating must be a pair of {kind} and rating, but got {each!r}")
     return [(item, value) for item, value in pairs]

@@ -43,6 +43,8 @@ class Scorer:
         """The biases by which cold users and items are predicted."""
         self.is_cold_user = np.append((target.user_counts == 0) & ~answered_U, True)
         self.is_cold_item = np.append(target.item_counts == 0, True)
+        self.scale, self.source_scale = target.scale, training.source.scale
+        """The scales of the folder's ratings. All values here are stars."""
         self._rows = target.rows("user")
         self._values = target.values[self._rows.order]
         self._items = np.arange(target.n_items, dtype=np.int32)

@@ -88,7 +88,12 @@ def test_saving_and_loading_is_the_identity(tmp_path, tiny_pair):
     assert loaded.digest == tiny_pair.digest and loaded.name == "tiny"
     np.testing.assert_array_equal(loaded.target_item_ids, tiny_pair.target_item_ids)
     assert store.obtain("tiny", tmp_path).digest == tiny_pair.digest
-    assert store.provenance(path) == {"digest": tiny_pair.digest, "from": "a test"}
+    stars = {"low": 1.0, "high": 5.0}
+    assert store.provenance(path) == {
+        "digest": tiny_pair.digest,
+        "scales": {"source": stars, "target": stars},
+        "from": "a test",
+    }
     assert [path.name for path in path.parent.iterdir()] == ["tiny.zip"]
 
 

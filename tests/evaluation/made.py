@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import get_args
 
 from darec.core.cold import COLD, ColdPolicy
+from darec.data.scale import STARS
 from darec.evaluation.origin import Origin
 from darec.evaluation.ranking import Ranking, Rankings
 from darec.evaluation.scores import Score
@@ -19,6 +20,8 @@ VALUES = {
     "pair": "tiny",
     "train": 90,
     "cold_users": None,
+    "scale": STARS,
+    "source_scale": STARS,
     "cold": COLD,
     "split_seed": 0,
     "run_seed": 0,

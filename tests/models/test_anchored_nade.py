@@ -10,9 +10,10 @@ from darec.core.tables import PairScores, all_scores
 from darec.data.ratings import Ratings
 from darec.data.split import Training, split
 from darec.models.cf_nade import NADE, NADEConfig
-from darec.models.levels import LEVELS, level_shares
+from darec.models.levels import level_shares
 from darec.models.tilt import NARROWEST, Tilt, reached
 
+LEVELS = 5
 STARS = np.arange(1.0, LEVELS + 1)
 CPU = torch.device("cpu")
 
@@ -58,10 +59,10 @@ def test_tilted_levels_are_as_wide_as_the_ratings_around_their_centres(drawn):
 
 def test_reached_levels_count_beyond_their_probabilities():
     level_n = torch.tensor([2])
-    assert reached(level_n).tolist() == [[1, 1, 1, 0, 0]]
+    assert reached(level_n, LEVELS).tolist() == [[1, 1, 1, 0, 0]]
     expected_nL = torch.tensor([[0.1, 0.2, 0.3, 0.3, 0.1]]).log()
     torch.testing.assert_close(
-        reached(level_n, expected_nL), torch.tensor([[0, 1 - 0.9, 1 - 0.7, -0.4, -0.1]])
+        reached(level_n, LEVELS, expected_nL), torch.tensor([[0, 1 - 0.9, 1 - 0.7, -0.4, -0.1]])
     )
 
 

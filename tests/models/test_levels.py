@@ -11,11 +11,12 @@ from darec.core.recommender import Run
 from darec.data.ratings import Ratings
 from darec.data.split import Training
 from darec.models.cf_nade import NADE, NADEConfig
-from darec.models.levels import LEVELS, expected_stars, level_of, log_frequencies
+from darec.models.levels import Levels, log_frequencies
 from darec.models.nade_net import costs
 from darec.models.rbm import RBM, RBMConfig
 from darec.models.tilt import reached
 
+LEVELS = 5
 LEVELS_OF_ROWS = [[0, 3, 4], [2, 4], [1]]
 """Observed levels of three users, each on the first items of three."""
 
@@ -63,7 +64,7 @@ HIDDEN = list(itertools.product((0, 1), repeat=2))
 def test_rbm_free_energy_and_hidden_units_equal_sums_over_all_hidden_states(rbm):
     model, net = rbm
     batch = model._rows.gather(torch.arange(3))
-    logits_BF = net.hidden_logits(batch, level_of(batch.values))
+    logits_BF = net.hidden_logits(batch, model._levels.of(batch.values))
     total = 0.0
     for levels, logits_F in zip(LEVELS_OF_ROWS, logits_BF, strict=True):
         weight = {h: math.exp(-energy(net, levels, h)) for h in HIDDEN}
@@ -71,7 +72,9 @@ def test_rbm_free_energy_and_hidden_units_equal_sums_over_all_hidden_states(rbm)
         for j in range(2):
             p = sum(w for h, w in weight.items() if h[j]) / sum(weight.values())
             assert torch.sigmoid(logits_F[j]).item() == pytest.approx(p, rel=1e-6)
-    assert net.free_energy(batch, level_of(batch.values)).item() == pytest.approx(total, rel=1e-6)
+    assert net.free_energy(batch, model._levels.of(batch.values)).item() == pytest.approx(
+        total, rel=1e-6
+    )
 
 
 def test_rbm_visible_units_equal_the_joints_conditional(rbm):
@@ -92,7 +95,7 @@ def test_rbm_descends_the_statistics_of_contrastive_divergence(rbm):
     model, net = rbm
     net.requires_grad_(True)
     batch = model._rows.gather(torch.arange(3))
-    before, after = level_of(batch.values), torch.tensor([4, 4, 0, 1, 1, 3])
+    before, after = model._levels.of(batch.values), torch.tensor([4, 4, 0, 1, 1, 3])
     gap = net.free_energy(batch, before) - net.free_energy(batch, after)
     (grad_MLF,) = torch.autograd.grad(gap, [net.weight_MLF])
     want = torch.zeros_like(grad_MLF)
@@ -156,7 +159,8 @@ def test_nade_conditionals_multiply_to_a_distribution_over_all_ratings(nade):
         for t in range(3):
             seen = torch.tensor([1.0] * t + [0.0] * (3 - t)).double()
             with torch.no_grad():
-                h = net.hidden_units(batch, reached(level_of(batch.values)) * seen[:, None])
+                level_n = model._levels.of(batch.values)
+                h = net.hidden_units(batch, reached(level_n, LEVELS) * seen[:, None])
                 logits = net.logits(h, net.output_MW[t : t + 1], net.bias_ML[t : t + 1])
             ours = torch.softmax(logits[0], 0)[levels[t]].item()
             _, loops = conditional(net, list(enumerate(levels[:t])), t)
@@ -194,9 +198,10 @@ def test_nade_divides_each_row_into_inputs_and_weighted_targets(nade):
 
 
 def test_levels_and_frequencies(ratings):
-    assert level_of(torch.tensor([1.0, 2.5, 4.4, 5.0])).tolist() == [0, 2, 3, 4]
+    levels = Levels(ratings)
+    assert levels.of(torch.tensor([1.0, 2.5, 4.4, 5.0])).tolist() == [0, 2, 3, 4]
     shares = log_frequencies(ratings, "user").exp()
     of_all = np.array([2, 2, 2, 2, 3]) / 11  # each level's count and one
     want = (np.array([1, 1, 1, 0, 0]) + 5 * of_all) / 8
     np.testing.assert_allclose(shares[0], want, rtol=1e-6)
-    assert expected_stars(torch.full((1, LEVELS), 0.0)).item() == pytest.approx(3.0)
+    assert levels.expected(torch.full((1, LEVELS), 0.0)).item() == pytest.approx(3.0)

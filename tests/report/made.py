@@ -78,6 +78,8 @@ def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN):
         for policy, more in (("hierarchical", 0.0), ("fallback", 0.0), ("floor", floor)):
             score = Score(
                 **{name: value for name, value in asdict(best).items() if name in FROM_BEST},
+                scale=best.scale,
+                source_scale=best.scale,
                 cold=policy,
                 split_seed=seed,
                 run_seed=seed,

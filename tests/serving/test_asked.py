@@ -83,7 +83,7 @@ def test_ratings_come_as_pairs_a_mapping_or_a_table(model, ids):
         (lambda m, u, i: m.similar_items([i[0]]), "must be a string, but got"),
         (lambda m, u, i: m.fold_in(None), "ratings of source items must be a sequence"),
         (lambda m, u, i: m.fold_in(target=5), "ratings of items must be a sequence"),
-        (lambda m, u, i: m.fold_in(target=i), "a rating must be a pair of item and stars"),
+        (lambda m, u, i: m.fold_in(target=i), "a rating must be a pair of item and rating"),
         (lambda m, u, i: m.fold_in(target=[(i[0], "5")]), "'.*' must be a number, but got '5'"),
         (lambda m, u, i: m.fold_in(target=[(i[0], 6)]), "must lie between 1 and 5, but got 6"),
         (lambda m, u, i: m.fold_in(target=[(i[0], 5)] * 2), "must be rated once"),

@@ -275,7 +275,10 @@ def test_a_file_that_is_none_of_its_kind_is_one_line_though_its_digest_is_right(
 
 @pytest.mark.parametrize(
     ("values", "words"),
-    [({"highest": 10.0}, "from 1 to 5 stars"), ({"counts": {"users": 3}}, "tells of Counts")],
+    [
+        ({"highest": 10.0}, "from 1 to 10, but they are 1 to 5"),
+        ({"counts": {"users": 3}}, "tells of Counts"),
+    ],
 )
 def test_a_card_of_other_data_is_told(folder, values, words):
     counts = json.loads((folder / CARD).read_text())["counts"]

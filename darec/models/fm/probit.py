@@ -17,11 +17,12 @@ from scipy import sparse
 from darec.core.new_user import NewUser
 from darec.core.recommender import Weights, check_domain
 from darec.core.tables import add_dots
-from darec.data.ratings import Domain, FloatArray, IntArray
+from darec.data.ratings import HIGHEST, LOWEST, Domain, FloatArray, IntArray
 from darec.data.split import Training
 from darec.models.fm.features import Features, of_new_row
 from darec.models.fm.gaussian import UserBlocks, ratings_of, shifted
 from darec.models.fm.samples import Chain, Sample
+from darec.models.levels import MOST_LEVELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +86,18 @@ class ProbitTables:
         return expected
 
 
+def few_levels(values_N: FloatArray) -> FloatArray:
+    """Return ratings as at most `MOST_LEVELS` levels, in stars: themselves, if they are so few."""
+    if len(np.unique(values_N)) <= MOST_LEVELS:
+        return values_N
+    steps = (MOST_LEVELS - 1) / (HIGHEST - LOWEST)
+    return (LOWEST + np.round((values_N - LOWEST) * steps) / steps).astype(np.float32)
+
+
 class ProbitFM:
     """A machine of the levels of target ratings. An epoch is a whole chain.
 
-    The levels are the distinct ratings, in half stars. The tables have `Chain.n_samples` times
+    The levels are the distinct ratings (`few_levels`). The tables have `Chain.n_samples` times
     ``K + 1`` values for each user and each item, and a prediction takes ``S (K + 4 C)`` steps.
     """
 
@@ -110,8 +119,7 @@ class ProbitFM:
             "target": target.n_items,
             "source": training.source.n_items,
         }
-        halves_N = np.round(2 * self._target.values).astype(np.int64)
-        half_L, self._level_N = np.unique(halves_N, return_inverse=True)
+        star_L, self._level_N = np.unique(few_levels(self._target.values), return_inverse=True)
 
         def empty(*shape: int) -> FloatArray:
             return np.zeros((chain.n_samples, *shape), np.float32)
@@ -123,8 +131,8 @@ class ProbitFM:
             empty(target.n_users, chain.rank),
             empty(target.n_items),
             empty(target.n_items, chain.rank),
-            empty(len(half_L) - 1),
-            (half_L / 2).astype(np.float32),
+            empty(len(star_L) - 1),
+            star_L,
         )
 
     def train_epoch(self) -> dict[str, float]:

@@ -17,15 +17,15 @@ from optuna.distributions import (
 )
 from optuna.importance import PedAnovaImportanceEvaluator
 
-from darec.data.ratings import HIGHEST, LOWEST
+from darec.data.scale import Scale
 from darec.errors import UserError
-from darec.models.best import distribution_of
+from darec.models.best import distribution_of, read_best
 from darec.tuning.study.record import load_study
 
 LEAST_TRIALS = 8
 """With fewer trials no importances are given; with fewer than 50 they are rough."""
-EPOCH, ERROR = IntDistribution(0, 10**9), FloatDistribution(0.0, HIGHEST - LOWEST)
-"""The ranges of a trial's best epoch, which is 0 if it diverged, and of its validation RMSE."""
+EPOCH = IntDistribution(0, 10**9)
+"""The range of a trial's best epoch, which is 0 if it diverged."""
 GOOD = 0.25
 """Share of the trials that counts as good."""
 
@@ -44,7 +44,7 @@ class FinishedStudy:
 
 
 def read_study(folder: Path) -> FinishedStudy:
-    """Read ``study.json`` and ``trials.csv`` of a finished study.
+    """Read ``study.json`` and ``trials.csv`` of a finished study on the target.
 
     Raises `UserError` naming the file, and the line and the column of a value that cannot be.
     """
@@ -54,7 +54,7 @@ def read_study(folder: Path) -> FinishedStudy:
     distributions = {name: distribution_of(value) for name, value in space.drawn.items()}
     path = folder / "trials.csv"
     try:
-        rows = list(_rows(path, distributions))
+        rows = list(_rows(path, distributions, read_best(top).scale))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -75,7 +75,10 @@ class _Row:
     drawn: dict[str, Any]
 
 
-def _rows(path: Path, distributions: Mapping[str, BaseDistribution]) -> Iterator[_Row]:
+def _rows(
+    path: Path, distributions: Mapping[str, BaseDistribution], scale: Scale
+) -> Iterator[_Row]:
+    error_range = FloatDistribution(0.0, scale.range)
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file, restval="", strict=True)
         names = ("best_epoch", "best_valid_rmse", "at_edge", *distributions)
@@ -85,7 +88,7 @@ def _rows(path: Path, distributions: Mapping[str, BaseDistribution]) -> Iterator
             place = f"{path}, line {reader.line_num}"
             if _value(place, row, "best_epoch", EPOCH) == 0:
                 continue  # it diverged
-            error = _value(place, row, "best_valid_rmse", ERROR)
+            error = _value(place, row, "best_valid_rmse", error_range)
             drawn = {name: _value(place, row, name, each) for name, each in distributions.items()}
             yield _Row(error, row["at_edge"].split(), drawn)
 

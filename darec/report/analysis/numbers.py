@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from darec.core.cold import COLD, ColdPolicy
+from darec.data.scale import STARS, Scale
 from darec.data.split import TrainPercent
 from darec.evaluation.summary import summarise
 from darec.paper import TABLE_2 as PAPER
@@ -22,7 +23,7 @@ VIEWS: dict[str, tuple[ColdPolicy, str]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A model's RMSE over seeds in one column, in rating points."""
+    """A model's RMSE over seeds in one column, in the units of the target's ratings."""
 
     mean: float
     sd: float | None
@@ -35,6 +36,13 @@ class Entry:
     """Whether it is significantly lower than every other entry of the column."""
     loses_to: tuple[str, ...] = ()
     """The bias baselines whose mean is below its own."""
+    scale: Scale = STARS
+    """The scale of the target's ratings."""
+
+    @property
+    def by_range(self) -> float | None:
+        """The mean as a share of the scale's range; None on the scale from 1 to 5."""
+        return self.scale.share(self.mean)
 
 
 def errors(results: Results, cell: Cell, view: str = COLD) -> list[float]:
@@ -63,6 +71,7 @@ def column(results: Results, cells: Sequence[Cell], view: str = COLD) -> dict[st
             share,
             best=cell.row == best,
             loses_to=tuple(name for name, mean in biases.items() if summary.mean > mean + SAME),
+            scale=results.scores(cell)[0].scale,
         )
     return entries
 
@@ -84,11 +93,14 @@ def stage1_entries(results: Results, cells: Sequence[Cell], view: str) -> dict[s
     """Return the entries of the two-stage models' first stages alone, by `stage1_row`."""
     policy, entries = VIEWS[view][0], {}
     for cell in cells:
-        found = [score.stage1_rmse for score in results.scores(cell, policy)]
+        scores = results.scores(cell, policy)
+        found = [score.stage1_rmse for score in scores]
         values = [value for value in found if value is not None]
         if view != "warm" and values and len(values) == len(found):
             each = summarise(values)
-            entries[stage1_row(cell.row)] = Entry(each.mean, each.sd, each.n, None, None)
+            entries[stage1_row(cell.row)] = Entry(
+                each.mean, each.sd, each.n, None, None, scale=scores[0].scale
+            )
     return entries
 
 

@@ -1,6 +1,7 @@
 """The sections beyond the paper: cold items, cold users, DARec's parts, hyper-parameters."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from darec.report.matrix.results import Results
 from darec.report.rendering import figures, texts
 from darec.report.rendering.figures import picture
 from darec.report.rendering.section import Section
-from darec.report.rendering.tables import Table, TableCell, shown, signed
+from darec.report.rendering.tables import Table, TableCell, of_range, shown, signed
 from darec.reporter import LOGGER
 
 
@@ -57,6 +58,8 @@ def cold_users(request: Request, results: Results, folder: Path) -> Iterator[Sec
             compared = errors.model, errors.mae, errors.shuffled, errors.hierarchical, errors.bias
             means = [summarise(each) for each in compared]
             cells = [TableCell(shown(each.mean, each.sd), each.mean) for each in means]
+            if (share := scores[0].scale.share(means[0].mean)) is not None:
+                cells[0] = replace(cells[0], note=of_range(share))
             cells += [TableCell(p_shown(p), p) for p in (errors.p_shuffled, errors.p_hierarchical)]
             rows.append([TableCell(label), TableCell(cell.row), *cells])
         if gaps:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from darec.data.ratings import DomainPair
+from darec.data.scale import in_words
 from darec.data.store import counts
 from darec.evaluation.scores import Score
 from darec.files import write, write_json
@@ -51,6 +52,11 @@ def write_report(
     )
     budget = texts.budget(request.budget)
     warning = [texts.SYNTHETIC] if request.synthetic else []
+    warning += [
+        texts.scales(request.label(name), pair.source.scale, pair.target.scale)
+        for name, pair in pairs.items()
+        if in_words(pair.target.scale, pair.source.scale)
+    ]
     groups = origins_shown(distinct(request.cells()), results)
     warning += [texts.mixed(len(groups))] if len(groups) > 1 else []
     revised = sorted({score.origin.revision for group in groups for score in group})
@@ -94,9 +100,10 @@ def _how_made(
     rows = []
     for name, pair in pairs.items():
         numbers = [TableCell(str(value), float(value)) for value in counts(pair).values()]
-        rows.append([TableCell(request.label(name)), *numbers, TableCell(pair.digest[:12])])
+        said = f"{pair.source.scale}, {pair.target.scale}", pair.digest[:12]
+        rows.append([TableCell(request.label(name)), *numbers, *map(TableCell, said)])
     names = [name.replace("_", " ") for name in Counts._fields]
-    tables = [Table("data", ["pair", *names, "SHA-256 begins"], rows)]
+    tables = [Table("data", ["pair", *names, "scales", "SHA-256 begins"], rows)]
     cells = distinct(request.cells())
     if groups := origins_shown(cells, results):
         tables.append(_origins_table(groups))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from darec.data.scale import STARS, in_words
 from darec.data.split import TrainPercent
 from darec.report.analysis.numbers import Entry
 from darec.report.matrix.cells import BIASES
@@ -52,6 +53,7 @@ def entry_cell(entry: Entry | None) -> TableCell:
     if entry is None:
         return TableCell("no score", NO_SCORE)
     paper = [] if entry.paper is None else [f"paper {entry.paper:.4f}"]
+    paper += [] if entry.by_range is None else [of_range(entry.by_range)]
     loses = [f"loses to {' and '.join(entry.loses_to)}"] if entry.loses_to else []
     notes = ", ".join([*paper, *loses, *([BEST] if entry.best else [])])
     text = shown(entry.mean, entry.sd)
@@ -61,6 +63,11 @@ def entry_cell(entry: Entry | None) -> TableCell:
 def shown(mean: float, sd: float | None) -> str:
     """Return ``mean ± sd``."""
     return f"{mean:.4f}" + (f" ± {sd:.4f}" if sd is not None else "")
+
+
+def of_range(share: float) -> str:
+    """Return an error as a share of the range of its scale."""
+    return f"{share:.4f} of the range"
 
 
 def signed(gap: float) -> str:
@@ -81,7 +88,11 @@ def by_column(
         for entries in columns.values()
     ]
     foot = [TableCell("" if share is None else f"{100 * share:.1f} %") for share in shares]
-    head = ["model", *(f"{pair}, {train} %" for pair, train in columns)]
+    scales = [in_words(next((e.scale for e in own.values()), STARS)) for own in columns.values()]
+    head = [
+        f"{pair}, {train} %{scale}" for (pair, train), scale in zip(columns, scales, strict=True)
+    ]
+    head.insert(0, "model")
     return Table(caption, head, rows, [TableCell("cold test ratings"), *foot])
 
 
@@ -107,7 +118,7 @@ def latex(table: Table) -> str:
 
 def comma_separated(views: Views) -> str:
     """Return CSV with a line for each view, pair, training share and model."""
-    names = ["mean", "sd", "n", "paper", "best", "cold_share"]
+    names = ["mean", "sd", "n", "paper", "best", "cold_share", "by_range"]
     lines = [
         (view, pair, train, model, *(getattr(entry, name) for name in names), *_lost(entry))
         for view, columns in views.items()

@@ -1,5 +1,6 @@
 """What the page says about its sections."""
 
+from darec.data.scale import Scale
 from darec.report.analysis.statistics import LEAST_SPLITS
 from darec.report.matrix.cells import Budget
 
@@ -87,6 +88,14 @@ PROVENANCE = (
     "provenance.json, beside this page, records the command, versions, machine, data and seeds, "
     "and which scores come from which code."
 )
+
+
+def scales(pair: str, source: Scale, target: Scale) -> str:
+    """Say in which units the errors of a pair are that is not rated from 1 to 5 stars."""
+    return (
+        f"{pair}: target ratings lie from {target}, source ratings from {source}. RMSE and MAE are "
+        "in the target's units; of the range is RMSE divided by highest minus lowest rating."
+    )
 
 
 def mixed(n: int) -> str:

@@ -9,6 +9,7 @@ from darec.core.cold import COLD
 from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run, TwoStage
 from darec.core.threads import torch_threads
+from darec.data.scale import in_words
 from darec.data.split import SearchData, task_in_words
 from darec.models import ModelKind, kind_of
 from darec.tuning.study.algorithms import SCHEDULERS
@@ -42,7 +43,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"Plan: {request.model} on {request.pair}, {task}, seed {request.seed}",
         f"  data       {source.n_users} users; training ratings: source {len(source)} on "
         f"{source.n_items} items, target {len(target)} on {target.n_items}; "
-        f"validation {len(data.valid)}",
+        f"validation {len(data.valid)}{in_words(target.scale, source.scale)}",
         f"  to beat    validation RMSE {to_beat.bias:.4f} (bias), "
         f"{to_beat.hierarchical:.4f} (hierarchical_bias), cold={COLD}",
         f"  search     {budget.trials} trials{stage1}, <= {budget.max_epochs} epochs each; "

@@ -131,6 +131,7 @@ def winner(
         **{field.name: getattr(asked, field.name) for field in fields(asked)},
         config=plain(parse(study.kind.config, nest(row.config))),
         epoch=row.best_epoch,
+        scale=study.data.valid.scale,
         valid_rmse=row.best_valid_rmse,
         trials=len(rows),
         trial_id=row.trial_id,

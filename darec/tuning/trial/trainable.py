@@ -18,7 +18,6 @@ from darec.core.cold import ColdRule
 from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import Cache, DivergedError, Recommender, Run, TwoStage
-from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.split import SearchData
 from darec.models import ModelKind
 from darec.provenance import Build, difference, this_build
@@ -27,8 +26,6 @@ from darec.tuning.storage import listed
 from darec.tuning.trial.checkpoint import DamagedError, load_state, save_state
 from darec.tuning.trial.names import METRIC, ROWS, TIME, nest
 
-WORST_RMSE = HIGHEST - LOWEST
-"""Reported by a trial that diverged before any finite epoch. It is finite but never the best."""
 REPORT_S = 1.0
 """Seconds of training between reports: each report costs the driver some milliseconds."""
 CHECKPOINT_S, CHECKPOINT_SHARE = 10.0, 1 / 20
@@ -62,6 +59,11 @@ class TrialTask:
     n_trials: int
     driver: Build
     """The driver's code and libraries."""
+
+    @property
+    def worst_rmse(self) -> float:
+        """Reported by a trial that diverged before any finite epoch: no RMSE is higher."""
+        return self.data.valid.scale.range
 
     def check_node(self) -> None:
         """Raise `OtherCodeError` when this node runs other code or libraries than the driver."""
@@ -129,17 +131,18 @@ class RecommenderTrainable(tune.Trainable):
     def _epoch(self) -> dict[str, Any]:
         """Train and validate one epoch; a non-finite or stalled one is the last."""
         if self._fit is None:
-            return self._diverged(self._reason, WORST_RMSE)
+            return self._diverged(self._reason, self._task.worst_rmse)
         try:
             row = self._fit.step()
         except DivergedError as error:
-            return self._diverged(f"diverged: {error}", min(self._fit.best_rmse, WORST_RMSE))
+            best_rmse = min(self._fit.best_rmse, self._task.worst_rmse)
+            return self._diverged(f"diverged: {error}", best_rmse)
         return {**row, **self._status("stalled" if self._fit.stalled else "")}
 
     def _diverged(self, reason: str, best_rmse: float) -> dict[str, Any]:
         best_epoch = self._fit.best_epoch if self._fit else 0
         best = {METRIC: best_rmse, "best_epoch": float(best_epoch)}
-        return {"valid_rmse": WORST_RMSE, **best, **self._status(reason)}
+        return {"valid_rmse": self._task.worst_rmse, **best, **self._status(reason)}
 
     def _status(self, reason: str) -> dict[str, Any]:
         """Return a row's entries on the trial itself; a reason ends it."""
