@@ -152,6 +152,9 @@ class Scored:
             error(self._bias),
             error(self._hierarchical),
         )
+        both = None
+        if source is not None and scale == source_scale:
+            both = math.hypot(target, source)
         lists = None
         if policy == COLD:
             known, seen = trained.training.target, parts.final().target
@@ -175,7 +178,7 @@ class Scored:
             cold_share=float(1 - warm.mean()),
             n_test=len(test),
             rmse_source=source,
-            rmse_both=math.hypot(target, source) if source and scale == source_scale else None,
+            rmse_both=both,
             shuffled_rmse=if_any(self._shuffled),
             stage1_rmse=if_any(self._stage1),
             bias_rmse=bias,
