@@ -327,6 +327,32 @@ def test_a_pair_that_is_too_small_to_divide_is_not_prepared(invoke, tmp_path):
     assert not (tmp_path / "data" / "pairs" / "own.zip").exists()
 
 
+def test_scales_are_told_and_given(invoke, tmp_path):
+    rows = [(u, i, (u + i) % 11) for u in range(8) for i in range(6)]
+    for domain, shift in (("source", 0), ("target", -5)):
+        lines = [f"u{u},{domain}{i},{2 * (r + shift)}" for u, i, r in rows]
+        (tmp_path / f"{domain}.csv").write_text("\n".join(["user,item,rating", *lines]) + "\n")
+    own = ["--source", "source.csv", "--target", "target.csv", "--name", "own"]
+    found = invoke("prepare", *own)
+    assert "source ratings lie on a scale of 0 to 20 (11 levels): these are the" in found.stdout
+    assert "target ratings lie on a scale of -10 to 10 (11 levels)" in found.stdout
+    given = ["--scale", "-10,20", "--target-scale", "-12,12", "--unrated", "-10"]
+    ended = invoke("prepare", *own, *given, "--min-ratings", 3)
+    assert ended.exit_code == 0, ended.stderr
+    assert "source ratings lie on a scale of -10 to 20 (11 levels)" in ended.stdout
+    assert "target ratings lie on a scale of -12 to 12 (10 levels)" in ended.stdout
+    n = sum(r == 0 for _, _, r in rows)
+    assert f"Dropped as not rated: 0 source and {n} target rows rated -10" in ended.stdout
+    about = provenance(tmp_path / "data" / "pairs" / "own.zip")
+    assert about["scales"]["target"] == {"low": -12.0, "high": 12.0}
+    refused = invoke("prepare", *own, "--scale", "0,20")
+    assert refused.exit_code == 1
+    told = "target.csv, line 2, field rating: must lie from 0 to 20, but got -10; give another"
+    assert told in " ".join(refused.stderr.split())
+    wrong = invoke("prepare", *own, "--scale", "0-20")
+    assert "--scale must be LOW,HIGH, two numbers, but got '0-20'" in wrong.stderr
+
+
 def test_users_of_one_domain_are_kept_on_demand_and_counted(invoke, tmp_path):
     rows = [(u, i, 1 + (u + i) % 5) for u in range(8) for i in range(6)]
     for domain, users in (("source", range(7)), ("target", range(2, 8))):
