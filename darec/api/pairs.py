@@ -167,10 +167,10 @@ def prepare(
             min_ratings,
             min_ratings_in,
             overlap,
-            unrated,
             items,
             min_item_ratings,
             sample_users,
+            unrated,
         )
         told = f"{overlap} users with >= {min_ratings} ratings ({min_ratings_in})"
         shown = " -> ".join(", ".join(str(file) for file in each) for each in files)

@@ -36,8 +36,6 @@ class Selection:
     """Users with fewer ratings are dropped (the paper's filter, section 4.1)."""
     min_in: MinIn = "each"
     overlap: Overlap = "shared"
-    unrated: float | None = None
-    """Rows with this rating are dropped: it means "not rated". None: no rating does."""
     items: ItemRule | None = None
     """None: ``shared``, unless that drops more than `MOST_SHARED` of a domain's ratings."""
     min_item_ratings: int = 1
@@ -45,6 +43,8 @@ class Selection:
     have too few ratings then (a k-core)."""
     sample_users: int | None = None
     """How many of the users are kept, drawn at random; None: all."""
+    unrated: float | None = None
+    """Rows with this rating are dropped: it means "not rated". None: no rating does."""
 
 
 AS_THE_PAPER = Selection()

@@ -342,7 +342,7 @@ def test_scales_are_told_and_given(invoke, tmp_path):
     assert "source ratings lie on a scale of -10 to 20 (11 levels)" in ended.stdout
     assert "target ratings lie on a scale of -12 to 12 (10 levels)" in ended.stdout
     n = sum(r == 0 for _, _, r in rows)
-    assert f"Dropped as not rated: 0 source and {n} target rows rated -10" in ended.stdout
+    assert f"target: 45 of 48 rows are kept; of the others {n} mean not rated" in ended.stdout
     about = provenance(tmp_path / "data" / "pairs" / "own.zip")
     assert about["scales"]["target"] == {"low": -12.0, "high": 12.0}
     refused = invoke("prepare", *own, "--scale", "0,20")
