@@ -4,6 +4,7 @@ import csv
 from dataclasses import asdict
 
 from darec.api.registry import spaces_for
+from darec.data.scale import STARS
 from darec.evaluation import kept
 from darec.evaluation.origin import Origin
 from darec.evaluation.scores import Score
@@ -15,7 +16,7 @@ from darec.tuning.study.request import middle
 from tests.winners import saved, winner_of
 
 
-def searched(cell, out, trials=8, digest="d", **changed):
+def searched(cell, out, trials=8, digest="d", scale=STARS, **changed):
     """Write a finished search of a cell and return its winner."""
     kind = MODELS[cell.model]
     space, stage1 = spaces_for(cell.model, fix=dict(cell.fix), paper=cell.paper)
@@ -28,6 +29,7 @@ def searched(cell, out, trials=8, digest="d", **changed):
         train=cell.train,
         cold_users=cell.cold_users,
         data_digest=digest,
+        scale=scale,
         config=config,
         space=SpaceRecord(**space_json(space)),
         max_epochs=1 if kind.whole_fit else 3,
@@ -71,15 +73,15 @@ def drawn_at(distribution, share):
 ORIGIN = Origin("abc1234", code_digest(), versions(), "cpu")
 
 
-def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN):
+def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN, scale=STARS):
     """Write a finished search and its scores: these errors by seed, ``floor`` more under it."""
-    best = searched(cell, out, digest=digest)
+    best = searched(cell, out, digest=digest, scale=scale)
     for seed, error in enumerate(errors):
         for policy, more in (("hierarchical", 0.0), ("fallback", 0.0), ("floor", floor)):
             score = Score(
                 **{name: value for name, value in asdict(best).items() if name in FROM_BEST},
                 scale=best.scale,
-                source_scale=best.scale,
+                source_scale=STARS,
                 cold=policy,
                 split_seed=seed,
                 run_seed=seed,
