@@ -66,6 +66,7 @@ def prepare(
     min_item_ratings: int = 1,
     sample_users: int | None = None,
     drop_twins: bool = False,
+    split_file: str | Path | None = None,
     layout: Layout | None = None,
     columns: Mapping[str, str] | None = None,
     delimiter: str | None = None,
@@ -96,6 +97,8 @@ def prepare(
         sample_users: How many users are kept, drawn at random; by default all.
         drop_twins: Whether to keep one item of each group of twins that copy each other's ratings:
             items that nearly the same users rated, nearly always equally.
+        split_file: A file that says which ratings train, validate and test, for searches with
+            ``split="file"``: the columns user, item and part (docs/splits.md).
         layout: The layout of text files; by default it is recognised.
         columns: The name of the column of ``user``, ``item``, ``rating`` or ``time``, or its
             position from 1; ``{"time": "none"}`` reads no times, and ``{"source.user": "who"}`` is
@@ -135,6 +138,8 @@ def prepare(
             raise UserError("--synthetic needs --pair: it stands in for a pair of Table 1")
         if drop_twins:
             raise UserError("--drop-twins needs rating files: a synthetic pair has no copies")
+        if split_file is not None:
+            raise UserError("--split-file needs rating files: a synthetic pair is not kept")
         prepared = store.obtain(pair, data, True, reporter)
     else:
         if pair is not None:
@@ -150,7 +155,8 @@ def prepare(
         shown = " -> ".join(", ".join(str(file) for file in each) for each in files)
         reporter.line(f"Preparing {name}: {shown}, {told}")
         options = ReadOptions(layout, columns, delimiter, encoding)
-        made = store.prepare(name, data, *files, rules, options, drop_twins)
+        parts = None if split_file is None else Path(split_file)
+        made = store.prepare(name, data, *files, rules, options, drop_twins, parts)
         prepared = made.pair
         for line in _made_lines(made, overlap):
             reporter.line(line)

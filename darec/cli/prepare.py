@@ -48,6 +48,13 @@ def prepare(
         bool,
         typer.Option("--drop-twins", help="Keep one of the items that copy each other's ratings."),
     ] = False,
+    split_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of user, item and part (train, valid, test), also a rating file with a "
+            "column split; searched with tune --split file."
+        ),
+    ] = None,
     layout: Annotated[
         Literal["amazon2014", "amazon2018", "header"] | None,
         typer.Option(help="Layout of text files; recognised by default, as all that follows."),
@@ -98,6 +105,7 @@ def prepare(
         min_item_ratings=min_item_ratings,
         sample_users=sample_users,
         drop_twins=drop_twins,
+        split_file=split_file,
         layout=layout,
         columns=parse_columns(columns),
         delimiter={"tab": "\t", "space": " "}.get(delimiter or "", delimiter),

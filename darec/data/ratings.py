@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from darec.data.marks import UNMARKED, Marks
+
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -130,6 +132,10 @@ class Ratings:
         return sha.hexdigest()
 
 
+Parts = tuple[Ratings, Ratings, Ratings]
+"""Training, validation and test ratings of one domain."""
+
+
 @dataclass(frozen=True, eq=False)
 class DomainPair:
     """The ratings of the same users in two domains that share no item (section 1).
@@ -143,6 +149,9 @@ class DomainPair:
     user_ids: npt.NDArray[np.object_]
     source_item_ids: npt.NDArray[np.object_]
     target_item_ids: npt.NDArray[np.object_]
+    source_marks: Marks = UNMARKED
+    """The times of the source's ratings, and their parts in a split file."""
+    target_marks: Marks = UNMARKED
 
     def __post_init__(self) -> None:
         if self.source.n_users != self.target.n_users:
@@ -155,8 +164,19 @@ class DomainPair:
         ):
             if len(ids) != size:
                 raise ValueError(f"{name} must have {size} entries, but got {len(ids)}")
+        for domain, ratings, marks in (
+            ("source", self.source, self.source_marks),
+            ("target", self.target, self.target_marks),
+        ):
+            for name, array in marks.columns.items():
+                if len(array) != len(ratings):
+                    rule = f"{name} of the {domain} must have {len(ratings)} entries"
+                    raise ValueError(f"{rule}, but got {len(array)}")
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the ratings of both domains; every result file names its data by it."""
-        return hashlib.sha256((self.source.digest + self.target.digest).encode()).hexdigest()
+        """SHA-256 over the ratings and marks of both domains; every result names its data by it."""
+        domains = self.source.digest + self.target.digest
+        marks = f"{self.source_marks.digest}|{self.target_marks.digest}"
+        text = domains if marks == "|" else f"{domains}|{marks}"
+        return hashlib.sha256(text.encode()).hexdigest()

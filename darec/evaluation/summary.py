@@ -9,7 +9,6 @@ import pandas as pd
 from scipy import stats
 
 from darec.core.cold import COLD
-from darec.data.split import task_in_words
 from darec.evaluation.origin import by_origin
 from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
@@ -90,15 +89,33 @@ FIGURES = {
 
 def title(scores: Sequence[Score]) -> str:
     """Return the heading of a table of one model's scores: model, pair, split and seeds."""
-    first = scores[0]
-    n = len({(score.split_seed, score.run_seed) for score in scores})
-    return f"{first.model} on {task(scores)}, {n} seeds{mixed(scores)}"
+    return f"{scores[0].model} on {task(scores)}, {runs(scores)}{mixed(scores)}"
 
 
 def task(scores: Sequence[Score]) -> str:
     """Return what the heading of a table says of its scores' pair and task."""
     first = scores[0]
-    return f"{first.pair}, {task_in_words(first.train, first.cold_users)}"
+    return f"{first.pair}, {first.tested_in_words}"
+
+
+def runs(scores: Sequence[Score]) -> str:
+    """Return what a mean is over: seeds with a split each, training runs on one split, or folds."""
+    if scores[0].folds is not None:
+        return f"{len({score.fold for score in scores})} folds"
+    n = len({(score.split_seed, score.run_seed) for score in scores})
+    return f"{n} training runs on one split" if one_split(scores) else f"{n} seeds"
+
+
+def one_split(scores: Sequence[Score]) -> bool:
+    """Return whether all of several training runs were tested on the same ratings."""
+    tested = {(score.split_seed, score.fold) for score in scores}
+    return len(tested) == 1 and len({score.run_seed for score in scores}) > 1
+
+
+ONE_SPLIT = (
+    "  all runs are tested on the same ratings: the spread is that of training, not of other splits"
+)
+"""What everybody who reads a mean over runs on one split must know."""
 
 
 def mixed(scores: Sequence[Score]) -> str:

@@ -19,6 +19,7 @@ import darec
 from darec.api import runs, search
 from darec.api.result import finished_searches
 from darec.core.threads import torch_threads
+from darec.data.holdout import Holdout
 from darec.data.split import split
 from darec.files import digest_of
 from darec.models import plugins
@@ -237,7 +238,7 @@ def test_wrong_arguments_of_an_evaluation_are_refused(tiny_pair, options, words)
 
 def finished(folder, pair, model, cold_users=None):
     """A search that seems to be finished, of the mean or of a model like it."""
-    study = study_folder(folder, pair.name, 90, cold_users, model)
+    study = study_folder(folder, pair.name, Holdout(cold_users=cold_users), model)
     saved(winner_on(pair, model, max_epochs=1, cold_users=cold_users), study)
     return study
 
@@ -283,10 +284,10 @@ def test_trial_ids_are_text(tiny_pair, tmp_path):
 
 def test_a_search_in_the_folder_of_another_model_is_told(tiny_pair, tmp_path):
     study = finished(tmp_path, tiny_pair, "mean")
-    assert finished_searches(["mean", "bias"], tiny_pair, 90, None, str(tmp_path), required=False)
+    assert finished_searches(["mean", "bias"], tiny_pair, Holdout(), str(tmp_path), required=False)
     study.rename(study.parent / "bias")
     with pytest.raises(darec.UserError, match="must be the winner of tiny-90/bias, but is"):
-        finished_searches(["mean", "bias"], tiny_pair, 90, None, str(tmp_path), required=False)
+        finished_searches(["mean", "bias"], tiny_pair, Holdout(), str(tmp_path), required=False)
 
 
 def test_a_finished_search_is_only_taken_as_it_was_asked_for(tiny_pair, tmp_path, monkeypatch):
@@ -321,17 +322,17 @@ def test_a_finished_search_is_only_taken_as_it_was_asked_for(tiny_pair, tmp_path
 def test_searches_of_the_two_tasks_have_folders_of_their_own(tiny_pair, tmp_path):
     warm, cold = finished(tmp_path, tiny_pair, "mean"), finished(tmp_path, tiny_pair, "bias", 50)
     models, out = ["mean", "bias"], str(tmp_path)
-    (found,) = finished_searches(models, tiny_pair, 90, 50, out, required=False)
+    (found,) = finished_searches(models, tiny_pair, Holdout(cold_users=50), out, required=False)
     assert found.folder == cold and cold == tmp_path / "tiny-cold50" / "bias"
-    (found,) = finished_searches(models, tiny_pair, 90, None, out, required=False)
+    (found,) = finished_searches(models, tiny_pair, Holdout(), out, required=False)
     assert found.folder == warm
     with pytest.raises(darec.UserError, match="no finished search of tiny-cold20; run one first"):
-        finished_searches(models, tiny_pair, 90, 20, out, required=False)
+        finished_searches(models, tiny_pair, Holdout(cold_users=20), out, required=False)
     with pytest.raises(darec.UserError, match="not scored together: 90 % training; 50 % of the"):
         darec.evaluate([warm, cold], tiny_pair)
     cold.rename(warm.parent / "bias")
     with pytest.raises(darec.UserError, match="winner of tiny-90/bias, but is that of tiny-cold50"):
-        finished_searches(models, tiny_pair, 90, None, out, required=False)
+        finished_searches(models, tiny_pair, Holdout(), out, required=False)
 
 
 def test_a_model_that_cannot_predict_cold_users_is_refused(tiny_pair, tmp_path):
@@ -350,7 +351,7 @@ def test_a_search_for_cold_users_and_its_scores(cluster, tiny_pair, tmp_path):
     assert (scores["cold_users"] == 50).all() and (scores["shuffled_rmse"] > 0).all()
     model = darec.load(f"{result.path}/model")
     assert model.card.cold_users == 50 and len(model.card.scores) == 3
-    parts = split(tiny_pair, cold_users=50)
+    parts = split(tiny_pair, Holdout(cold_users=50))
     cold = parts.test.users[0]
     user, item = tiny_pair.user_ids[cold], tiny_pair.target_item_ids[0]
     assert not model.explain(user, item).cold_user  # it answers from the source by default

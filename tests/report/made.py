@@ -78,6 +78,8 @@ def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN):
         for policy, more in (("hierarchical", 0.0), ("fallback", 0.0), ("floor", floor)):
             score = Score(
                 **{name: value for name, value in asdict(best).items() if name in FROM_BEST},
+                fold=None,
+                folds=None,
                 cold=policy,
                 split_seed=seed,
                 run_seed=seed,
@@ -107,4 +109,4 @@ def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN):
     return best
 
 
-FROM_BEST = {"model", "pair", "train", "cold_users", "config", "max_epochs", "data_digest"}
+FROM_BEST = {"model", "pair", "train", "cold_users", "split", "config", "max_epochs", "data_digest"}

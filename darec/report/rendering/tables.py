@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from darec.data.split import TrainPercent
+from darec.data.holdout import TrainPercent
 from darec.report.analysis.numbers import Entry
 from darec.report.matrix.cells import BIASES
 
