@@ -8,8 +8,8 @@ import pandas as pd
 
 from darec.api.checks import check_choice, check_count
 from darec.data import store
-from darec.data.copies import agreement
 from darec.data.drop_twins import Dropped
+from darec.data.facts import Facts, facts
 from darec.data.layouts import Layout, ReadOptions
 from darec.data.pairs import PAIRS
 from darec.data.ratings import DomainPair
@@ -111,7 +111,8 @@ def prepare(
         reporter: Receives messages and counts; by default they are logged.
 
     Returns:
-        The prepared pair.
+        The prepared pair. Its data card, ``<data>/pairs/<name>.html``, is a page that shows what
+        the pair is like.
 
     Raises:
         UserError: A file cannot be read, or the arguments contradict each other.
@@ -160,11 +161,22 @@ def prepare(
         prepared = made.pair
         for line in _made_lines(made, overlap):
             reporter.line(line)
+    from darec.api import data_card  # matplotlib is slow to import
+
+    found = facts(prepared)
     reporter.table("Counts", _counts(prepared, pair))
-    for line in _copies_lines(prepared, drop_twins):
+    reporter.table("Domains", data_card.summary(found))
+    reporter.line(data_card.cold_line(found))
+    for line in _copies_lines(found, drop_twins):
         reporter.line(line)
-    kept = f"saved: {store.pair_file(data, prepared.name)}"
-    reporter.line("not saved: every command generates this pair again" if synthetic else kept)
+    if synthetic:
+        reporter.line("not saved: every command generates this pair again")
+        return prepared
+    path = store.pair_file(data, prepared.name)
+    reporter.line(f"saved: {path}")
+    card = path.with_suffix(".html")
+    data_card.write_card(made, found, card)
+    reporter.line(f"card:  {card}")
     return prepared
 
 
@@ -208,10 +220,9 @@ def _dropped_line(twins: Dropped) -> str:
     )
 
 
-def _copies_lines(prepared: DomainPair, dropped: bool) -> Iterator[str]:
+def _copies_lines(of_pair: Facts, dropped: bool) -> Iterator[str]:
     copying = False
-    for domain, ratings in (("source", prepared.source), ("target", prepared.target)):
-        found = agreement(ratings)
+    for domain, found in (("source", of_pair.source.copies), ("target", of_pair.target.copies)):
         if found.shows_copies:
             copying = True
             yield (

@@ -87,6 +87,8 @@ def prepare(
     Your own files: darec prepare --source books.csv --target music.csv --name books_music
 
     They may be CSV, TSV and the like, JSON lines or Parquet, plain or packed (docs/ratings.md).
+
+    The pair's data card, a page to look at in a browser, is data/pairs/NAME.html.
     """
     from darec.api import pairs
     from darec.data.columns import parse_columns

@@ -106,6 +106,13 @@ def runs(scores: Sequence[Score]) -> str:
     return f"{n} training runs on one split" if one_split(scores) else f"{n} seeds"
 
 
+def _each(scores: Sequence[Score]) -> str:
+    """Return what several training runs of a model are called: seeds, folds, or just runs."""
+    if scores[0].folds is not None:
+        return "folds"
+    return "runs" if one_split(scores) else "seeds"
+
+
 def one_split(scores: Sequence[Score]) -> bool:
     """Return whether all of several training runs were tested on the same ratings."""
     tested = {(score.split_seed, score.fold) for score in scores}
@@ -153,7 +160,8 @@ def verdict(scores: Sequence[Score]) -> str:
             told.append(f"is level with {label}")
             continue
         told.append(
-            f"{word} {label} by {abs(mean):.4f} on average, and on {seeds} of {len(own)} seeds"
+            f"{word} {label} by {abs(mean):.4f} on average, "
+            f"and on {seeds} of {len(own)} {_each(own)}"
         )
     return f"{own[0].model} {', and '.join(told)} (cold={COLD})"
 

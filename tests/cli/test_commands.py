@@ -168,8 +168,8 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
         (
             "tune",
             ["--pair", "toys_auto", "--synthetic", "--split", "temporal"],
-            "toys_auto-synthetic: --split temporal needs the time of each rating, but in the source "
-            "no rating has one; prepare it from files with timestamps",
+            "toys_auto-synthetic: --split temporal needs the time of each rating, but in the "
+            "source no rating has one; prepare it from files with timestamps",
         ),
         (
             "tune",
