@@ -10,14 +10,13 @@ from darec.api.checks import check_count, check_device
 from darec.api.fit import refresh_cards
 from darec.api.result import SearchResult, load_result
 from darec.api.runs import SCORES, Machines, ScoreRun, measure
-from darec.data.folds import Fold
+from darec.data.folds import Fold, split_by_fold
 from darec.data.holdout import Holdout
 from darec.data.ratings import DomainPair
 from darec.errors import UserError
 from darec.evaluation import summary
 from darec.evaluation.origin import mixture
 from darec.evaluation.scores import Score
-from darec.models.best import Best
 from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
 
@@ -99,7 +98,7 @@ def evaluate(
     runs = [
         run
         for winner in winners
-        for run in _runs(winner, winner.best, seeds or SEEDS, folds, same_split, refit, device)
+        for run in _runs(winner, pair, seeds or SEEDS, folds, same_split, refit, device)
     ]
     machines = Machines(address, at_once, threads, float(device == "cuda"), insecure)
     measured = measure(runs, pair, machines, reporter, fresh)
@@ -134,7 +133,7 @@ def _check_folds(folds: int | None, seeds: int | None, same_split: bool) -> None
 
 def _runs(
     winner: SearchResult,
-    best: Best,
+    pair: DomainPair,
     seeds: int,
     folds: int | None,
     same_split: bool,
@@ -142,10 +141,12 @@ def _runs(
     device: str,
 ) -> list[ScoreRun]:
     """Return the training runs of a winner: one for each seed, or for each fold."""
+    best = winner.best
     if folds is not None:
         if best.holdout != Holdout(best.train):
             told = f"deal ratings at random, but the search has {best.holdout.in_words}"
             raise UserError(f"--folds {told}; search with --task warm and --split random")
+        split_by_fold(pair, Fold(1, folds), best.seed)  # too many folds are told before any run
         numbers = range(1, folds + 1)
         return [
             ScoreRun(winner, best, best.seed, best.seed + n - 1, refit, device, Fold(n, folds))

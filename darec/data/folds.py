@@ -9,6 +9,9 @@ from darec.data.split import Split, in_both_domains, joined
 from darec.errors import UserError
 from darec.seeds import generator
 
+LEAST = 12
+"""Fewest ratings of a domain that folds can be made of: half of them have a tenth to validate."""
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -39,14 +42,14 @@ def split_by_fold(pair: DomainPair, fold: Fold, seed: int) -> Split:
 
 def _parts(ratings: Ratings, both_U: BoolArray, fold: Fold, seed: int, domain: str) -> Parts:
     eligible = np.flatnonzero(both_U[ratings.users])
+    if len(eligible) < max(fold.of, LEAST):
+        told = f"{len(eligible)} ratings are too few for {fold.of} folds"
+        raise UserError(f"{domain}: {told}")
     order = eligible[generator(seed, "folds", domain).permutation(len(eligible))]
     folds = np.array_split(order, fold.of)
     test = folds.pop(fold.number - 1)
     others = generator(seed, "folds", domain, fold.number).permutation(np.concatenate(folds))
     n_valid = round(len(others) / 10)
-    if min(len(test), n_valid) < 1:
-        told = f"{len(eligible)} ratings are too few for {fold.of} folds"
-        raise UserError(f"{domain}: {told}")
     always = np.flatnonzero(~both_U[ratings.users])
     training = ratings.take(np.concatenate([others[n_valid:], always]))
     return training, ratings.take(others[:n_valid]), ratings.take(test)

@@ -27,6 +27,7 @@ from darec.models.best import read_best, study_folder
 from darec.models.bias import BiasConfig, build_bias
 from darec.tuning.study.results import COLUMNS
 from darec.tuning.trial.stage1_cache import ClusterCache
+from tests.pairs import timed
 from tests.reporting import Recorder, printed
 from tests.winners import saved, winner_of, winner_on
 
@@ -40,6 +41,13 @@ from tests.winners import saved, winner_of, winner_on
         ({"task": "cold"}, "--task must be one of warm, cold_users, but got 'cold'"),
         ({"task": "cold_users", "cold_share": 30}, "--cold-share must be one of 20, 50, 80, but"),
         ({"cold_share": 50}, "--cold-share 50 needs --task cold_users"),
+        (
+            {"split": "time"},
+            "--split must be one of random, temporal, user-temporal, file, but",
+        ),
+        ({"split": "temporal"}, "tiny: --split temporal needs the time of each rating, but in the"),
+        ({"split": "file", "train": 80}, "--train 80: with --split file the pair's split file"),
+        ({"task": "cold_users", "split": "file"}, "--split file is of the warm task, not of"),
         ({"task": "cold_users", "train": 80}, "--train 80 is of the warm task; --task cold_users"),
         ({"stages": "both"}, "--stages must be one of paper, joint, but got 'both'"),
         ({"trials": 0}, "--trials must be a whole number of at least 1, but got 0"),
@@ -236,10 +244,10 @@ def test_wrong_arguments_of_an_evaluation_are_refused(tiny_pair, options, words)
         darec.evaluate([], tiny_pair)
 
 
-def finished(folder, pair, model, cold_users=None):
+def finished(folder, pair, model, cold_users=None, split="random"):
     """A search that seems to be finished, of the mean or of a model like it."""
-    study = study_folder(folder, pair.name, Holdout(cold_users=cold_users), model)
-    saved(winner_on(pair, model, max_epochs=1, cold_users=cold_users), study)
+    study = study_folder(folder, pair.name, Holdout(90, cold_users, split), model)
+    saved(winner_on(pair, model, max_epochs=1, cold_users=cold_users, split=split), study)
     return study
 
 
@@ -356,6 +364,26 @@ def test_a_search_for_cold_users_and_its_scores(cluster, tiny_pair, tmp_path):
     user, item = tiny_pair.user_ids[cold], tiny_pair.target_item_ids[0]
     assert not model.explain(user, item).cold_user  # it answers from the source by default
     assert darec.load(f"{result.path}/model", cold="fallback").explain(user, item).cold_user
+
+
+@pytest.mark.ray
+def test_a_search_of_a_temporal_split_and_its_scores(cluster, tiny_pair, tmp_path):
+    pair = timed(tiny_pair)
+    options = {"trials": 2, "max_epochs": 2, "out": tmp_path, "split": "temporal"}
+    result = darec.search("bias", pair, train=80, **options)
+    assert result.folder == tmp_path / "tiny-80-temporal" / "bias"
+    assert result.best.holdout == Holdout(80, split="temporal")
+    scores = darec.evaluate(result, pair, seeds=2)
+    assert (scores["split"] == "temporal").all() and scores["searched_split"].all()
+    assert len(scores) == 6 and scores["n_test"].tolist() == [360] * 6
+    card = darec.load(f"{result.path}/model").card
+    assert card.holdout == result.best.holdout and len(card.scores) == 3
+    with pytest.raises(darec.UserError, match="used split temporal; you asked for random"):
+        result.folder.rename(result.folder.parents[1] / "bias")
+        moved = tmp_path / "tiny-80" / "bias"
+        moved.parent.mkdir()
+        (tmp_path / "bias").rename(moved)
+        darec.search("bias", pair, train=80, resume=True, **{**options, "split": "random"})
 
 
 @pytest.mark.ray
