@@ -10,10 +10,11 @@ ROOT = Path(__file__).parents[1]
 BASE = {"errors", "files", "paper", "parsing", "processes", "provenance", "reporter", "seeds"}
 MODELS = BASE | {"data", "core", "models"}
 SERVING = MODELS | {"tuning", "evaluation", "serving"}
-API = SERVING | {"api"}
+API = SERVING | {"page", "api"}
 
 LAYERS = {
     "base": BASE,
+    "page": BASE | {"page"},
     "data": BASE | {"data"},
     "core": BASE | {"data", "core"},
     "models": MODELS,

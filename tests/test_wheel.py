@@ -44,7 +44,7 @@ def test_the_wheel_has_the_package_the_spaces_and_cluster_yaml_and_no_jobs(wheel
     tops = {name.partition("/")[0] for name in names}
     assert {"darec", "search_spaces"} <= tops and not {"jobs", "tests", "build"} & tops
     assert any(name.endswith("share/darec/cluster.yaml") for name in names)
-    assert "darec/report/rendering/page.html.j2" in names
+    assert "darec/page/page.html.j2" in names
 
 
 @pytest.fixture(scope="module")

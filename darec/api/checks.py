@@ -7,8 +7,8 @@ from typing import Literal, TypeGuard, get_args
 
 import torch
 
+from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
 from darec.data.scale import Scale
-from darec.data.split import ColdPercent, TrainPercent
 from darec.errors import UserError
 
 Task = Literal["warm", "cold_users"]
@@ -27,25 +27,37 @@ def check_choice(option: str, value: object, known: Iterable[object]) -> None:
         raise UserError(f"{option} must be one of {names}, but got {value!r}")
 
 
-def cold_percent(task: Task, cold_share: ColdPercent, train: TrainPercent) -> ColdPercent | None:
-    """Return the percent of the users who are cold test users; None in the warm task.
+def holdout_of(
+    train: TrainPercent = 90,
+    task: Task = "warm",
+    cold_share: ColdPercent = COLD_SHARE,
+    split: SplitKind = "random",
+) -> Holdout:
+    """Return what these options hold out.
 
-    Raises `UserError` for an unknown value, and for an option that says nothing in the task.
+    Raises `UserError` for an unknown value, and for an option that says nothing in the task or
+    split.
     """
     for option, value, known in (
         ("--task", task, get_args(Task)),
         ("--cold-share", cold_share, get_args(ColdPercent)),
         ("--train", train, get_args(TrainPercent)),
+        ("--split", split, get_args(SplitKind)),
     ):
         check_choice(option, value, known)
     if task == "warm":
         if cold_share != COLD_SHARE:
             raise UserError(f"--cold-share {cold_share} needs --task cold_users")
-        return None
+        if split == "file" and train != 90:
+            raise UserError(f"--train {train}: with --split file the pair's split file decides")
+        return Holdout(train, None, split)
+    if split != "random":
+        told = "which holds out random users"
+        raise UserError(f"--split {split} is of the warm task, not of --task cold_users, {told}")
     if train != 90:
         told = "holds out users by --cold-share, and 10 % of the source's ratings"
         raise UserError(f"--train {train} is of the warm task; --task cold_users {told}")
-    return cold_share
+    return Holdout(cold_users=cold_share)
 
 
 def check_count(option: str, value: object, optional: bool = False) -> None:

@@ -10,8 +10,9 @@ from darec.api.checks import check_count, check_device
 from darec.api.fit import refresh_cards
 from darec.api.result import SearchResult, load_result
 from darec.api.runs import SCORES, Machines, ScoreRun, measure
+from darec.data.folds import Fold, split_by_fold
+from darec.data.holdout import Holdout
 from darec.data.ratings import DomainPair
-from darec.data.split import task_in_words
 from darec.errors import UserError
 from darec.evaluation import summary
 from darec.evaluation.origin import mixture
@@ -19,6 +20,8 @@ from darec.evaluation.scores import Score
 from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
 
+SEEDS = 5
+"""Seeds that score a winner by default."""
 Results = SearchResult | str | Path | Sequence[SearchResult | str | Path]
 """One or more finished searches, each as a `SearchResult` or as the study's folder or URI."""
 
@@ -27,7 +30,8 @@ def evaluate(
     result: Results,
     pair: DomainPair,
     *,
-    seeds: int = 5,
+    seeds: int | None = None,
+    folds: int | None = None,
     fresh: bool = False,
     same_split: bool = False,
     refit: bool = False,
@@ -43,15 +47,19 @@ def evaluate(
     The split is that of the search's task; in the cold-user task each winner is trained once more
     with a source whose users are shuffled (docs/cold_users.md).
 
-    The first seed has the split that was searched on, the others have splits of their own. Scores
-    are appended to ``<out>/scores.jsonl``. A score that the file has already is not measured again;
-    the last one counts, and one of the present code and libraries before all others. A warning is
-    logged if a score is kept of other code, libraries or devices, or if a mean mixes them.
+    The first seed has the split that was searched on, the others have splits of their own. A search
+    of another split than ``random`` has one split: its seeds are training runs on it
+    (docs/splits.md). Scores are appended to ``<out>/scores.jsonl``. A score that the file has
+    already is not measured again; the last one counts, and one of the present code and libraries
+    before all others. A warning is logged if a score is kept of other code, libraries or devices,
+    or if a mean mixes them.
 
     Args:
         result: A finished search, or several.
         pair: The ratings that were searched on.
-        seeds: Number of seeds. Each decides a split and a training run.
+        seeds: Number of seeds, by default 5. Each decides a split and a training run.
+        folds: Cross-validate the configuration over so many folds, which test on each rating once,
+            instead of several seeds.
         fresh: Whether to measure again what the file has already.
         same_split: Whether every seed keeps the searched split and decides only the run.
         refit: Whether to train again on training and validation ratings before scoring.
@@ -82,14 +90,15 @@ def evaluate(
         {'fallback': 2, 'floor': 2, 'hierarchical': 2}
     """
     check_device(device, address)
-    for option, count in (("--seeds", seeds), ("--threads", threads)):
-        check_count(option, count)
-    check_count("--at-once", at_once, optional=True)
+    check_count("--threads", threads)
+    for option, count in (("--seeds", seeds), ("--at-once", at_once)):
+        check_count(option, count, optional=True)
+    _check_folds(folds, seeds, same_split)
     reporter, winners = reporter or LogReporter(), _winners(result, pair)
     runs = [
-        ScoreRun(winner, best, best.seed if same_split else seed, seed, refit, device)
-        for winner, best in ((winner, winner.best) for winner in winners)
-        for seed in range(best.seed, best.seed + seeds)
+        run
+        for winner in winners
+        for run in _runs(winner, pair, seeds or SEEDS, folds, same_split, refit, device)
     ]
     machines = Machines(address, at_once, threads, float(device == "cuda"), insecure)
     measured = measure(runs, pair, machines, reporter, fresh)
@@ -98,7 +107,8 @@ def evaluate(
         _report([each for each in own if each], reporter)
     all_scores = [score for each in measured for score in each]
     if len({score.model for score in all_scores}) > 1:
-        title = f"RMSE on {summary.task(all_scores)}, mean ± sd{summary.mixed(all_scores)}"
+        told = f"{summary.task(all_scores)}, {summary.runs(all_scores)}"
+        title = f"RMSE on {told}, mean ± sd{summary.mixed(all_scores)}"
         reporter.table(title, summary.comparison(all_scores))
         for winner in winners:
             reporter.line(f"{winner.best.model}: {winner.best.config}")
@@ -107,6 +117,46 @@ def evaluate(
         reporter.table(summary.ranking_title(all_scores), listed)
         reporter.line(summary.NOT_FOR_RANKING)
     return _finished(winners, measured, summary.frame(all_scores), reporter, fresh)
+
+
+def _check_folds(folds: int | None, seeds: int | None, same_split: bool) -> None:
+    """Raise `UserError` for a wrong number of folds, or beside options that folds replace."""
+    if folds is None:
+        return
+    check_count("--folds", folds)
+    if folds < 2:
+        raise UserError(f"--folds must be at least 2, but got {folds}")
+    for option, given in (("--seeds", seeds is not None), ("--same-split", same_split)):
+        if given:
+            raise UserError(f"give either --folds or {option}: each fold is one run on its split")
+
+
+def _runs(
+    winner: SearchResult,
+    pair: DomainPair,
+    seeds: int,
+    folds: int | None,
+    same_split: bool,
+    refit: bool,
+    device: str,
+) -> list[ScoreRun]:
+    """Return the training runs of a winner: one for each seed, or for each fold."""
+    best = winner.best
+    if folds is not None:
+        if best.holdout != Holdout(best.train):
+            told = f"deal ratings at random, but the search has {best.holdout.in_words}"
+            raise UserError(f"--folds {told}; search with --task warm and --split random")
+        split_by_fold(pair, Fold(1, folds), best.seed)  # too many folds are told before any run
+        numbers = range(1, folds + 1)
+        return [
+            ScoreRun(winner, best, best.seed, best.seed + n - 1, refit, device, Fold(n, folds))
+            for n in numbers
+        ]
+    one_split = same_split or best.holdout.same_for_all_seeds
+    return [
+        ScoreRun(winner, best, best.seed if one_split else seed, seed, refit, device)
+        for seed in range(best.seed, best.seed + seeds)
+    ]
 
 
 def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:
@@ -120,7 +170,7 @@ def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:
             told = "its ratings are not those the search saw; search it again"
             raise UserError(f"{pair.name}: {told}")
     bests = [each.best for each in found]
-    tasks = dict.fromkeys(task_in_words(best.train, best.cold_users) for best in bests)
+    tasks = dict.fromkeys(best.holdout.in_words for best in bests)
     if len(tasks) > 1:
         raise UserError(f"searches of different tasks are not scored together: {'; '.join(tasks)}")
     return found
@@ -134,13 +184,17 @@ def _report(measured: list[list[Score]], reporter: Reporter) -> None:
         first = each[0]
         mark = "*" if first.searched_split else " "
         rmse = ", ".join(f"{score.test_rmse:.4f} (cold={score.cold})" for score in each)
+        split = f"{first.split_seed}{mark}"
+        if first.folds is not None:
+            split = f"fold {first.fold} of {first.folds}"
         reporter.line(
-            f"  split {first.split_seed}{mark} run {first.run_seed}: epoch {first.epoch}, "
-            f"test RMSE {rmse}"
+            f"  split {split} run {first.run_seed}: epoch {first.epoch}, test RMSE {rmse}"
         )
     own = [score for each in measured for score in each]
     reporter.line("  * the split whose validation ratings chose the configuration")
     reporter.table(summary.title(own), summary.table(own))
+    if summary.one_split(own):
+        reporter.line(summary.ONE_SPLIT)
     reporter.line(summary.verdict(own))
 
 

@@ -74,7 +74,7 @@ def fit(
         raise UserError(f"{pair.name}: its ratings are not those the search saw; search it again")
     kind, stages = kind_of(best.model), model_folder.RecordedStages(cache)
     run = Run(derive(best.seed, "run"), device, stages)
-    data = split(pair, best.train, best.seed, best.cold_users).search.training
+    data = split(pair, best.holdout, best.seed).search.training
     if refit == "all":
         data = Training(pair.source, pair.target)
     try:
@@ -163,6 +163,7 @@ def _card(
         origin=this_origin(kind, device, code_of(kind)),
         files={},
         cold_users=best.cold_users,
+        split=best.split,
         hierarchical_valid_rmse=best.hierarchical_valid_rmse,
         source_lowest=data.source.scale.low,
         source_highest=data.source.scale.high,
@@ -174,12 +175,13 @@ def _scores(result: SearchResult, best: Best) -> list[TestScore]:
     path = result.root / "scores.jsonl"
     if storage.is_uri(result.path) and not path.is_file():
         storage.fetch_file(storage.join(result.out, path.name), path)
-    asked = ("model", "pair", "train", "cold_users", "config", "data_digest", "max_epochs")
+    asked = ("model", "pair", "train", "cold_users", "split", "config", "data_digest", "max_epochs")
     wanted = {name: getattr(best, name) for name in asked}
     by_policy: dict[Any, list[Score]] = {}
     for same in kept.by_key(kept.read(path, Score, storage.join(result.out, path.name))).values():
         score = same[-1]
-        if not score.refit and {name: getattr(score, name) for name in asked} == wanted:
+        whole = not score.refit and score.folds is None
+        if whole and {name: getattr(score, name) for name in asked} == wanted:
             by_policy.setdefault(score.cold, []).append(score)
     found = []
     for policy, scores in by_policy.items():

@@ -8,8 +8,8 @@ import pandas as pd
 
 from darec.api.checks import check_choice, check_count, check_finite, checked_scale
 from darec.data import store
-from darec.data.copies import agreement
 from darec.data.drop_twins import Dropped
+from darec.data.facts import Facts, facts
 from darec.data.layouts import Layout, ReadOptions
 from darec.data.pairs import PAIRS
 from darec.data.ratings import DomainPair
@@ -69,6 +69,7 @@ def prepare(
     min_item_ratings: int = 1,
     sample_users: int | None = None,
     drop_twins: bool = False,
+    split_file: str | Path | None = None,
     layout: Layout | None = None,
     columns: Mapping[str, str] | None = None,
     delimiter: str | None = None,
@@ -103,6 +104,8 @@ def prepare(
         sample_users: How many users are kept, drawn at random; by default all.
         drop_twins: Whether to keep one item of each group of twins that copy each other's ratings:
             items that nearly the same users rated, nearly always equally.
+        split_file: A file that says which ratings train, validate and test, for searches with
+            ``split="file"``: the columns user, item and part (docs/splits.md).
         layout: The layout of text files; by default it is recognised.
         columns: The name of the column of ``user``, ``item``, ``rating`` or ``time``, or its
             position from 1; ``{"time": "none"}`` reads no times, and ``{"source.user": "who"}`` is
@@ -119,7 +122,8 @@ def prepare(
         reporter: Receives messages and counts; by default they are logged.
 
     Returns:
-        The prepared pair.
+        The prepared pair. Its data card, ``<data>/pairs/<name>.html``, is a page that shows what
+        the pair is like.
 
     Raises:
         UserError: A file cannot be read, or the arguments contradict each other.
@@ -155,6 +159,8 @@ def prepare(
             raise UserError("--drop-twins needs rating files: a synthetic pair has no copies")
         if any(scales) or unrated is not None:
             raise UserError("--scale and --unrated need rating files: a synthetic pair has stars")
+        if split_file is not None:
+            raise UserError("--split-file needs rating files: a synthetic pair is not kept")
         prepared = store.obtain(pair, data, True, reporter)
     else:
         if pair is not None:
@@ -176,15 +182,27 @@ def prepare(
         shown = " -> ".join(", ".join(str(file) for file in each) for each in files)
         reporter.line(f"Preparing {name}: {shown}, {told}")
         options = ReadOptions(layout, columns, delimiter, encoding)
-        made = store.prepare(name, data, *files, rules, options, drop_twins, scales)
+        parts = None if split_file is None else Path(split_file)
+        made = store.prepare(name, data, *files, rules, options, drop_twins, scales, parts)
         prepared = made.pair
         for line in _made_lines(made, overlap):
             reporter.line(line)
+    from darec.api import data_card  # matplotlib is slow to import
+
+    found = facts(prepared)
     reporter.table("Counts", _counts(prepared, pair))
-    for line in _copies_lines(prepared, drop_twins):
+    reporter.table("Domains", data_card.summary(found))
+    reporter.line(data_card.cold_line(found))
+    for line in _copies_lines(found, drop_twins):
         reporter.line(line)
-    kept = f"saved: {store.pair_file(data, prepared.name)}"
-    reporter.line("not saved: every command generates this pair again" if synthetic else kept)
+    if synthetic:
+        reporter.line("not saved: every command generates this pair again")
+        return prepared
+    path = store.pair_file(data, prepared.name)
+    reporter.line(f"saved: {path}")
+    card = path.with_suffix(".html")
+    data_card.write_card(made, found, card)
+    reporter.line(f"card:  {card}")
     return prepared
 
 
@@ -229,10 +247,9 @@ def _dropped_line(twins: Dropped) -> str:
     )
 
 
-def _copies_lines(prepared: DomainPair, dropped: bool) -> Iterator[str]:
+def _copies_lines(of_pair: Facts, dropped: bool) -> Iterator[str]:
     copying = False
-    for domain, ratings in (("source", prepared.source), ("target", prepared.target)):
-        found = agreement(ratings)
+    for domain, found in (("source", of_pair.source.copies), ("target", of_pair.target.copies)):
         if found.shows_copies:
             copying = True
             yield (

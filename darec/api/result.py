@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from darec.data.holdout import Holdout
 from darec.data.ratings import DomainPair
-from darec.data.split import ColdPercent, TrainPercent, task_label
 from darec.errors import UserError
 from darec.models.best import Best
 from darec.serving.card import Refit
@@ -21,8 +21,8 @@ class SearchResult:
     """A search on disk: its winner, its trials, and where its files are."""
 
     path: str
-    """The study's folder or URI: ``<out>/<pair>-<train>/<model>``, with
-    ``<pair>-cold<percent>`` in the cold-user task."""
+    """The study's folder or URI: ``<out>/<pair>-<train>/<model>``, with another label for another
+    task or split (`Holdout.label`)."""
     root: Path
     """The local folder of all results: ``<out>``, or for a URI a scratch folder like it."""
     _continue: "Callable[[], SearchResult] | None" = field(default=None, repr=False, compare=False)
@@ -93,15 +93,14 @@ def result_at(
     out: str,
     root: Path,
     pair: str,
-    train: TrainPercent,
-    cold_users: ColdPercent | None,
+    holdout: Holdout,
     model: str,
     continue_: "Callable[[], SearchResult] | None" = None,
     searched: DomainPair | None = None,
 ) -> SearchResult:
     """Return the result of a model's search under ``out``; ``root`` is `SearchResult.root`."""
     place = out if storage.is_uri(out) else str(root)
-    path = storage.join(place, task_label(pair, train, cold_users), model)
+    path = storage.join(place, holdout.label(pair), model)
     return SearchResult(path, root, continue_, searched)
 
 
@@ -136,8 +135,7 @@ def load_result(path: str | Path) -> SearchResult:
 def finished_searches(
     models: Iterable[str],
     pair: DomainPair,
-    train: TrainPercent,
-    cold_users: ColdPercent | None,
+    holdout: Holdout,
     out: str,
     required: bool,
 ) -> list[SearchResult]:
@@ -150,16 +148,16 @@ def finished_searches(
         storage.fetch(out, root)
     found = []
     for model in models:
-        result = result_at(out, root, pair.name, train, cold_users, model)
+        result = result_at(out, root, pair.name, holdout, model)
         if required or result.finished:
             best = load_best(result.folder, result.path)
-            here = f"{task_label(pair.name, train, cold_users)}/{model}"
-            there = f"{task_label(best.pair, best.train, best.cold_users)}/{best.model}"
+            here = f"{holdout.label(pair.name)}/{model}"
+            there = f"{best.holdout.label(best.pair)}/{best.model}"
             if here != there:
                 told = f"must be the winner of {here}, but is that of {there}"
                 raise UserError(f"{result.path}/best.json: {told}")
             found.append(result)
     if not found:
-        label = task_label(pair.name, train, cold_users)
+        label = holdout.label(pair.name)
         raise UserError(f"{out}: no finished search of {label}; run one first (darec tune)")
     return found

@@ -9,8 +9,9 @@ from darec.api.result import SearchResult
 from darec.core.cold import ColdPolicy
 from darec.core.config import parse
 from darec.core.recommender import DivergedError
+from darec.data.folds import Fold
 from darec.data.ratings import DomainPair
-from darec.data.split import split, task_label
+from darec.data.split import split
 from darec.errors import UserError
 from darec.evaluation import kept
 from darec.evaluation.evaluate import evaluate
@@ -42,18 +43,21 @@ class ScoreRun:
     run_seed: int
     refit: bool
     device: str
+    fold: Fold | None = None
+    """The fold of a cross-validation; None: the split is the search's kind."""
 
     @property
     def keys(self) -> list[Key]:
         """A key for each cold policy."""
-        key = run_key(self.best, self.split_seed, self.run_seed, self.refit)
+        key = run_key(self.best, self.split_seed, self.run_seed, self.refit, self.fold)
         return [(*key, policy) for policy in get_args(ColdPolicy)]
 
     def arguments(self, pair: DomainPair) -> tuple[Any, ...]:
         """Return the arguments of `darec.evaluation.evaluate.evaluate`."""
         kind = send_by_value(kind_of(self.best.model))
         seeds = self.split_seed, self.run_seed
-        return (kind, self.best, pair, *seeds, self.device, self.refit, code_of(kind))
+        code = code_of(kind)
+        return (kind, self.best, pair, *seeds, self.device, self.refit, code, self.fold)
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def measure(
     workers = max(1, machines.workers(len(missing)))
     models = ", ".join(dict.fromkeys(run.best.model for run in runs))
     first = runs[0].best
-    label = task_label(pair.name, first.train, first.cold_users)
+    label = first.holdout.label(pair.name)
     reporter.line(
         f"Plan: {len(missing)} of {len(runs)} runs of {models} on {label} "
         f"({'GPU' if machines.gpus else 'CPU'}), {workers} at once"
@@ -164,7 +168,7 @@ def _keep(scores: list[Score], path: Path, winner: SearchResult) -> None:
 def _most_memory(winners: Sequence[Best], pair: DomainPair) -> int:
     """Return an upper bound of the bytes of memory that training one of these winners takes."""
     first = winners[0]
-    training = split(pair, first.train, first.seed, first.cold_users).search.training
+    training = split(pair, first.holdout, first.seed).search.training
     kinds = [(kind_of(best.model), best.config) for best in winners]
     return max(
         trial_bytes(kind.n_weights(parse(kind.config, config), training), training)

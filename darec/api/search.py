@@ -8,15 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from darec.api.checks import COLD_SHARE, Task, cold_percent
+from darec.api.checks import COLD_SHARE, Task, holdout_of
 from darec.api.fit import fit as fit_winner
 from darec.api.fit import has_model
 from darec.api.registry import check_answers, check_levels, spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.api.search_checks import check_arguments
 from darec.api.winner import report_winner
+from darec.data import split as splits
+from darec.data.holdout import ColdPercent, SplitKind, TrainPercent
 from darec.data.ratings import DomainPair
-from darec.data.split import ColdPercent, TrainPercent, split
 from darec.errors import UserError
 from darec.models import kind_of
 from darec.reporter import LOGGER, LogReporter, Reporter
@@ -41,6 +42,7 @@ def search(
     train: TrainPercent = 90,
     task: Task = "warm",
     cold_share: ColdPercent = COLD_SHARE,
+    split: SplitKind = "random",
     trials: int = 50,
     stage1_trials: int | None = None,
     max_epochs: int = 100,
@@ -74,6 +76,9 @@ def search(
         train: Percent of the ratings that are not held out (warm task).
         task: ``warm`` holds out ratings of all users; ``cold_users`` all target ratings of some.
         cold_share: Percent of the users who are cold test users (task ``cold_users``).
+        split: How the warm task divides the ratings: ``random`` as in the paper, ``temporal`` to
+            test on the last ones, ``user-temporal`` on each user's last ones, ``file`` as the split
+            file says that the pair was prepared with (docs/splits.md).
         trials: Trials of the model's study.
         stage1_trials: Trials of each first-stage study; a third of ``trials`` by default.
         max_epochs: Number of epochs after which a trial ends at the latest.
@@ -115,23 +120,24 @@ def search(
     out = str(out) if storage.is_uri(str(out)) else str(Path(out).resolve())
     arguments = {**locals(), "resume": True}
     check_arguments(arguments)
-    cold_users = cold_percent(task, cold_share, train)
-    if cold_users is not None:
+    holdout = holdout_of(train, task, cold_share, split)
+    if holdout.cold_users is not None:
         check_answers(model)
     check_levels(model, pair)
+    data = splits.split(pair, holdout, int(seed)).search
     trials, max_epochs, seed = int(trials), int(max_epochs), int(seed)
     time_budget = None if time_budget == math.inf else time_budget
     kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space, paper)
     root = storage.working_folder(out)
     again = partial(search, **arguments)
-    result = result_at(out, root, pair.name, train, cold_users, model, again, pair)
+    result = result_at(out, root, pair.name, holdout, model, again, pair)
     request = Request(
         model=model,
         kind=kind,
         pair=pair.name,
         train=train,
         seed=seed,
-        data=split(pair, train, seed, cold_users).search,
+        data=data,
         data_digest=pair.digest,
         space=drawn,
         stage1=stage1,
@@ -146,6 +152,7 @@ def search(
         stages=stages,
         fix=dict(fix or {}),
         paper=paper,
+        split=split,
         folder=result.folder,
         storage=result.path,
     )

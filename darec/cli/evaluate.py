@@ -15,6 +15,7 @@ from darec.cli.options import (
     Model,
     Out,
     Pair,
+    Split,
     Synthetic,
     Task,
     Train,
@@ -32,7 +33,15 @@ def evaluate(
     train: Train = "90",
     task: Task = "warm",
     cold_share: ColdShare = "20",
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds, each with a split and a run.")] = 5,
+    split: Split = "random",
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seeds, each with a split and a run; 5 by default."),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, help="Cross-validate over so many folds instead of several seeds."),
+    ] = None,
     fresh: Fresh = False,
     same_split: Annotated[
         bool, typer.Option("--same-split", help="Use the searched split for every seed.")
@@ -59,25 +68,26 @@ def evaluate(
     Scores that results/scores.jsonl has already are kept; --fresh measures them again.
     With --model all, scores every model that was searched and prints one table of them all.
 
+    Cross-validation: darec evaluate --pair toys_auto --synthetic --model i_darec --folds 5
+
     Users without target ratings: darec evaluate --pair toys_auto --task cold_users --model all
     scores what darec tune has searched for that task, beside controls whose source is shuffled.
     """
     from darec.api import evaluate as api
-    from darec.api.checks import check_device, cold_percent
+    from darec.api.checks import check_device, holdout_of
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
 
-    cold_users = cold_percent(task, share(cold_share), percent(train))
-    names = chosen_models(model, cold_users is not None)
+    holdout = holdout_of(percent(train), task, share(cold_share), split)
+    names = chosen_models(model, holdout.cold_users is not None)
     check_device(device, address)
     prepared = load_pair(pair, data, synthetic, reporter)
     api.evaluate(
-        finished_searches(
-            names, prepared, percent(train), cold_users, out, required=model != "all"
-        ),
+        finished_searches(names, prepared, holdout, out, required=model != "all"),
         prepared,
         seeds=seeds,
+        folds=folds,
         fresh=fresh,
         same_split=same_split,
         refit=refit,

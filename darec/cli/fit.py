@@ -12,6 +12,7 @@ from darec.cli.options import (
     Model,
     Out,
     Pair,
+    Split,
     Synthetic,
     Task,
     Train,
@@ -29,6 +30,7 @@ def fit(
     train: Train = "90",
     task: Task = "warm",
     cold_share: ColdShare = "20",
+    split: Split = "random",
     refit: Annotated[
         Literal["train", "all"],
         typer.Option(help="Keep the search's weights, or train on every rating."),
@@ -47,17 +49,15 @@ def fit(
     wants to use.
     """
     from darec.api import fit as api
-    from darec.api.checks import cold_percent
+    from darec.api.checks import holdout_of
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
 
-    cold_users = cold_percent(task, share(cold_share), percent(train))
-    names = chosen_models(model, cold_users is not None)
+    holdout = holdout_of(percent(train), task, share(cold_share), split)
+    names = chosen_models(model, holdout.cold_users is not None)
     prepared = load_pair(pair, data, synthetic, reporter)
-    found = finished_searches(
-        names, prepared, percent(train), cold_users, out, required=model != "all"
-    )
+    found = finished_searches(names, prepared, holdout, out, required=model != "all")
     for result in found:
         place = api.fit(result, prepared, refit=refit, device=device, reporter=reporter)
         card = f"{place}/README.md"

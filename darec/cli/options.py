@@ -52,6 +52,13 @@ Task = Annotated[
     Literal["warm", "cold_users"],
     typer.Option(help="Predict held-out ratings, or users without any target rating."),
 ]
+Split = Annotated[
+    Literal["random", "temporal", "user-temporal", "file"],
+    typer.Option(
+        help="Test on random ratings (the paper's), the last ones, each user's last ones, or as "
+        "the pair's --split-file says; of the warm task alone."
+    ),
+]
 ColdShare = Annotated[
     Literal["20", "50", "80"],
     typer.Option(help="Percent of the users who are cold test users; of --task cold_users alone."),

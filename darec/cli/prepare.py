@@ -49,6 +49,13 @@ def prepare(
         bool,
         typer.Option("--drop-twins", help="Keep one of the items that copy each other's ratings."),
     ] = False,
+    split_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of user, item and part (train, valid, test), also a rating file with a "
+            "column split; searched with tune --split file."
+        ),
+    ] = None,
     layout: Annotated[
         Literal["amazon2014", "amazon2018", "header"] | None,
         typer.Option(help="Layout of text files; recognised by default, as all that follows."),
@@ -96,6 +103,7 @@ def prepare(
     They may be CSV, TSV and the like, JSON lines or Parquet, plain or packed (docs/ratings.md).
 
     Ratings from 1 to 10, where 0 means not rated: add --scale 1,10 --unrated 0
+    The pair's data card, a page to look at in a browser, is data/pairs/NAME.html.
     """
     from darec.api import pairs
     from darec.data.columns import parse_columns
@@ -114,6 +122,7 @@ def prepare(
         min_item_ratings=min_item_ratings,
         sample_users=sample_users,
         drop_twins=drop_twins,
+        split_file=split_file,
         layout=layout,
         columns=parse_columns(columns),
         delimiter={"tab": "\t", "space": " "}.get(delimiter or "", delimiter),

@@ -20,6 +20,7 @@ from darec.cli.options import (
     SamplerName,
     SchedulerName,
     Seed,
+    Split,
     Synthetic,
     Task,
     Train,
@@ -39,6 +40,7 @@ def tune(
     train: Train = "90",
     task: Task = "warm",
     cold_share: ColdShare = "20",
+    split: Split = "random",
     trials: Annotated[int, typer.Option(min=1, help="Trials of the model's study.")] = 50,
     stage1_trials: Annotated[
         int | None,
@@ -104,6 +106,8 @@ def tune(
 
     All models with the same budget: darec tune --pair toys_auto --synthetic --model all
 
+    Train on the past, test on the last ratings: darec tune --pair books_music --split temporal
+
     For users without target ratings: darec tune --pair toys_auto --task cold_users --model u_darec
     """
     held = parse_fix(fix or [])
@@ -111,12 +115,12 @@ def tune(
     if smoke_test:
         synthetic, trials, stage1_trials, max_epochs = True, 2, 2, 2
 
-    from darec.api.checks import cold_percent
+    from darec.api.checks import holdout_of
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models, load_space, models_for, spaces_for
     from darec.api.search import search_all
     from darec.api.search_checks import check_arguments
-    from darec.data.split import split
+    from darec.data import split as splits
     from darec.tuning import storage
 
     stop_on_sigterm()
@@ -124,6 +128,7 @@ def tune(
         "train": percent(train),
         "task": task,
         "cold_share": share(cold_share),
+        "split": split,
         "trials": trials,
         "stage1_trials": stage1_trials,
         "max_epochs": max_epochs,
@@ -145,14 +150,14 @@ def tune(
         "fit": fit,
     }
     check_arguments(options)  # wrong options are told before data are fetched and Ray is started
-    cold_users = cold_percent(task, share(cold_share), percent(train))
-    names = chosen_models(model, cold_users is not None)
+    holdout = holdout_of(percent(train), task, share(cold_share), split)
+    names = chosen_models(model, holdout.cold_users is not None)
     given = None if space is None else load_space(space)
     for name in names:
         spaces_for(name, stages, held, given, paper)
     prepared = load_pair(pair, data, synthetic, reporter)
     names = models_for(names, prepared, reporter) if model == "all" else names
-    split(prepared, percent(train), seed, cold_users)
+    splits.split(prepared, holdout, seed)
     try:
         results = search_all(names, prepared, space=given, reporter=reporter, **options)
     except KeyboardInterrupt:

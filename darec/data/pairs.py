@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from darec.data.marks import UNMARKED, Marks
 from darec.data.ratings import BoolArray, Domain, DomainPair, Ratings
 from darec.data.readers import RawRatings
 from darec.data.scale import Scale
@@ -83,7 +84,8 @@ def build_pair(
     ratings_S, items_S = _index(rows_S, kept_U, scales.source)
     ratings_T, items_T = _index(rows_T, kept_U, scales.target)
     users = user_ids.to_numpy(dtype=object)[kept_U]
-    return DomainPair(name, ratings_S, ratings_T, users, items_S, items_T), removed
+    marks = _marks(rows_S), _marks(rows_T)
+    return DomainPair(name, ratings_S, ratings_T, users, items_S, items_T, *marks), removed
 
 
 def _too_few(rules: Selection, removed: Removed) -> str:
@@ -102,6 +104,13 @@ def _too_few(rules: Selection, removed: Removed) -> str:
     ]
     once = f" once {' and '.join(dropped)} are dropped" if dropped else ""
     return f"{rule}{once}, but none of {removed.shared_users} users has so many"
+
+
+def _marks(rows: Rows) -> Marks:
+    """Return the times of the kept rows; none where they say nothing, since all are equal."""
+    time_N = rows.raw.times[rows.kept]
+    known_N = time_N[~np.isnan(time_N)]
+    return Marks(time_N) if len(known_N) and np.ptp(known_N) > 0 else UNMARKED
 
 
 def _index(rows: Rows, kept_U: BoolArray, scale: Scale) -> tuple[Ratings, npt.NDArray[np.object_]]:

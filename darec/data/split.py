@@ -1,28 +1,29 @@
 """Divide a pair into training, validation and test ratings, for one of two tasks.
 
-In the warm task single ratings are held out (section 4.1), in the cold-user task all target ratings
-of some users (docs/cold_users.md). A search receives `SearchData`, which has no test ratings.
+In the warm task single ratings are held out (section 4.1 and docs/splits.md), in the cold-user task
+all target ratings of some users (docs/cold_users.md). A search receives `SearchData`, which has no
+test ratings.
 Shapes: N ratings, U users.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
-from darec.data.ratings import BoolArray, Domain, DomainPair, Ratings
+from darec.data.holdout import IN_TIME, ColdPercent, Holdout
+from darec.data.ratings import BoolArray, Domain, DomainPair, Parts, Ratings
+from darec.data.split_file import parts_of_file
+from darec.data.temporal import parts_in_time
 from darec.errors import UserError
 from darec.seeds import generator
 
-TrainPercent = Literal[90, 80]
-"""Percent of the ratings that are not held out as test ratings."""
-ColdPercent = Literal[20, 50, 80]
-"""Percent of the users who are test users of the cold-user task, as the field has it."""
 VALID_USERS = 0.2
 """Share of the other users who are validation users. The paper's tenth of the ratings would leave a
 search with few users to tell configurations apart by: 33 instead of 65 of 1628 at 80 %."""
 MORE = "prepare the pair from more ratings, or with a lower --min-ratings"
 """What helps where a part of a split would be empty."""
+PAPER = Holdout()
+"""The paper's protocol."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +96,6 @@ class Split:
     search: SearchData
     test: Ratings
     test_source: Ratings
-    train: TrainPercent
     seed: int
 
     @property
@@ -111,35 +111,48 @@ class Split:
         )
 
 
-def split(
-    pair: DomainPair,
-    train: TrainPercent = 90,
-    seed: int = 0,
-    cold_users: ColdPercent | None = None,
-) -> Split:
-    """Divide a pair for the warm task or, with ``cold_users``, for the cold-user task.
+def split(pair: DomainPair, holdout: Holdout = PAPER, seed: int = 0) -> Split:
+    """Divide a pair for the warm task, or for the cold-user task.
 
     Warm: a random 10 % (``train=90``) or 20 % (``train=80``) of each domain are test ratings, and a
-    tenth of the rest validation ratings (section 4.1).
+    tenth of the rest validation ratings (section 4.1). With another ``split`` than ``random`` the
+    time of the ratings says which ones (`parts_in_time`), or the pair's split file. Where the file
+    does not name the source's ratings, they are divided at random.
 
     Cold users: so many percent of the users are test users, and a fifth of the others validation
     users (`VALID_USERS`). All of their target ratings are test or validation ratings, and no
     others. The source is divided as in the warm task.
 
-    Only users who have ratings in both domains are held out, or have ratings held out. Each domain
-    has a random stream of its own, and so has the choice of cold users.
-    Raises ``ValueError`` for another percentage, and `UserError` when a part would be empty.
+    Only users who have ratings in both domains are held out, or have ratings held out, unless a
+    split file says otherwise. Each domain has a random stream of its own, and so has the choice of
+    cold users.
+    Raises `UserError` when the pair lacks times or a split file, or a part would be empty.
     """
-    if train not in (90, 80):
-        raise ValueError(f"train must be 90 or 80 (section 4.1), but got {train}")
-    both_U = in_both_domains(pair)
-    source, valid_source, test_source = _parts(pair.source, both_U, train, seed, "source")
-    if cold_users is None:
-        target, valid, test = _parts(pair.target, both_U, train, seed, "target")
+    holdout.check(pair)
+    both_U, train = in_both_domains(pair), holdout.train
+    if holdout.split in IN_TIME:
+        by_user = holdout.split == "user-temporal"
+        source, target = parts_in_time(pair, both_U, train, seed, by_user)
+    elif holdout.split == "file":
+        target = parts_of_file(pair.target, pair.target_marks)
+        if pair.source_marks.parts is None:
+            source = _parts(pair.source, both_U, train, seed, "source")
+        else:
+            source = parts_of_file(pair.source, pair.source_marks)
     else:
-        target, valid, test = _parts_by_user(pair.target, both_U, cold_users, seed)
-    search = SearchData(Training(source, target), valid, valid_source, cold_users)
-    return Split(search, test=test, test_source=test_source, train=train, seed=seed)
+        source = _parts(pair.source, both_U, train, seed, "source")
+        if holdout.cold_users is None:
+            target = _parts(pair.target, both_U, train, seed, "target")
+        else:
+            target = _parts_by_user(pair.target, both_U, holdout.cold_users, seed)
+    return joined(source, target, seed, holdout.cold_users)
+
+
+def joined(source: Parts, target: Parts, seed: int, cold_users: ColdPercent | None = None) -> Split:
+    """Return the parts of both domains as one split."""
+    (training_S, valid_S, test_S), (training_T, valid_T, test_T) = source, target
+    search = SearchData(Training(training_S, training_T), valid_T, valid_S, cold_users)
+    return Split(search, test=test_T, test_source=test_S, seed=seed)
 
 
 def in_both_domains(pair: DomainPair) -> BoolArray:
@@ -157,19 +170,7 @@ def answered_users(training: Training, cold_users: ColdPercent | None) -> BoolAr
     return None if cold_users is None else training.source.user_counts > 0
 
 
-def task_label(pair: str, train: TrainPercent, cold_users: ColdPercent | None) -> str:
-    """Return ``<pair>-<train>``, or ``<pair>-cold<percent>``: what folders and cells are named."""
-    return f"{pair}-{train}" if cold_users is None else f"{pair}-cold{cold_users}"
-
-
-def task_in_words(train: TrainPercent, cold_users: ColdPercent | None) -> str:
-    """Return what the heading of a table says of the split."""
-    return f"{train} % training" if cold_users is None else f"{cold_users} % of the users cold"
-
-
-def _parts(
-    ratings: Ratings, both_U: BoolArray, train: int, seed: int, domain: str
-) -> tuple[Ratings, Ratings, Ratings]:
+def _parts(ratings: Ratings, both_U: BoolArray, train: int, seed: int, domain: str) -> Parts:
     """Return the training, validation and test ratings of the warm task."""
     eligible = np.flatnonzero(both_U[ratings.users])
     n_test = round(len(eligible) * (100 - train) / 100)
@@ -184,12 +185,8 @@ def _parts(
     return training, ratings.take(valid), ratings.take(test)
 
 
-def _parts_by_user(
-    ratings: Ratings, both_U: BoolArray, cold_users: int, seed: int
-) -> tuple[Ratings, Ratings, Ratings]:
+def _parts_by_user(ratings: Ratings, both_U: BoolArray, cold_users: int, seed: int) -> Parts:
     """Return the target's training, validation and test ratings of the cold-user task."""
-    if cold_users not in (20, 50, 80):
-        raise ValueError(f"cold_users must be 20, 50 or 80, but got {cold_users}")
     eligible = np.flatnonzero(both_U)
     n_test = round(len(eligible) * cold_users / 100)
     n_valid = round((len(eligible) - n_test) * VALID_USERS)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from darec.data.download import fetch
 from darec.data.drop_twins import Dropped, drop_twins
 from darec.data.layouts import AS_RECOGNISED, ReadOptions
+from darec.data.marks import Marks
 from darec.data.pairs import PAIRS, build_pair
 from darec.data.ratings import SHUFFLED, SYNTHETIC, Domain, DomainPair, Ratings
 from darec.data.readers import list_files, read_ratings
@@ -24,6 +25,7 @@ from darec.data.scale import STARS, Scale
 from darec.data.scales import Scales, scale_of
 from darec.data.selection import AS_THE_PAPER, ItemIds, Removed, Selection
 from darec.data.split import split
+from darec.data.split_file import with_parts
 from darec.data.synthetic import synthetic_pair
 from darec.errors import UserError
 from darec.files import write
@@ -78,7 +80,7 @@ class Prepared:
     pair: DomainPair
     removed: Removed
     told: tuple[str, ...]
-    """Which column of each file was read as what."""
+    """Which column of each file was read as what, and what a split file says."""
     scales_told: tuple[str, ...]
     """On which scale each domain's ratings lie."""
     twins: Dropped | None = None
@@ -98,11 +100,13 @@ def prepare(
     options: ReadOptions = AS_RECOGNISED,
     without_twins: bool = False,
     scales: tuple[Scale | None, Scale | None] = (None, None),
+    split_file: Path | None = None,
 ) -> Prepared:
     """Read both domains' files, build the pair and save it; an older pair of that name is replaced.
 
     With ``without_twins`` one item of each group of copies is kept (`drop_twins`). The ``scales``
-    of source and target are found from the ratings where they are None.
+    of source and target are found from the ratings where they are None. A split file says which
+    ratings train, validate and test (`with_parts`).
     Raises `UserError` for a bad name, a bad file, or files that share too few users or ratings.
     """
     if name.endswith((SYNTHETIC, SHUFFLED)):
@@ -128,18 +132,22 @@ def prepare(
     dropped = drop_twins(made[0][0], again)[1] if without_twins else None
     pair, removed = made[-1]
     split(pair)  # a pair that is too small for the default split is not saved
+    told = raw[0].told + raw[1].told
+    if split_file is not None:
+        pair, parts_told = with_parts(pair, split_file)
+        told += parts_told
     provenance = {
         **{domain: [_provenance(file) for file in files[domain]] for domain in files},
         "selection": asdict(rules),
         "reading": asdict(options),
-        "read_as": [line for each in raw for line in each.told],
+        "read_as": list(told),
+        "split_file": None if split_file is None else _provenance(split_file),
         "drop_twins": without_twins,
         "removed": asdict(removed),
         "twins": None if dropped is None else asdict(dropped),
     }
     save(pair, path, provenance)
-    told = tuple(line for _, line in found)
-    return Prepared(pair, removed, raw[0].told + raw[1].told, told, dropped)
+    return Prepared(pair, removed, told, tuple(line for _, line in found), dropped)
 
 
 def _provenance(file: Path) -> dict[str, str]:
@@ -188,9 +196,12 @@ def save(pair: DomainPair, path: Path, provenance: dict[str, Any]) -> None:
     An older file is replaced as a whole, so that nobody reads parts of two pairs.
     """
     tables = {part: pa.table({"id": getattr(pair, part)}) for part in IDS}
-    for domain, ratings in (("source", pair.source), ("target", pair.target)):
+    for domain, ratings, marks in (
+        ("source", pair.source, pair.source_marks),
+        ("target", pair.target, pair.target_marks),
+    ):
         columns = {"user": ratings.users, "item": ratings.items, "rating": ratings.values}
-        tables[domain] = pa.table(columns)
+        tables[domain] = pa.table({**columns, **marks.columns})
     scales = {"source": asdict(pair.source.scale), "target": asdict(pair.target.scale)}
     about = json.dumps({"digest": pair.digest, "scales": scales, **provenance}, indent=2)
 
@@ -209,18 +220,24 @@ def load(path: Path) -> DomainPair:
     part = ""
     try:
         with ZipFile(path) as parts:
-            ids, ratings = {}, {}
+            ids, ratings, marks = {}, {}, {}
             part = ABOUT
             about = json.loads(parts.read(ABOUT))
             digest, scales = about["digest"], about.get("scales", {})
             for part in IDS:
                 ids[part] = _table(parts, part)["id"].to_numpy()
             for part in ("source", "target"):
-                users, items, values = (c.to_numpy() for c in _table(parts, part).columns)
+                table = _table(parts, part)
+                columns = {name: table[name].to_numpy() for name in table.column_names}
+                users, items, values = (columns.pop(name) for name in ("user", "item", "rating"))
                 sizes = len(ids["user_ids"]), len(ids[f"{part}_item_ids"])
                 scale = Scale(**scales[part]) if part in scales else STARS
                 ratings[part] = Ratings(users, items, values, *sizes, scale)
-        pair = DomainPair(path.stem, ratings["source"], ratings["target"], **ids)
+                marks[part] = Marks(**columns)
+        domains = ratings["source"], ratings["target"]
+        pair = DomainPair(
+            path.stem, *domains, **ids, source_marks=marks["source"], target_marks=marks["target"]
+        )
         if digest != pair.digest:
             raise ValueError("the ratings differ from those that were saved (another digest)")
     except FAULTS as error:

@@ -53,15 +53,15 @@ def planted_pair(
     others = people if planted.shared else _people(rng, counts.users, planted)
     source = _domain(rng, others, counts.source_items, counts.source_ratings, planted)
     target = _domain(rng, people, counts.target_items, counts.target_ratings, planted)
-    ids = [
+    users, items_S, items_T = (
         np.array([f"{letter}{k:06d}" for k in range(size)], dtype=object)
         for letter, size in (
             ("u", counts.users),
             ("s", counts.source_items),
             ("t", counts.target_items),
         )
-    ]
-    return DomainPair(name, source, target, *ids)
+    )
+    return DomainPair(name, source, target, users, items_S, items_T)
 
 
 @dataclass(frozen=True, eq=False)

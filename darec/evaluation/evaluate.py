@@ -12,6 +12,7 @@ from darec.core.cold import COLD, ColdPolicy, ColdRule
 from darec.core.config import parse
 from darec.core.metrics import mae, rmse
 from darec.core.recommender import Recommender, Run, TwoStage
+from darec.data.folds import Fold, split_by_fold
 from darec.data.ratings import DomainPair, FloatArray
 from darec.data.shuffled import shuffle_source
 from darec.data.split import Split, Training, answered_users, split
@@ -32,6 +33,7 @@ class TrainedWinner:
     training: Training
     """The ratings that the model was trained on; with ``refit`` the validation ratings, too."""
     parts: Split
+    fold: Fold | None
     run_seed: int
     refit: bool
     valid_rmse: float
@@ -50,8 +52,11 @@ def evaluate(
     device: str = "cpu",
     refit: bool = False,
     code: str | None = None,
+    fold: Fold | None = None,
 ) -> list[Score]:
     """Return one score per cold policy of a fresh training run on the split of ``split_seed``.
+
+    With ``fold`` the split is that fold of a cross-validation instead of the search's kind.
 
     The model keeps the epoch with the lowest validation RMSE (docs/paper.md, reading 8). With
     ``refit`` a second model is trained on training and validation ratings up to that epoch, and
@@ -62,10 +67,10 @@ def evaluate(
     seeds, shuffled = (split_seed, run_seed), None
     if best.cold_users is not None:
         other = shuffle_source(pair, split_seed)
-        control = _trained(kind, best, other, seeds, device, refit, code)
+        control = _trained(kind, best, other, seeds, device, refit, code, fold)
         shuffled = control.model.predict(control.parts.test.users, control.parts.test.items)
         del control  # one model in memory at a time
-    winner = _trained(kind, best, pair, seeds, device, refit, code)
+    winner = _trained(kind, best, pair, seeds, device, refit, code, fold)
     scored = Scored(winner, best, shuffled)
     return [scored.under(policy) for policy in get_args(ColdPolicy)]
 
@@ -78,10 +83,14 @@ def _trained(
     device: str,
     refit: bool,
     code: str | None,
+    fold: Fold | None,
 ) -> TrainedWinner:
     """Return a winner that was trained on the split and with the run of these two seeds."""
     split_seed, run_seed = seeds
-    parts = split(pair, best.train, split_seed, best.cold_users)
+    if fold is None:
+        parts = split(pair, best.holdout, split_seed)
+    else:
+        parts = split_by_fold(pair, fold, split_seed)
     run = Run(derive(run_seed, "run"), device)
     fit = train_again(kind, best, parts.search, run)
     model: Recommender = fit.model
@@ -95,6 +104,7 @@ def _trained(
         model,
         training,
         parts,
+        fold,
         run_seed,
         refit,
         fit.best_rmse,
@@ -162,14 +172,17 @@ class Scored:
         return Score(
             model=best.model,
             pair=best.pair,
-            train=parts.train,
-            cold_users=parts.cold_users,
             scale=scale,
             source_scale=source_scale,
+            train=best.train,
+            cold_users=best.cold_users,
+            split=best.split,
+            fold=None if trained.fold is None else trained.fold.number,
+            folds=None if trained.fold is None else trained.fold.of,
             cold=policy,
             split_seed=parts.seed,
             run_seed=trained.run_seed,
-            searched_split=parts.seed == best.seed,
+            searched_split=trained.fold is None and parts.seed == best.seed,
             refit=trained.refit,
             valid_rmse=trained.valid_rmse,
             test_rmse=target,

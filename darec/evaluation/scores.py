@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from darec.core.cold import COLD, ColdPolicy
+from darec.data.folds import Fold
+from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
 from darec.data.scale import Scale, in_words
-from darec.data.split import ColdPercent, TrainPercent
 from darec.evaluation.origin import Origin
 from darec.evaluation.ranking import Rankings
 from darec.models.best import Best
@@ -42,6 +43,12 @@ class Score:
     scale: Scale
     """The scale of the target's ratings."""
     source_scale: Scale
+    split: SplitKind
+    """How the search divided the ratings of the warm task."""
+    fold: Count | None
+    """The fold of a cross-validation that was tested on; None: the split is the search's kind."""
+    folds: Count | None
+    """How many folds there are."""
     cold: ColdPolicy
     split_seed: int
     run_seed: int
@@ -98,6 +105,8 @@ class Score:
         if self.epoch > self.max_epochs:
             rule = f"must be at most max_epochs {self.max_epochs}"
             raise ValueError(f"epoch {rule}, but got {self.epoch}")
+        if (self.fold is None) != (self.folds is None):
+            raise ValueError("fold and folds must both be null, or neither")
         if self.cold != COLD and self.ranking is not None:
             raise ValueError(f"ranking must be null under cold={self.cold}: lists are of {COLD}")
         if (self.shuffled_rmse is None) != (self.cold_users is None):
@@ -128,13 +137,28 @@ class Score:
     @cached_property
     def key(self) -> tuple[Any, ...]:
         """Identifies the measurement: two scores with equal keys measure the same."""
-        seeds = self.split_seed, self.run_seed
-        return (*run_key(self, *seeds, self.refit), self.cold)
+        fold = None
+        if self.fold is not None and self.folds is not None:
+            fold = Fold(self.fold, self.folds)
+        return (*run_key(self, self.split_seed, self.run_seed, self.refit, fold), self.cold)
+
+    @property
+    def holdout(self) -> Holdout:
+        """What the search held out."""
+        return Holdout(self.train, self.cold_users, self.split)
+
+    @property
+    def tested_in_words(self) -> str:
+        """What the heading of a table says of the ratings that were tested on."""
+        folds = f"{self.folds}-fold cross-validation"
+        return self.holdout.in_words if self.folds is None else folds
 
 
-def run_key(run: Best | Score, split_seed: int, run_seed: int, refit: bool) -> tuple[Any, ...]:
-    """Return the key of a run: data, model, config, task, seeds, refit and epoch budget."""
+def run_key(
+    run: Best | Score, split_seed: int, run_seed: int, refit: bool, fold: Fold | None = None
+) -> tuple[Any, ...]:
+    """Return the key of a run: data, model, config, split, seeds, refit and epoch budget."""
     config = json.dumps(run.config, sort_keys=True)
     seeds = split_seed, run_seed
-    task = run.train, run.cold_users
-    return run.data_digest, run.model, config, *task, *seeds, refit, run.max_epochs
+    tested = run.train, run.cold_users, run.split, fold
+    return run.data_digest, run.model, config, *tested, *seeds, refit, run.max_epochs

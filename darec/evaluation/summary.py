@@ -9,7 +9,6 @@ import pandas as pd
 from scipy import stats
 
 from darec.core.cold import COLD
-from darec.data.split import task_in_words
 from darec.evaluation.origin import by_origin
 from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
@@ -94,15 +93,40 @@ FIGURES = {
 
 def title(scores: Sequence[Score]) -> str:
     """Return the heading of a table of one model's scores: model, pair, split and seeds."""
-    first = scores[0]
-    n = len({(score.split_seed, score.run_seed) for score in scores})
-    return f"{first.model} on {task(scores)}, {n} seeds{mixed(scores)}"
+    return f"{scores[0].model} on {task(scores)}, {runs(scores)}{mixed(scores)}"
 
 
 def task(scores: Sequence[Score]) -> str:
     """Return what the heading of a table says of its scores' pair, task and scales."""
     first = scores[0]
-    return f"{first.pair}, {task_in_words(first.train, first.cold_users)}{first.scales}"
+    return f"{first.pair}, {first.tested_in_words}{first.scales}"
+
+
+def runs(scores: Sequence[Score]) -> str:
+    """Return what a mean is over: seeds with a split each, training runs on one split, or folds."""
+    if scores[0].folds is not None:
+        return f"{len({score.fold for score in scores})} folds"
+    n = len({(score.split_seed, score.run_seed) for score in scores})
+    return f"{n} training runs on one split" if one_split(scores) else f"{n} seeds"
+
+
+def _each(scores: Sequence[Score]) -> str:
+    """Return what several training runs of a model are called: seeds, folds, or just runs."""
+    if scores[0].folds is not None:
+        return "folds"
+    return "runs" if one_split(scores) else "seeds"
+
+
+def one_split(scores: Sequence[Score]) -> bool:
+    """Return whether all of several training runs were tested on the same ratings."""
+    tested = {(score.split_seed, score.fold) for score in scores}
+    return len(tested) == 1 and len({score.run_seed for score in scores}) > 1
+
+
+ONE_SPLIT = (
+    "  all runs are tested on the same ratings: the spread is that of training, not of other splits"
+)
+"""What everybody who reads a mean over runs on one split must know."""
 
 
 def mixed(scores: Sequence[Score]) -> str:
@@ -144,7 +168,8 @@ def verdict(scores: Sequence[Score]) -> str:
             continue
         word, seeds = ("loses to", lost) if mean < 0 else ("beats", won)
         told.append(
-            f"{word} {label} by {abs(mean):.4f} on average, and on {seeds} of {len(own)} seeds"
+            f"{word} {label} by {abs(mean):.4f} on average, "
+            f"and on {seeds} of {len(own)} {_each(own)}"
         )
     return f"{own[0].model} {', and '.join(told)} (cold={COLD})"
 

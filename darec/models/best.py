@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from darec.core.config import STRICT, parse
+from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
 from darec.data.scale import Scale
-from darec.data.split import ColdPercent, TrainPercent, task_label
 from darec.errors import UserError
 from darec.files import write_json
 from darec.models import kind_of
@@ -63,6 +63,8 @@ class Asked:
     train: TrainPercent
     cold_users: ColdPercent | None
     """Percent of the users who are test users of the cold-user task; None: the warm task."""
+    split: SplitKind
+    """How the warm task divides the ratings."""
     seed: int
     """The root seed of the search, its split and its runs."""
     data_digest: str
@@ -70,6 +72,11 @@ class Asked:
     sampler: str
     scheduler: str
     space: SpaceRecord
+
+    @property
+    def holdout(self) -> Holdout:
+        """What is held out."""
+        return Holdout(self.train, self.cold_users, self.split)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -141,8 +148,6 @@ def read_best(folder: Path, place: str | None = None) -> Best:
     return best
 
 
-def study_folder(
-    out: Path, pair: str, train: TrainPercent, cold_users: ColdPercent | None, model: str
-) -> Path:
-    """Return ``<out>/<label>/<model>``, where a study keeps all of its files (`task_label`)."""
-    return out / task_label(pair, train, cold_users) / model
+def study_folder(out: Path, pair: str, holdout: Holdout, model: str) -> Path:
+    """Return ``<out>/<label>/<model>``, where a study keeps all of its files (`Holdout.label`)."""
+    return out / holdout.label(pair) / model

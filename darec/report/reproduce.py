@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from darec.api.checks import check_count, check_gpus
+from darec.data.holdout import ColdPercent, TrainPercent
 from darec.data.pairs import PAIRS
 from darec.data.ratings import DomainPair
 from darec.data.shuffled import prepare_shuffled, shuffle_source
-from darec.data.split import ColdPercent, TrainPercent
 from darec.data.store import obtain, pair_file
 from darec.errors import UserError
 from darec.report.matrix.cells import Budget, Cell, distinct

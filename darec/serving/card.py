@@ -7,9 +7,9 @@ from pydantic.dataclasses import dataclass
 
 from darec.core.cold import ColdPolicy
 from darec.core.config import STRICT
+from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
 from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.scale import Scale
-from darec.data.split import ColdPercent, TrainPercent, task_in_words
 from darec.evaluation.origin import Origin
 from darec.models.best import Count, Rmse
 
@@ -97,9 +97,17 @@ class Card:
         """The scale of the source's ratings."""
         return Scale(self.source_lowest, self.source_highest)
 
+    split: SplitKind = "random"
+    """How the warm task divided the ratings."""
+
     def with_scores(self, scores: list[TestScore]) -> "Card":
         """Return the card with the scores of an evaluation."""
         return replace(self, scores=scores)
+
+    @property
+    def holdout(self) -> Holdout:
+        """What was held out."""
+        return Holdout(self.train, self.cold_users, self.split)
 
 
 def readme(card: Card) -> str:
@@ -107,6 +115,8 @@ def readme(card: Card) -> str:
     counts = card.counts
     searched = f"{card.train} % without a tenth, which validates"
     source_only = "biases"
+    if card.split == "file":
+        searched = "those that its split file names"
     if card.cold_users is not None:
         searched = f"without {card.cold_users} % of the users, who test, and a fifth of the others"
         source_only = "the model, from their source ratings"
@@ -124,7 +134,7 @@ def readme(card: Card) -> str:
         "|---|---|",
         f"| trained on | {data} |",
         f"| ratings | target {counts.target_ratings}, source {counts.source_ratings} |",
-        f"| task | {task_in_words(card.train, card.cold_users)} |",
+        f"| task | {card.holdout.in_words} |",
         f"| users | {counts.users} |",
         f"| scale | target {card.scale}, source {card.source_scale} |",
         f"| items | target {counts.target_items}, source {counts.source_items} |",
@@ -173,8 +183,9 @@ def _scores(card: Card) -> list[str]:
     caveat = "The models that were scored never saw the test ratings."
     if card.refit == "all":
         caveat += " The model in this folder has seen them, and was not scored."
+    runs = "training runs on one split" if card.holdout.same_for_all_seeds else "seeds"
     head = (
-        "| cold policy | test RMSE | spread over seeds | seeds "
+        f"| cold policy | test RMSE | spread over {runs} | {runs} "
         "| hierarchical biases | bias RMSE | mean RMSE |"
     )
     return [head, "|---|---|---|---|---|---|---|", *rows, "", caveat]

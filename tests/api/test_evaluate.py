@@ -17,6 +17,7 @@ from darec.core.cold import ColdPolicy
 from darec.provenance import code_digest, revision
 from darec.tuning import storage
 from tests.api.test_search import finished
+from tests.pairs import timed
 from tests.reporting import Recorder
 
 
@@ -239,3 +240,81 @@ def test_a_link_in_place_of_the_scores_is_told_before_anything_is_trained(
     with pytest.raises(darec.UserError, match=r"scores.jsonl: must be a plain file, but is a symb"):
         darec.evaluate(study, tiny_pair, seeds=1)
     assert not done and not (tmp_path / "target").read_text()
+
+
+def test_seeds_of_a_temporal_split_are_training_runs_on_one_split(tmp_path, tiny_pair, done):
+    pair = timed(tiny_pair)
+    study, recorder = finished(tmp_path, pair, "bias", split="temporal"), Recorder()
+    scores = darec.evaluate(study, pair, seeds=3, reporter=recorder)
+    assert scores["split_seed"].unique().tolist() == [0] and scores["searched_split"].all()
+    assert sorted(scores["run_seed"].unique()) == [0, 1, 2] and done == [0, 0, 0]
+    (title, _), *_ = recorder.tables
+    words = "90 % training, tested on the last ratings, 3 training runs on one split"
+    assert title == f"bias on tiny, {words}"
+    assert recorder.has("all runs are tested on the same ratings: the spread is that of training")
+    assert recorder.has(" of 3 runs (cold=hierarchical)")
+    others = darec.evaluate(finished(tmp_path, pair, "bias"), pair, seeds=3)
+    assert others["test_rmse"].iloc[0] != scores["test_rmse"].iloc[0] and len(done) == 6
+    kept = darec.evaluate(study, pair, seeds=3)
+    assert len(done) == 6 and kept.equals(scores)  # scores of two splits are kept apart
+
+
+def test_a_table_of_several_models_says_what_its_means_are_over(tmp_path, tiny_pair, done):
+    pair = timed(tiny_pair)
+    studies = [finished(tmp_path, pair, name, split="user-temporal") for name in ("bias", "mean")]
+    recorder = Recorder()
+    darec.evaluate(studies, pair, seeds=2, reporter=recorder)
+    titles = [title for title, _ in recorder.tables]
+    words = "90 % training, tested on each user's last ratings, 2 training runs on one split"
+    assert f"RMSE on tiny, {words}, mean ± sd" in titles
+    mixed = [studies[0], finished(tmp_path, pair, "mean")]
+    told = "different tasks are not scored together: 90 % training, tested on each user's last"
+    with pytest.raises(darec.UserError, match=told):
+        darec.evaluate(mixed, pair, seeds=2)
+
+
+def test_folds_test_on_every_rating_once_with_the_searched_configuration(
+    study, tiny_pair, done, tmp_path
+):
+    recorder = Recorder()
+    scores = darec.evaluate(study, tiny_pair, folds=4, reporter=recorder)
+    assert scores["fold"].tolist() == [n for n in (1, 2, 3, 4) for _ in range(3)]
+    assert (scores["folds"] == 4).all() and not scores["searched_split"].any()
+    each = scores.drop_duplicates("fold")
+    assert each["n_test"].sum() == len(tiny_pair.target)
+    title, _ = recorder.tables[0]
+    assert title == "mean on tiny, 4-fold cross-validation, 4 folds"
+    assert recorder.has("split fold 2 of 4 run 1: epoch 1") and recorder.has(" of 4 folds")
+    assert not recorder.has("all runs are tested on the same ratings")
+    darec.evaluate(study, tiny_pair, folds=4)
+    assert len(done) == 4  # kept
+    darec.evaluate(study, tiny_pair, folds=3)
+    seeds = darec.evaluate(study, tiny_pair, seeds=1)
+    assert len(done) == 8 and seeds["searched_split"].all() and seeds["fold"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"folds": 1}, "--folds must be at least 2, but got 1"),
+        ({"folds": 2.5}, "--folds must be a whole number"),
+        ({"folds": 5, "seeds": 5}, "give either --folds or --seeds"),
+        ({"folds": 5, "same_split": True}, "give either --folds or --same-split"),
+        ({"folds": 10**6}, "ratings are too few for 1000000 folds"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(study, tiny_pair, options, told):
+    with pytest.raises(darec.UserError, match=told):
+        darec.evaluate(study, tiny_pair, **options)
+
+
+def test_folds_are_of_random_splits_alone(tmp_path, tiny_pair):
+    pair = timed(tiny_pair)
+    for options, words in (
+        ({"split": "temporal"}, "tested on the last ratings"),
+        ({"cold_users": 20}, "20 % of the users cold"),
+    ):
+        study = finished(tmp_path, pair, "bias", **options)
+        told = f"--folds deal ratings at random, but the search has .*{words}"
+        with pytest.raises(darec.UserError, match=told):
+            darec.evaluate(study, pair, folds=3)

@@ -19,6 +19,7 @@ import darec
 from darec.api import runs, search
 from darec.api.result import finished_searches
 from darec.core.threads import torch_threads
+from darec.data.holdout import Holdout
 from darec.data.split import split
 from darec.files import digest_of
 from darec.models import plugins
@@ -26,6 +27,7 @@ from darec.models.best import read_best, study_folder
 from darec.models.bias import BiasConfig, build_bias
 from darec.tuning.study.results import COLUMNS
 from darec.tuning.trial.stage1_cache import ClusterCache
+from tests.pairs import timed
 from tests.reporting import Recorder, printed
 from tests.winners import saved, winner_of, winner_on
 
@@ -41,6 +43,13 @@ NAN, INF = float("nan"), float("inf")
         ({"task": "cold"}, "--task must be one of warm, cold_users, but got 'cold'"),
         ({"task": "cold_users", "cold_share": 30}, "--cold-share must be one of 20, 50, 80, but"),
         ({"cold_share": 50}, "--cold-share 50 needs --task cold_users"),
+        (
+            {"split": "time"},
+            "--split must be one of random, temporal, user-temporal, file, but",
+        ),
+        ({"split": "temporal"}, "tiny: --split temporal needs the time of each rating, but in the"),
+        ({"split": "file", "train": 80}, "--train 80: with --split file the pair's split file"),
+        ({"task": "cold_users", "split": "file"}, "--split file is of the warm task, not of"),
         ({"task": "cold_users", "train": 80}, "--train 80 is of the warm task; --task cold_users"),
         ({"stages": "both"}, "--stages must be one of paper, joint, but got 'both'"),
         ({"trials": 0}, "--trials must be a whole number of at least 1, but got 0"),
@@ -256,10 +265,10 @@ def test_wrong_arguments_of_an_evaluation_are_refused(tiny_pair, options, words)
         darec.evaluate([], tiny_pair)
 
 
-def finished(folder, pair, model, cold_users=None):
+def finished(folder, pair, model, cold_users=None, split="random"):
     """A search that seems to be finished, of the mean or of a model like it."""
-    study = study_folder(folder, pair.name, 90, cold_users, model)
-    saved(winner_on(pair, model, max_epochs=1, cold_users=cold_users), study)
+    study = study_folder(folder, pair.name, Holdout(90, cold_users, split), model)
+    saved(winner_on(pair, model, max_epochs=1, cold_users=cold_users, split=split), study)
     return study
 
 
@@ -304,10 +313,10 @@ def test_trial_ids_are_text(tiny_pair, tmp_path):
 
 def test_a_search_in_the_folder_of_another_model_is_told(tiny_pair, tmp_path):
     study = finished(tmp_path, tiny_pair, "mean")
-    assert finished_searches(["mean", "bias"], tiny_pair, 90, None, str(tmp_path), required=False)
+    assert finished_searches(["mean", "bias"], tiny_pair, Holdout(), str(tmp_path), required=False)
     study.rename(study.parent / "bias")
     with pytest.raises(darec.UserError, match="must be the winner of tiny-90/bias, but is"):
-        finished_searches(["mean", "bias"], tiny_pair, 90, None, str(tmp_path), required=False)
+        finished_searches(["mean", "bias"], tiny_pair, Holdout(), str(tmp_path), required=False)
 
 
 def test_a_finished_search_is_only_taken_as_it_was_asked_for(tiny_pair, tmp_path, monkeypatch):
@@ -342,17 +351,17 @@ def test_a_finished_search_is_only_taken_as_it_was_asked_for(tiny_pair, tmp_path
 def test_searches_of_the_two_tasks_have_folders_of_their_own(tiny_pair, tmp_path):
     warm, cold = finished(tmp_path, tiny_pair, "mean"), finished(tmp_path, tiny_pair, "bias", 50)
     models, out = ["mean", "bias"], str(tmp_path)
-    (found,) = finished_searches(models, tiny_pair, 90, 50, out, required=False)
+    (found,) = finished_searches(models, tiny_pair, Holdout(cold_users=50), out, required=False)
     assert found.folder == cold and cold == tmp_path / "tiny-cold50" / "bias"
-    (found,) = finished_searches(models, tiny_pair, 90, None, out, required=False)
+    (found,) = finished_searches(models, tiny_pair, Holdout(), out, required=False)
     assert found.folder == warm
     with pytest.raises(darec.UserError, match="no finished search of tiny-cold20; run one first"):
-        finished_searches(models, tiny_pair, 90, 20, out, required=False)
+        finished_searches(models, tiny_pair, Holdout(cold_users=20), out, required=False)
     with pytest.raises(darec.UserError, match="not scored together: 90 % training; 50 % of the"):
         darec.evaluate([warm, cold], tiny_pair)
     cold.rename(warm.parent / "bias")
     with pytest.raises(darec.UserError, match="winner of tiny-90/bias, but is that of tiny-cold50"):
-        finished_searches(models, tiny_pair, 90, None, out, required=False)
+        finished_searches(models, tiny_pair, Holdout(), out, required=False)
 
 
 def test_a_model_that_cannot_predict_cold_users_is_refused(tiny_pair, tmp_path):
@@ -371,11 +380,31 @@ def test_a_search_for_cold_users_and_its_scores(cluster, tiny_pair, tmp_path):
     assert (scores["cold_users"] == 50).all() and (scores["shuffled_rmse"] > 0).all()
     model = darec.load(f"{result.path}/model")
     assert model.card.cold_users == 50 and len(model.card.scores) == 3
-    parts = split(tiny_pair, cold_users=50)
+    parts = split(tiny_pair, Holdout(cold_users=50))
     cold = parts.test.users[0]
     user, item = tiny_pair.user_ids[cold], tiny_pair.target_item_ids[0]
     assert not model.explain(user, item).cold_user  # it answers from the source by default
     assert darec.load(f"{result.path}/model", cold="fallback").explain(user, item).cold_user
+
+
+@pytest.mark.ray
+def test_a_search_of_a_temporal_split_and_its_scores(cluster, tiny_pair, tmp_path):
+    pair = timed(tiny_pair)
+    options = {"trials": 2, "max_epochs": 2, "out": tmp_path, "split": "temporal"}
+    result = darec.search("bias", pair, train=80, **options)
+    assert result.folder == tmp_path / "tiny-80-temporal" / "bias"
+    assert result.best.holdout == Holdout(80, split="temporal")
+    scores = darec.evaluate(result, pair, seeds=2)
+    assert (scores["split"] == "temporal").all() and scores["searched_split"].all()
+    assert len(scores) == 6 and scores["n_test"].tolist() == [360] * 6
+    card = darec.load(f"{result.path}/model").card
+    assert card.holdout == result.best.holdout and len(card.scores) == 3
+    with pytest.raises(darec.UserError, match="used split temporal; you asked for random"):
+        result.folder.rename(result.folder.parents[1] / "bias")
+        moved = tmp_path / "tiny-80" / "bias"
+        moved.parent.mkdir()
+        (tmp_path / "bias").rename(moved)
+        darec.search("bias", pair, train=80, resume=True, **{**options, "split": "random"})
 
 
 @pytest.mark.ray

@@ -88,7 +88,7 @@ API = {
 }
 OF_THE_COMMAND = {
     *("model", "out", "data", "synthetic", "smoke_test", "verbose", "quiet"),
-    *("train", "task", "cold_share"),
+    *("train", "task", "cold_share", "split"),
 }
 """Options that say where a pair or result comes from, which the API is given as objects."""
 
@@ -155,6 +155,46 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
             "tune",
             ["--pair", "toys_auto", "--task", "cold_users", "--train", "80", "--model", "cmf"],
             "--train 80 is of the warm task; --task cold_users holds out users by --cold-share",
+        ),
+        (
+            "tune",
+            [
+                "--pair",
+                "toys_auto",
+                "--split",
+                "temporal",
+                "--task",
+                "cold_users",
+                "--model",
+                "cmf",
+            ],
+            "--split temporal is of the warm task, not of --task cold_users, which holds out",
+        ),
+        (
+            "tune",
+            ["--pair", "toys_auto", "--split", "file", "--train", "80"],
+            "--train 80: with --split file the pair's split file decides",
+        ),
+        (
+            "tune",
+            ["--pair", "toys_auto", "--synthetic", "--split", "temporal"],
+            "toys_auto-synthetic: --split temporal needs the time of each rating, but in the "
+            "source no rating has one; prepare it from files with timestamps",
+        ),
+        (
+            "tune",
+            ["--pair", "toys_auto", "--synthetic", "--split", "file"],
+            "toys_auto-synthetic: --split file: it was prepared without one; give --split-file",
+        ),
+        (
+            "prepare",
+            ["--pair", "toys_auto", "--synthetic", "--split-file", "split.csv"],
+            "--split-file needs rating files",
+        ),
+        (
+            "evaluate",
+            ["--pair", "toys_auto", "--synthetic", "--split", "user-temporal", "--model", "all"],
+            "no finished search of toys_auto-synthetic-90-user-temporal",
         ),
         (
             "fit",

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darec.data.holdout import Holdout
 from darec.data.ratings import DomainPair, Ratings
 from darec.data.shuffled import shuffle_source
-from darec.data.split import in_both_domains, split, task_in_words, task_label
+from darec.data.split import in_both_domains, split
 from darec.data.synthetic import planted_pair
 from darec.errors import UserError
 from darec.paper import Counts
@@ -36,7 +37,7 @@ def divided(pair, parts):
 
 @given(PAIRS, st.sampled_from([90, 80]), SEEDS, st.none() | COLD)
 def test_parts_are_disjoint_and_complete(pair, train, seed, cold_users):
-    parts = split(pair, train, seed, cold_users)
+    parts = split(pair, Holdout(train, cold_users), seed)
     both_U = in_both_domains(pair)
     for whole, *pieces in divided(pair, parts):
         assert sum(len(piece) for piece in pieces) == len(whole)
@@ -47,7 +48,7 @@ def test_parts_are_disjoint_and_complete(pair, train, seed, cold_users):
 
 @given(PAIRS, st.sampled_from([90, 80]), SEEDS)
 def test_the_warm_task_holds_out_percents_of_the_ratings_of_shared_users(pair, train, seed):
-    for whole, _, valid, test in divided(pair, split(pair, train, seed)):
+    for whole, _, valid, test in divided(pair, split(pair, Holdout(train), seed)):
         n = int(in_both_domains(pair)[whole.users].sum())
         assert len(test) == round(n * (100 - train) / 100)
         assert len(valid) == round((n - len(test)) / 10)
@@ -55,14 +56,14 @@ def test_the_warm_task_holds_out_percents_of_the_ratings_of_shared_users(pair, t
 
 @given(PAIRS, SEEDS, COLD)
 def test_a_cold_user_has_no_target_rating_in_training(pair, seed, cold_users):
-    parts = split(pair, 90, seed, cold_users)
+    parts = split(pair, Holdout(cold_users=cold_users), seed)
     target, valid, test = parts.search.training.target, parts.search.valid, parts.test
     users = [set(part.users.tolist()) for part in (target, valid, test)]
     assert not (users[0] & users[1] or users[0] & users[2] or users[1] & users[2])
     n = int(in_both_domains(pair).sum())
     assert len(users[2]) == round(n * cold_users / 100)
     assert len(users[1]) == round((n - len(users[2])) / 5)
-    warm, first = split(pair, 90, seed), parts.search.training.source
+    warm, first = split(pair, seed=seed), parts.search.training.source
     assert first.digest == warm.search.training.source.digest
     assert parts.cold_users == parts.search.cold_users == cold_users and warm.cold_users is None
 
@@ -80,29 +81,29 @@ def test_users_of_one_domain_change_nothing_of_what_is_held_out(seed, cold_users
 
     ids = pair.user_ids[both_U], pair.source_item_ids, pair.target_item_ids
     shared = DomainPair("shared", of_both(pair.source), of_both(pair.target), *ids)
-    parts, alone = (split(each, 90, seed, cold_users) for each in (pair, shared))
+    parts, alone = (split(each, Holdout(cold_users=cold_users), seed) for each in (pair, shared))
     for held, same in ((parts.test, alone.test), (parts.search.valid, alone.search.valid)):
         assert of_both(held).digest == same.digest
 
 
 @given(PAIRS, SEEDS, st.none() | COLD)
 def test_a_shuffled_source_leaves_the_held_out_ratings_as_they_are(pair, seed, cold_users):
-    parts = split(pair, 90, seed, cold_users)
-    control = split(shuffle_source(pair, seed), 90, seed, cold_users)
+    parts = split(pair, Holdout(cold_users=cold_users), seed)
+    control = split(shuffle_source(pair, seed), Holdout(cold_users=cold_users), seed)
     assert parts.test.digest == control.test.digest
     assert parts.search.valid.digest == control.search.valid.digest
     assert np.array_equal(parts.test_source.items, control.test_source.items)
 
 
 def test_a_model_answers_for_users_with_source_ratings_in_the_cold_user_task_alone():
-    cold, warm = split(PAIR, cold_users=50).search, split(PAIR).search
+    cold, warm = split(PAIR, Holdout(cold_users=50)).search, split(PAIR).search
     assert np.array_equal(cold.answered_U, cold.training.source.user_counts > 0)
     assert warm.answered_U is None
 
 
 @given(SEEDS, COLD)
 def test_a_first_stage_is_validated_by_training_users(seed, cold_users):
-    data = split(PAIR, 90, seed, cold_users).search
+    data = split(PAIR, Holdout(cold_users=cold_users), seed).search
     first = data.of_stage1(seed)
     before, after = data.training.target, first.training.target
     assert cells(after) | cells(first.valid) == cells(before)
@@ -114,9 +115,9 @@ def test_a_first_stage_is_validated_by_training_users(seed, cold_users):
 
 
 def test_seeds_decide_the_split_and_swapping_exchanges_domains():
-    first, again, other = split(PAIR, 90, 1), split(PAIR, 90, 1), split(PAIR, 90, 2)
+    first, again, other = (split(PAIR, seed=seed) for seed in (1, 1, 2))
     assert first.test.digest == again.test.digest != other.test.digest
-    cold, again, other = (split(PAIR, 90, seed, 20) for seed in (1, 1, 2))
+    cold, again, other = (split(PAIR, Holdout(cold_users=20), seed) for seed in (1, 1, 2))
     assert cold.test.digest == again.test.digest != other.test.digest
     swapped = first.search.swapped()
     assert swapped.training.target is first.search.training.source
@@ -125,21 +126,15 @@ def test_seeds_decide_the_split_and_swapping_exchanges_domains():
 
 def test_other_fractions_and_too_few_users_are_refused():
     with pytest.raises(ValueError, match="train must be 90 or 80"):
-        split(PAIR, 70)
+        Holdout(70)
     with pytest.raises(ValueError, match="cold_users must be 20, 50 or 80, but got 30"):
-        split(PAIR, cold_users=30)
+        Holdout(cold_users=30)
     ids = np.arange(2, dtype=np.int32)
     few = Ratings(np.repeat(ids, 20), np.tile(np.arange(20, dtype=np.int32), 2), np.ones(40), 2, 20)
     pair = DomainPair("few", few, few, ids, np.arange(20), np.arange(20))
     with pytest.raises(UserError, match=r"^2 users of both domains are too few to divide"):
-        split(pair, cold_users=20)
+        split(pair, Holdout(cold_users=20))
     three = few.take(np.arange(3))
     one = DomainPair("one", few, three, ids, np.arange(20), np.arange(20))
     with pytest.raises(UserError, match=r"^3 target ratings of users of both domains are too few"):
         split(one)
-
-
-def test_the_two_tasks_have_names_of_their_own():
-    assert task_label("p", 80, None) == "p-80" and task_label("p", 90, 50) == "p-cold50"
-    assert task_in_words(80, None) == "80 % training"
-    assert task_in_words(90, 50) == "50 % of the users cold"

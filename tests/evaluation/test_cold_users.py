@@ -11,6 +11,7 @@ from darec.core.cold import COLD
 from darec.core.config import plain
 from darec.core.fit import Fit
 from darec.core.metrics import clip, rmse
+from darec.data.holdout import Holdout
 from darec.data.split import split
 from darec.evaluation.evaluate import evaluate
 from darec.evaluation.summary import comparison, table, title
@@ -34,7 +35,7 @@ def evaluated(best, pair, seed=0, **options):
 @pytest.mark.parametrize("name", ABLE)
 def test_every_model_is_scored_on_all_ratings_of_the_test_users(name, tiny_pair):
     scores = evaluated(best_of(name, tiny_pair), tiny_pair)
-    parts = split(tiny_pair, cold_users=20)
+    parts = split(tiny_pair, Holdout(cold_users=20))
     for score in scores:
         assert score.cold_users == 20 and score.n_test == len(parts.test)
         assert score.shuffled_rmse is not None
@@ -52,7 +53,7 @@ def test_a_control_differs_by_what_the_model_knows_alone(tiny_pair):
 
 
 def test_the_baselines_know_the_items_alone(tiny_pair):
-    parts = split(tiny_pair, cold_users=20)
+    parts = split(tiny_pair, Holdout(cold_users=20))
     training, test = parts.search.training.target, parts.test
     bias, *_ = evaluated(best_of("bias", tiny_pair), tiny_pair)
     item_means = Bias.fit(training)
@@ -67,7 +68,7 @@ def test_the_baselines_know_the_items_alone(tiny_pair):
 @pytest.mark.parametrize("name", sorted(set(ABLE) - WITHOUT_SOURCE))
 def test_a_model_answers_itself_for_validation_users(name, tiny_pair):
     """What chooses an epoch is the model's own prediction, not that of the cold policy."""
-    data = split(tiny_pair, cold_users=20).search
+    data = split(tiny_pair, Holdout(cold_users=20)).search
     fit = Fit(build(name, data.training), data)
     fit.step()
     raw = fit.model.predict(data.valid.users, data.valid.items)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from darec.core.tables import all_scores
+from darec.data.holdout import Holdout
 from darec.data.split import split
 from darec.models import MODELS
 from tests.models.common import build, fitted
@@ -17,7 +18,7 @@ from tests.pairs import partly_shared
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_trains_where_some_users_are_in_one_domain_only(name, cold_users, tiny_pair):
     pair = partly_shared(tiny_pair)
-    data = split(pair, cold_users=cold_users).search
+    data = split(pair, Holdout(cold_users=cold_users)).search
     fit = fitted(name, data, steps=2)
     everybody = np.arange(pair.target.n_users, dtype=np.int32)
     assert np.isfinite(fit.best_rmse)

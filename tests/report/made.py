@@ -82,6 +82,8 @@ def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN, scale=STARS)
                 **{name: value for name, value in asdict(best).items() if name in FROM_BEST},
                 scale=best.scale,
                 source_scale=STARS,
+                fold=None,
+                folds=None,
                 cold=policy,
                 split_seed=seed,
                 run_seed=seed,
@@ -111,4 +113,4 @@ def scored(cell, out, errors, floor=1.0, digest="d", origin=ORIGIN, scale=STARS)
     return best
 
 
-FROM_BEST = {"model", "pair", "train", "cold_users", "config", "max_epochs", "data_digest"}
+FROM_BEST = {"model", "pair", "train", "cold_users", "split", "config", "max_epochs", "data_digest"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darec.data.split import TrainPercent
+from darec.data.holdout import TrainPercent
 from darec.evaluation.summary import summarise
 from darec.report.analysis.numbers import errors
 from darec.report.analysis.statistics import (

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from darec.core.cold import COLD, ColdPolicy
+from darec.data.holdout import TrainPercent
 from darec.data.scale import STARS, Scale
-from darec.data.split import TrainPercent
 from darec.evaluation.summary import summarise
 from darec.paper import TABLE_2 as PAPER
 from darec.report.analysis.statistics import SAME, surely_best

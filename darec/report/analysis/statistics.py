@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from darec.data.split import VALID_USERS, ColdPercent, TrainPercent
+from darec.data.holdout import ColdPercent, TrainPercent
+from darec.data.split import VALID_USERS
 
 LEAST_SPLITS = 5
 """With fewer splits nothing is called better; 10 are recommended."""

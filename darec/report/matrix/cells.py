@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from darec.data.holdout import ColdPercent, Holdout, TrainPercent
 from darec.data.shuffled import SUFFIX
-from darec.data.split import ColdPercent, TrainPercent, task_label
 from darec.models import MODELS
 from darec.models.best import study_folder
 from darec.paper import FIGURE_2_SIZES
@@ -96,8 +96,12 @@ class Cell:
     @property
     def name(self) -> str:
         """The cell's own name in logs and messages."""
-        task = task_label(self.label, self.train, self.cold_users)
-        return "-".join((task, self.model, *self._variant))
+        return "-".join((self.holdout.label(self.label), self.model, *self._variant))
+
+    @property
+    def holdout(self) -> Holdout:
+        """What is held out."""
+        return Holdout(self.train, self.cold_users)
 
     @property
     def _variant(self) -> tuple[str, ...]:
@@ -117,7 +121,7 @@ class Cell:
 
     def folder(self, out: Path) -> Path:
         """Return the folder of the cell's study."""
-        return study_folder(self.out(out), self.label, self.train, self.cold_users, self.model)
+        return study_folder(self.out(out), self.label, self.holdout, self.model)
 
 
 def fix_text(fixed: tuple[str, Value]) -> str:

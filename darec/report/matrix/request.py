@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from darec.data.split import ColdPercent, TrainPercent
+from darec.data.holdout import ColdPercent, TrainPercent
 from darec.errors import UserError
 from darec.models import MODELS
 from darec.report.matrix import cells

@@ -71,6 +71,7 @@ def _used(study: Mapping[str, Any]) -> dict[str, Any]:
         "pair",
         "train",
         "cold_users",
+        "split",
         "seed",
         "sampler",
         "scheduler",
@@ -86,7 +87,8 @@ def _wanted(cell: Cell, budget: Budget, study: Mapping[str, Any]) -> dict[str, A
     kind = MODELS[cell.model]
     wanted: dict[str, Any] = {"seed": 0, "sampler": "tpe", "scheduler": "asha", "stages": "paper"}
     wanted |= {"model": cell.model, "pair": cell.label, "train": cell.train}
-    wanted |= {"cold_users": cell.cold_users, "fix": dict(cell.fix), "paper": cell.paper}
+    wanted |= {"cold_users": cell.cold_users, "split": "random"}
+    wanted |= {"fix": dict(cell.fix), "paper": cell.paper}
     wanted["time_budget"] = None
     wanted["max_epochs"] = 1 if kind.whole_fit else budget.max_epochs
     if study["space"]["drawn"]:

@@ -1,54 +1,21 @@
-"""The page's figures as SVG and PNG; the same numbers give the same bytes."""
+"""The report's figures as SVG and PNG; the same numbers give the same bytes."""
 
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, get_args
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from darec.core.cold import ColdPolicy
 from darec.files import write
+from darec.page import picture as pages
+from darec.page.picture import FLOOR, INK, ITEM, OTHER, USER, Draw, Picture
 from darec.report.analysis.effects import ColdItemLevels
 from darec.report.analysis.numbers import Entry
 from darec.report.matrix.cells import BIASES
-
-Draw = Callable[[Axes], None]
-"""Draws one panel of a figure."""
-INK = "#010203"
-"""Colour of text and axes; the page replaces it by its own, which may be light or dark."""
-USER, ITEM, OTHER, FLOOR = "#2f74d0", "#d9730d", "#7d8590", "#b0457b"
-STYLE: Any = {
-    "svg.hashsalt": "darec",
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "figure.constrained_layout.use": True,
-    "legend.frameon": False,
-}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure on the page."""
-
-    name: str
-    caption: str
-    alt: str
-    """What the figure shows, in words and numbers."""
-    svg: str
-    """The SVG element, as the page embeds it."""
 
 
 def picture(
@@ -60,27 +27,13 @@ def picture(
     inches: float = 3.6,
 ) -> Picture:
     """Draw panels side by side, by title, each ``inches`` wide; write ``name``.svg and .png."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(inches * len(panels) + 1.0, 3.2))
-        for k, (title, draw) in enumerate(panels.items()):
-            axes = figure.add_subplot(1, len(panels), k + 1)
-            axes.set_title(title, fontsize=9)
-            draw(axes)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-        svg = text.getvalue()
+
+    def save(figure: Figure, svg: str) -> None:
         write(folder / f"{name}.svg", lambda path: path.write_text(svg))
         png: dict[str, Any] = {"dpi": 150, "format": "png", "metadata": {"Software": None}}
         write(folder / f"{name}.png", lambda path: figure.savefig(path, **png))
-    return Picture(name, caption, alt, _inline(svg, name))
 
-
-def _inline(svg: str, name: str) -> str:
-    """Return the SVG element, its ids made unique by ``name`` and its ink that of the page."""
-    element = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
-    element = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", element)
-    return re.sub(r'(<svg [^>]*?)width="[^"]*"', r"\1", element, count=1)
+    return pages.picture(name, caption, alt, panels, inches, save)
 
 
 def colour(model: str) -> str:

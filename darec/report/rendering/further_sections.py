@@ -10,6 +10,8 @@ import numpy as np
 from darec.core.cold import COLD
 from darec.errors import UserError
 from darec.evaluation.summary import summarise
+from darec.page.picture import USER, Draw
+from darec.page.section import Section, Table, TableCell
 from darec.paper import RANGES
 from darec.report.analysis.effects import cold_item_levels, cold_user_errors, part_effects
 from darec.report.analysis.importance import importances, places, read_study
@@ -19,8 +21,7 @@ from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering import figures, texts
 from darec.report.rendering.figures import picture
-from darec.report.rendering.section import Section
-from darec.report.rendering.tables import Table, TableCell, of_range, shown, signed
+from darec.report.rendering.tables import of_range, shown, signed
 from darec.reporter import LOGGER
 
 
@@ -63,7 +64,7 @@ def cold_users(request: Request, results: Results, folder: Path) -> Iterator[Sec
             cells += [TableCell(p_shown(p), p) for p in (errors.p_shuffled, errors.p_hierarchical)]
             rows.append([TableCell(label), TableCell(cell.row), *cells])
         if gaps:
-            panels[label] = figures.gaps(gaps, unit, figures.USER)
+            panels[label] = figures.gaps(gaps, unit, USER)
     if not rows:
         return
     head = ["pair", "model", "RMSE", "MAE", "source shuffled", "hierarchical_bias"]
@@ -120,7 +121,7 @@ def hyper_parameters(request: Request, results: Results, folder: Path) -> Iterat
             LOGGER.warning("%s; the page leaves its hyper-parameters out", error)
             rows.append([TableCell(text) for text in (label, model, str(error), "", "", "")])
             continue
-        panels: dict[str, figures.Draw] = {}
+        panels: dict[str, Draw] = {}
         best: dict[str, float] = {}
         for stage, study in studies.items():
             if spots := places(study):

@@ -6,13 +6,13 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from darec.data.ratings import DomainPair
 from darec.data.scale import in_words
 from darec.data.store import counts
 from darec.evaluation.scores import Score
 from darec.files import write, write_json
+from darec.page.render import render
+from darec.page.section import Section, Table, TableCell
 from darec.paper import Counts
 from darec.report.matrix.cells import Cell, distinct
 from darec.report.matrix.request import Request
@@ -20,9 +20,8 @@ from darec.report.matrix.results import Results
 from darec.report.rendering import texts
 from darec.report.rendering.paper_sections import table2_tables, table2_views
 from darec.report.rendering.provenance import origins_shown, provenance
-from darec.report.rendering.section import Section
 from darec.report.rendering.sections import sections
-from darec.report.rendering.tables import Table, TableCell, Views, comma_separated, latex, markdown
+from darec.report.rendering.tables import Views, comma_separated, latex, markdown
 
 
 def write_report(
@@ -45,11 +44,6 @@ def write_report(
         *sections(request, results, views, folder / "figures"),
         _how_made(request, results, pairs, failures),
     ]
-    environment = Environment(
-        loader=PackageLoader("darec.report.rendering", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
     budget = texts.budget(request.budget)
     warning = [texts.SYNTHETIC] if request.synthetic else []
     warning += [
@@ -61,12 +55,9 @@ def write_report(
     warning += [texts.mixed(len(groups))] if len(groups) > 1 else []
     revised = sorted({score.origin.revision for group in groups for score in group})
     scored_at = ", ".join(revised) or "no revision yet"
-    text = environment.get_template("page.html.j2").render(
-        title=f"DARec reproduced: {', '.join(map(request.label, pairs))}",
-        budget=budget,
-        notes=[*warning, f"darec {version('darec')}; scores were made at {scored_at}."],
-        sections=shown,
-    )
+    title = f"DARec reproduced: {', '.join(map(request.label, pairs))}"
+    notes = [*warning, f"darec {version('darec')}; scores were made at {scored_at}."]
+    text = render(title, budget, notes, shown)
     write(folder / "report.html", partial(Path.write_text, data=text))
     note = " ".join([budget, *warning])
     if request.shows("table2"):

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from darec.core.cold import COLD
+from darec.page.section import Section, Table, TableCell
 from darec.report.analysis.claims import judge
 from darec.report.analysis.numbers import VIEWS, column, errors, stage1_entries, stage1_row
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering import figures, texts
 from darec.report.rendering.figures import picture
-from darec.report.rendering.section import Section
-from darec.report.rendering.tables import Table, TableCell, Views, by_column
+from darec.report.rendering.tables import Views, by_column
 
 
 def table2_views(request: Request, results: Results) -> Views:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from darec.page.section import Section
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering.further_sections import (
@@ -12,7 +13,6 @@ from darec.report.rendering.further_sections import (
     parts,
 )
 from darec.report.rendering.paper_sections import claims, figure2, figure3, table2
-from darec.report.rendering.section import Section
 from darec.report.rendering.tables import Views
 
 

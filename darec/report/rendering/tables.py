@@ -1,12 +1,12 @@
 """Tables as LaTeX, Markdown and CSV, and as cells of a page whose rows can be sorted."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from darec.data.holdout import TrainPercent
 from darec.data.scale import STARS, in_words
-from darec.data.split import TrainPercent
+from darec.page.section import Table, TableCell
 from darec.report.analysis.numbers import Entry
 from darec.report.matrix.cells import BIASES
 
@@ -17,35 +17,6 @@ Views = Mapping[str, Mapping[Column, Mapping[str, Entry]]]
 BEST = "surely best"
 NO_SCORE = 1e9
 """Sorts after every error."""
-
-
-@dataclass(frozen=True)
-class TableCell:
-    """A cell's text, and the value that its column is sorted by."""
-
-    text: str
-    sort: float | str = ""
-    """The text itself if empty."""
-    note: str = ""
-    """Small print below the text."""
-    best: bool = False
-    loses: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A caption, column names and rows; the first cell of a row is its label."""
-
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[TableCell]]
-    foot: Sequence[TableCell] = ()
-    """A last row, which sorting leaves at the bottom."""
-
-    @property
-    def lines(self) -> Sequence[Sequence[TableCell]]:
-        """All rows, the last one included."""
-        return [*self.rows, self.foot] if self.foot else self.rows
 
 
 def entry_cell(entry: Entry | None) -> TableCell:

@@ -37,6 +37,7 @@ def identity_of(
         pair=search.pair,
         train=search.train,
         cold_users=search.cold_users,
+        split=search.split,
         seed=search.seed,
         data_digest=search.data_digest,
         sampler=search.sampler,

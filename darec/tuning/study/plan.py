@@ -10,7 +10,7 @@ from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run, TwoStage
 from darec.core.threads import torch_threads
 from darec.data.scale import in_words
-from darec.data.split import SearchData, task_in_words
+from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.request import Budget, Request, checked_config, middle, middle_trial
@@ -38,9 +38,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
         cost = estimate(request, settings)
     to_beat = baseline_rmses(data)
     stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
-    task = task_in_words(request.train, request.cold_users)
     lines = [
-        f"Plan: {request.model} on {request.pair}, {task}, seed {request.seed}",
+        f"Plan: {request.model} on {request.pair}, {request.holdout.in_words}, seed {request.seed}",
         f"  data       {source.n_users} users; training ratings: source {len(source)} on "
         f"{source.n_items} items, target {len(target)} on {target.n_items}; "
         f"validation {len(data.valid)}{in_words(target.scale, source.scale)}",

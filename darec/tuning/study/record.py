@@ -147,6 +147,7 @@ def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
         pair=request.pair,
         train=request.train,
         cold_users=request.cold_users,
+        split=request.split,
         seed=request.seed,
         data_digest=request.data_digest,
         sampler=request.sampler,

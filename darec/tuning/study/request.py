@@ -8,7 +8,8 @@ from typing import Any, Literal, Protocol, Self
 from optuna.distributions import BaseDistribution
 
 from darec.core.config import parse
-from darec.data.split import ColdPercent, SearchData, TrainPercent
+from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
+from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.models import ModelKind
 from darec.models.best import Count
@@ -81,11 +82,18 @@ class Request:
     """The hyper-parameters that the user held fixed."""
     paper: bool = False
     """Whether the model is searched as the paper prints it."""
+    split: SplitKind = "random"
+    """How the warm task divides the ratings."""
 
     @property
     def cold_users(self) -> ColdPercent | None:
         """Percent of the users who are test users of the cold-user task; None: the warm task."""
         return self.data.cold_users
+
+    @property
+    def holdout(self) -> Holdout:
+        """What is held out."""
+        return Holdout(self.train, self.cold_users, self.split)
 
     @property
     def stage1_data(self) -> SearchData:

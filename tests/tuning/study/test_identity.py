@@ -55,6 +55,7 @@ OTHERS = {
     "pair": "other",
     "train": 80,
     "cold_users": 20,
+    "split": "temporal",
     "seed": 1,
     "data_digest": "other",
     "sampler": "random",

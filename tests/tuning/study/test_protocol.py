@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import MemoryCache, Run
+from darec.data.holdout import Holdout
 from darec.data.split import split
 from darec.errors import UserError
 from darec.files import digest_of
@@ -123,7 +124,7 @@ def test_stage_1_is_searched_on_target_and_source_and_frozen(studies, tiny_pair,
 
 
 def test_stage_1_is_searched_on_training_users_in_the_cold_user_task(studies, tiny_pair, tmp_path):
-    cold = split(tiny_pair, cold_users=20).search
+    cold = split(tiny_pair, Holdout(cold_users=20)).search
     request = replace(request_for("u_darec", tiny_pair, tmp_path), data=cold)
     search(request, SETTINGS, resume=False)
     target, source, second = studies
