@@ -1,6 +1,7 @@
 """What a person wants to know of a pair before a search: how many ratings, of whom, and how cold.
 
-Of test ratings only their number, users and items are looked at, never their values.
+Ratings are in their domain's own units. Mean and histogram are of all ratings of a pair; of a
+split's test ratings only their number, users and items are looked at.
 Shapes: N ratings, U users, I items.
 """
 
@@ -98,14 +99,15 @@ def _domain(ratings: Ratings, marks: Marks) -> DomainFacts:
     per_user, per_item = (
         np.sort(n[n > 0]).astype(np.int64) for n in (ratings.user_counts, ratings.item_counts)
     )
+    values = ratings.scale.from_stars(ratings.values).astype(np.float64)
     return DomainFacts(
         users=len(per_user),
         items=len(per_item),
         ratings=len(ratings),
         density=len(ratings) / max(1, len(per_user) * len(per_item)),
-        mean=float(ratings.values.mean(dtype=np.float64)),
-        sd=float(ratings.values.std(dtype=np.float64)),
-        histogram=_histogram(ratings.values),
+        mean=float(values.mean()),
+        sd=float(values.std()),
+        histogram=_histogram(values),
         per_user=per_user,
         per_item=per_item,
         copies=agreement(ratings),
@@ -113,12 +115,12 @@ def _domain(ratings: Ratings, marks: Marks) -> DomainFacts:
     )
 
 
-def _histogram(values: npt.NDArray[np.float32]) -> dict[float, int]:
+def _histogram(values: npt.NDArray[np.float64]) -> dict[float, int]:
     levels, counts = np.unique(values, return_counts=True)
     if len(levels) > MOST_LEVELS:
         counts, edges = np.histogram(values, bins=MOST_LEVELS - 1)
         levels = (edges[1:] + edges[:-1]) / 2
-    return {float(level): int(n) for level, n in zip(levels, counts, strict=True)}
+    return {round(float(level), 4): int(n) for level, n in zip(levels, counts, strict=True)}
 
 
 def _cold(pair: DomainPair, holdout: Holdout) -> Cold | None:

@@ -1,6 +1,7 @@
 """Read a file of JSON lines, one rating or review a line, as Amazon and Yelp publish them."""
 
 import json
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from darec.errors import UserError
 SAMPLE_LINES = 200
 """Lines by which the fields are told."""
 BLOCK = 4 * LONGEST_ROW
+KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 def looks_like_json(beginning: bytes) -> bool:
@@ -28,32 +30,38 @@ def read_json_lines(path: Path, columns: Columns | None, encoding: str | None) -
 
     Raises `UserError` for a line that is no JSON object, or has no user, item or rating.
     """
-    fields = _fields(path, columns, encoding)
-    sentence = told(path, list(fields.values()), {role: n for n, role in enumerate(fields)})
-    return _fast(path, fields, encoding) or _slow(path, fields, encoding), sentence
-
-
-def _fields(path: Path, columns: Columns | None, encoding: str | None) -> dict[str, str]:
-    """Return the name of each role's field."""
-    names: dict[str, None] = {}
-    first = 0
-    for number, line in islice(read_text(path, encoding), SAMPLE_LINES):
-        if line.strip():
-            first = first or number
-            names |= dict.fromkeys(_object(path, number, line))
+    first = list(islice(_objects(path, encoding), SAMPLE_LINES))
     if not first:
         raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
-    header = list(names)
+    header = list(dict.fromkeys(name for _, found in first for name in found))
     try:
-        found = chosen_columns(header, columns)
-        missing = sorted(REQUIRED - found.keys())
+        positions = chosen_columns(header, columns)
+        missing = sorted(REQUIRED - positions.keys())
         if missing:
             say = ",".join(f"{role}=NAME" for role in ROLES if role in missing)
             rule = f"JSON lines must have a field for the {missing[0]}"
             raise ValueError(f"{rule}, but have {shown(header)}; say it: --columns {say}")
     except ValueError as error:
-        raise UserError(f"{path}, line {first}: {error}") from error
-    return {role: header[n] for role, n in found.items()}
+        raise UserError(f"{path}, line {first[0][0]}: {error}") from error
+    fields = {role: header[n] for role, n in positions.items()}
+    kinds = {name: _kind([found.get(name) for _, found in first]) for name in fields.values()}
+    sentence = told(path, header, positions)
+    return _fast(path, fields, kinds, encoding) or _slow(path, fields, encoding), sentence
+
+
+def _kind(values: Sequence[object]) -> pa.DataType | None:
+    """Return the type of a field, told by its first values; None if they are of several types."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        return pa.float64()
+    return KINDS.get(kinds.pop()) if len(kinds) == 1 else None
+
+
+def _objects(path: Path, encoding: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the line and the object of every line that is not empty."""
+    for number, line in read_text(path, encoding):
+        if line.strip():
+            yield number, _object(path, number, line)
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -63,7 +71,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
         rule = "this is one JSON list, not an object a line"
         raise UserError(f"{where}: {rule}; jq -c '.[]' FILE > FILE.jsonl makes lines of it")
     try:
-        found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+        found = json.loads(line)
     except ValueError as error:
         rule = f"must be a JSON object on one line ({error})"
         raise UserError(f"{where}: {rule}, but got {shown(line.rstrip())}") from error
@@ -72,44 +80,32 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     return found
 
 
-def _fast(path: Path, fields: dict[str, str], encoding: str | None) -> pa.Table | None:
+def _fast(
+    path: Path, fields: dict[str, str], kinds: dict[str, pa.DataType | None], encoding: str | None
+) -> pa.Table | None:
     """Return the table by pyarrow, or None where a field is not of one type throughout."""
-    for rating in (pa.float64(), pa.string()):
-        for time in (pa.int64(), pa.string(), pa.float64()):
-            types = {"user": pa.string(), "item": pa.string(), "rating": rating, "time": time}
-            table = _typed(path, {fields[role]: types[role] for role in fields}, encoding)
-            if table is not None:
-                return pa.table(
-                    {role: table[name].cast(pa.string()) for role, name in fields.items()}
-                )
-            if "time" not in fields:
-                break
-    return None
-
-
-def _typed(path: Path, types: dict[str, pa.DataType], encoding: str | None) -> pa.Table | None:
+    if None in kinds.values():
+        return None
     with open_utf8(path, encoding) as stream:
         try:
-            return pajson.read_json(
+            table = pajson.read_json(
                 pa.PythonFile(stream, mode="r"),
                 read_options=pajson.ReadOptions(block_size=BLOCK),
                 parse_options=pajson.ParseOptions(
-                    explicit_schema=pa.schema(types), unexpected_field_behavior="ignore"
+                    explicit_schema=pa.schema(kinds), unexpected_field_behavior="ignore"
                 ),
             )
         except pa.ArrowException:
             return None
         except DAMAGED as error:
             raise damaged(path, error) from error
+    return pa.table({role: table[name].cast(pa.string()) for role, name in fields.items()})
 
 
 def _slow(path: Path, fields: dict[str, str], encoding: str | None) -> pa.Table:
     """Return the table line by line: values of any type, and the line of a fault."""
     columns: dict[str, list[str | None]] = {role: [] for role in fields}
-    for number, line in read_text(path, encoding):
-        if not line.strip():
-            continue
-        found = _object(path, number, line)
+    for number, found in _objects(path, encoding):
         for role, name in fields.items():
             value = found.get(name)
             if isinstance(value, dict | list):

@@ -155,6 +155,23 @@ def test_other_encodings_are_read_when_marked_or_named(tmp_path, encoding):
     assert rows_of(read_ratings(path, options)) == [("José", "æ", 4.0)]
 
 
+def test_json_values_may_be_of_any_type_and_of_several(tmp_path):
+    path = tmp_path / "ratings.jsonl"
+    path.write_text(
+        '{"user": 7, "item": "a", "rating": 4, "time": 10}\n'
+        '{"user": "x", "item": 12345678901234567890, "rating": "4.5", "time": "1970-01-01"}\n'
+        '{"user": "x", "item": "b", "rating": true, "time": null}\n'
+    )
+    raw = read_ratings(path)
+    assert rows_of(raw) == [("7", "a", 4.0), ("x", "12345678901234567890", 4.5), ("x", "b", 1.0)]
+    assert raw.times[:2].tolist() == [10, 0] and np.isnan(raw.times[2])
+    path.write_text(
+        '{"user": 7, "item": 1, "rating": 4.5}\n' * 300 + '{"user":8,"item":[],"rating":1}'
+    )
+    with pytest.raises(UserError, match=r"line 301, field item: must be a number or text, but got"):
+        read_ratings(path)
+
+
 def test_parquet_has_any_types_that_mean_the_same(tmp_path):
     path = tmp_path / "ratings.parquet"
     times = [datetime(1970, 1, 1, 0, 0, t, tzinfo=UTC) for *_, t in ROWS]
