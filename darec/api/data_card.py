@@ -73,9 +73,9 @@ def _span(n: npt.NDArray[np.int64]) -> str:
 
 
 def _date(time: float) -> str:
-    """Return a time as a date; as a number if it is not one of 1970 to 2100."""
+    """Return a time as a date; as a number if it is not one of 1973 to 2100."""
     seconds = time / 1000 if time > MILLISECONDS else time
-    if not 0 < seconds < 4.1e9:
+    if not 1e8 < seconds < 4.1e9:
         return f"{time:g}"
     return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
