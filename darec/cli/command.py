@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from darec.cli.errors import line_of
+from darec.cli.home import give_home
 from darec.errors import UserError
 from darec.processes import INTERRUPTED, begin_command, note_stop
 
@@ -38,6 +39,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         from darec.cli.console import set_up
 
         begin_command()
+        give_home()
         try:
             if verbose and quiet:
                 raise UserError("give either --verbose or --quiet")
