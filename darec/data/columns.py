@@ -104,6 +104,17 @@ def chosen_columns(header: Sequence[str], columns: Columns | None) -> dict[str, 
     return {**named_columns(rest, open_roles), **found}
 
 
+def required_columns(header: Sequence[str], columns: Columns | None) -> dict[str, int]:
+    """Return `chosen_columns`; raises `ValueError` also where user, item or rating has none."""
+    found = chosen_columns(header, columns)
+    missing = [role for role in ROLES if role in REQUIRED - found.keys()]
+    if missing:
+        say = ",".join(f"{role}=NAME" for role in missing)
+        rule = f"must have a column for the {missing[0]}"
+        raise ValueError(f"{rule}, but has {shown(list(header))}; say it: --columns {say}")
+    return found
+
+
 def parse_columns(text: str | None) -> dict[str, str] | None:
     """Return ``user=a,item=b`` as a mapping; raises `UserError` for another form."""
     if text is None:

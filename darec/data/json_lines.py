@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json as pajson
 
-from darec.data.columns import REQUIRED, ROLES, Columns, chosen_columns, shown, told
+from darec.data.columns import Columns, required_columns, shown, told
 from darec.data.lines import LONGEST_ROW, read_text
 from darec.data.text import DAMAGED, damaged, open_utf8
 from darec.errors import UserError
@@ -35,12 +35,7 @@ def read_json_lines(path: Path, columns: Columns | None, encoding: str | None) -
         raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
     header = list(dict.fromkeys(name for _, found in first for name in found))
     try:
-        positions = chosen_columns(header, columns)
-        missing = sorted(REQUIRED - positions.keys())
-        if missing:
-            say = ",".join(f"{role}=NAME" for role in ROLES if role in missing)
-            rule = f"JSON lines must have a field for the {missing[0]}"
-            raise ValueError(f"{rule}, but have {shown(header)}; say it: --columns {say}")
+        positions = required_columns(header, columns)
     except ValueError as error:
         raise UserError(f"{path}, line {first[0][0]}: {error}") from error
     fields = {role: header[n] for role, n in positions.items()}

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from darec.data.columns import REQUIRED, ROLES, Columns, chosen_columns, shown, told
+from darec.data.columns import Columns, required_columns, told
 from darec.errors import UserError
 
 
@@ -18,17 +18,13 @@ def read_parquet(path: Path, columns: Columns | None) -> tuple[pa.Table, str]:
     try:
         with pq.ParquetFile(path) as file:
             header = file.schema_arrow.names
-            found = chosen_columns(header, columns)
-            missing = sorted(REQUIRED - found.keys())
-            if missing:
-                say = ",".join(f"{role}=NAME" for role in ROLES if role in missing)
-                rule = f"a Parquet file must have a column for the {missing[0]}"
-                got = f"{shown(header)}; say it: --columns {say}"
-                raise UserError(f"{path}: {rule}, but has {got}")
+            found = required_columns(header, columns)
             table = file.read([header[n] for n in found.values()])
         read = {role: _text(table[header[n]], role) for role, n in found.items()}
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: must be a whole Parquet file: {str(error)[:100]}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
     return pa.table(read), told(path, header, found)
 
 

@@ -299,7 +299,10 @@ BAD = {
     "bad rating behind lines": (b'user,item,x,rating\nu,i,"a\nb",3\nu,i,,y\n', ["line 4", "'y'"]),
     "no JSON": (b'{"user": "u", "item": "i", "rating": 3}\n{"user"\n', ["line 2", "JSON"]),
     "JSON list": (b'[{"user": "u", "item": "i", "rating": 3}]\n', ["JSON list", "jq"]),
-    "JSON without item": (b'{"user": "u", "rating": 3}\n', ["field for the item", "--columns"]),
+    "JSON without item": (
+        b'{"user": "u", "rating": 3}\n',
+        ["line 1", "for the item", "--columns"],
+    ),
     "JSON rating": (b'{"user":"u","item":"i","rating":"x"}\n', ["line 1, field rating", "'x'"]),
     "late JSON": (b'{"user":"u","item":"i","rating":3}\n' * 300 + b"[]", ["line 301", "list"]),
     "JSON null": (b'\n{"user":null,"item":"i","rating":3}\n', ["line 2, field user", "empty"]),
