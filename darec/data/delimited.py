@@ -14,7 +14,7 @@ from darec.data.text import DAMAGED, damaged, open_utf8
 from darec.errors import UserError
 
 IDS = pa.dictionary(pa.int32(), pa.string())
-TYPES = {"user": IDS, "item": IDS, "rating": IDS, "time": pa.string()}
+TYPES = {"user": IDS, "item": IDS, "rating": IDS}
 """A rating is text at first: a file has few different ones, and they may be ``4,5``."""
 
 
@@ -77,6 +77,8 @@ def _read(
     role_of = {position: role for role, position in form.positions.items()}
     names = [role_of.get(n, f"other {n}") for n in range(form.n_columns)]
     plain = is_plain(form.delimiter)
+    numbers = form.times_are_numbers and not lines_in_cells
+    types = TYPES | {"time": pa.float64() if numbers else pa.string()}
     with open_utf8(path, encoding) as binary:
         text = CountedText(binary, form.delimiter, form.skipped_lines)
         try:
@@ -89,7 +91,7 @@ def _read(
                     newlines_in_values=lines_in_cells,
                 ),
                 convert_options=pacsv.ConvertOptions(
-                    column_types={name: TYPES.get(name, pa.string()) for name in names},
+                    column_types={name: types.get(name, pa.string()) for name in names},
                     include_columns=list(form.positions),
                     null_values=[""],
                     strings_can_be_null=True,

@@ -67,11 +67,12 @@ class Form:
     n_columns: int
     positions: dict[str, int]
     """The position of the column of each role."""
-    header: Row | None
     skipped_lines: int
     """Lines before the first rating: blank lines, Excel's line of the separator, the header."""
     told: str
     """The sentence that says which column is read as what."""
+    times_are_numbers: bool
+    """Whether the first times are."""
 
 
 def recognise(path: Path, options: ReadOptions = AS_RECOGNISED) -> Form:
@@ -100,14 +101,21 @@ def recognise(path: Path, options: ReadOptions = AS_RECOGNISED) -> Form:
     (first_lines, first), where = rows[0], f"{path}, line {skipped + 1}"
     sample = [cells for _, cells in rows]
     try:
-        found = None if _forced(options) else _header(first, options)
-        if found is None:
-            found = _headerless(sample, options)
-            return Form(delimiter, len(first), found, None, skipped, told(path, None, found))
+        named = None if _forced(options) else _header(first, options)
+        found = _headerless(sample, options) if named is None else named
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
-    sentence = told(path, first, found)
-    return Form(delimiter, len(first), found, first, skipped + first_lines, sentence)
+    if named is not None:
+        skipped, sample = skipped + first_lines, sample[1:]
+    sentence = told(path, None if named is None else first, found)
+    numbers = _times_are_numbers(sample, found)
+    return Form(delimiter, len(first), found, skipped, sentence, numbers)
+
+
+def _times_are_numbers(sample: Sequence[Row], found: dict[str, int]) -> bool:
+    """Return whether the times of some rows are numbers, or not there."""
+    cells = [row[found["time"]] for row in sample if found.get("time", len(row)) < len(row)]
+    return all(not cell or rating_of(cell) is not None for cell in cells)
 
 
 def _forced(options: ReadOptions) -> bool:

@@ -160,6 +160,6 @@ def _form(path: Path) -> Form:
                 f"{path}, line {number}: a column must be named once: {error}"
             ) from error
         if found.keys() >= REQUIRED:
-            return Form(delimiter, len(header), found, header, number, "")
+            return Form(delimiter, len(header), found, number, "", times_are_numbers=False)
     rule = "must be a header that names the columns user, item and part"
     raise UserError(f"{path}, line {number}: {rule}, but got {shown(line.rstrip())}")

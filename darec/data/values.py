@@ -65,6 +65,8 @@ def ratings(text_N: pa.DictionaryArray) -> npt.NDArray[np.float32]:
 def times(text_N: pa.Array) -> Times:
     """Return times f64[N]: numbers as they are, dates in seconds since 1970, NaN for none.
 
+    ``text_N`` may also be numbers already.
+
     Raises `BadCell` for the first text that is neither.
     """
     try:
