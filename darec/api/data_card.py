@@ -109,7 +109,10 @@ def _size(found: Facts) -> Section:
         "mean rating": [f"{d.mean:.3f}" for d in both],
         "standard deviation": [f"{d.sd:.3f}" for d in both],
     }
-    text = [f"{found.both:,} users have ratings in both domains; only theirs are ever held out."]
+    text = [
+        f"{found.both:,} users have ratings in both domains; only theirs are held out, "
+        "unless a split file names others."
+    ]
     return Section("size", "Size", text, [_by_domain("counts", rows)])
 
 
@@ -262,6 +265,11 @@ def _removed(made: Prepared) -> Section:
         f"Before anything was dropped, {removed.shared_users:,} users and "
         f"{removed.shared_items:,} item ids were in both domains."
     )
-    text = [kept, *(f"Read {line}." for line in made.told), f"SHA-256: {made.pair.digest}"]
-    table = _by_domain("what was dropped, each row for the first reason that holds", rows)
+    text = [
+        f"Kept: {made.rules.in_words}. {kept}",
+        *(f"{line[:1].upper()}{line[1:]}." for line in made.scales_told),
+        *(f"Read {line}." for line in made.told),
+        f"SHA-256: {made.pair.digest}",
+    ]
+    table = _by_domain("dropped rows, counted under the first reason that applies", rows)
     return Section("made", "What was dropped, and where it is from", text, [table])

@@ -155,12 +155,24 @@ def prepare(
     if synthetic:
         if pair is None:
             raise UserError("--synthetic needs --pair: it stands in for a pair of Table 1")
-        if drop_twins:
-            raise UserError("--drop-twins needs rating files: a synthetic pair has no copies")
-        if any(scales) or unrated is not None:
-            raise UserError("--scale and --unrated need rating files: a synthetic pair has stars")
-        if split_file is not None:
-            raise UserError("--split-file needs rating files: a synthetic pair is not kept")
+        of_files = {
+            "--min-ratings": min_ratings != Selection.min_ratings,
+            "--min-ratings-in": min_ratings_in != "each",
+            "--overlap": overlap != "shared",
+            "--items": items is not None,
+            "--min-item-ratings": min_item_ratings != 1,
+            "--sample-users": sample_users is not None,
+            "--drop-twins": drop_twins,
+            "--scale": any(scales),
+            "--unrated": unrated is not None,
+            "--layout": layout is not None,
+            "--columns": columns is not None,
+            "--delimiter": delimiter is not None,
+            "--encoding": encoding is not None,
+            "--split-file": split_file is not None,
+        }
+        if given := [option for option, is_given in of_files.items() if is_given]:
+            raise UserError(f"{given[0]} needs rating files: a synthetic pair is generated")
         prepared = store.obtain(pair, data, True, reporter)
     else:
         if pair is not None:
@@ -178,9 +190,8 @@ def prepare(
             sample_users,
             unrated,
         )
-        told = f"{overlap} users with >= {min_ratings} ratings ({min_ratings_in})"
         shown = " -> ".join(", ".join(str(file) for file in each) for each in files)
-        reporter.line(f"Preparing {name}: {shown}, {told}")
+        reporter.line(f"Preparing {name}: {shown}, {rules.in_words}")
         options = ReadOptions(layout, columns, delimiter, encoding)
         parts = None if split_file is None else Path(split_file)
         made = store.prepare(name, data, *files, rules, options, drop_twins, scales, parts)

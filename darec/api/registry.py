@@ -94,7 +94,7 @@ def models_for(models: Sequence[str], pair: DomainPair, reporter: Reporter) -> l
 
 
 def check_levels(model: str, pair: DomainPair) -> None:
-    """Raise `UserError` for a model that has weights for each distinct rating, of too many."""
+    """Raise `UserError` if a model has weights for each distinct rating, and there are too many."""
     if _too_many_levels(model, pair):
         told = f"has weights for each distinct rating, at most {MOST_LEVELS}"
         n = len(distinct(pair.target))

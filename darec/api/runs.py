@@ -44,7 +44,7 @@ class ScoreRun:
     refit: bool
     device: str
     fold: Fold | None = None
-    """The fold of a cross-validation; None: the split is the search's kind."""
+    """The fold of a cross-validation; None: the split is of the same kind as the search's."""
 
     @property
     def keys(self) -> list[Key]:

@@ -171,7 +171,8 @@ def tune(
     same = {
         "--model": model,
         "--pair": pair,
-        "--train": train if warm else None,
+        "--train": train if warm and split != "file" else None,
+        "--split": None if split == "random" else split,
         "--task": None if warm else task,
         "--cold-share": None if warm else cold_share,
         "--synthetic": synthetic,

@@ -11,10 +11,7 @@ ROLES: tuple[Role, ...] = ("user", "item", "rating", "time")
 REQUIRED = {"user", "item", "rating"}
 Columns = Mapping[str, str]
 """The column of each role that is named by hand: its name, or its position from 1."""
-RULE = (
-    "--columns must be user=NAME,item=NAME,rating=NAME,time=NAME, or some of these, "
-    "each perhaps as source.user or target.user"
-)
+RULE = "--columns must be ROLE=NAME,... of user, item, rating, time, or source.user and so on"
 NO_TIME = "none"
 """Stands for a column of times that is not to be read."""
 SHOWN = 80

@@ -52,7 +52,7 @@ class DomainFacts:
     """Ratings of each item, ascending."""
     copies: Agreement
     times: npt.NDArray[np.float64] | None
-    """The times of the ratings, ascending; None if there are none."""
+    """The times of the ratings that have one, ascending; None if none has."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _domain(ratings: Ratings, marks: Marks) -> DomainFacts:
         per_user=per_user,
         per_item=per_item,
         copies=agreement(ratings),
-        times=None if marks.times is None else np.sort(marks.times),
+        times=None if marks.times is None else np.sort(marks.times[~np.isnan(marks.times)]),
     )
 
 

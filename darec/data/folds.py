@@ -10,12 +10,12 @@ from darec.errors import UserError
 from darec.seeds import generator
 
 LEAST = 12
-"""Fewest ratings of a domain that folds can be made of: half of them have a tenth to validate."""
+"""Fewest ratings of a domain. With fewer, two folds would leave no validation rating."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One of the parts of a cross-validation; raises ``ValueError`` for one that there is not."""
+    """One of the parts of a cross-validation; raises ``ValueError`` unless 1 <= number <= of."""
 
     number: int
     """From 1."""

@@ -1,4 +1,4 @@
-"""Says what a path is that was given as a file and is none: a folder, a pipe, a device."""
+"""Check that a path is a readable file, and name what it is otherwise: a folder, a pipe."""
 
 import os
 import stat

@@ -62,6 +62,9 @@ def _objects(path: Path, encoding: str | None) -> Iterator[tuple[int, dict[str, 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     """Return a line's object; raises `UserError` for another line."""
     where = f"{path}, line {number}"
+    if line.strip() == "{":
+        rule = "this is one JSON object over several lines"
+        raise UserError(f"{where}: {rule}; jq -c . FILE > FILE.jsonl makes a line of each")
     if line.lstrip().startswith("["):
         rule = "this is one JSON list, not an object a line"
         raise UserError(f"{where}: {rule}; jq -c '.[]' FILE > FILE.jsonl makes lines of it")

@@ -88,6 +88,9 @@ def recognise(path: Path, options: ReadOptions = AS_RECOGNISED) -> Form:
     blank = next((n for n, line in enumerate(lines) if line.strip()), None)
     if blank is None:
         raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
+    if lines[blank].endswith("\r"):
+        rule = "a line must end in LF or CR LF, but this one ends in CR alone"
+        raise UserError(f"{path}, line {blank + 1}: {rule}; tr '\\r' '\\n' < FILE > OTHER mends it")
     delimiter, skipped = options.delimiter, blank
     excel = SEPARATOR_LINE.fullmatch(lines[blank])
     if excel:
@@ -140,9 +143,8 @@ def _header(first: Row, options: ReadOptions) -> dict[str, int] | None:
         remedy = "say which is which: --columns user=1,item=2,rating=3"
         raise ValueError(f"{rule}, but got {len(first)} columns: {shown(first)}; {remedy}")
     say = ",".join(f"{role}=NAME" for role in ROLES if role in missing)
-    rule = f"must be a header that names user, item and rating, but names no {missing[0]}"
     got = f"{len(first)} columns: {shown(first)}"
-    raise ValueError(f"{rule}, but got {got}; say it: --columns {say}")
+    raise ValueError(f"the header must name the {missing[0]}, but has {got}; say --columns {say}")
 
 
 def _numbers(row: Row) -> bool:

@@ -22,8 +22,8 @@ class Marks:
     """
 
     times: npt.NDArray[np.float64] | None = None
-    """f64[N], as the files have them, NaN where a rating has none; only their order counts. None:
-    the files have no times."""
+    """f64[N], seconds since 1970 or smaller numbers in their order, NaN where a rating has none.
+    None: the files have no times."""
     parts: npt.NDArray[np.int8] | None = None
     """i8[N], positions in `PARTS`; None: no split file was given."""
 

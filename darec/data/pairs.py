@@ -54,13 +54,12 @@ def build_pair(
     target: RawRatings,
     rules: Selection = AS_THE_PAPER,
     without: Mapping[Domain, ItemIds] = NOTHING,
-    seed: int = 0,
     scales: Scales = ON_STARS,
 ) -> tuple[DomainPair, Removed]:
     """Return the pair of two domains' files, and which rows were removed to make it.
 
-    Every row is kept or counted. Items ``without`` are left out with their ratings; ``seed``
-    decides which users are sampled. Ratings on the ``scales`` become stars.
+    Every row is kept or counted. Items ``without`` are left out with their ratings. Ratings on the
+    ``scales`` become stars.
     Raises `UserError` when the files share no user, too many items, or leave no user.
     """
     files = f"{source.path} and {target.path}"
@@ -77,7 +76,7 @@ def build_pair(
     n_shared_items = drop_shared_items(rows_S, rows_T, rules.items)
     rows_S.drop(rows_S.is_item_in(without["source"]), "twins")
     rows_T.drop(rows_T.is_item_in(without["target"]), "twins")
-    kept_U = drop_users(rows_S, rows_T, len(user_ids), rules, seed)
+    kept_U = drop_users(rows_S, rows_T, len(user_ids), rules)
     removed = Removed(rows_S.dropped, rows_T.dropped, n_shared_items, len(shared))
     if not (rows_S.kept.any() and rows_T.kept.any()):
         raise UserError(f"{files}: {_too_few(rules, removed)}")

@@ -19,7 +19,8 @@ from darec.data.layouts import AS_RECOGNISED, ReadOptions, recognise
 from darec.data.parquet import read_parquet
 from darec.data.ratings import FloatArray, IntArray
 from darec.data.text import PARQUET, begins_with
-from darec.data.values import BadCell, Times, ratings, times
+from darec.data.times import Times, times
+from darec.data.values import BadCell, ratings
 from darec.errors import UserError
 
 Ids = npt.NDArray[np.object_]

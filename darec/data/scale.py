@@ -37,7 +37,7 @@ class Scale:
 
     @property
     def unit(self) -> float:
-        """How much one star is: an error in stars times the unit is one in own units."""
+        """The length of a star in own units: an error in stars times this is one in own units."""
         return self.range / 4
 
     @property

@@ -14,7 +14,7 @@ from darec.errors import UserError
 
 HALVES, LIKES = Scale(0.5, 5.0), Scale(0.0, 1.0)
 LEAST_TOP = 8.0
-"""A scale that ends at 10 has a rating at least so far from 0; 1 to 7 is a scale of its own."""
+"""The least highest rating of which a scale up to 10 is assumed; 1 to 7 is a scale of its own."""
 LEAST_PERCENT = 50.0
 """A scale that ends at 100 has a rating above this one."""
 UNRATED = (0.0, -1.0, 99.0)
@@ -68,7 +68,12 @@ def means_unrated(values_N: FloatArray, unrated: float | None) -> BoolArray:
 
 
 def found(values_L: FloatArray) -> Scale | None:
-    """Return the known scale that distinct ratings, ascending, lie on; None if there is none."""
+    """Return the known scale that distinct ratings, ascending, lie on; None if there is none.
+
+    One rating alone shows no scale.
+    """
+    if len(values_L) == 1:
+        return None
     low, high = float(values_L[0]), float(values_L[-1])
     far = max(-low, high)
     if low >= STARS.low and high <= STARS.high:

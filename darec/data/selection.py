@@ -42,9 +42,24 @@ class Selection:
     """Items with fewer ratings of the kept users are dropped, again and again with the users who
     have too few ratings then (a k-core)."""
     sample_users: int | None = None
-    """How many of the users are kept, drawn at random; None: all."""
+    """How many of the users with enough ratings are kept, drawn at random before items with few
+    ratings are dropped; None: all."""
     unrated: float | None = None
     """Rows with this rating are dropped: it means "not rated". None: no rating does."""
+
+    @property
+    def in_words(self) -> str:
+        """The rules that hold, in one line."""
+        rules = [f"{self.overlap} users with >= {self.min_ratings} ratings ({self.min_in})"]
+        if self.sample_users is not None:
+            rules.append(f"{self.sample_users} of them drawn at random")
+        if self.min_item_ratings > 1:
+            rules.append(f"items with >= {self.min_item_ratings} ratings")
+        if self.items is not None:
+            rules.append(f"{self.items} items")
+        if self.unrated is not None:
+            rules.append(f"{self.unrated:g} means not rated")
+        return ", ".join(rules)
 
 
 AS_THE_PAPER = Selection()
@@ -53,11 +68,11 @@ REASONS = {
     "unrated": "mean not rated",
     "repeated": "repeat a (user, item)",
     "shared_items": "are of items in both files",
-    "twins": "are of a twin's copies",
+    "twins": "are of items that copy another item",
     "one_domain": "are of users of one file only",
+    "not_sampled": "are of users who were not sampled",
     "few_ratings": "are of users with too few ratings",
     "few_of_item": "are of items with too few ratings",
-    "not_sampled": "are of users who were not sampled",
 }
 """Why rows are dropped, in the order in which they are."""
 
@@ -148,13 +163,15 @@ def drop_shared_items(source: Rows, target: Rows, rule: ItemRule | None) -> int:
     return len(shared)
 
 
-def drop_users(source: Rows, target: Rows, n_users: int, rules: Selection, seed: int) -> BoolArray:
-    """Drop users and items with too few ratings, and users who are not sampled.
+def drop_users(source: Rows, target: Rows, n_users: int, rules: Selection) -> BoolArray:
+    """Drop users who are not sampled, and then users and items with too few ratings.
 
     Returns which users are kept, bool[U].
     """
     for rows in (source, target):
         rows.drop(rows.users < 0, "one_domain")
+    if rules.sample_users is not None:
+        _sample(source, target, n_users, rules)
     changed = True
     while changed:
         kept_U = _enough(source.count_of_users(n_users), target.count_of_users(n_users), rules)
@@ -163,13 +180,17 @@ def drop_users(source: Rows, target: Rows, n_users: int, rules: Selection, seed:
             rows.drop(~kept_U[rows.users] & rows.kept, "few_ratings")
             few_I = rows.count_of_items() < rules.min_item_ratings
             changed |= rows.drop(few_I[rows.items], "few_of_item")
-    if rules.sample_users is not None and rules.sample_users < kept_U.sum():
-        drawn = generator(seed, "sample users").permutation(np.flatnonzero(kept_U))
-        kept_U = np.zeros(n_users, bool)
-        kept_U[drawn[: rules.sample_users]] = True
-        for rows in (source, target):
-            rows.drop(~kept_U[rows.users], "not_sampled")
     return kept_U
+
+
+def _sample(source: Rows, target: Rows, n_users: int, rules: Selection) -> None:
+    """Drop all users with enough ratings but for a random sample."""
+    enough_U = _enough(source.count_of_users(n_users), target.count_of_users(n_users), rules)
+    drawn = generator(0, "sample users").permutation(np.flatnonzero(enough_U))
+    dropped_U = np.zeros(n_users, bool)
+    dropped_U[drawn[rules.sample_users :]] = True
+    for rows in (source, target):
+        rows.drop(dropped_U[rows.users] & rows.kept, "not_sampled")
 
 
 def _enough(

@@ -15,10 +15,12 @@ import pandas as pd
 
 from darec.data.columns import NAMES, TwoColumns, named_columns, shown
 from darec.data.delimited import line_of_row, read_delimited
+from darec.data.json_lines import looks_like_json
 from darec.data.layouts import DELIMITERS, Form
 from darec.data.lines import is_plain, read_text, split_line
 from darec.data.marks import PARTS, TEST, TRAIN, VALID, Marks
 from darec.data.ratings import Domain, DomainPair, Parts, Ratings
+from darec.data.text import PARQUET, begins_with
 from darec.errors import UserError
 
 COLUMNS = {
@@ -71,6 +73,8 @@ def with_parts(pair: DomainPair, path: Path) -> tuple[DomainPair, tuple[str, ...
             sizes = ", ".join(f"{n} {part}" for part, n in zip(PARTS, counts, strict=True))
             over = f"; {n_others} rows are about other ratings" if n_others else ""
             told.append(f"{path}: {domain} {sizes}{over}")
+    if marks["source"].parts is None:
+        told.append(f"{path}: does not name the source, which is divided at random over all times")
     marked = replace(pair, source_marks=marks["source"], target_marks=marks["target"])
     return marked, tuple(told)
 
@@ -121,6 +125,10 @@ def _parts(
 
 def _read(path: Path) -> pd.DataFrame:
     """Return the columns user, item, part (a position in `PARTS`) and domain of a split file."""
+    beginning = begins_with(path)
+    if beginning.startswith(PARQUET) or looks_like_json(beginning):
+        kind = "Parquet" if beginning.startswith(PARQUET) else "JSON"
+        raise UserError(f"{path}: a split file must be delimited text, CSV or TSV, but is {kind}")
     form = _form(path)
     table: pd.DataFrame = read_delimited(path, form).to_pandas()
     part = table["part"].astype(str).str.strip().str.lower().map(WORDS)
@@ -128,6 +136,8 @@ def _read(path: Path) -> pd.DataFrame:
     if "domain" in table:
         domain = table["domain"].astype(str).str.strip().str.lower()
     for name, bad, rule in (
+        ("user", table["user"].isna(), "the user id must not be empty"),
+        ("item", table["item"].isna(), "the item id must not be empty"),
         ("part", part.isna(), "must be train, valid or test"),
         ("domain", ~domain.isin(get_args(Domain)), "must be source or target"),
     ):

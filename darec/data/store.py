@@ -5,7 +5,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 
 from darec.data.download import fetch
 from darec.data.drop_twins import Dropped, drop_twins
+from darec.data.holdout import Holdout
 from darec.data.layouts import AS_RECOGNISED, ReadOptions
 from darec.data.marks import Marks
-from darec.data.pairs import PAIRS, build_pair
+from darec.data.pairs import NOTHING, PAIRS, build_pair
 from darec.data.ratings import SHUFFLED, SYNTHETIC, Domain, DomainPair, Ratings
 from darec.data.readers import list_files, read_ratings
 from darec.data.scale import STARS, Scale
@@ -78,6 +79,7 @@ class Prepared:
     """A prepared pair, and what was done to make it."""
 
     pair: DomainPair
+    rules: Selection
     removed: Removed
     told: tuple[str, ...]
     """Which column of each file was read as what, and what a split file says."""
@@ -123,19 +125,23 @@ def prepare(
         for domain, each, scale in zip(files, raw, scales, strict=True)
     ]
     of_each = Scales(*(scale for scale, _ in found))
-    made = [build_pair(name, *raw, rules, scales=of_each)]
+    without, dropped = NOTHING, None
+    if without_twins:
+        of_all = replace(rules, sample_users=None)  # twins are those of all users
 
-    def again(without: Mapping[Domain, ItemIds]) -> DomainPair:
-        made.append(build_pair(name, *raw, rules, without, scales=of_each))
-        return made[-1][0]
+        def build(items: Mapping[Domain, ItemIds]) -> DomainPair:
+            nonlocal without
+            without = items
+            return build_pair(name, *raw, of_all, items, of_each)[0]
 
-    dropped = drop_twins(made[0][0], again)[1] if without_twins else None
-    pair, removed = made[-1]
-    split(pair)  # a pair that is too small for the default split is not saved
+        _, dropped = drop_twins(build(NOTHING), build)
+    pair, removed = build_pair(name, *raw, rules, without, of_each)
     told = raw[0].told + raw[1].told
     if split_file is not None:
         pair, parts_told = with_parts(pair, split_file)
         told += parts_told
+    # A pair that is too small to be divided is not saved.
+    split(pair, Holdout() if split_file is None else Holdout(split="file"))
     provenance = {
         **{domain: [_provenance(file) for file in files[domain]] for domain in files},
         "selection": asdict(rules),
@@ -147,7 +153,7 @@ def prepare(
         "twins": None if dropped is None else asdict(dropped),
     }
     save(pair, path, provenance)
-    return Prepared(pair, removed, told, tuple(line for _, line in found), dropped)
+    return Prepared(pair, rules, removed, told, tuple(line for _, line in found), dropped)
 
 
 def _provenance(file: Path) -> dict[str, str]:

@@ -14,6 +14,8 @@ from darec.seeds import generator
 
 Times = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]
+LEAST_DATE = 1e8
+"""Times above are seconds since 1970 (this one is of 1973); others have an order alone."""
 
 
 def parts_in_time(
@@ -29,6 +31,7 @@ def parts_in_time(
     """
     times_S, times_T = pair.source_marks.times, pair.target_marks.times
     assert times_S is not None and times_T is not None  # `Holdout.check` has seen to it
+    _check_units(times_S, times_T)
     divide = _by_user if by_user else _over_all
     never_U = np.full(len(both_U), np.inf)
     target, end_U = divide(pair.target, times_T, both_U, never_U, train, seed, "target")
@@ -93,7 +96,7 @@ def _by_user(
 
 
 def _share(n_U: Positions, share: float) -> Positions:
-    """Return a share of each number, at least one, but none where no other would be left."""
+    """Return how many ratings of each user to hold out: at least one, but none of an only one."""
     rounded = np.maximum(1, np.rint(n_U * share).astype(np.int64))
     return np.where(n_U > 1, rounded, 0)
 
@@ -102,6 +105,14 @@ def _in_time(positions: Positions, times_N: Times, seed: int, domain: Domain) ->
     """Return positions with the oldest rating first; the seed settles the order of equal times."""
     shuffled = positions[generator(seed, "split", domain, "ties").permutation(len(positions))]
     return shuffled[np.argsort(times_N[shuffled], kind="stable")]
+
+
+def _check_units(times_S: Times, times_T: Times) -> None:
+    """Raise `UserError` if the times of one domain are dates and those of the other are not."""
+    if (np.median(times_S) > LEAST_DATE) != (np.median(times_T) > LEAST_DATE):
+        ranges = [f"{times.min():g} to {times.max():g}" for times in (times_S, times_T)]
+        told = f"source {ranges[0]}, target {ranges[1]}"
+        raise UserError(f"times of both domains must have one unit, but they are {told}")
 
 
 def _check(n_test: int, n_valid: int, n: int, domain: Domain) -> None:

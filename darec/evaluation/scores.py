@@ -22,7 +22,7 @@ ERRORS = (
     *("valid_rmse", "test_rmse", "test_mae", "warm_rmse", "rmse_source", "shuffled_rmse"),
     *("stage1_rmse", "bias_rmse", "hierarchical_rmse", "mean_rmse"),
 )
-"""The fields that no scale's range is smaller than."""
+"""Errors, none of which can exceed the range of its scale."""
 ROUNDING = 1 + 1e-6
 """How much larger than the range an error may be by the rounding of 32 bits."""
 
@@ -46,7 +46,7 @@ class Score:
     split: SplitKind
     """How the search divided the ratings of the warm task."""
     fold: Count | None
-    """The fold of a cross-validation that was tested on; None: the split is the search's kind."""
+    """The fold of a cross-validation that was tested on; None: a split like the search's was."""
     folds: Count | None
     """How many folds there are."""
     cold: ColdPolicy

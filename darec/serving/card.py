@@ -86,6 +86,8 @@ class Card:
     source_lowest: float = LOWEST
     source_highest: float = HIGHEST
     """The ends of the scale of the source's ratings; a card of format 1 is of 1 to 5 stars."""
+    split: SplitKind = "random"
+    """How the warm task divided the ratings."""
 
     @property
     def scale(self) -> Scale:
@@ -96,9 +98,6 @@ class Card:
     def source_scale(self) -> Scale:
         """The scale of the source's ratings."""
         return Scale(self.source_lowest, self.source_highest)
-
-    split: SplitKind = "random"
-    """How the warm task divided the ratings."""
 
     def with_scores(self, scores: list[TestScore]) -> "Card":
         """Return the card with the scores of an evaluation."""
@@ -117,6 +116,8 @@ def readme(card: Card) -> str:
     source_only = "biases"
     if card.split == "file":
         searched = "those that its split file names"
+    elif card.split != "random":
+        searched = "the earlier ones, of both domains; docs/splits.md"
     if card.cold_users is not None:
         searched = f"without {card.cold_users} % of the users, who test, and a fifth of the others"
         source_only = "the model, from their source ratings"

@@ -399,7 +399,8 @@ def test_a_search_of_a_temporal_split_and_its_scores(cluster, tiny_pair, tmp_pat
     assert len(scores) == 6 and scores["n_test"].tolist() == [360] * 6
     card = darec.load(f"{result.path}/model").card
     assert card.holdout == result.best.holdout and len(card.scores) == 3
-    with pytest.raises(darec.UserError, match="used split temporal; you asked for random"):
+    told = "needs the same --split: the search there has temporal, but you asked for random"
+    with pytest.raises(darec.UserError, match=told):
         result.folder.rename(result.folder.parents[1] / "bias")
         moved = tmp_path / "tiny-80" / "bias"
         moved.parent.mkdir()

@@ -159,12 +159,12 @@ def test_json_values_may_be_of_any_type_and_of_several(tmp_path):
     path = tmp_path / "ratings.jsonl"
     path.write_text(
         '{"user": 7, "item": "a", "rating": 4, "time": 10}\n'
-        '{"user": "x", "item": 12345678901234567890, "rating": "4.5", "time": "1970-01-01"}\n'
+        '{"user": "x", "item": 12345678901234567890, "rating": "4.5", "time": "20"}\n'
         '{"user": "x", "item": "b", "rating": true, "time": null}\n'
     )
     raw = read_ratings(path)
     assert rows_of(raw) == [("7", "a", 4.0), ("x", "12345678901234567890", 4.5), ("x", "b", 1.0)]
-    assert raw.times[:2].tolist() == [10, 0] and np.isnan(raw.times[2])
+    assert raw.times[:2].tolist() == [10, 20] and np.isnan(raw.times[2])
     path.write_text(
         '{"user": 7, "item": 1, "rating": 4.5}\n' * 300 + '{"user":8,"item":[],"rating":1}'
     )
@@ -276,7 +276,7 @@ BAD = {
     "header without item": (b"user,rating,x\n1,2,3\n", ["line 1", "header", "--columns item=NAME"]),
     "unknown name of four": (
         b"user_id,thing,rating,timestamp\n1,2,3,4\n",
-        ["line 1", "no item", "'thing'", "--columns item=NAME"],
+        ["line 1", "name the item", "'thing'", "--columns item=NAME"],
     ),
     "many columns": (b"1,2,3,4,5\n", ["line 1", "3 or 4 cells", "5 columns", "--columns user=1"]),
     "not a number": ((GOOD + "u,i,five,1\n").encode(), ["line 2", "rating", "number", "five"]),
@@ -297,6 +297,8 @@ BAD = {
     "text behind a quote": (b'user,item,rating\nu,i,3\n"u"x,j,3\n', ["line 3", "quote"]),
     "row of a quoted line": (b'user,item,rating,x\nu,i,3,"a\nb"\nu,i\n', ["line 4", "4 columns"]),
     "bad rating behind lines": (b'user,item,x,rating\nu,i,"a\nb",3\nu,i,,y\n', ["line 4", "'y'"]),
+    "CR alone": (b"user,item,rating\ru,i,3\r", ["line 1", "LF", "CR alone"]),
+    "JSON over lines": (b'{\n"user": "u"}\n', ["line 1", "several lines", "jq"]),
     "no JSON": (b'{"user": "u", "item": "i", "rating": 3}\n{"user"\n', ["line 2", "JSON"]),
     "JSON list": (b'[{"user": "u", "item": "i", "rating": 3}]\n', ["JSON list", "jq"]),
     "JSON without item": (

@@ -56,14 +56,17 @@ def test_a_core_is_what_is_left_when_users_and_items_have_enough(tmp_path):
     assert removed.source["few_ratings"] == 2
 
 
-def test_users_are_sampled_by_the_seed(tmp_path):
+def test_users_are_sampled_before_items_with_few_ratings_are_dropped(tmp_path):
     source = read(tmp_path, "s", numbered(40, ["x", "y"]))
-    target = read(tmp_path, "t", numbered(40, ["p", "q", "r"]))
+    alone = [(f"u{u}", f"only{u}", 3) for u in range(40)]
+    target = read(tmp_path, "t", [*numbered(40, ["p", "q", "r"]), *alone])
     pair, removed = build_pair("p", source, target, Selection(1, sample_users=10))
-    assert len(pair.user_ids) == 10 and removed.target["not_sampled"] == 90
+    assert len(pair.user_ids) == 10 and removed.target["not_sampled"] == 120
     again, _ = build_pair("p", source, target, Selection(1, sample_users=10))
-    other, _ = build_pair("p", source, target, Selection(1, sample_users=10), seed=1)
-    assert again.digest == pair.digest and set(other.user_ids) != set(pair.user_ids)
+    assert again.digest == pair.digest
+    core, removed = build_pair("p", source, target, Selection(1, "each", "shared", None, 10, 10))
+    assert core.user_ids.tolist() == pair.user_ids.tolist() and core.target.n_items == 3
+    assert removed.target["few_of_item"] == 10
     everybody, _ = build_pair("p", source, target, Selection(1, sample_users=41))
     assert len(everybody.user_ids) == 40
 

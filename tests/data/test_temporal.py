@@ -138,7 +138,7 @@ def test_the_seed_settles_ties_and_repeats_itself():
 
 @given(PAIRS, KINDS, SEEDS)
 def test_only_the_order_of_times_counts(pair, kind, seed):
-    marks = [Marks(m.times * 1000.0 + 7) for m in (pair.source_marks, pair.target_marks)]
+    marks = [Marks(m.times * 1.25 + 7) for m in (pair.source_marks, pair.target_marks)]
     later = replace(pair, source_marks=marks[0], target_marks=marks[1])
     first, second = (split(each, Holdout(split=kind), seed) for each in (pair, later))
     assert first.test.digest == second.test.digest
@@ -162,9 +162,17 @@ def test_a_pair_without_times_is_refused_with_the_remedy(kind):
 
 def test_a_source_that_is_younger_than_the_target_cannot_train():
     pair = timed(PAIR)
-    late = Marks(np.asarray(pair.source_marks.times) + 10**10)
+    late = Marks(np.asarray(pair.source_marks.times) + 10**6)
     with pytest.raises(UserError, match="source: 0 ratings from before the end of the target's"):
         split(replace(pair, source_marks=late), Holdout(split="temporal"))
+
+
+@pytest.mark.parametrize("kind", IN_TIME)
+def test_dates_in_one_domain_alone_are_refused(kind):
+    pair = timed(PAIR)
+    dates = Marks(np.asarray(pair.target_marks.times) + 1.4e9)
+    with pytest.raises(UserError, match="times of both domains must have one unit, but they are"):
+        split(replace(pair, target_marks=dates), Holdout(split=kind))
 
 
 def test_marks_must_fit_the_ratings():

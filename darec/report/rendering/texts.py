@@ -94,7 +94,7 @@ def scales(pair: str, source: Scale, target: Scale) -> str:
     """Say in which units the errors of a pair are that is not rated from 1 to 5 stars."""
     return (
         f"{pair}: target ratings lie from {target}, source ratings from {source}. RMSE and MAE are "
-        "in the target's units; of the range is RMSE divided by highest minus lowest rating."
+        "in the target's units; 'of the range' is RMSE / (highest - lowest rating)."
     )
 
 

@@ -26,7 +26,7 @@ OF_THE_RUN = ("arguments", "revision", "versions", "code")
 """Fields of a record that may differ between the runs of a search."""
 OPTIONS = {
     **{f"budget.{name}": f"--{name.replace('_', '-')}" for name in Budget.__dataclass_fields__},
-    **{name: f"--{name}" for name in ("seed", "sampler", "scheduler", "stages", "paper")},
+    **{name: f"--{name}" for name in ("split", "seed", "sampler", "scheduler", "stages", "paper")},
     "data_digest": "ratings (their digest)",
 }
 """How the user names what is asked of a search."""
@@ -127,7 +127,7 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, 
 
 
 def _unlike(name: str, there: Any, here: Any) -> str:
-    """Return what a message says of the first value that a resumed search wants otherwise."""
+    """Return what a message says of the first value that differs from the search being resumed."""
     group, _, key = name.partition(".")
     option = f"--fix {key}" if group == "fix" else OPTIONS.get(name, name)
     told = f"the search there has {_shown(there)}, but you asked for {_shown(here)}"
