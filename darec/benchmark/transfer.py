@@ -29,7 +29,14 @@ STAGE1 = {
     "batch_size": 64,
     "epochs": 20,
 }
-STAGE2 = {"head": "plain", "init": "xavier", "lambda_": 0.01, "beta": 1.0, "mu": 0.01}
+STAGE2 = {
+    "head": "plain",
+    "init": "xavier",
+    "lambda_": 0.01,
+    "beta": 1.0,
+    "mu": 0.01,
+    "learning_rate": 1e-3,
+}
 PLANTED = Planted(user=0.8, item=0.4, factors=1.2, noise=0.6, rank=2)
 
 CONFIGS: dict[str, dict[str, Any]] = {
