@@ -125,7 +125,7 @@ def prepare(
         split_file=split_file,
         layout=layout,
         columns=parse_columns(columns),
-        delimiter={"tab": "\t", "space": " "}.get(delimiter or "", delimiter),
+        delimiter=delimiter,
         encoding=encoding,
         scale=parse_scale("--scale", scale),
         source_scale=parse_scale("--source-scale", source_scale),

@@ -97,6 +97,8 @@ def chosen_columns(header: Sequence[str], columns: Columns | None) -> dict[str, 
         if not (role == "time" and column == NO_TIME)
     }
     taken = set(found.values())
+    if len(taken) != len(found):
+        raise ValueError(f"--columns must name a column once, but got {shown(dict(columns))}")
     rest = ["" if n in taken else cell for n, cell in enumerate(header)]
     return {**named_columns(rest, open_roles), **found}
 
@@ -145,11 +147,24 @@ def columns_of(domain: Domain, columns: Columns | None) -> Columns | None:
 def told(path: object, header: Sequence[str] | None, found: Mapping[str, int]) -> str:
     """Return the sentence that says which column is read as what."""
     parts = [
-        f"{role} = {header[found[role]].strip()!r}" if header else f"{role} = column {n + 1}"
+        f"{role} = {header[n].strip()!r}{_passed(header, role, found)}"
+        if header
+        else f"{role} = column {n + 1}"
         for role in ROLES
         if (n := found.get(role)) is not None
     ]
     return f"{path}: {', '.join(parts)}{'' if 'time' in found else ', no times'}"
+
+
+def _passed(header: Sequence[str], role: str, found: Mapping[str, int]) -> str:
+    """Return which other columns might have a role, in brackets."""
+    names = set().union(*NAMES[role])
+    others = [
+        cell.strip()
+        for n, cell in enumerate(header)
+        if plain_name(cell) in names and n not in found.values()
+    ]
+    return f" (not {', '.join(map(repr, others))})" if others else ""
 
 
 def shown(value: object) -> str:

@@ -1,16 +1,20 @@
 """Read a delimited text file into columns, and lose no row of it."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from darec.data.columns import shown
 from darec.data.counted_text import BLOCK, INNER, CountedText
 from darec.data.layouts import Form
-from darec.data.lines import is_plain, read_lines
-from darec.data.text import DAMAGED, damaged, open_utf8
+from darec.data.lines import is_plain, read_lines, read_text
+from darec.data.text import DAMAGED, damaged, no_ratings, open_utf8
+from darec.data.values import rating_of
 from darec.errors import UserError
 
 IDS = pa.dictionary(pa.int32(), pa.string())
@@ -18,27 +22,43 @@ TYPES = {"user": IDS, "item": IDS, "rating": IDS}
 """A rating is text at first: a file has few different ones, and they may be ``4,5``."""
 
 
-def read_delimited(path: Path, form: Form, encoding: str | None = None) -> pa.Table:
+class Delimited(NamedTuple):
+    """The columns of a file by their roles."""
+
+    table: pa.Table
+    quotes: bool
+    """Whether a cell may be quoted; else a quote is a character like others."""
+
+
+def read_delimited(path: Path, form: Form, encoding: str | None = None) -> Delimited:
     """Return the columns of a file by their roles, one row for each of the file.
 
-    A quoted cell may have line breaks, but not that of an id or a rating. Where tabs or bars
-    delimit, quotes that do not fit are taken literally if that makes a row of each line.
-    Raises `UserError` with the line of the first fault.
+    A quoted cell may have line breaks, but not that of an id or a rating, and no lines that look
+    like rows. Where tabs or bars delimit, quotes that do not fit are taken literally if that makes
+    a row of each line. Raises `UserError` with the line of the first fault.
     """
-    fast = _read(path, form, encoding, quotes=not is_plain(form.delimiter))
+    quotes = not is_plain(form.delimiter)
+    fast = _read(path, form, encoding, quotes)
     if fast and fast.is_sure:
-        return fast.table
-    try:
-        n_rows = _check_rows(path, form, encoding)
-    except UserError:
-        literal = _read(path, form, encoding, quotes=False) if form.delimiter in "\t|" else None
-        if literal and literal.table.num_rows == literal.n_lines:
-            return literal.table
-        raise
+        return Delimited(fast.table, quotes)
+    if form.delimiter in "\t|":
+        literal = _read(path, form, encoding, quotes=False)
+        if literal and literal.table.num_rows == literal.n_lines and not _is_quoted(literal.table):
+            return Delimited(literal.table, quotes=False)
+    n_rows = _check_rows(path, form, encoding)
     slow = _read(path, form, encoding, quotes=True, lines_in_cells=True)
     if slow and slow.table.num_rows == n_rows:
-        return slow.table
+        return Delimited(slow.table, quotes=True)
     raise UserError(f"{path}: must have a row on each line, but its quotes do not fit its rows")
+
+
+def _is_quoted(table: pa.Table) -> bool:
+    """Return whether an id stands in quotes."""
+    return any(
+        pc.any(pc.match_substring_regex(chunk.dictionary, '^".*"$')).as_py()
+        for role in ("user", "item")
+        for chunk in table[role].chunks
+    )
 
 
 def _check_rows(path: Path, form: Form, encoding: str | None) -> int:
@@ -46,20 +66,29 @@ def _check_rows(path: Path, form: Form, encoding: str | None) -> int:
     n_rows = 0
     for line, cells in _rows(path, form, encoding, strict=True):
         n_rows += 1
+        where = f"{path}, line {line}"
         if len(cells) != form.n_columns:
-            raise _other_columns(path, line, cells, form)
+            got = f"{len(cells)}: {shown(cells)}"
+            raise UserError(f"{where}: must have {form.n_columns} columns, but got {got}")
         for role, position in form.positions.items():
             if "\n" in cells[position]:
                 rule = f"field {role}: must be on one line (is a quote not closed?)"
-                raise UserError(f"{path}, line {line}, {rule}, but got {shown(cells[position])}")
+                raise UserError(f"{where}, {rule}, but got {shown(cells[position])}")
+        if any(_has_rows(cell, form) for cell in cells):
+            rule = "a quoted cell must not have lines that look like rows (is a quote not closed?)"
+            raise UserError(f"{where}: {rule}")
     if not n_rows:
-        raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
+        raise no_ratings(path)
     return n_rows
 
 
-def _other_columns(path: Path, line: int, cells: list[str], form: Form) -> UserError:
-    got = f"{len(cells)}: {shown(cells)}"
-    return UserError(f"{path}, line {line}: must have {form.n_columns} columns, but got {got}")
+def _has_rows(cell: str, form: Form) -> bool:
+    """Return whether a line within a cell has the columns of a row, and a rating."""
+    for line in cell.split("\n")[1:]:
+        cells = line.split(form.delimiter)
+        if len(cells) == form.n_columns and rating_of(cells[form.positions["rating"]]) is not None:
+            return True
+    return False
 
 
 class _Read:
@@ -113,6 +142,11 @@ def _rows(
             yield line, cells
 
 
-def line_of_row(path: Path, form: Form, encoding: str | None, row: int) -> int:
+def line_of_row(path: Path, form: Form, encoding: str | None, quotes: bool, row: int) -> int:
     """Return the number of the first line of a row, counted from 0."""
-    return next(line for n, (line, _) in enumerate(_rows(path, form, encoding)) if n == row)
+    if quotes:
+        lines = (line for line, _ in _rows(path, form, encoding))
+    else:
+        lines = (n for n, line in read_text(path, encoding) if line.strip("\r\n"))
+        lines = (n for n in lines if n > form.skipped_lines)
+    return next(islice(lines, row, None), form.skipped_lines + row + 1)

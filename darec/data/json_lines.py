@@ -11,7 +11,7 @@ import pyarrow.json as pajson
 
 from darec.data.columns import Columns, required_columns, shown, told
 from darec.data.lines import LONGEST_ROW, read_text
-from darec.data.text import DAMAGED, damaged, open_utf8
+from darec.data.text import DAMAGED, damaged, no_ratings, open_utf8
 from darec.errors import UserError
 
 SAMPLE_LINES = 200
@@ -32,7 +32,7 @@ def read_json_lines(path: Path, columns: Columns | None, encoding: str | None) -
     """
     first = list(islice(_objects(path, encoding), SAMPLE_LINES))
     if not first:
-        raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
+        raise no_ratings(path)
     header = list(dict.fromkeys(name for _, found in first for name in found))
     try:
         positions = required_columns(header, columns)
@@ -40,6 +40,9 @@ def read_json_lines(path: Path, columns: Columns | None, encoding: str | None) -
         raise UserError(f"{path}, line {first[0][0]}: {error}") from error
     fields = {role: header[n] for role, n in positions.items()}
     kinds = {name: _kind([found.get(name) for _, found in first]) for name in fields.values()}
+    for role in ("user", "item"):
+        if kinds[fields[role]] == pa.float64():
+            kinds[fields[role]] = None  # 1.0 and 1 are different ids
     sentence = told(path, header, positions)
     return _fast(path, fields, kinds, encoding) or _slow(path, fields, encoding), sentence
 
@@ -70,8 +73,8 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
         raise UserError(f"{where}: {rule}; jq -c '.[]' FILE > FILE.jsonl makes lines of it")
     try:
         found = json.loads(line)
-    except ValueError as error:
-        rule = f"must be a JSON object on one line ({error})"
+    except (ValueError, RecursionError) as error:
+        rule = f"must be a JSON object on one line ({str(error)[:60]})"
         raise UserError(f"{where}: {rule}, but got {shown(line.rstrip())}") from error
     if not isinstance(found, dict):
         raise UserError(f"{where}: must be a JSON object, but got {shown(line.rstrip())}")
@@ -93,6 +96,7 @@ def _fast(
                     explicit_schema=pa.schema(kinds), unexpected_field_behavior="ignore"
                 ),
             )
+            table.validate(full=True)
         except pa.ArrowException:
             return None
         except DAMAGED as error:
@@ -109,7 +113,10 @@ def _slow(path: Path, fields: dict[str, str], encoding: str | None) -> pa.Table:
             if isinstance(value, dict | list):
                 rule = f"field {name}: must be a number or text"
                 raise UserError(f"{path}, line {number}, {rule}, but got {shown(value)}")
-            columns[role].append(None if value is None else str(value))
+            text = None if value is None else str(value)
+            if text is not None and any("\ud800" <= each <= "\udfff" for each in text):
+                raise UserError(f"{path}, line {number}, field {name}: must be text of Unicode")
+            columns[role].append(text)
     return pa.table({role: pa.array(values, pa.string()) for role, values in columns.items()})
 
 

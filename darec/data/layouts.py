@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from darec.data.columns import (
+    NO_TIME,
     REQUIRED,
     ROLES,
     Columns,
@@ -18,8 +19,9 @@ from darec.data.columns import (
     shown,
     told,
 )
-from darec.data.lines import BLANKS, Row, is_plain, read_text, split_line
+from darec.data.lines import BLANKS, OPEN_QUOTE, Row, is_plain, read_text, split_line
 from darec.data.ratings import Domain
+from darec.data.text import no_ratings
 from darec.data.values import rating_of
 from darec.errors import UserError
 
@@ -35,8 +37,10 @@ DELIMITERS = ("\t", "::", ";", "|", ",", BLANKS)
 """The delimiters that are recognised; of those that fit, the first is taken."""
 REVIEWER = re.compile(r"A[0-9A-Z]{9,20}")
 """An Amazon reviewer id."""
-SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\1*\s*', re.IGNORECASE)
 """The line by which Excel is told the delimiter."""
+LEAST_TIME = 1e8
+"""Numbers above are times, and no ratings."""
 SAMPLE_LINES = 200
 """Lines by which a file's form is told."""
 
@@ -52,8 +56,17 @@ class ReadOptions:
     encoding: str | None = None
 
     def of(self, domain: Domain) -> "ReadOptions":
-        """Return what is said of one domain's files; raises `UserError` for bad columns."""
-        return replace(self, columns=columns_of(domain, self.columns))
+        """Return what is said of one domain's files.
+
+        Raises `UserError` for bad columns or a bad delimiter.
+        """
+        delimiter = {r"\t": "\t", "tab": "\t", "space": BLANKS}.get(
+            self.delimiter or "", self.delimiter
+        )
+        if delimiter is not None and (not delimiter or set(delimiter) & set('"\r\n\0')):
+            rule = "--delimiter must be one or more characters, but no quote or line end"
+            raise UserError(f"{rule}, but got {self.delimiter!r}")
+        return replace(self, columns=columns_of(domain, self.columns), delimiter=delimiter)
 
 
 AS_RECOGNISED = ReadOptions()
@@ -87,10 +100,10 @@ def recognise(path: Path, options: ReadOptions = AS_RECOGNISED) -> Form:
     lines = [line for _, line in islice(read_text(path, options.encoding), SAMPLE_LINES)]
     blank = next((n for n, line in enumerate(lines) if line.strip()), None)
     if blank is None:
-        raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
-    if lines[blank].endswith("\r"):
+        raise no_ratings(path)
+    if (odd := next((n for n, line in enumerate(lines) if line.endswith("\r")), None)) is not None:
         rule = "a line must end in LF or CR LF, but this one ends in CR alone"
-        raise UserError(f"{path}, line {blank + 1}: {rule}; tr '\\r' '\\n' < FILE > OTHER mends it")
+        raise UserError(f"{path}, line {odd + 1}: {rule}; tr '\\r' '\\n' < FILE > OTHER mends it")
     delimiter, skipped = options.delimiter, blank
     excel = SEPARATOR_LINE.fullmatch(lines[blank])
     if excel:
@@ -100,8 +113,13 @@ def recognise(path: Path, options: ReadOptions = AS_RECOGNISED) -> Form:
         delimiter = _delimiter(lines[skipped:], options)
     rows = list(_rows(lines[skipped:], delimiter))
     if not rows:
-        raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
+        raise no_ratings(path)
     (first_lines, first), where = rows[0], f"{path}, line {skipped + 1}"
+    if any("\n" in cell for cell in first):
+        if delimiter not in "\t|":
+            raise UserError(f"{where}: {OPEN_QUOTE}")
+        rows = [(1, split_line(line, delimiter)) for line in lines[skipped:] if line.strip()]
+        first_lines, first = rows[0]
     sample = [cells for _, cells in rows]
     try:
         named = None if _forced(options) else _header(first, options)
@@ -130,6 +148,8 @@ def _header(first: Row, options: ReadOptions) -> dict[str, int] | None:
 
     Raises `ValueError` for a header that names some of them, or one twice.
     """
+    if options.columns and _are_positions(first, options.columns):
+        return None
     found = chosen_columns(first, options.columns)
     missing = sorted(REQUIRED - found.keys())
     if not missing:
@@ -147,6 +167,15 @@ def _header(first: Row, options: ReadOptions) -> dict[str, int] | None:
     raise ValueError(f"the header must name the {missing[0]}, but has {got}; say --columns {say}")
 
 
+def _are_positions(first: Row, columns: Columns) -> bool:
+    """Return whether columns are named by their positions, and the first row has a rating there."""
+    given = [column for column in columns.values() if column != NO_TIME]
+    if not all(column.isascii() and column.isdigit() for column in given):
+        return False
+    rating = int(columns.get("rating", 0))
+    return 1 <= rating <= len(first) and rating_of(first[rating - 1]) is not None
+
+
 def _numbers(row: Row) -> bool:
     return any(rating_of(cell) is not None for cell in row)
 
@@ -162,6 +191,11 @@ def _headerless(sample: Sequence[Row], options: ReadOptions) -> dict[str, int]:
     if len(sample[0]) not in (3, 4):
         rule = "without a header a row must have 3 or 4 cells (user, item, rating, time)"
         raise ValueError(f"{rule}, but got {len(sample[0])} columns: {shown(sample[0])}")
+    rows = [row for row in sample if len(row) == 4]
+    if rows and all(
+        (rating_of(row[2]) or 0) > LEAST_TIME > (rating_of(row[3]) or 0) for row in rows
+    ):
+        raise ValueError("the third column looks like times; say --columns user=1,item=2,rating=4")
     layout = options.layout
     if layout not in HEADERLESS:
         reviewers = [

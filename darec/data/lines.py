@@ -5,6 +5,7 @@ These readers are slow, and know the place of a fault. `darec.data.delimited` re
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,12 @@ BLANKS = " "
 """The delimiter that stands for any number of blanks or tabs between two cells."""
 LONGEST_ROW = 2**20
 """Most characters of a row. A small packed file may hold a row that does not fit into memory."""
+OPEN_QUOTE = (
+    "a quote that opens a cell must be closed at the cell's end, but is not; "
+    "write a quote within a quoted cell twice, or remove it"
+)
 Row = list[str]
+csv.field_size_limit(LONGEST_ROW)
 
 
 def read_text(path: Path, encoding: str | None = None) -> Iterator[tuple[int, str]]:
@@ -41,7 +47,7 @@ def read_text(path: Path, encoding: str | None = None) -> Iterator[tuple[int, st
 
 def _too_long(path: Path, number: int) -> UserError:
     rule = f"a row must have at most {LONGEST_ROW} characters"
-    return UserError(f"{path}, line {number}: {rule}, but one goes on")
+    return UserError(f"{path}, line {number}: {rule}, but one goes on (is a quote not closed?)")
 
 
 def _check_text(path: Path, number: int, line: str, encoding: str | None) -> None:
@@ -97,19 +103,16 @@ def read_lines(
 
 def _quote_problem(reason: str) -> str:
     if "expected after" in reason or "unexpected end" in reason:
-        return (
-            "a quote that opens a cell must be closed at the cell's end, but is not; "
-            "write a quote within a quoted cell twice, or remove it"
-        )
+        return OPEN_QUOTE
     return f"must be delimited text: {reason}"
 
 
 def is_plain(delimiter: str) -> bool:
     """Return whether rows are split at each delimiter, and quotes have no meaning."""
-    return delimiter == BLANKS or len(delimiter) > 1
+    return delimiter == BLANKS or len(delimiter) > 1 or not delimiter.isascii()
 
 
 def split_line(line: str, delimiter: str) -> Row:
     """Return the cells of a line whose delimiter is not a single character."""
     line = line.rstrip("\r\n")
-    return line.split() if delimiter == BLANKS else line.split(delimiter)
+    return re.split("[ \t]+", line.strip(" \t")) if delimiter == BLANKS else line.split(delimiter)

@@ -9,6 +9,11 @@ import pyarrow.parquet as pq
 from darec.data.columns import Columns, required_columns, told
 from darec.errors import UserError
 
+ID_KINDS = (
+    *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer),
+    *(pa.types.is_binary, pa.types.is_large_binary),
+)
+
 
 def read_parquet(path: Path, columns: Columns | None) -> tuple[pa.Table, str]:
     """Return the columns of a file by their roles, and which column is read as what.
@@ -19,6 +24,10 @@ def read_parquet(path: Path, columns: Columns | None) -> tuple[pa.Table, str]:
         with pq.ParquetFile(path) as file:
             header = file.schema_arrow.names
             found = required_columns(header, columns)
+            if twice := [name for name in header if header.count(name) > 1]:
+                raise UserError(
+                    f"{path}: columns must have different names, but two are {twice[0]!r}"
+                )
             table = file.read([header[n] for n in found.values()])
         read = {role: _text(table[header[n]], role) for role, n in found.items()}
     except (pa.ArrowException, OSError) as error:
@@ -35,10 +44,8 @@ def _text(column: pa.ChunkedArray, role: str) -> pa.ChunkedArray:
     """
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if role == "time" and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        micros = column.cast(pa.timestamp("us")).cast(pa.int64())
+        micros = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
         return pc.divide(micros.cast(pa.float64()), 1e6).cast(pa.string())
-    if role in ("user", "item") and not (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
-    ):
+    if role in ("user", "item") and not any(is_kind(kind) for is_kind in ID_KINDS):
         raise ValueError(f"{role} ids must be text or whole numbers, but are {kind}")
     return column.cast(pa.string())

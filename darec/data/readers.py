@@ -4,7 +4,7 @@ Shapes: N ratings (rows of the files).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from darec.data.columns import shown
 from darec.data.delimited import IDS, line_of_row, read_delimited
 from darec.data.json_lines import line_of_object, looks_like_json, read_json_lines
 from darec.data.layouts import AS_RECOGNISED, ReadOptions, recognise
 from darec.data.parquet import read_parquet
 from darec.data.ratings import FloatArray, IntArray
-from darec.data.text import PARQUET, begins_with
+from darec.data.text import PARQUET, NoRatings, begins_with, no_ratings
 from darec.data.times import Times, times
 from darec.data.values import BadCell, ratings
 from darec.errors import UserError
@@ -60,8 +62,18 @@ def read_ratings(path: Path | Sequence[Path], options: ReadOptions = AS_RECOGNIS
     problem.
     """
     files = list_files(path)
-    parts = [_read(file, options) for file in files]
-    return parts[0] if len(parts) == 1 else _joined(files[0].parent, parts)
+    if len(files) == 1:
+        return _read(files[0], options)
+    parts, empty = [], []
+    for file in files:
+        try:
+            parts.append(_read(file, options))
+        except NoRatings:
+            empty.append(f"{file}: no rows")
+    if not parts:
+        raise no_ratings(files[0].parent)
+    joined = _joined(files[0].parent, parts)
+    return replace(joined, told=(*joined.told, *empty))
 
 
 def list_files(path: Path | Sequence[Path]) -> list[Path]:
@@ -93,11 +105,12 @@ def _read(path: Path, options: ReadOptions) -> RawRatings:
         place = lambda row: f"{path}, line {line_of_object(path, options.encoding, row)}"  # noqa: E731
     else:
         form = recognise(path, options)
-        table, told = read_delimited(path, form, options.encoding), form.told
-        line = partial(line_of_row, path, form, options.encoding)
+        read, told = read_delimited(path, form, options.encoding), form.told
+        table = read.table
+        line = partial(line_of_row, path, form, options.encoding, read.quotes)
         place = lambda row: f"{path}, line {line(row)}"  # noqa: E731
     if not table.num_rows:
-        raise UserError(f"{path}: a rating file must have at least one rating, but it is empty")
+        raise no_ratings(path)
     try:
         users, user_ids = _codes(table["user"], "user")
         items, item_ids = _codes(table["item"], "item")
@@ -112,9 +125,17 @@ def _read(path: Path, options: ReadOptions) -> RawRatings:
 def _codes(column: pa.ChunkedArray, role: str) -> tuple[IntArray, Ids]:
     """Return a column's codes i32[N] and the distinct ids that they point to."""
     array = _encoded(column)
-    if array.null_count:
-        row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
-        raise BadCell(row, role, f"the {role} id must not be empty, but got ''")
+    ids = array.dictionary
+    for is_bad, rule in (
+        (pc.equal(ids, ""), "must not be empty"),
+        (pc.match_substring(ids, "\0"), "must be text, but has a NUL byte"),
+        (pc.match_substring_regex(ids, r'^\s+"'), "must not have a blank before its quote"),
+    ):
+        bad = np.append(is_bad.to_numpy(zero_copy_only=False), "empty" in rule)
+        rows = np.flatnonzero(bad[array.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
+        if len(rows):
+            got = shown(array[int(rows[0])].as_py() or "")
+            raise BadCell(int(rows[0]), role, f"the {role} id {rule}, but got {got}")
     return array.indices.to_numpy(), array.dictionary.to_numpy(zero_copy_only=False)
 
 

@@ -130,7 +130,8 @@ def _read(path: Path) -> pd.DataFrame:
         kind = "Parquet" if beginning.startswith(PARQUET) else "JSON"
         raise UserError(f"{path}: a split file must be delimited text, CSV or TSV, but is {kind}")
     form = _form(path)
-    table: pd.DataFrame = read_delimited(path, form).to_pandas()
+    read = read_delimited(path, form)
+    table: pd.DataFrame = read.table.to_pandas()
     part = table["part"].astype(str).str.strip().str.lower().map(WORDS)
     domain = pd.Series("target", table.index)
     if "domain" in table:
@@ -143,7 +144,7 @@ def _read(path: Path) -> pd.DataFrame:
     ):
         if bad.any():
             row = int(bad.to_numpy().argmax())
-            where = f"{path}, line {line_of_row(path, form, None, row)}, field {name}"
+            where = f"{path}, line {line_of_row(path, form, None, read.quotes, row)}, field {name}"
             raise UserError(f"{where}: {rule}, but got {shown(table[name].iloc[row] or '')}")
     table["part"], table["domain"] = part.astype(np.int8), domain
     return table

@@ -65,9 +65,12 @@ def open_utf8(path: Path, encoding: str | None = None) -> IO[bytes]:
         if is_utf8 and magic.startswith(UTF_16):
             return io.BufferedReader(_Decoded(stream, "utf-16"))
         if encoding is not None and not is_utf8:
+            if magic.startswith(codecs.BOM_UTF8):
+                told = f"the file begins with the mark of UTF-8, so it is not {encoding}"
+                raise UserError(f"{path}: {told}; leave --encoding out")
             return io.BufferedReader(_Decoded(stream, encoding))
         _refuse_foreign(path, magic)
-        if magic.startswith(codecs.BOM_UTF8):
+        while _beginning(stream).startswith(codecs.BOM_UTF8):
             stream.read(len(codecs.BOM_UTF8))
     except DAMAGED as error:
         stream.close()
@@ -79,13 +82,23 @@ def open_utf8(path: Path, encoding: str | None = None) -> IO[bytes]:
 
 
 def begins_with(path: Path) -> bytes:
-    """Return the first bytes of a file, unpacked; raises `UserError` like `open_utf8`."""
+    """Return a file's first bytes, unpacked and as UTF-8; raises `UserError` like `open_utf8`."""
     check_file(path)
     try:
         with _unpacked(path) as stream:
-            return _beginning(stream)
+            magic = _beginning(stream)
+            return magic.decode("utf-16", "ignore").encode() if magic.startswith(UTF_16) else magic
     except DAMAGED as error:
         raise damaged(path, error) from error
+
+
+class NoRatings(UserError):
+    """A rating file is empty."""
+
+
+def no_ratings(path: Path) -> NoRatings:
+    """Return the error of a file without a rating."""
+    return NoRatings(f"{path}: a rating file must have at least one rating, but it is empty")
 
 
 def damaged(path: Path, error: BaseException) -> UserError:
@@ -121,7 +134,8 @@ def _unzip(path: Path, stream: io.BufferedReader) -> io.BufferedReader:
     names = [
         name
         for name in archive.namelist()
-        if not name.endswith("/") and not name.startswith("__MACOSX/")
+        if not name.endswith(("/", "/.DS_Store"))
+        and not name.startswith(("__MACOSX/", ".DS_Store"))
     ]
     if any(name.startswith("xl/") for name in names):
         raise UserError(f"{path}: this is an Excel workbook; save its sheet as CSV, and give that")
@@ -155,7 +169,7 @@ class _Over(io.BufferedReader):
 
 
 _PACKED: dict[bytes, Callable[[Path, io.BufferedReader], io.BufferedReader]] = {
-    b"\x1f\x8b": lambda _, stream: _Over(gzip.GzipFile(fileobj=stream), stream),
+    b"\x1f\x8b": lambda _, stream: _Over(gzip.GzipFile(fileobj=stream, mode="rb"), stream),
     b"BZh": lambda _, stream: _Over(bz2.BZ2File(stream), stream),
     b"\xfd7zXZ\0": lambda _, stream: _Over(lzma.LZMAFile(stream), stream),
     b"\x28\xb5\x2f\xfd": _zstd,
@@ -183,7 +197,7 @@ def _codec(encoding: str) -> str:
     """Return a text encoding's usual name; raises `UserError` for an unknown one."""
     try:
         found = codecs.lookup(encoding)
-        "".encode(encoding)
+        "abc".encode(encoding).decode(encoding, "surrogateescape")
     except (LookupError, ValueError) as error:
         known = "utf-8, latin-1, cp1252, utf-16"
         raise UserError(
@@ -208,7 +222,10 @@ class _Decoded(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         if not self._rest:
-            text = self._text.read(1 << 16).removeprefix("\ufeff")
+            try:
+                text = self._text.read(1 << 16).removeprefix("\ufeff")
+            except UnicodeError as error:
+                raise OSError(str(error)) from error
             self._rest = text.encode("utf-8", "surrogateescape")
         part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
         buffer[: len(part)] = part

@@ -14,7 +14,10 @@ from darec.data.values import BadCell
 
 Times = npt.NDArray[np.float64]
 """f64[N]: seconds since 1970, or small numbers as they are; NaN where a rating has no time."""
-NO_TIME = ("", r"\N", "NA", "N/A", "null", "NULL", "None", "nan", "NaN")
+NO_TIME = (
+    *("", r"\N", "NA", "N/A", "null", "NULL", "None", "nan", "NaN", "NaT"),
+    *("0000-00-00", "0000-00-00 00:00:00"),
+)
 """What databases and programs write where a time is missing."""
 UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 """Above the first number a time is in a unit of which the second number make a second."""

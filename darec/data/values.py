@@ -12,7 +12,7 @@ import pyarrow as pa
 from darec.data.columns import shown
 
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}")
-IN_WORDS = re.compile(r"([\d.]+) out of \d+( stars)?")
+IN_WORDS = re.compile(r"(\d+(?:\.\d+)?) out of (\d+)(?: stars)?")
 """Amazon's own pages write ratings so."""
 LIKES = {"true": 1.0, "false": 0.0}
 LARGEST = 1e38
@@ -36,7 +36,9 @@ def rating_of(text: str) -> float | None:
         if DECIMAL_COMMA.fullmatch(text):
             return float(text.replace(",", "."))
         in_words = IN_WORDS.fullmatch(text.lower())
-        return rating_of(in_words[1]) if in_words else LIKES.get(text.lower())
+        if in_words and float(in_words[1]) <= float(in_words[2]):
+            return float(in_words[1])
+        return LIKES.get(text.lower())
     return value if abs(value) <= LARGEST and "_" not in text else None
 
 

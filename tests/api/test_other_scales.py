@@ -104,7 +104,9 @@ def test_wrong_scales_are_one_line(tiny_pair, tmp_path, options, words):
 
 
 def test_scales_need_files(tmp_path):
-    with pytest.raises(darec.UserError, match="--scale needs rating files: a synthetic pair is generated"):
+    with pytest.raises(
+        darec.UserError, match="--scale needs rating files: a synthetic pair is generated"
+    ):
         darec.prepare(pair="toys_auto", synthetic=True, scale=(1, 10), data=tmp_path)
 
 

@@ -74,6 +74,7 @@ FILES = {
     "quoted lines.csv": table("user,item,rating,note", '{u},{i},{r},"one\n\ntwo"'),
     "a mark and quotes.csv": "\ufeff" + table('"user","item","rating"', THREE),
     "blank lines.csv": "\n\n" + table("User ID, Item ID ,Rating,Time stamp", FOUR) + "\n\n",
+    "excel again.csv": table("sep=,,,\nuser,item,rating", THREE),
     "excel.csv": table("sep=;\nuser;item;rating", THREE, ";"),
     "windows.csv": table("user,item,rating", THREE).replace("\n", "\r\n"),
     "no line end.csv": table("user,item,rating", THREE).rstrip("\n"),
@@ -118,6 +119,7 @@ PACKED = {
     "xz": lzma.compress,
     "zip": pack_zip,
     "zstd": pack_zstd,
+    "gz in gz": lambda content: gzip.compress(gzip.compress(content)),
     "gz in zip": lambda content: pack_zip(gzip.compress(content)),
 }
 
@@ -227,7 +229,9 @@ def test_what_is_said_goes_before_what_is_recognised(tmp_path):
     named = ReadOptions(columns={"user": "who", "item": "what", "rating": "how much"})
     raw = read_ratings(path, named)
     assert rows_of(raw) == [("a", "b", 3.0)]
-    assert raw.told == (f"{path}: user = 'who', item = 'what', rating = 'how much', no times",)
+    assert raw.told == (
+        f"{path}: user = 'who' (not 'user'), item = 'what', rating = 'how much', no times",
+    )
     path.write_text("user~item~rating\na~b~3\n")
     assert rows_of(read_ratings(path, ReadOptions(delimiter="~"))) == [("a", "b", 3.0)]
 
@@ -297,6 +301,30 @@ BAD = {
     "text behind a quote": (b'user,item,rating\nu,i,3\n"u"x,j,3\n', ["line 3", "quote"]),
     "row of a quoted line": (b'user,item,rating,x\nu,i,3,"a\nb"\nu,i\n', ["line 4", "4 columns"]),
     "bad rating behind lines": (b'user,item,x,rating\nu,i,"a\nb",3\nu,i,,y\n', ["line 4", "'y'"]),
+    "open quote in the header": (
+        b'user,item,rating,"x\na,b1,3,t\na,b2,3,t"\n',
+        ["line 1", "quote"],
+    ),
+    "open quote in the first row": (b'"a,b0,3\na,b1,3\n', ["line 1", "quote"]),
+    "open quote of a long file": (
+        b'user,item,rating\na,"b,3\n' + b"a,b,3\n" * 40_000,
+        ["line 2", "quote"],
+    ),
+    "times third": (b"a,b,1400000000,5\n", ["line 1", "third column", "rating=4"]),
+    "blank before a quote": (b'user, item, rating\n"a", "b", 4\n', ["line 2, field item", "blank"]),
+    "NUL in an id": (GOOD.encode() * 300 + b"u\0,i,3,1\n", ["line 301", "NUL"]),
+    "more than five": (b"user,item,rating\nu,i,10 out of 5 stars\n", ["line 2", "10 out of 5"]),
+    "JSON empty id": (b'{"user":"","item":"i","rating":3}\n', ["line 1, field user", "empty"]),
+    "JSON byte": (
+        b'{"user":"u","item":"i","rating":3}\n' * 300 + b'{"user":"\xe9","item":"i","rating":3}\n',
+        ["line 301", "0xe9"],
+    ),
+    "JSON surrogate": (
+        b'{"user":"\\ud800","item":"i","rating":3}\n',
+        ["line 1, field user", "text"],
+    ),
+    "JSON nested": (b'{"user":' + b"[" * 100_000 + b"\n", ["line 1", "JSON"]),
+    "cut UTF-16": ("user,item,rating\nu,i,3\n".encode("utf-16")[:-1], ["truncated"]),
     "CR alone": (b"user,item,rating\ru,i,3\r", ["line 1", "LF", "CR alone"]),
     "JSON over lines": (b'{\n"user": "u"}\n', ["line 1", "several lines", "jq"]),
     "no JSON": (b'{"user": "u", "item": "i", "rating": 3}\n{"user"\n', ["line 2", "JSON"]),
@@ -329,6 +357,49 @@ def test_bad_input_is_one_line_naming_file_place_rule_and_value(tmp_path, name):
         assert word in message
 
 
+def test_bad_options_are_one_line(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_bytes(b"\xef\xbb\xbfuser,item,rating\nu,i,3\n")
+    for options, words in (
+        ({"encoding": "latin-1"}, "begins with the mark of UTF-8, so it is not latin-1"),
+        ({"encoding": "klingon"}, "--encoding must be a text encoding"),
+        ({"encoding": "idna"}, "--encoding must be a text encoding|UTF-8, so it is not"),
+        ({"columns": {"user": "user", "item": "1"}}, "--columns must name a column once"),
+        ({"delimiter": ""}, "--delimiter must be one or more characters"),
+        ({"delimiter": '"'}, "--delimiter must be one or more characters"),
+    ):
+        with pytest.raises(UserError, match=words):
+            read_ratings(path, ReadOptions(**options).of("source"))
+
+
+@pytest.mark.parametrize(
+    ("word", "delimiter"), [("tab", "\t"), ("\\t", "\t"), ("space", " "), ("¦", "¦")]
+)
+def test_delimiters_may_be_words_or_any_characters(tmp_path, word, delimiter):
+    path = tmp_path / "ratings.csv"
+    path.write_text(delimiter.join("uib") + "\n" + delimiter.join(("a", "b", "3")) + "\n")
+    columns = {"user": "u", "item": "i", "rating": "b"}
+    raw = read_ratings(path, ReadOptions(delimiter=word, columns=columns).of("source"))
+    assert rows_of(raw) == [("a", "b", 3.0)]
+
+
+def test_columns_by_position_of_a_file_without_a_header(tmp_path):
+    path = tmp_path / "ciao.csv"
+    path.write_text("1,1,5,1,4,2013-09-02\n2,1,5,3,5,2013-09-03\n")
+    columns = {"user": "1", "item": "2", "rating": "5", "time": "6"}
+    raw = read_ratings(path, ReadOptions(columns=columns))
+    assert (
+        rows_of(raw) == [("1", "1", 4.0), ("2", "1", 5.0)] and raw.times[1] - raw.times[0] == 86400
+    )
+
+
+def test_ids_of_json_keep_their_digits(tmp_path):
+    path = tmp_path / "ratings.jsonl"
+    ids = ["1.5", "100000000000000000", "100000000000000001"]
+    path.write_text("".join(f'{{"user": {each}, "item": 0, "rating": 3}}\n' for each in ids))
+    assert [user for user, *_ in rows_of(read_ratings(path))] == ids
+
+
 def test_archives_of_several_files_are_named_for_what_they_are(tmp_path):
     path = tmp_path / "ratings.zip"
     with ZipFile(path, "w") as archive:
@@ -350,13 +421,53 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_quotes_of_tab_separated_files_may_be_part_of_an_id(tmp_path):
     path = tmp_path / "ratings.tsv"
-    path.write_text('user\titem\trating\n"a\tx\t1\nb\ty\t2\n"a\tz"\t3\n"c"\tw\t4\n')
-    assert rows_of(read_ratings(path)) == [
-        ('"a', "x", 1.0),
-        ("b", "y", 2.0),
-        ('"a', 'z"', 3.0),
-        ('"c"', "w", 4.0),
-    ]
+    path.write_text('user\titem\trating\n"a\tx\t1\nb\ty\t2\n"a\tz"\t3\n')
+    raw = read_ratings(path)
+    assert rows_of(raw) == [('"a', "x", 1.0), ("b", "y", 2.0), ('"a', 'z"', 3.0)]
+    path.write_text(path.read_text() + "c\tw\tmany\n")
+    with pytest.raises(UserError, match=r"line 5, field rating: must be a number, but got 'many'"):
+        read_ratings(path)
+
+
+@pytest.mark.parametrize("begin,end", [('"Best', 'wow"'), ('"', '"'), ('"T', 'T"')])
+@pytest.mark.parametrize("delimiter", ["\t", "|", ",", ";"])
+@pytest.mark.parametrize("distance", [1, 20])
+def test_a_title_that_begins_and_a_later_one_that_ends_with_a_quote_swallow_no_rows(
+    tmp_path, begin, end, delimiter, distance
+):
+    path = tmp_path / "ratings.tsv"
+    titles = ["x"] * 40
+    titles[10], titles[10 + distance] = begin, end
+    rows = [delimiter.join((f"u{n}", f"i{n}", "3", title)) for n, title in enumerate(titles)]
+    path.write_text("\n".join([delimiter.join(("user", "item", "rating", "title")), *rows]) + "\n")
+    if delimiter in "\t|":
+        assert len(read_ratings(path)) == 40
+    else:
+        with pytest.raises(UserError, match=r"line 12: a quote.*closed"):
+            read_ratings(path)
+
+
+@pytest.mark.parametrize("delimiter", ["\t", "|", ","])
+def test_an_open_quote_puts_no_quotes_around_other_ids(tmp_path, delimiter):
+    path = tmp_path / "ratings.tsv"
+    rows = [delimiter.join((f'"u{n}"', f'"i{n}"', "3", '"T"')) for n in range(9)]
+    rows[4] = rows[4][:-1]
+    path.write_text("\n".join([delimiter.join(("user", "item", "rating", "title")), *rows]) + "\n")
+    with pytest.raises(UserError, match=r"line 6: a quote that opens"):
+        read_ratings(path)
+
+
+def test_empty_files_of_a_folder_are_told(tmp_path):
+    (tmp_path / "a.csv").write_text("user,item,rating\nu,i,3\n")
+    (tmp_path / "b.csv").write_text("user,item,rating\n")
+    pd.DataFrame({"user": ["u"], "item": ["j"], "rating": [2.0]}).iloc[:0].to_parquet(
+        tmp_path / "c.parquet"
+    )
+    raw = read_ratings(tmp_path)
+    assert len(raw) == 1 and [line.endswith("no rows") for line in raw.told] == [False, True, True]
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(UserError, match="at least one rating, but it is empty"):
+        read_ratings(tmp_path)
 
 
 def test_long_files_with_quoted_lines_are_read_whole(tmp_path):
