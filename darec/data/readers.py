@@ -96,19 +96,18 @@ def list_files(path: Path | Sequence[Path]) -> list[Path]:
 
 def _read(path: Path, options: ReadOptions) -> RawRatings:
     beginning = begins_with(path)
-    place: Place
     if beginning.startswith(PARQUET):
         table, told = read_parquet(path, options.columns)
-        place = lambda row: f"{path}, row {row + 1}"  # noqa: E731
+        place = _place(path, "row", lambda row: row + 1)
     elif looks_like_json(beginning):
         table, told = read_json_lines(path, options.columns, options.encoding)
-        place = lambda row: f"{path}, line {line_of_object(path, options.encoding, row)}"  # noqa: E731
+        place = _place(path, "line", partial(line_of_object, path, options.encoding))
     else:
         form = recognise(path, options)
         read, told = read_delimited(path, form, options.encoding), form.told
         table = read.table
         line = partial(line_of_row, path, form, options.encoding, read.quotes)
-        place = lambda row: f"{path}, line {line(row)}"  # noqa: E731
+        place = _place(path, "line", line)
     if not table.num_rows:
         raise no_ratings(path)
     try:
@@ -120,6 +119,15 @@ def _read(path: Path, options: ReadOptions) -> RawRatings:
     except BadCell as error:
         raise UserError(f"{place(error.row)}, {error}") from error
     return RawRatings(path, users, user_ids, items, item_ids, value_N, time_N, (told,), place)
+
+
+def _place(path: Path, word: str, number: Callable[[int], int]) -> Place:
+    """Return the function that names a row's place in a file."""
+
+    def place(row: int) -> str:
+        return f"{path}, {word} {number(row)}"
+
+    return place
 
 
 def _codes(column: pa.ChunkedArray, role: str) -> tuple[IntArray, Ids]:
