@@ -92,7 +92,8 @@ def recognise(path: Path, options: ReadOptions = AS_RECOGNISED) -> Form:
     """Return the form of a text file, as far as the options leave it open.
 
     The delimiter is the first that makes a header with the names of user, item and rating, else
-    the one that gives most rows as many cells as the first, three or more. A file without a header
+    the one that gives most rows as many cells as the first, three or more, and a rating as the
+    third of three or four. A file without a header
     has the columns user, item, rating and, if there are four, time. It is taken as Amazon 2018,
     item first, if its second column has more Amazon reviewer ids than its first.
     Raises `UserError` for a file that is empty, or whose columns are not known.
@@ -212,8 +213,9 @@ def _delimiter(lines: Sequence[str], options: ReadOptions) -> str:
         rows = [cells for _, cells in _rows(lines, delimiter)]
         if rows and _names_all(rows[0], options):
             return delimiter
-        equal = [len(row) == len(rows[0]) >= 3 for row in rows]
-        share = sum(equal) / max(1, len(rows))
+        equal = sum(len(row) == len(rows[0]) >= 3 for row in rows)
+        rated = sum(len(row) in (3, 4) and rating_of(row[2]) is not None for row in rows)
+        share = (equal + rated) / max(1, len(rows))
         if share > best_share:
             best, best_share = delimiter, share
     return best

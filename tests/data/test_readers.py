@@ -383,6 +383,12 @@ def test_delimiters_may_be_words_or_any_characters(tmp_path, word, delimiter):
     assert rows_of(raw) == [("a", "b", 3.0)]
 
 
+def test_other_delimiters_may_be_part_of_an_id(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text("a;x;y,b::1;y,4\nc;x;y,d::2;y,5\n")
+    assert rows_of(read_ratings(path)) == [("a;x;y", "b::1;y", 4.0), ("c;x;y", "d::2;y", 5.0)]
+
+
 def test_columns_by_position_of_a_file_without_a_header(tmp_path):
     path = tmp_path / "ciao.csv"
     path.write_text("1,1,5,1,4,2013-09-02\n2,1,5,3,5,2013-09-03\n")
