@@ -11,6 +11,7 @@ from darec.data.lines import BLANKS, is_plain
 INNER = b"\x1f"
 """The character that takes the place of a delimiter of several characters."""
 RUN_OF_BLANKS = re.compile(rb"[ \t]+")
+LINE_OF_BLANKS = re.compile(rb"(?m)^ +(?=\r?$)")
 BLOCK = 1 << 20
 """Bytes that are read at once."""
 
@@ -52,6 +53,8 @@ class CountedText(io.RawIOBase):
         text, self._cut = text[:end], text[end:]
         if not text and self._cut:
             return self._lines(size)
+        if b"\n " in text or text.startswith(b" "):
+            text = LINE_OF_BLANKS.sub(b"", text)
         if is_plain(self._delimiter):
             text = self._with_inner(text)
         self._count(text)

@@ -147,6 +147,6 @@ def line_of_row(path: Path, form: Form, encoding: str | None, quotes: bool, row:
     if quotes:
         lines = (line for line, _ in _rows(path, form, encoding))
     else:
-        lines = (n for n, line in read_text(path, encoding) if line.strip("\r\n"))
+        lines = (n for n, line in read_text(path, encoding) if line.strip())
         lines = (n for n in lines if n > form.skipped_lines)
     return next(islice(lines, row, None), form.skipped_lines + row + 1)

@@ -94,7 +94,7 @@ def read_lines(
     reader = csv.reader(bounded_rows(), delimiter=delimiter, strict=strict)
     try:
         for cells in reader:
-            if cells:
+            if len(cells) > 1 or (cells and cells[0].strip()):
                 yield begin, cells
             begin = reader.line_num + 1
     except csv.Error as error:
