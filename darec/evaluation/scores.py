@@ -150,8 +150,8 @@ class Score:
     @property
     def tested_in_words(self) -> str:
         """What the heading of a table says of the ratings that were tested on."""
-        folds = f"{self.folds}-fold cross-validation"
-        return self.holdout.in_words if self.folds is None else folds
+        searched = self.holdout.in_words
+        return searched if self.folds is None else f"searched on {searched}, cross-validated"
 
 
 def run_key(

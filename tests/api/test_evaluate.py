@@ -283,7 +283,7 @@ def test_folds_test_on_every_rating_once_with_the_searched_configuration(
     each = scores.drop_duplicates("fold")
     assert each["n_test"].sum() == len(tiny_pair.target)
     title, _ = recorder.tables[0]
-    assert title == "mean on tiny, 4-fold cross-validation, 4 folds"
+    assert title == "mean on tiny, searched on 90 % training, cross-validated, 4 folds"
     assert recorder.has("split fold 2 of 4 run 1: epoch 1") and recorder.has(" of 4 folds")
     assert not recorder.has("all runs are tested on the same ratings")
     darec.evaluate(study, tiny_pair, folds=4)
