@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from darec.api.registry import register, search_space
     from darec.api.result import SearchResult, load_result
     from darec.api.search import search
+    from darec.api.stack import stack
     from darec.errors import UserError
     from darec.models import ModelKind
     from darec.models import all_models as models
@@ -34,6 +35,7 @@ _PLACES = {
     "search": "darec.api.search",
     "SearchResult": "darec.api.result",
     "load_result": "darec.api.result",
+    "stack": "darec.api.stack",
     "evaluate": "darec.api.evaluate",
     "fit": "darec.api.fit",
     "load": "darec.serving.load",
@@ -68,6 +70,7 @@ __all__ = [
     "register",
     "search",
     "search_space",
+    "stack",
 ]
 
 

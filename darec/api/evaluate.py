@@ -1,14 +1,13 @@
 """Score winners on test ratings over several seeds, and compare them with the baselines."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
 from darec.api.checks import check_count, check_device
 from darec.api.fit import refresh_cards
-from darec.api.result import SearchResult, load_result
+from darec.api.result import Results, SearchResult, searches_of
 from darec.api.runs import SCORES, Machines, ScoreRun, measure
 from darec.data.folds import Fold, split_by_fold
 from darec.data.holdout import Holdout
@@ -22,8 +21,6 @@ from darec.tuning import storage
 
 SEEDS = 5
 """Seeds that score a winner by default."""
-Results = SearchResult | str | Path | Sequence[SearchResult | str | Path]
-"""One or more finished searches, each as a `SearchResult` or as the study's folder or URI."""
 
 
 def evaluate(
@@ -94,7 +91,7 @@ def evaluate(
     for option, count in (("--seeds", seeds), ("--at-once", at_once)):
         check_count(option, count, optional=True)
     _check_folds(folds, seeds, same_split)
-    reporter, winners = reporter or LogReporter(), _winners(result, pair)
+    reporter, winners = reporter or LogReporter(), searches_of(result, pair)
     runs = [
         run
         for winner in winners
@@ -157,23 +154,6 @@ def _runs(
         ScoreRun(winner, best, best.seed if one_split else seed, seed, refit, device)
         for seed in range(best.seed, best.seed + seeds)
     ]
-
-
-def _winners(result: Results, pair: DomainPair) -> list[SearchResult]:
-    """Return the searches as results; raises `UserError` if one used other ratings."""
-    several = [result] if isinstance(result, SearchResult | str | Path) else list(result)
-    found = [each if isinstance(each, SearchResult) else load_result(each) for each in several]
-    if not found:
-        raise UserError("there is no search to evaluate")
-    for each in found:
-        if each.best.data_digest != pair.digest:
-            told = "its ratings are not those the search saw; search it again"
-            raise UserError(f"{pair.name}: {told}")
-    bests = [each.best for each in found]
-    tasks = dict.fromkeys(best.holdout.in_words for best in bests)
-    if len(tasks) > 1:
-        raise UserError(f"searches of different tasks are not scored together: {'; '.join(tasks)}")
-    return found
 
 
 def _report(measured: list[list[Score]], reporter: Reporter) -> None:

@@ -9,7 +9,7 @@ from darec.api.values import check_drawn, check_fixed
 from darec.core.config import field_names
 from darec.data.ratings import DomainPair
 from darec.errors import UserError
-from darec.models import MODELS, all_models, kind_of, plugins
+from darec.models import MADE, MODELS, all_models, kind_of, plugins
 from darec.models.kind import ModelKind
 from darec.models.levels import MOST_LEVELS, distinct
 from darec.reporter import Reporter
@@ -36,7 +36,7 @@ def register(name: str, kind: ModelKind, space: Space) -> None:
         >>> "my_bias" in darec.models()
         True
     """
-    if name in MODELS:
+    if name in MODELS or name in MADE:
         raise UserError(f"{name!r} is a model of darec; choose another name")
     plugins.add(name, kind, space)
 
@@ -48,7 +48,7 @@ def search_space(model: str) -> Space:
         model: A model's name.
 
     Raises:
-        UserError: There is no such model.
+        UserError: There is no such model, or it is not searched.
 
     Example:
         >>> import darec
@@ -56,17 +56,20 @@ def search_space(model: str) -> Space:
         ['reg_item', 'reg_user']
     """
     kind_of(model)  # raises `UserError` for an unknown name
+    if model in MADE:
+        told = "it is made of finished searches (darec stack)"
+        raise UserError(f"{model} is not searched: {told}")
     space: Space = {**SPACES, **plugins.SPACES}[model]
     return space
 
 
-def chosen_models(model: str, cold_users: bool = False) -> list[str]:
+def chosen_models(model: str, cold_users: bool = False, made: bool = False) -> list[str]:
     """Return the models that ``--model`` names: one of the known ones, or all of them.
 
-    With ``cold_users`` only models that take part in that task are meant. Raises `UserError` for an
-    unknown name, or for a model that cannot take part.
+    With ``cold_users`` only models that take part in that task are meant; with ``made`` a stack is
+    meant, too. Raises `UserError` for an unknown name, or for a model that cannot take part.
     """
-    known = all_models()
+    known = {**all_models(), **(MADE if made else {})}
     if model not in [*known, "all"]:
         raise UserError(f"--model must be one of {', '.join(known)} or all, but got {model!r}")
     if model != "all":

@@ -1,6 +1,6 @@
 """The result that a search leaves on disk: its winner, its trials, and how to continue it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,4 +160,27 @@ def finished_searches(
     if not found:
         label = holdout.label(pair.name)
         raise UserError(f"{out}: no finished search of {label}; run one first (darec tune)")
+    return found
+
+
+Results = SearchResult | str | Path | Sequence[SearchResult | str | Path]
+"""One or more finished searches, each as a `SearchResult` or as the study's folder or URI."""
+
+
+def searches_of(result: Results, pair: DomainPair) -> list[SearchResult]:
+    """Return finished searches of a pair as results.
+
+    Raises `UserError` if there is none, one used other ratings, or they are of different tasks.
+    """
+    several = [result] if isinstance(result, SearchResult | str | Path) else list(result)
+    found = [each if isinstance(each, SearchResult) else load_result(each) for each in several]
+    if not found:
+        raise UserError("there is no search to evaluate")
+    for each in found:
+        if each.best.data_digest != pair.digest:
+            told = "its ratings are not those the search saw; search it again"
+            raise UserError(f"{pair.name}: {told}")
+    tasks = dict.fromkeys(each.best.holdout.in_words for each in found)
+    if len(tasks) > 1:
+        raise UserError(f"searches of different tasks do not go together: {'; '.join(tasks)}")
     return found

@@ -80,7 +80,7 @@ def evaluate(
     from darec.api.result import finished_searches
 
     holdout = holdout_of(percent(train), task, share(cold_share), split)
-    names = chosen_models(model, holdout.cold_users is not None)
+    names = chosen_models(model, holdout.cold_users is not None, made=True)
     check_device(device, address)
     prepared = load_pair(pair, data, synthetic, reporter)
     api.evaluate(

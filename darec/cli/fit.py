@@ -55,7 +55,7 @@ def fit(
     from darec.api.result import finished_searches
 
     holdout = holdout_of(percent(train), task, share(cold_share), split)
-    names = chosen_models(model, holdout.cold_users is not None)
+    names = chosen_models(model, holdout.cold_users is not None, made=True)
     prepared = load_pair(pair, data, synthetic, reporter)
     found = finished_searches(names, prepared, holdout, out, required=model != "all")
     for result in found:

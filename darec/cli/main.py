@@ -15,12 +15,14 @@ from darec.cli.prepare import prepare
 from darec.cli.recommend import recommend
 from darec.cli.reproduce import join_lists, reproduce
 from darec.cli.serve import serve
+from darec.cli.stack import stack
 from darec.cli.step import step
 from darec.cli.tune import tune
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "prepare": prepare,
     "tune": tune,
+    "stack": stack,
     "evaluate": evaluate,
     "fit": fit,
     "predict": predict,

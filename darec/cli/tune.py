@@ -95,6 +95,13 @@ def tune(
     fit: Annotated[
         bool, typer.Option("--fit/--no-fit", help="Write the winner as a model folder, too.")
     ] = True,
+    stack: Annotated[
+        bool | None,
+        typer.Option(
+            "--stack/--no-stack",
+            help="Blend the best trials into one model; by default with --model all.",
+        ),
+    ] = None,
     synthetic: Synthetic = False,
     smoke_test: Annotated[
         bool, typer.Option("--smoke-test", help="Run 2 trials of 2 epochs on synthetic data.")
@@ -115,6 +122,7 @@ def tune(
     if smoke_test:
         synthetic, trials, stage1_trials, max_epochs = True, 2, 2, 2
 
+    from darec.api import stack as api_stack
     from darec.api.checks import holdout_of
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models, load_space, models_for, spaces_for
@@ -167,6 +175,9 @@ def tune(
         reporter.line(f"interrupted; continue with: {this_command()} --resume")
         print("interrupted", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
+    if stack if stack is not None else model == "all":
+        stacked = api_stack.stack(results, prepared, fit=fit, reporter=reporter)
+        results.append(stacked)
     warm = task == "warm"
     same = {
         "--model": model,

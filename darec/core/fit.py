@@ -3,9 +3,12 @@
 import math
 from typing import Any
 
+import numpy as np
+import torch
+
 from darec.core.cold import ColdRule
 from darec.core.recommender import DivergedError, Recommender
-from darec.data.ratings import Domain, Ratings
+from darec.data.ratings import Domain, FloatArray, Ratings
 from darec.data.split import SearchData
 
 PATIENCE = 20
@@ -19,8 +22,9 @@ class Fit:
 
     Searches, evaluations and tests all train through it. ``best_epoch``, ``best_rmse`` and
     ``best_weights`` are those of the epoch with the lowest validation RMSE on the target, with cold
-    items and users predicted by the hierarchical biases (docs/paper.md, the cold policy). RMSEs are
-    in the units of their domain's scale, losses in stars.
+    items and users predicted by the hierarchical biases (docs/paper.md, the cold policy).
+    ``best_predictions f32[N]`` are the model's own of the target's validation ratings at that
+    epoch. RMSEs are in the units of their domain's scale, losses and predictions in stars.
     """
 
     def __init__(self, model: Recommender, data: SearchData) -> None:
@@ -29,6 +33,7 @@ class Fit:
         self.best_epoch = 0
         self.best_rmse = math.inf
         self.best_weights = model.weights()
+        self.best_predictions: FloatArray = np.zeros(0, np.float32)
         self._level_epoch, self._level_rmse = 0, math.inf
         self._valid: dict[Domain, Ratings] = {"target": data.valid, "source": data.valid_source}
         answered = {"target": data.answered_U, "source": None}
@@ -45,10 +50,12 @@ class Fit:
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise DivergedError(f"{name} is {value} in epoch {self.epoch}")
-        scores = {f"valid_rmse_{name}": self.validate(name) for name in self.model.domains}
+        raw = {domain: self._predict(domain) for domain in self.model.domains}
+        scores = {f"valid_rmse_{name}": self._rmse(raw[name], name) for name in raw}
         valid_rmse = scores.pop("valid_rmse_target")
         if valid_rmse < self.best_rmse:
             self.best_rmse, self.best_epoch = valid_rmse, self.epoch
+            self.best_predictions = raw["target"]
             self.best_weights = {k: v.detach().clone() for k, v in self.model.weights().items()}
         if valid_rmse < self._level_rmse - TOLERANCE * self._valid["target"].scale.unit:
             self._level_epoch, self._level_rmse = self.epoch, valid_rmse
@@ -62,16 +69,22 @@ class Fit:
 
     def validate(self, domain: Domain = "target") -> float:
         """Return the present validation RMSE of a domain."""
-        valid, cold = self._valid[domain], self._cold[domain]
-        raw = self.model.predict(valid.users, valid.items, domain)
+        return self._rmse(self._predict(domain), domain)
+
+    def _predict(self, domain: Domain) -> FloatArray:
+        valid = self._valid[domain]
+        return self.model.predict(valid.users, valid.items, domain)
+
+    def _rmse(self, raw: FloatArray, domain: Domain) -> float:
         try:
-            return cold.rmse(raw, valid)
+            return self._cold[domain].rmse(raw, self._valid[domain])
         except ValueError as error:
             raise DivergedError(f"{domain} validation, epoch {self.epoch}: {error}") from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the model, and the best epoch with its weights."""
         best = {"epoch": self.best_epoch, "rmse": self.best_rmse, "weights": self.best_weights}
+        best["predictions"] = torch.from_numpy(self.best_predictions)
         level = {"epoch": self._level_epoch, "rmse": self._level_rmse}
         model = self.model.state_dict()
         return {"epoch": self.epoch, "model": model, "best": best, "level": level}
@@ -81,5 +94,6 @@ class Fit:
         self.epoch, best = state["epoch"], state["best"]
         self.best_epoch, self.best_rmse = best["epoch"], best["rmse"]
         self.best_weights = best["weights"]
+        self.best_predictions = best["predictions"].numpy()
         self._level_epoch, self._level_rmse = state["level"]["epoch"], state["level"]["rmse"]
         self.model.load_state_dict(state["model"])

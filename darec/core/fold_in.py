@@ -4,14 +4,17 @@ Shapes: n ratings of the new user, U trained users, X columns of tables and a bi
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from darec.core.new_user import NewUser
-from darec.core.tables import Tables
+from darec.core.recommender import Recommender
+from darec.core.tables import HasTables, Tables
 from darec.data.ratings import Domain, FloatArray, Ratings
+from darec.data.split import Training
 
 Matrix = npt.NDArray[np.float64]
 
@@ -25,6 +28,32 @@ class FoldsIn(Protocol):
 
         None: its hyper-parameters leave it no way of its own.
         """
+
+
+class NewUsers:
+    """How a trained model predicts for new users: in a way of its own, or by its factors."""
+
+    def __init__(self, model: Recommender, training: Training) -> None:
+        self._model, self._training = model, training
+
+    def fold_in(self, user: NewUser) -> FloatArray | None:
+        """Return raw predictions of all target items f32[I]; None if the model has no way."""
+        found = self._model.fold_in(user) if isinstance(self._model, FoldsIn) else None
+        if found is None and self._trained_users is not None:
+            found = self._trained_users.fold_in(user)
+        return found
+
+    @cached_property
+    def _trained_users(self) -> "TrainedUsers | None":
+        """The prior of a new user; None for a model without factors."""
+        tables: dict[Domain, Tables] = {}
+        for domain in self._model.domains:
+            found = self._model.tables(domain) if isinstance(self._model, HasTables) else None
+            if not isinstance(found, Tables):
+                return None
+            tables[domain] = found
+        training = self._training
+        return TrainedUsers(tables, {"source": training.source, "target": training.target})
 
 
 class TrainedUsers:

@@ -92,13 +92,13 @@ def _trained(
     else:
         parts = split_by_fold(pair, fold, split_seed)
     run = Run(derive(run_seed, "run"), device)
-    fit = train_again(kind, best, parts.search, run)
-    model: Recommender = fit.model
-    training = parts.search.training
+    config = parse(kind.config, best.config)
+    found = train_again(kind, config, best.max_epochs, parts.search, run)
+    model, training = found.model, parts.search.training
     if refit:
         training = parts.final()
-        model = kind.build(parse(kind.config, best.config), training, run)
-        for _ in range(fit.best_epoch):
+        model = kind.build(found.config, training, run)
+        for _ in range(found.epoch):
             model.train_epoch()
     return TrainedWinner(
         model,
@@ -107,8 +107,8 @@ def _trained(
         fold,
         run_seed,
         refit,
-        fit.best_rmse,
-        fit.best_epoch,
+        found.valid_rmse,
+        found.epoch,
         this_origin(kind, device, code),
     )
 

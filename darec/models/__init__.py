@@ -26,8 +26,9 @@ from darec.models.pmf import PMFConfig, build_pmf, n_weights_pmf
 from darec.models.ptupcdr import PTUPCDRConfig, build_ptupcdr, n_weights_ptupcdr
 from darec.models.rbm import RBMConfig, build_rbm, n_weights_rbm
 from darec.models.shared_bias import SharedBiasConfig, build_shared_bias
+from darec.models.stack import StackConfig, build_stack, n_weights_stack
 
-__all__ = ["MODELS", "FirstStage", "ModelKind", "all_models", "kind_of"]
+__all__ = ["MADE", "MODELS", "STACK", "FirstStage", "ModelKind", "all_models", "kind_of"]
 
 MODELS: dict[str, ModelKind] = {
     "mean": ModelKind(MeanConfig, build_mean, whole_fit=True, cpu_only=True, cold_users=True),
@@ -81,6 +82,11 @@ MODELS: dict[str, ModelKind] = {
         DARecConfig, build_darec, n_weights_darec, axis="item", stage1=FirstStage("i_autorec")
     ),
 }
+STACK = "stack"
+"""The model that is made of others (`darec.stack`) and not searched itself."""
+MADE: dict[str, ModelKind] = {
+    STACK: ModelKind(StackConfig, build_stack, n_weights_stack, whole_fit=True, cold_users=True)
+}
 
 
 def kind_of(name: str) -> ModelKind:
@@ -88,6 +94,8 @@ def kind_of(name: str) -> ModelKind:
 
     Raises `UserError` for an unknown name, and for an installed model that cannot be loaded.
     """
+    if name in MADE:
+        return MADE[name]
     known = all_models()
     if name in known:
         return known[name]
@@ -98,8 +106,8 @@ def kind_of(name: str) -> ModelKind:
 
 
 def all_models() -> dict[str, ModelKind]:
-    """Return every model by name: darec's own, then those from outside."""
-    plugins.load_installed(frozenset(MODELS))
+    """Return every model that can be searched, by name: darec's own, then those from outside."""
+    plugins.load_installed(frozenset({**MODELS, **MADE}))
     return {**MODELS, **plugins.OUTSIDE}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from darec.core.recommender import Recommender, Run
+from darec.core.recommender import MayReadSource, Recommender, Run
 from darec.data.ratings import Axis
 from darec.data.split import Training
 
@@ -62,3 +62,8 @@ class ModelKind:
     cold_users: bool = False
     """Whether the model takes part in the cold-user task: it predicts users without target ratings
     by what it knows of the items and, if it learns anything from the source, of the users."""
+
+
+def reads_source(kind: ModelKind, model: Recommender) -> bool:
+    """Return whether a model learns something about a user from source ratings."""
+    return model.reads_source if isinstance(model, MayReadSource) else kind.cold_users

@@ -10,15 +10,16 @@ from typing import Literal
 import numpy as np
 
 from darec.core.cold import COLD, ColdPolicy, ColdRule
-from darec.core.fold_in import FoldsIn, TrainedUsers
+from darec.core.fold_in import NewUsers
 from darec.core.hierarchical import HierarchicalBias
 from darec.core.new_user import NewUser, OwnRatings
-from darec.core.recommender import MayReadSource, Recommender
-from darec.core.tables import AllScores, HasItemFactors, HasTables, Tables, all_scores
-from darec.data.ratings import LOWEST, Domain, FloatArray
+from darec.core.recommender import Recommender
+from darec.core.tables import AllScores, HasItemFactors, all_scores
+from darec.data.ratings import LOWEST, FloatArray
 from darec.data.split import Training
 from darec.errors import UserError
 from darec.models import kind_of
+from darec.models.kind import reads_source
 from darec.serving.ids import Positions
 from darec.serving.new_user import FoldedUser
 
@@ -34,9 +35,9 @@ class Scorer:
         self._name, self._model, self._training = name, model, training
         self._cold: ColdPolicy = COLD if cold == "source" else cold
         target = training.target
-        able = kind_of(name).cold_users
-        self._reads_source = model.reads_source if isinstance(model, MayReadSource) else able
-        is_answered = cold == "source" and able and self._reads_source
+        kind = kind_of(name)
+        self._reads_source = reads_source(kind, model)
+        is_answered = cold == "source" and kind.cold_users and self._reads_source
         answered_U = (training.source.user_counts > 0) & is_answered
         self._rule = ColdRule(training, answered=answered_U)
         self.base = self._rule.stand_in(self._cold).with_unknown()
@@ -136,18 +137,12 @@ class Scorer:
         return all_scores(self._model, self._training.target.n_items)
 
     def _folded_in(self, user: NewUser) -> FloatArray:
-        found = self._model.fold_in(user) if isinstance(self._model, FoldsIn) else None
-        return self._trained_users.fold_in(user) if found is None else found
+        folded_I = self._new_users.fold_in(user)
+        if folded_I is None:
+            told = "cannot predict for new users: it would have to be trained with them"
+            raise UserError(f"{self._name} {told}")
+        return folded_I
 
     @cached_property
-    def _trained_users(self) -> TrainedUsers:
-        """The prior of a new user; raises `UserError` for a model without factors."""
-        tables: dict[Domain, Tables] = {}
-        for domain in self._model.domains:
-            found = self._model.tables(domain) if isinstance(self._model, HasTables) else None
-            if not isinstance(found, Tables):
-                told = "cannot predict for new users: it would have to be trained with them"
-                raise UserError(f"{self._name} {told}")
-            tables[domain] = found
-        training = self._training
-        return TrainedUsers(tables, {"source": training.source, "target": training.target})
+    def _new_users(self) -> NewUsers:
+        return NewUsers(self._model, self._training)

@@ -268,7 +268,7 @@ def test_a_table_of_several_models_says_what_its_means_are_over(tmp_path, tiny_p
     words = "90 % training, tested on each user's last ratings, 2 training runs on one split"
     assert f"RMSE on tiny, {words}, mean ± sd" in titles
     mixed = [studies[0], finished(tmp_path, pair, "mean")]
-    told = "different tasks are not scored together: 90 % training, tested on each user's last"
+    told = "different tasks do not go together: 90 % training, tested on each user's last"
     with pytest.raises(darec.UserError, match=told):
         darec.evaluate(mixed, pair, seeds=2)
 

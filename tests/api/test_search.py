@@ -357,7 +357,7 @@ def test_searches_of_the_two_tasks_have_folders_of_their_own(tiny_pair, tmp_path
     assert found.folder == warm
     with pytest.raises(darec.UserError, match="no finished search of tiny-cold20; run one first"):
         finished_searches(models, tiny_pair, Holdout(cold_users=20), out, required=False)
-    with pytest.raises(darec.UserError, match="not scored together: 90 % training; 50 % of the"):
+    with pytest.raises(darec.UserError, match="do not go together: 90 % training; 50 % of the"):
         darec.evaluate([warm, cold], tiny_pair)
     cold.rename(warm.parent / "bias")
     with pytest.raises(darec.UserError, match="winner of tiny-90/bias, but is that of tiny-cold50"):

@@ -1,6 +1,6 @@
 """Decides which checkpoints stay on disk while a search runs.
 
-The checkpoints of running and failed trials stay, and those of the best trial that has ended.
+The checkpoints of running and failed trials stay, and those of the best trials that have ended.
 """
 
 import math
@@ -16,17 +16,20 @@ from darec.reporter import LOGGER
 from darec.tuning.private import CHECKPOINT_FOLDER
 from darec.tuning.storage import listed
 from darec.tuning.trial.names import METRIC
+from darec.tuning.trial.predictions import keep_predictions
 from darec.tuning.trial.trainable import SNAPSHOT_S
 
 SNAPSHOT_AGE_S, SNAPSHOT_PERIODS = 120.0, 40
 """An ended trial's checkpoints are kept for this many seconds, or for this many times the cost of a
 snapshot if that is longer. A search that is resumed from an older snapshot needs them."""
+KEPT = 3
+"""So many best trials of a study keep their weights, as possible members of a stack."""
 AT_ONCE = 20
 """Most trials whose checkpoints are deleted in one go, since the driver waits for it."""
 
 
 class KeepTheBest(tune.Callback):
-    """Deletes an ended trial's checkpoints after a while, unless it is the best one by then."""
+    """Deletes an ended trial's checkpoints after a while, unless it is one of the best by then."""
 
     def __init__(self) -> None:
         self._ended_at: dict[str, float] = {}
@@ -37,7 +40,7 @@ class KeepTheBest(tune.Callback):
         self._ended_at = {}
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Delete the checkpoints of trials that ended long enough ago and are not the best."""
+        """Delete the checkpoints of trials that ended long ago and are not among the best."""
         now = time.monotonic()
         age = max(SNAPSHOT_AGE_S, SNAPSHOT_PERIODS * SNAPSHOT_S * len(trials))
         old = [
@@ -48,10 +51,10 @@ class KeepTheBest(tune.Callback):
             and each.trial_id not in self._deleted
             and now - self._ended_at.setdefault(each.trial_id, now) >= age
         ]
-        best = min(map(_best_rmse, old), default=math.inf)
-        for each in [each for each in old if _best_rmse(each) > best][:AT_ONCE]:
+        for each in sorted(old, key=_best_rmse)[KEPT:][:AT_ONCE]:
             self._deleted.add(each.trial_id)
             LOGGER.debug("trial %s: its checkpoints are deleted", each.trial_id)
+            keep_predictions(each.checkpoint)
             delete_checkpoints(each.checkpoint)
 
 

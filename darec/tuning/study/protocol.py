@@ -17,12 +17,14 @@ from darec.tuning import storage
 from darec.tuning.durability.retention import delete_checkpoints
 from darec.tuning.durability.snapshot import delete_copy
 from darec.tuning.study.identity import finished_study, identity_of, impossible
+from darec.tuning.study.kept import save_kept
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.record import space_json, write_record
 from darec.tuning.study.request import Request, SearchSpace
 from darec.tuning.study.results import save_trials, save_weights, winner
 from darec.tuning.study.study import Settings, Study, run_study
 from darec.tuning.study.trials_table import read_trials
+from darec.tuning.trial.predictions import gather_predictions
 
 STAGE1_SHARE = 0.25
 """Each of the two first-stage studies may use this share of the time budget."""
@@ -73,7 +75,9 @@ class Protocol:
             told = f"this is of another study: {told} in trial {rows[0].trial_id}"
             raise UserError(f"{study.tune_folder}: {told}; {REMEDY}")
         save_trials(study, rows)
+        gather_predictions([(row.trial_id, row.checkpoint) for row in rows], study.folder)
         weights = save_weights(study, rows[0], self.settings)
+        save_kept(study, rows)
         best = winner(study, asked, rows, weights, list(code))
         best.save(study.folder)
         self.publish()

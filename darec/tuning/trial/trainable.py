@@ -25,6 +25,7 @@ from darec.tuning.private import CHECKPOINT_FOLDER, forget_results, restart_cloc
 from darec.tuning.storage import listed
 from darec.tuning.trial.checkpoint import DamagedError, load_state, save_state
 from darec.tuning.trial.names import METRIC, ROWS, TIME, nest
+from darec.tuning.trial.predictions import save_predictions
 
 REPORT_S = 1.0
 """Seconds of training between reports: each report costs the driver some milliseconds."""
@@ -151,11 +152,13 @@ class RecommenderTrainable(tune.Trainable):
         return {**self._stage1, TIME: epoch, **ending}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the model's state and the best epoch's weights."""
+        """Write the model's state, and the best epoch's weights and validation predictions."""
         forget_results(self, ROWS)
         fit = self._fit.state_dict() if self._fit else {}
         state = {"fit": fit, "note": self._note, "trained_s": self._trained_s}
         save_state(state, Path(checkpoint_dir))
+        if self._fit:
+            save_predictions(self._fit.best_predictions, Path(checkpoint_dir))
 
     def save(self, checkpoint_dir: str | None = None) -> Any:
         """Write a checkpoint, copy it to where results go, and note how long both took."""

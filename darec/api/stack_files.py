@@ -1,0 +1,163 @@
+"""The trials that a stack may take, as searches left them on disk, and the files of a stack."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import NamedTuple
+
+import pandas as pd
+from safetensors.torch import save_file
+
+from darec.api.result import SearchResult
+from darec.core.config import plain
+from darec.data.ratings import FloatArray
+from darec.data.split import SearchData
+from darec.errors import UserError
+from darec.files import digest_of, write, write_json
+from darec.models import STACK, kind_of
+from darec.models.best import Best, SpaceRecord
+from darec.models.stack import Member, StackConfig, numbered
+from darec.provenance import revision, versions
+from darec.tuning import storage
+from darec.tuning.durability.lock import alone
+from darec.tuning.study.kept import KeptTrial, read_kept, read_weights
+from darec.tuning.study.model_code import code_of
+from darec.tuning.study.record import Record
+from darec.tuning.study.request import Budget
+from darec.tuning.study.results import baseline_rmses
+from darec.tuning.study.trials_table import COLUMNS
+from darec.tuning.trial.predictions import read_predictions
+
+
+class Candidate(NamedTuple):
+    """A trial that may become a member."""
+
+    search: SearchResult
+    best: Best
+    """The winner of its search."""
+    trial: KeptTrial
+    predictions: FloatArray
+    """Its own predictions f32[N] of the validation ratings, in stars."""
+
+    def member(self, weight: float) -> Member:
+        """Return the trial as a member of this weight."""
+        trial = self.trial
+        budget = self.best.max_epochs
+        return Member(self.best.model, trial.trial_id, trial.config, trial.epoch, budget, weight)
+
+
+def candidates_of(search: SearchResult) -> list[Candidate]:
+    """Return the kept trials of a search, whose validation predictions are known.
+
+    Raises `UserError` if files are damaged or of an earlier version, and for a stack.
+    """
+    best = search.best
+    if best.model == STACK:
+        raise UserError(f"{search.path}: a stack cannot be a member of a stack")
+    predictions = read_predictions(search.folder, search.path)
+    return [
+        Candidate(search, best, trial, predictions[trial.trial_id])
+        for trial in read_kept(search.folder, best, search.path)
+        if trial.trial_id in predictions
+    ]
+
+
+def save_stack(
+    out: SearchResult,
+    candidates: Sequence[Candidate],
+    config: StackConfig,
+    valid_rmse: float,
+    data: SearchData,
+) -> None:
+    """Write the files of a search whose winner is the stack, and ``members.csv``."""
+    out.folder.mkdir(parents=True, exist_ok=True)
+    with alone(out.folder, out.path):
+        by_id = {(each.best.model, each.trial.trial_id): each for each in candidates}
+        chosen = [by_id[member.model, member.trial_id] for member in config.members]
+        weights = numbered(
+            [read_weights(c.search.folder, c.best, c.trial.trial_id, c.search.path) for c in chosen]
+        )
+        path = out.folder / "best.safetensors"
+        (out.folder / "best.json").unlink(missing_ok=True)  # the files of an older stack
+        write(path, partial(save_file, weights))
+        best = _winner(candidates[0].best, config, valid_rmse, digest_of(path), data)
+        _write_tables(out, candidates, best)
+        write_json(out.folder / "study.json", asdict(_record(best, candidates)))
+        best.save(out.folder)
+        storage.publisher(out.folder, out.path)()
+
+
+def _winner(
+    first: Best, config: StackConfig, valid_rmse: float, weights_digest: str, data: SearchData
+) -> Best:
+    """Return the stack as the only trial of a search; ``first`` is a search of its members."""
+    baselines = baseline_rmses(data)
+    return Best(
+        model=STACK,
+        pair=first.pair,
+        train=first.train,
+        cold_users=first.cold_users,
+        split=first.split,
+        seed=first.seed,
+        data_digest=first.data_digest,
+        sampler="none",
+        scheduler="none",
+        space=SpaceRecord({}, {}, {}),
+        domain="target",
+        trials_asked=1,
+        max_epochs=1,
+        time_budget=None,
+        config=plain(config),
+        epoch=1,
+        scale=first.scale,
+        valid_rmse=valid_rmse,
+        trials=1,
+        trial_id=STACK,
+        bias_valid_rmse=baselines.bias,
+        hierarchical_valid_rmse=baselines.hierarchical,
+        stage1_valid_rmse=None,
+        weights_digest=weights_digest,
+        code=[code_of(kind_of(STACK))],
+    )
+
+
+def _write_tables(out: SearchResult, candidates: Sequence[Candidate], best: Best) -> None:
+    """Write ``trials.csv``, with the stack as the only trial, and all candidates' weights."""
+    values = [best.trial_id, "completed", "", 0.0, 1, 1, best.valid_rmse, ""]
+    trials = pd.DataFrame([values], columns=[*COLUMNS])
+    weights = {(m["model"], m["trial_id"]): m["weight"] for m in best.config["members"]}
+    members = pd.DataFrame(
+        {
+            "model": [each.best.model for each in candidates],
+            "trial_id": [each.trial.trial_id for each in candidates],
+            "valid_rmse": [each.trial.valid_rmse for each in candidates],
+            "weight": [weights.get((c.best.model, c.trial.trial_id), 0.0) for c in candidates],
+        }
+    ).sort_values("weight", ascending=False)
+    for name, table in (("trials.csv", trials), ("members.csv", members)):
+        write(out.folder / name, partial(table.to_csv, index=False))
+
+
+def _record(best: Best, candidates: Sequence[Candidate]) -> Record:
+    searches = dict.fromkeys(candidate.search.path for candidate in candidates)
+    return Record(
+        model=best.model,
+        pair=best.pair,
+        train=best.train,
+        cold_users=best.cold_users,
+        split=best.split,
+        seed=best.seed,
+        data_digest=best.data_digest,
+        sampler=best.sampler,
+        scheduler=best.scheduler,
+        space=best.space,
+        budget=Budget(trials=1, stage1_trials=1, max_epochs=1, time_budget=None),
+        stages="paper",
+        fix={},
+        paper=False,
+        stage1=None,
+        arguments={"searches": list(searches)},
+        revision=revision(),
+        versions=versions(),
+        code=best.code,
+    )

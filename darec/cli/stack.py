@@ -1,0 +1,69 @@
+"""``darec stack``: make one model of the best trials of several searches."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from darec.cli.command import called, command, command_line
+from darec.cli.options import (
+    ColdShare,
+    Data,
+    Out,
+    Pair,
+    Split,
+    Synthetic,
+    Task,
+    Train,
+    percent,
+    share,
+)
+from darec.reporter import Reporter
+
+
+@command
+def stack(
+    reporter: Reporter,
+    pair: Pair,
+    models: Annotated[
+        str, typer.Option(help="Models whose searches are stacked, as a,b,c; or all.")
+    ] = "all",
+    members: Annotated[int, typer.Option(min=1, help="Most members of the stack.")] = 8,
+    train: Train = "90",
+    task: Task = "warm",
+    cold_share: ColdShare = "20",
+    split: Split = "random",
+    fit: Annotated[
+        bool, typer.Option("--fit/--no-fit", help="Write the stack as a model folder, too.")
+    ] = True,
+    data: Data = Path("data"),
+    out: Out = "results",
+    synthetic: Synthetic = False,
+) -> None:
+    """Blend the best trials of finished searches into one model; it is scored like any other.
+
+    Example: darec stack --pair toys_auto --synthetic
+
+    Weights are learned from validation predictions that the trials have kept. Nothing is trained,
+    and no test rating is read. To score the stack: darec evaluate --model stack
+    """
+    from darec.api import stack as api
+    from darec.api.checks import holdout_of
+    from darec.api.pairs import load_pair
+    from darec.api.registry import chosen_models
+    from darec.api.result import finished_searches
+
+    holdout = holdout_of(percent(train), task, share(cold_share), split)
+    cold_users = holdout.cold_users is not None
+    names = [
+        name for model in models.split(",") for name in chosen_models(model.strip(), cold_users)
+    ]
+    prepared = load_pair(pair, data, synthetic, reporter)
+    found = finished_searches(
+        dict.fromkeys(names), prepared, holdout, out, required=models != "all"
+    )
+    api.stack(found, prepared, members=members, fit=fit, reporter=reporter)
+    same = {"--model": "stack", "--pair": pair, "--synthetic": synthetic}
+    same |= {"--data": None if data == Path("data") else data, "--out": out}
+    words = f"{command_line(called('evaluate'), same)} {holdout.options}"
+    reporter.line(f"next:  {words}")

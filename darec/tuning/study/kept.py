@@ -1,0 +1,96 @@
+"""A finished study's best few trials, which a stack may take as members.
+
+``kept.json`` has their configs. The winner's weights are in ``best.safetensors``, those of the
+others in ``weights/<trial id>.safetensors``.
+Shapes: N validation ratings of the target.
+"""
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from darec.core.config import STRICT, parse, plain
+from darec.core.recommender import Weights
+from darec.errors import UserError
+from darec.files import write, write_json
+from darec.models.best import REMEDY, Best, Count, Rmse
+from darec.parsing import read_json
+from darec.tuning.durability.retention import KEPT
+from darec.tuning.study.results import from_checkpoint
+from darec.tuning.study.rows import TrialRow
+from darec.tuning.study.study import Study
+from darec.tuning.trial.names import nest
+
+NAME = "kept.json"
+
+
+@dataclass(frozen=True, config=STRICT)
+class KeptTrial:
+    """A trial whose weights are kept."""
+
+    trial_id: str
+    config: dict[str, Any]
+    """The full config, nested."""
+    epoch: Count
+    valid_rmse: Rmse
+
+
+@dataclass(frozen=True, config=STRICT)
+class KeptTrials:
+    """The content of ``kept.json``: best first, which is the winner."""
+
+    trials: list[KeptTrial]
+
+
+def save_kept(study: Study, rows: list[TrialRow]) -> None:
+    """Write ``kept.json``, and the weights of the trials behind the winner.
+
+    A trial whose checkpoint is lost is left out.
+    """
+    kept: list[KeptTrial] = []
+    for row in rows[:KEPT]:
+        weights = from_checkpoint(row)
+        if kept and not weights:
+            continue
+        if kept and weights:
+            plain_weights = {name: tensor.contiguous() for name, tensor in weights.items()}
+            write(_weights_of(study.folder, row.trial_id), partial(save_file, plain_weights))
+        config = plain(parse(study.kind.config, nest(row.config)))
+        kept.append(KeptTrial(row.trial_id, config, row.best_epoch, row.best_valid_rmse))
+    write_json(study.folder / NAME, asdict(KeptTrials(kept)))
+
+
+def read_kept(folder: Path, best: Best, place: str) -> list[KeptTrial]:
+    """Return a finished study's kept trials; ``place`` is its folder as the user names it.
+
+    Raises `UserError` if the file is damaged or of another study, or an earlier version searched.
+    """
+    named = f"{place}/{NAME}"
+    if not (folder / NAME).is_file():
+        told = "an earlier version searched, which kept no trials for a stack"
+        raise UserError(f"{named}: {told}; search again with another --out")
+    trials = read_json(folder / NAME, KeptTrials, named, REMEDY).trials
+    if not trials or trials[0].trial_id != best.trial_id:
+        raise UserError(f"{named}: must begin with trial {best.trial_id} of best.json; {REMEDY}")
+    return trials
+
+
+def read_weights(folder: Path, best: Best, trial_id: str, place: str) -> Weights:
+    """Return a kept trial's weights; raises `UserError` if their file cannot be read."""
+    own = folder / "best.safetensors" if trial_id == best.trial_id else None
+    path = own or _weights_of(folder, trial_id)
+    try:
+        weights: Weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        named = f"{place}/{path.relative_to(folder)}"
+        raise UserError(f"{named}: cannot be read: {error}; {REMEDY}") from error
+    return weights
+
+
+def _weights_of(folder: Path, trial_id: str) -> Path:
+    return folder / "weights" / f"{trial_id}.safetensors"
