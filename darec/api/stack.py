@@ -12,7 +12,7 @@ from darec.core import blend
 from darec.data.ratings import DomainPair
 from darec.data.split import SearchData, split
 from darec.errors import UserError
-from darec.evaluation.training import FEWEST, differences, rmse_of
+from darec.evaluation.training import differences, rmse_of
 from darec.models import STACK
 from darec.models.stack import StackConfig
 from darec.reporter import LogReporter, Reporter
@@ -66,9 +66,10 @@ def stack(
     seeds = {search.best.seed for search in searches}
     if len(seeds) > 1:
         raise UserError(f"searches of several seeds do not go together: {sorted(seeds)}")
-    candidates = [each for search in searches for each in candidates_of(search)]
     first = searches[0].best
     data = split(pair, first.holdout, first.seed).search
+    n_valid = len(data.valid)
+    candidates = [each for search in searches for each in candidates_of(search, n_valid)]
     config, valid_rmse = _blended(candidates, data, first.seed, members, reporter)
     out = result_at(searches[0].out, searches[0].root, pair.name, first.holdout, STACK)
     save_stack(out, candidates, config, valid_rmse, data)
@@ -89,17 +90,19 @@ def _blended(
 
     n_valid, few = len(data.valid), partial(blend.few_weights, most=most)
     single, rmse = judged(blend.best_alone), np.inf
-    if n_valid >= FEWEST:
+    if n_valid >= blend.FEWEST:
         rmse = judged(few)
     weight_M = few(predicted) if rmse < single else blend.best_alone(predicted)
+    if not weight_M.any():
+        weight_M = blend.best_alone(predicted)
     chosen = sorted(np.flatnonzero(weight_M), key=lambda m: -weight_M[m])
     models = dict.fromkeys(each.best.model for each in candidates)
     reporter.line(
         f"\nStack of {len(chosen)} of {len(candidates)} trials ({', '.join(models)}): "
         f"validation RMSE {min(rmse, single):.4f}, cross-fitted"
     )
-    if n_valid < FEWEST:
-        told = f"{n_valid} validation ratings are too few to learn weights from ({FEWEST})"
+    if n_valid < blend.FEWEST:
+        told = f"{n_valid} validation ratings are too few to learn weights from ({blend.FEWEST})"
         reporter.line(f"  {told}: the best trial is its only member")
     elif rmse < single:
         reporter.line(f"  the best trial alone has {single:.4f}, by the same rule")

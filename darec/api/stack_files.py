@@ -46,15 +46,15 @@ class Candidate(NamedTuple):
         return Member(self.best.model, trial.trial_id, trial.config, trial.epoch, budget, weight)
 
 
-def candidates_of(search: SearchResult) -> list[Candidate]:
-    """Return the kept trials of a search, whose validation predictions are known.
+def candidates_of(search: SearchResult, n_valid: int) -> list[Candidate]:
+    """Return the kept trials of a search with their predictions of so many validation ratings.
 
     Raises `UserError` if files are damaged or of an earlier version, and for a stack.
     """
     best = search.best
     if best.model == STACK:
         raise UserError(f"{search.path}: a stack cannot be a member of a stack")
-    predictions = read_predictions(search.folder, search.path)
+    predictions = read_predictions(search.folder, n_valid, search.path)
     return [
         Candidate(search, best, trial, predictions[trial.trial_id])
         for trial in read_kept(search.folder, best, search.path)

@@ -21,7 +21,7 @@ from darec.processes import INTERRUPTED, begin_command, note_stop
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show diagnostic messages.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
 EXAMPLE = re.compile(
-    r"\bdarec (prepare|tune|evaluate|fit|predict|recommend|serve|"
+    r"\bdarec (prepare|tune|stack|evaluate|fit|predict|recommend|serve|"
     r"reproduce|benchmark|own-cluster)\b"
 )
 """Finds the commands in a help text."""

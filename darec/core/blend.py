@@ -21,6 +21,8 @@ FOLDS = 5
 """Parts of the validation ratings by which `cross_fitted` judges a blend."""
 Learn = Callable[["Differences"], Array]
 """Returns the weights f64[M] of members, given what they predict."""
+FEWEST = 500
+"""With fewer validation ratings no weights are learned, since they would overfit; ours."""
 LEAST_WEIGHT = 0.02
 """A member with less weight is left out."""
 
@@ -42,6 +44,8 @@ class Differences:
 def weights(differences: Differences) -> Array:
     """Return the members' non-negative weights f64[M]."""
     member_NM, n_members = differences.member_NM, differences.member_NM.shape[1]
+    if not n_members:
+        return np.zeros(0)  # scipy's solver writes outside its memory
     system = np.vstack([member_NM, np.sqrt(RIDGE) * np.eye(n_members)])
     found: Array = nnls(system, np.append(differences.rest_N, np.zeros(n_members)))[0]
     return found

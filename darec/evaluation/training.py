@@ -20,10 +20,6 @@ from darec.models import ModelKind, kind_of
 from darec.models.stack import Stack, StackConfig
 from darec.seeds import generator
 
-FEWEST = 500
-"""With fewer validation ratings, weights learned from them would be worse than those of the
-search, or than a single model (design of stacks); ours."""
-
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -66,7 +62,7 @@ def _train_stack(config: StackConfig, data: SearchData, run: Run) -> Found:
     predictions = differences([m.predict(valid.users, valid.items) for m in models], data)
     weight_M = np.array([member.weight for member in config.members])
     added_N = predictions.member_NM @ weight_M
-    if len(valid) >= FEWEST and len(models) > 1:
+    if len(valid) >= blend.FEWEST and len(models) > 1:
         weight_M = blend.weights(predictions)
         added_N = blend.cross_fitted(predictions, generator(run.seed, "stack"))
     members = tuple(

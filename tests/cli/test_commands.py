@@ -84,11 +84,12 @@ def test_commands_import_nothing_heavy():
 API = {
     "tune": darec.search,
     "evaluate": darec.evaluate,
+    "stack": darec.stack,
     "prepare": darec.prepare,
 }
 OF_THE_COMMAND = {
     *("model", "out", "data", "synthetic", "smoke_test", "verbose", "quiet"),
-    *("train", "task", "cold_share", "split"),
+    *("train", "task", "cold_share", "split", "models", "stack"),
 }
 """Options that say where a pair or result comes from, which the API is given as objects."""
 
@@ -99,7 +100,7 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
     arguments = inspect.signature(API[name]).parameters
     shared = options.keys() & arguments.keys()
     assert options.keys() - shared <= OF_THE_COMMAND
-    assert arguments.keys() - shared <= {"reporter", "result"}
+    assert arguments.keys() - shared <= {"reporter", "result", "results"}
     same = {
         option
         for option in shared

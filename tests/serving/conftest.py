@@ -1,7 +1,10 @@
 """Model folders of every model, without a search."""
 
+from dataclasses import asdict
+
 import pytest
 import torch
+from safetensors.numpy import save_file as save_file_np
 from safetensors.torch import save_file
 
 import darec
@@ -9,9 +12,11 @@ from darec.core.config import plain
 from darec.core.fit import Fit
 from darec.core.recommender import Run
 from darec.data.split import split
-from darec.files import digest_of
+from darec.files import digest_of, write_json
 from darec.models import MODELS
 from darec.seeds import derive
+from darec.tuning.study.kept import KeptTrial, KeptTrials
+from darec.tuning.trial.predictions import OF_STUDY
 from tests.models.common import config
 from tests.winners import saved, winner_on
 
@@ -43,4 +48,7 @@ def searched(name, pair, folder, epochs=3):
         weights_digest=digest_of(study / "best.safetensors"),
     )
     saved(best, study)
+    trial = KeptTrial(best.trial_id, best.config, best.epoch, best.valid_rmse)
+    write_json(study / "kept.json", asdict(KeptTrials([trial])))
+    save_file_np({best.trial_id: fit.best_predictions}, study / OF_STUDY)
     return darec.load_result(study)

@@ -9,21 +9,32 @@ import pandas as pd
 import pytest
 
 import darec
+from darec.core import blend
 from darec.core.cold import ColdRule
+from darec.core.config import parse
 from darec.core.recommender import Run
 from darec.data.split import split
 from darec.evaluation.training import train_again
-from darec.models import MODELS
+from darec.models import MODELS, kind_of
 from darec.seeds import derive
 from tests.serving.conftest import searched
 
-WITHOUT_FACTORS = {"mean", "bias", "shared_bias", "hierarchical_bias", "conet", "item_knn"}
+WITHOUT_FACTORS = {
+    *("mean", "bias", "shared_bias", "hierarchical_bias", "conet", "item_knn", "stack"),
+}
 CANNOT_FOLD_IN = {"conet", "i_rbm", "i_cf_nade"}
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=[*MODELS, "stack"])
 def result(request, tiny_pair, tmp_path_factory):
-    return searched(request.param, tiny_pair, tmp_path_factory.mktemp("out"))
+    out = tmp_path_factory.mktemp("out")
+    if request.param != "stack":
+        yield searched(request.param, tiny_pair, out)
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blend, "FEWEST", 10)  # the pair has 162 validation ratings
+        members = [searched(name, tiny_pair, out) for name in ("shared_bias", "i_autorec")]
+        yield darec.stack(members, tiny_pair, fit=False)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +46,11 @@ def model(result, tiny_pair):
 def evaluated(result, tiny_pair):
     """What `darec evaluate` predicts for the test ratings of the searched split."""
     best, parts = result.best, split(tiny_pair)
-    fit = train_again(MODELS[best.model], best, parts.search, Run(derive(0, "run")))
+    kind = kind_of(best.model)
+    config, run = parse(kind.config, best.config), Run(derive(0, "run"))
+    found = train_again(kind, config, best.max_epochs, parts.search, run)
     test, rule = parts.test, ColdRule(parts.search.training)
-    raw = fit.model.predict(test.users, test.items)
+    raw = found.model.predict(test.users, test.items)
     return test, rule.apply(raw, test.users, test.items)
 
 

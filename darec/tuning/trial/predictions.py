@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from darec.data.ratings import FloatArray
 from darec.errors import UserError
 from darec.files import write
+from darec.models.best import REMEDY
 from darec.tuning.storage import read, replace
 
 IN_CHECKPOINT = "valid_predictions.npy"
@@ -66,11 +67,11 @@ def _of(checkpoint: tune.Checkpoint) -> FloatArray | None:
     return None
 
 
-def read_predictions(folder: Path, place: str) -> dict[str, FloatArray]:
+def read_predictions(folder: Path, n_valid: int, place: str) -> dict[str, FloatArray]:
     """Return the predictions of a finished study's trials by trial id.
 
-    ``place`` is the folder as the user names it. Raises `UserError` if the file is damaged or
-    absent, as it is after a search by an earlier version.
+    ``n_valid`` is N, and ``place`` the folder as the user names it. Raises `UserError` if the file
+    is damaged, of other data, or absent, as it is after a search by an earlier version.
     """
     named = f"{place}/{OF_STUDY}"
     try:
@@ -79,7 +80,9 @@ def read_predictions(folder: Path, place: str) -> dict[str, FloatArray]:
         told = "the search kept no validation predictions; search again with another --out"
         raise UserError(f"{named}: {told}") from error
     except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"{named}: cannot be read: {error}; delete that folder to search again"
-        ) from error
+        raise UserError(f"{named}: cannot be read: {error}; {REMEDY}") from error
+    for trial_id, predictions in found.items():
+        if len(predictions) != n_valid:
+            told = f"must have {n_valid} predictions of trial {trial_id}"
+            raise UserError(f"{named}: {told}, but has {len(predictions)}; {REMEDY}")
     return found

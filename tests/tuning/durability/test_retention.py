@@ -4,9 +4,11 @@ import pytest
 from pyarrow.fs import LocalFileSystem
 from ray import tune
 
+from darec.core.cold import ColdRule
 from darec.tuning.durability import retention
 from darec.tuning.durability.retention import delete_checkpoints
 from darec.tuning.study.study import run_study
+from darec.tuning.trial.predictions import gather_predictions, read_predictions
 
 
 def test_checkpoints_are_kept_of_the_best_and_of_those_that_ended_last(
@@ -16,8 +18,15 @@ def test_checkpoints_are_kept_of_the_best_and_of_those_that_ended_last(
     monkeypatch.setattr(retention, "SNAPSHOT_PERIODS", 0)
     rows = run_study(replace(study, trials=9), settings, resume=False)
     kept = {path.parent.name for path in study.folder.glob("tune/*/checkpoint_*")}
-    assert rows[0].trial_id in kept and len(kept) <= 1 + settings.slots.concurrent
+    best = {row.trial_id for row in rows[: retention.KEPT]}
+    assert best <= kept and len(kept) <= retention.KEPT + settings.slots.concurrent
     assert all(row.cpu_s >= row.seconds > 0 and row.gpu_s == 0 for row in rows)
+    gather_predictions([(row.trial_id, row.checkpoint) for row in rows], study.folder)
+    valid, rule = study.data.valid, ColdRule(study.data.training)
+    found = read_predictions(study.folder, len(valid), "study")
+    assert found.keys() == {row.trial_id for row in rows}  # also of those whose checkpoints went
+    for row in rows:
+        assert rule.rmse(found[row.trial_id], valid) == pytest.approx(row.best_valid_rmse)
 
 
 @pytest.mark.parametrize("there", [True, False])
