@@ -25,7 +25,7 @@ from darec.tuning import storage
 from darec.tuning.cluster.connection import connected, goes_on
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
-from darec.tuning.study.launch import checked_share, computed_share
+from darec.tuning.study.launch import checked_share, computed_share, lag_of
 from darec.tuning.study.plan import describe
 from darec.tuning.study.protocol import Protocol, check_finished
 from darec.tuning.study.record import check_record, space_json
@@ -57,6 +57,7 @@ def search(
     gpus_per_trial: float | None = None,
     at_once: int | None = None,
     trial_limit: float = math.inf,
+    reproducible: bool = False,
     address: str | None = None,
     insecure: bool = False,
     seed: int = 0,
@@ -94,6 +95,10 @@ def search(
         gpus_per_trial: GPUs of a trial, possibly a fraction; by default what its memory needs.
         at_once: Most trials at once; by default as many as there is room for.
         trial_limit: Seconds of training after which a trial ends with its best epoch so far.
+        reproducible: Whether the outcome must not depend on timing: with the same data, code,
+            arguments and ``at_once``, every run of the search has the same trials and winner, on
+            however many CPUs (docs/reliability.md). Not with a GPU, whose sums differ in the last
+            bits.
         address: The Ray cluster to join, ``auto`` for example; None: this machine.
         insecure: Whether to join also a cluster that asks for no token.
         seed: Root seed of the split, the sampler and the runs.
@@ -153,6 +158,7 @@ def search(
         fix=dict(fix or {}),
         paper=paper,
         split=split,
+        reproducible=reproducible,
         folder=result.folder,
         storage=result.path,
     )
@@ -242,8 +248,10 @@ def _search(
                 storage.fetch(request.storage, request.folder)
             check_record(request, resume)  # another search may have begun, or be at the URI
             share = checked_share(request, wanted, settings.slots, reporter)
+            lag = lag_of(request, wanted.at_once or share.concurrent)
+            request, settings = replace(request, lag=lag), replace(settings, lag=lag, slots=share)
             publish = storage.publisher(request.folder, request.storage)
-            Protocol(request, replace(settings, slots=share), resume, publish).run(arguments)
+            Protocol(request, settings, resume, publish).run(arguments)
     except StudyInterrupted:
         LOGGER.debug("interrupted: %s", request.folder)
 

@@ -1,5 +1,6 @@
 """Checks of the arguments of a search, before data are divided and Ray is started."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Integral
@@ -22,6 +23,23 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     for name, check in CHECKS.items():
         if name in arguments:
             check(f"--{name.replace('_', '-')}", arguments[name])
+    if arguments.get("reproducible"):
+        _check_reproducible(arguments)
+
+
+def _check_reproducible(arguments: Mapping[str, Any]) -> None:
+    """Raise `UserError` for what would make the outcome of a search depend on timing."""
+    limits = ("--time-budget", "time_budget", None), ("--trial-limit", "trial_limit", math.inf)
+    for option, name, none in limits:
+        if (value := arguments.get(name, none)) not in (None, math.inf):
+            raise UserError(f"--reproducible cannot go with {option}, but got {value:g}")
+    scheduler = arguments.get("scheduler", "asha")
+    if SCHEDULERS[scheduler].in_order is None:
+        able = " or ".join(name for name, each in SCHEDULERS.items() if each.in_order)
+        raise UserError(f"--reproducible needs --scheduler {able}, but got {scheduler}")
+    if arguments.get("gpus_per_trial"):
+        told = "a GPU does not repeat a training to the last bit"
+        raise UserError(f"--reproducible needs --gpus-per-trial 0: {told}")
 
 
 def _check_seed(option: str, value: Any) -> None:

@@ -84,6 +84,13 @@ def tune(
         float,
         typer.Option(min=1, help="Seconds of training after which a trial ends; inf: no limit."),
     ] = float("inf"),
+    reproducible: Annotated[
+        bool,
+        typer.Option(
+            "--reproducible",
+            help="Find the same trials and winner in every run with this --at-once.",
+        ),
+    ] = False,
     address: Address = None,
     insecure: Insecure = False,
     seed: Seed = 0,
@@ -150,6 +157,7 @@ def tune(
         "gpus_per_trial": gpus,
         "at_once": at_once,
         "trial_limit": trial_limit,
+        "reproducible": reproducible,
         "address": address,
         "insecure": insecure,
         "seed": seed,

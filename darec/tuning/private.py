@@ -22,6 +22,7 @@ import ray
 from optuna.trial import TrialState
 from pyarrow.fs import FileSystem
 from ray import tune
+from ray.tune.experiment.trial import Trial
 from ray.tune.logger import TBXLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
 
@@ -225,6 +226,21 @@ def tell_failed(search: OptunaSearch, trial_id: str) -> None:
     """Tell Optuna that a trial failed, so that the sampler does not wait for its value."""
     search._ot_study.tell(search._ot_trials[trial_id], state=TrialState.FAIL)
     search._completed_trials.add(trial_id)
+
+
+@contextmanager
+def numbered_trials(search: Any) -> Iterator[None]:
+    """Let the id of each new trial be its number, from 0000 on, instead of a random one.
+
+    ``search`` is a limiter around the search algorithm that draws the trials.
+    """
+
+    @_private
+    def number() -> str:
+        return f"{len(search.searcher._ot_trials):04}"
+
+    with patch.object(Trial, "generate_id", staticmethod(number)):
+        yield
 
 
 @_private

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from zipfile import ZipFile
 
-from pyarrow.fs import FileSystem
+from pyarrow.fs import FileSystem, FileType
 from ray import tune
 
 from darec.errors import UserError
@@ -176,6 +176,18 @@ def follow(path: str) -> None:
             if (here := moved(before, files, folder)) != before:
                 LOGGER.debug("%s: continued here, and not where it began", folder)
                 storage.replace(files, found.path, here)
+
+
+def delete_unknown_trials(path: str, known: set[str]) -> None:
+    """Delete the folders of trials that are not in the snapshot, before they are drawn again.
+
+    They were drawn after the snapshot, by a driver that was killed, and would get the same ids.
+    """
+    files, folder = storage.open_place(path)
+    for found in storage.listed(files, folder):
+        if found.type == FileType.Directory and found.base_name.isdigit():
+            if found.base_name not in known:
+                files.delete_dir(found.path)
 
 
 def delete_pickled_errors(path: str) -> None:

@@ -86,13 +86,15 @@ class Scheduler:
     """Returns the epochs at which it decides, given the maximum number of epochs of a trial."""
     epoch_share: float
     """Observed mean share of the maximum that a trial trains; used to estimate the time."""
+    in_order: Callable[[int], "TrialScheduler"] | None = None
+    """Makes the same without any influence of timing (`darec.tuning.study.in_order`)."""
 
 
 def _first_rung(epochs: int) -> int:
     return min(epochs, max(FIRST_RUNG, epochs // REDUCTION**3))
 
 
-def _rungs(epochs: int) -> Container[int]:
+def _rungs(epochs: int) -> frozenset[int]:
     """Return ASHA's rungs and the last epoch: of 100 epochs 3, 9, 27, 81 and 100."""
     rungs, rung = {epochs}, _first_rung(epochs)
     while rung < epochs:
@@ -121,6 +123,12 @@ def _asha(epochs: int) -> "TrialScheduler":
     )
 
 
+def _asha_in_order(epochs: int) -> "TrialScheduler":
+    from darec.tuning.study.in_order import InOrderHalving
+
+    return InOrderHalving([rung for rung in _rungs(epochs) if rung < epochs], REDUCTION)
+
+
 def _hyperband(epochs: int) -> "TrialScheduler":
     """Return HyperBand; it stops trials only if enough run at once to fill a bracket."""
     from ray.tune.schedulers import HyperBandScheduler
@@ -141,8 +149,8 @@ def _none(epochs: int) -> "TrialScheduler":
 
 
 SCHEDULERS: dict[str, Scheduler] = {
-    "asha": Scheduler(_asha, _rungs, epoch_share=1 / 4),
+    "asha": Scheduler(_asha, _rungs, epoch_share=1 / 4, in_order=_asha_in_order),
     "hyperband": Scheduler(_hyperband, _every_epoch, epoch_share=1.0),
     "median": Scheduler(_median, _every_epoch, epoch_share=1 / 2),
-    "none": Scheduler(_none, _last_epoch, epoch_share=1.0),
+    "none": Scheduler(_none, _last_epoch, epoch_share=1.0, in_order=_none),
 }

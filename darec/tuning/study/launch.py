@@ -6,6 +6,8 @@ from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster import gpu_memory, preflight, shares
 from darec.tuning.cluster.shares import Slots, Wanted
+from darec.tuning.study.in_order import LAG
+from darec.tuning.study.record import load_study
 from darec.tuning.study.request import Request, largest_trial, n_weights
 from darec.tuning.trial.travel import send_by_value
 
@@ -14,7 +16,7 @@ GIB = 2**30
 
 def computed_share(request: Request, wanted: Wanted) -> Slots:
     """Return a trial's share, by computed memory; raises `UserError` if no node can give it."""
-    if request.kind.cpu_only:
+    if request.kind.cpu_only or request.reproducible:
         wanted = replace(wanted, gpus=0.0)
     need = _trial_bytes(request)
     share = shares.slots(wanted, request.budget.trials, need)
@@ -36,6 +38,18 @@ def checked_share(request: Request, wanted: Wanted, share: Slots, reporter: Repo
         checkpoints = (share.concurrent + 2) * shares.checkpoint_bytes(n_weights(request))
         preflight.check_disk(request.folder, preflight.LEAST_FREE + checkpoints)
     return share
+
+
+def lag_of(request: Request, at_once: int) -> int | None:
+    """Return the lag of a reproducible search, a recorded one if it is resumed; else None.
+
+    ``at_once`` is how many trials may run at once.
+    """
+    if not request.reproducible:
+        return None
+    if (request.folder / "study.json").exists():
+        return load_study(request.folder, request.storage).lag
+    return LAG * at_once
 
 
 def _trial_bytes(request: Request) -> int:

@@ -21,6 +21,8 @@ PER_STUDY_S = 6.0
 """Seconds that a study takes for its processes and snapshots, besides its trials."""
 WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and stop none early"
 
+REPRODUCIBLE = "  note       reproducible: its outcome depends on --at-once, not on timing"
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -49,6 +51,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
         f"{', first a good guess' if request.space.start else ''}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
+        *([REPRODUCIBLE] if request.reproducible else []),
         f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
         f"{slots.gpus:g} GPU, {slots.memory / 2**30:.1f} GiB",
         f"  time       about {_duration(cost.expected)}, at most {_duration(cost.greatest)}"

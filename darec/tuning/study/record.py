@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from darec.core.config import STRICT
 from darec.errors import UserError
 from darec.files import write_json
-from darec.models.best import REMEDY, Asked, SpaceRecord
+from darec.models.best import REMEDY, Asked, Count, SpaceRecord
 from darec.parsing import read_json
 from darec.provenance import revision, versions
 from darec.reporter import LOGGER
@@ -22,11 +22,12 @@ from darec.tuning.storage import join, open_place
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.request import Budget, Ranges, Request, Stages
 
-OF_THE_RUN = ("arguments", "revision", "versions", "code")
-"""Fields of a record that may differ between the runs of a search."""
+OF_THE_RUN = ("arguments", "revision", "versions", "code", "lag")
+"""Fields of a record that may differ between the runs of a search. The first lag holds."""
 OPTIONS = {
     **{f"budget.{name}": f"--{name.replace('_', '-')}" for name in Budget.__dataclass_fields__},
     **{name: f"--{name}" for name in ("split", "seed", "sampler", "scheduler", "stages", "paper")},
+    "reproducible": "--reproducible",
     "data_digest": "ratings (their digest)",
 }
 """How the user names what is asked of a search."""
@@ -57,6 +58,10 @@ class Record(Asked):
     versions: dict[str, str]
     code: list[str]
     """Digests of all code that ran the search (`code_of`), in order."""
+    reproducible: bool = False
+    """Whether its outcome does not depend on timing."""
+    lag: Count | None = None
+    """What makes it so: `darec.tuning.study.in_order`."""
 
 
 def load_study(folder: Path, place: str | None = None) -> Record:
@@ -162,6 +167,8 @@ def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
         revision=revision(),
         versions=versions(),
         code=[code_of(request.kind)],
+        reproducible=request.reproducible,
+        lag=request.lag,
     )
 
 

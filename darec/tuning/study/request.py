@@ -84,6 +84,10 @@ class Request:
     """Whether the model is searched as the paper prints it."""
     split: SplitKind = "random"
     """How the warm task divides the ratings."""
+    reproducible: bool = False
+    """Whether the outcome must not depend on timing."""
+    lag: Count | None = None
+    """Of a reproducible search, `darec.tuning.study.in_order` says what it is."""
 
     @property
     def cold_users(self) -> ColdPercent | None:

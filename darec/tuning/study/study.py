@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from darec.tuning.durability.scheduler_state import Resumable, SchedulerState
 from darec.tuning.private import (
     callbacks_of,
     limit_concurrency,
+    numbered_trials,
     pickled,
     progress_reporter_of,
     search_algorithm_of,
@@ -34,6 +36,7 @@ from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.ending import early_end, storage_fault, without_winner
 from darec.tuning.study.halt import CodeWatch, DiskWatch, Halt, IdleWatch
+from darec.tuning.study.in_order import InOrderSearch
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.rows import TrialRow, summary_lines, trial_rows
 from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
@@ -70,6 +73,9 @@ class Settings:
     """The root seed of samplers and runs."""
     cache: Cache
     """Where trials share trained first stages."""
+    lag: int | None = None
+    """Makes a study's outcome independent of timing (`darec.tuning.study.in_order`); None: every
+    outcome counts as soon as it is known."""
     trial_limit: float = math.inf
     """Seconds of training after which a trial ends; `RecommenderTrainable` ends one that hangs."""
     reporter: Reporter = SILENT
@@ -167,7 +173,7 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
     tuner = make_tuner(study, settings, resume)
     watched = _Watched.of(tuner)
     try:
-        with signal_handlers_kept():
+        with signal_handlers_kept(), numbered_trials(search_algorithm_of(tuner)):
             grid = tuner.fit()
     except Exception as error:
         if reason := early_end(error, watched.halt, watched.outcomes, watched.snapshots.folder):
@@ -224,6 +230,7 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
     some_epoch = any(METRIC in (result.metrics or {}) for result in results)
     if not results or not (study.time_budget is None or some_epoch):
         return None
+    snapshot.delete_unknown_trials(path, {Path(result.path).name for result in results})
     one_of(SchedulerState, tuner).expected = len(results)
     limit_concurrency(search_algorithm_of(tuner), settings.slots.concurrent)
     progress_reporter_of(tuner).show_through(settings.reporter)
@@ -233,9 +240,12 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
 def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.Tuner:
     """Return a search from its beginning; ``waits`` is that of `Ends`."""
     seconds = math.inf if study.time_budget is None else study.time_budget
-    scheduler = Resumable(SCHEDULERS[settings.scheduler].make(settings.max_epochs))
+    known = SCHEDULERS[settings.scheduler]
+    make = known.make if settings.lag is None else (known.in_order or known.make)
+    scheduler = Resumable(make(settings.max_epochs))
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
-    search = SafeOptunaSearch(
+    search_of = SafeOptunaSearch if settings.lag is None else partial(InOrderSearch, settings.lag)
+    search = search_of(
         space=dict(study.space) or empty_space,
         metric=METRIC,
         mode="min",

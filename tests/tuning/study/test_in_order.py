@@ -1,0 +1,217 @@
+"""A reproducible search: timing, workers, kills and resuming change nothing of its outcome."""
+
+import os
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution
+from optuna.samplers import RandomSampler, TPESampler
+from ray import tune
+from ray.tune.experiment.trial import Trial
+from ray.tune.schedulers import TrialScheduler
+
+import darec
+from darec.tuning.durability.scheduler_state import Resumable
+from darec.tuning.study import study as running
+from darec.tuning.study.in_order import InOrderHalving, InOrderSearch
+from darec.tuning.trial.names import METRIC, TIME
+from tests.tuning.study.test_resume_each import Killed, Killer, slow_motion
+
+__all__ = ["slow_motion"]
+
+EPOCHS, TRIALS, LAG = 12, 14, 6
+
+
+class Simulation:
+    """Tune's loop: trials of any speed on some workers, with the real search and scheduler."""
+
+    def __init__(self, seed, workers, alive, sampler=RandomSampler):
+        self.random, self.workers, self.alive = np.random.default_rng(seed), workers, alive
+        self.search = InOrderSearch(
+            LAG,
+            space={"x": FloatDistribution(0, 1)},
+            metric=METRIC,
+            mode="min",
+            sampler=sampler(seed=0),
+        )
+        self.scheduler = Resumable(InOrderHalving([1, 3, 9], 3))
+        assert self.scheduler.set_search_properties(METRIC, "min")
+        self.trials, self.due, self.epoch, self.config, self.pauses = [], {}, {}, {}, 0
+
+    def get_trials(self):
+        return self.trials
+
+    def live(self):
+        return [trial for trial in self.trials if not trial.is_finished()]
+
+    def _set_trial_status(self, trial, status):
+        trial.set_status(status)
+
+    def draw(self):
+        while len(self.live()) < self.alive and len(self.trials) < TRIALS:
+            config = self.search.suggest(f"{len(self.trials):02}")
+            if config is None:
+                return
+            trial = Trial("any", stub=True, trial_id=f"{len(self.trials):02}")
+            self.trials.append(trial)
+            self.config[trial] = config["x"]
+            self.scheduler.on_trial_add(self, trial)
+
+    def metric(self, trial, epoch):
+        x = self.config[trial]
+        return 1 + (x - 0.3) ** 2 + (0.2 + 0.5 * x) / epoch
+
+    def end(self, trial, result):
+        self.search.on_trial_complete(trial.trial_id, result)
+        self.due.pop(trial, None)
+        trial.set_status(Trial.TERMINATED)
+
+    def stop_trial(self, trial):
+        self.scheduler.on_trial_remove(self, trial)
+        epoch = self.epoch[trial]
+        self.end(trial, {METRIC: self.metric(trial, epoch)})
+
+    def run(self):
+        now = 0.0
+        while True:
+            self.draw()
+            while len(self.due) < self.workers:
+                chosen = self.scheduler.choose_trial_to_run(self)
+                if chosen is None or chosen in self.due:
+                    break
+                chosen.set_status(Trial.RUNNING)
+                self.due[chosen] = now + self.random.exponential()
+            if not self.due:
+                if not self.live() and len(self.trials) == TRIALS:
+                    return self
+                continue
+            trial = min(self.due, key=self.due.get)
+            now = self.due[trial]
+            self.report(trial)
+            if trial in self.due:
+                self.due[trial] = now + self.random.exponential() * self.random.integers(1, 9)
+
+    def report(self, trial):
+        self.epoch[trial] = epoch = self.epoch.get(trial, 0) + 1
+        result = {TIME: epoch, METRIC: self.metric(trial, epoch)}
+        self.search.on_trial_result(trial.trial_id, result)
+        if epoch == EPOCHS or (self.config[trial] > 0.9 and epoch == 5):  # it stalls
+            self.scheduler.on_trial_complete(self, trial, result)
+            self.end(trial, result)
+            return
+        decision = self.scheduler.on_trial_result(self, trial, result)
+        if decision == TrialScheduler.STOP:
+            self.scheduler.on_trial_complete(self, trial, result)
+            self.end(trial, result)
+        if decision == TrialScheduler.PAUSE:
+            self.pauses += 1
+            trial.set_status(Trial.PAUSED)
+            del self.due[trial]
+
+    def outcome(self):
+        return [(self.config[trial], self.epoch[trial]) for trial in self.trials]
+
+
+@pytest.mark.parametrize("sampler", [RandomSampler, TPESampler])
+def test_speeds_and_numbers_of_workers_change_nothing(sampler):
+    wanted = Simulation(0, 1, 1, sampler).run().outcome()
+    assert len({epochs for _, epochs in wanted}) > 2  # some are stopped at several rungs
+
+    @hypothesis_settings(max_examples=25)
+    @given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, LAG))
+    def same(seed, workers, alive):
+        assert Simulation(seed, workers, alive, sampler).run().outcome() == wanted
+
+    same()
+
+
+def test_trials_do_wait_for_slower_ones_of_lower_numbers():
+    assert any(Simulation(seed, 3, 5).run().pauses for seed in range(5))
+
+
+def test_a_rung_keeps_the_lowest_third_of_what_is_known():
+    halving = InOrderHalving([3], 3)
+    trials = [Trial("any", stub=True, trial_id=f"{n}") for n in range(5)]
+    for trial in trials:
+        halving.on_trial_add(None, trial)
+    said = [
+        halving.on_trial_result(None, trial, {TIME: 3, METRIC: metric})
+        for trial, metric in zip(trials, [2.0, 1.0, 1.5, 3.0, 0.5], strict=True)
+    ]
+    stop, go = TrialScheduler.STOP, TrialScheduler.CONTINUE
+    assert said == [go, go, stop, stop, go]  # cutoffs: none, 2, 1.33, 1.33, 1.5
+    assert halving.on_trial_result(None, trials[0], {TIME: 4, METRIC: 9.0}) == go  # no rung
+
+
+def test_outcomes_are_told_in_order_and_a_failure_is_one():
+    search = Simulation(0, 1, 1).search
+    ids = [f"{n:02}" for n in range(LAG)]
+    assert all(search.suggest(trial_id) for trial_id in ids)
+    search.on_trial_complete("01", {METRIC: 1.0})
+    assert search.suggest("06") is None  # trial 0 has not ended
+    search.on_trial_complete("00", None, error=True)
+    assert search.suggest("06") and search.suggest("07")
+    assert search.suggest("08") is None
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"time_budget": 60.0}, "--reproducible cannot go with --time-budget, but got 60"),
+        ({"trial_limit": 5.0}, "--reproducible cannot go with --trial-limit, but got 5"),
+        ({"scheduler": "median"}, "needs --scheduler asha or none, but got median"),
+        ({"gpus_per_trial": 1.0}, "needs --gpus-per-trial 0: a GPU does not repeat"),
+    ],
+)
+def test_what_depends_on_timing_is_refused(tiny_pair, tmp_path, options, told):
+    with pytest.raises(darec.UserError, match=told):
+        darec.search("bias", tiny_pair, reproducible=True, out=tmp_path, **options)
+
+
+def table(result):
+    """``trials.csv`` without what differs by nature."""
+    lines = pd.read_csv(result.folder / "trials.csv", dtype=str)
+    return lines.drop(columns=["seconds", "failures"]).to_csv(index=False)
+
+
+class WorkerKiller(tune.Callback):
+    """Kills the process of a trial after so many results."""
+
+    left = 0
+    """Of the class, because Tune pickles its callbacks; 0: never."""
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):
+        if WorkerKiller.left:
+            WorkerKiller.left -= 1
+            if not WorkerKiller.left:
+                os.kill(result["pid"], signal.SIGKILL)
+
+
+@pytest.mark.ray
+def test_the_same_search_twice_has_the_same_files(
+    cluster, tiny_pair, tmp_path, slow_motion, monkeypatch
+):
+    """At full speed; with one process at once; with a worker and a driver that are killed."""
+    loggers = running.loggers
+    monkeypatch.setattr(running, "loggers", lambda: [*loggers(), WorkerKiller()])
+    options = {"trials": 10, "max_epochs": 9, "reproducible": True, "fit": False}
+    options |= {"fix": {"hidden": 20}, "at_once": 3}
+
+    def found(name, **changed):
+        return darec.search("i_autorec", tiny_pair, out=tmp_path / name, **options, **changed)
+
+    first, alone = found("a"), found("b", cpus_per_trial=2)
+    Killer.left, WorkerKiller.left = 12, 5
+    with pytest.raises(Killed):
+        found("c")
+    assert WorkerKiller.left == 0
+    killed = found("c", resume=True)
+    assert table(first) == table(alone) == table(killed)
+    for name in ("best.safetensors", "valid_predictions.safetensors"):
+        contents = {(each.folder / name).read_bytes() for each in (first, alone, killed)}
+        assert len(contents) == 1
