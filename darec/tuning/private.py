@@ -234,13 +234,14 @@ def numbered_trials(search: Any) -> Iterator[None]:
 
     ``search`` is a limiter around the search algorithm that draws the trials.
     """
-
-    @_private
-    def number() -> str:
-        return f"{len(search.searcher._ot_trials):04}"
-
-    with patch.object(Trial, "generate_id", staticmethod(number)):
+    with patch.object(Trial, "generate_id", staticmethod(lambda: f"{n_drawn(search.searcher):04}")):
         yield
+
+
+@_private
+def n_drawn(search: OptunaSearch) -> int:
+    """Return how many trials Optuna has drawn."""
+    return len(search._ot_trials)
 
 
 @_private

@@ -20,6 +20,7 @@ from darec.tuning.durability.scheduler_state import Resumable
 from darec.tuning.study import study as running
 from darec.tuning.study.in_order import InOrderHalving, InOrderSearch
 from darec.tuning.trial.names import METRIC, TIME
+from tests.tuning.assumptions import relied_on_by
 from tests.tuning.study.test_resume_each import Killed, Killer, slow_motion
 
 __all__ = ["slow_motion"]
@@ -211,6 +212,8 @@ def test_the_same_search_twice_has_the_same_files(
         found("c")
     assert WorkerKiller.left == 0
     killed = found("c", resume=True)
+    with relied_on_by("numbered_trials"):
+        assert sorted(first.trials["trial_id"]) == [f"{n:04}" for n in range(10)]
     assert table(first) == table(alone) == table(killed)
     for name in ("best.safetensors", "valid_predictions.safetensors"):
         contents = {(each.folder / name).read_bytes() for each in (first, alone, killed)}
