@@ -57,6 +57,7 @@ def search(
     gpus_per_trial: float | None = None,
     at_once: int | None = None,
     trial_limit: float = math.inf,
+    rejudge: int | None = None,
     reproducible: bool = False,
     address: str | None = None,
     insecure: bool = False,
@@ -95,6 +96,10 @@ def search(
         gpus_per_trial: GPUs of a trial, possibly a fraction; by default what its memory needs.
         at_once: Most trials at once; by default as many as there is room for.
         trial_limit: Seconds of training after which a trial ends with its best epoch so far.
+        rejudge: How many of the best configurations are trained again on four other divisions of
+            the ratings into training and validation ratings; the lowest mean then wins
+            (docs/reliability.md). None: as many as a fifth of the trials' epochs pays for, of a
+            random split and without a time budget; 0: none.
         reproducible: Whether the outcome must not depend on timing: with the same data, code,
             arguments and ``at_once``, every run of the search has the same trials and winner, on
             however many CPUs (docs/reliability.md). Not with a GPU, whose sums differ in the last
@@ -158,6 +163,7 @@ def search(
         fix=dict(fix or {}),
         paper=paper,
         split=split,
+        rejudge=0 if rejudge is None and (split != "random" or time_budget) else rejudge,
         reproducible=reproducible,
         folder=result.folder,
         storage=result.path,

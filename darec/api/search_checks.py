@@ -23,6 +23,9 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     for name, check in CHECKS.items():
         if name in arguments:
             check(f"--{name.replace('_', '-')}", arguments[name])
+    if arguments.get("rejudge") and arguments.get("split", "random") != "random":
+        told = "the validation ratings of another split are not like the others"
+        raise UserError(f"--rejudge needs --split random: {told}")
     if arguments.get("reproducible"):
         _check_reproducible(arguments)
 
@@ -53,6 +56,11 @@ def _check_fix(option: str, value: Any) -> None:
         raise UserError(f"{option} must map names to values, but got {value!r}")
 
 
+def _check_rejudge(option: str, value: Any) -> None:
+    if value is not None and value != 0:
+        check_count(option, value)
+
+
 def _check_address(option: str, value: Any) -> None:
     if value is not None:
         check_address(value)
@@ -69,6 +77,7 @@ CHECKS: dict[str, Check] = {
     "time_budget": partial(check_positive, optional=True),
     "cpus_per_trial": check_cpus,
     "gpus_per_trial": check_gpus,
+    "rejudge": _check_rejudge,
     "at_once": partial(check_count, optional=True),
     "trial_limit": check_positive,
     "seed": _check_seed,

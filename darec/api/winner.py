@@ -3,6 +3,7 @@
 from darec.api.result import SearchResult
 from darec.data.scale import in_words
 from darec.reporter import LOGGER, Reporter
+from darec.tuning.study.trials_table import REJUDGED
 
 
 def report_winner(result: SearchResult, reporter: Reporter) -> None:
@@ -12,6 +13,12 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
         f"\nWinner: trial {best.trial_id}, epoch {best.epoch}: validation RMSE "
         f"{best.valid_rmse:.4f}{in_words(best.scale)}"
     )
+    if REJUDGED in trials:
+        n, first = int(trials[REJUDGED].notna().sum()), trials["best_valid_rmse"].idxmin() == 0
+        reporter.line(
+            f"  {'as by its first judgement' if first else 'not by its first judgement'}: mean "
+            f"validation RMSE {trials[REJUDGED].iloc[0]:.4f} on other divisions, the lowest of {n}"
+        )
     baselines = {"bias": best.bias_valid_rmse, "hierarchical_bias": best.hierarchical_valid_rmse}
     for name, rmse in baselines.items():
         reporter.line(f"  {name:17} {rmse:.4f}: {_verdict(best.valid_rmse, rmse)}")

@@ -84,6 +84,14 @@ def tune(
         float,
         typer.Option(min=1, help="Seconds of training after which a trial ends; inf: no limit."),
     ] = float("inf"),
+    rejudge: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Best configurations to judge again on reshuffled validation ratings; by default "
+            "what a fifth of the trials' epochs pays for.",
+        ),
+    ] = None,
     reproducible: Annotated[
         bool,
         typer.Option(
@@ -157,6 +165,7 @@ def tune(
         "gpus_per_trial": gpus,
         "at_once": at_once,
         "trial_limit": trial_limit,
+        "rejudge": rejudge,
         "reproducible": reproducible,
         "address": address,
         "insecure": insecure,

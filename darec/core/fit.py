@@ -97,3 +97,16 @@ class Fit:
         self.best_predictions = best["predictions"].numpy()
         self._level_epoch, self._level_rmse = state["level"]["epoch"], state["level"]["rmse"]
         self.model.load_state_dict(state["model"])
+
+
+def trained(model: Recommender, data: SearchData, max_epochs: int) -> Fit:
+    """Train a model as long as a trial is trained: to its last epoch, or until it has stalled.
+
+    Raises `DivergedError` when a loss or a prediction is not finite.
+    """
+    fit = Fit(model, data)
+    for _ in range(max_epochs):
+        fit.step()
+        if fit.stalled:
+            break
+    return fit

@@ -74,6 +74,34 @@ class SearchData:
         """Return the warm data with source and target exchanged, for the source's stage 1."""
         return SearchData(self.training.swapped(), self.valid_source, valid_source=self.valid)
 
+    def reshuffled(self, seed: int) -> "SearchData":
+        """Return another division of the same ratings into training and validation ratings.
+
+        The warm task draws as many validation ratings of each domain, of users who have ratings in
+        both; the cold-user task as many validation users, and the source stays as it is.
+        Only for a random split: in another one the validation ratings are not like the others.
+        """
+        target, source = self.training.target, self.training.source
+        all_target, all_source = target.join(self.valid), source.join(self.valid_source)
+        both_U = (all_target.user_counts > 0) & (all_source.user_counts > 0)
+        if self.cold_users is not None:
+            n_users = int((self.valid.user_counts > 0).sum())
+            users = generator(seed, "users").permutation(np.flatnonzero(both_U))[:n_users]
+            held_N = np.isin(all_target.users, users)
+            training = Training(source, all_target.take(~held_N))
+            return replace(self, training=training, valid=all_target.take(held_N))
+        parts = {}
+        for name, ratings, n_valid in (
+            ("target", all_target, len(self.valid)),
+            ("source", all_source, len(self.valid_source)),
+        ):
+            eligible = np.flatnonzero(both_U[ratings.users])
+            held_N = np.zeros(len(ratings), bool)
+            held_N[generator(seed, name).permutation(eligible)[:n_valid]] = True
+            parts[name] = ratings.take(~held_N), ratings.take(held_N)
+        training = Training(parts["source"][0], parts["target"][0])
+        return SearchData(training, parts["target"][1], parts["source"][1])
+
     def of_stage1(self, seed: int) -> "SearchData":
         """Return the data of a first stage's studies, which know one domain each.
 

@@ -12,7 +12,7 @@ from darec.core import blend
 from darec.core.blend import Array, Differences
 from darec.core.cold import ColdRule
 from darec.core.config import parse
-from darec.core.fit import Fit
+from darec.core.fit import trained
 from darec.core.recommender import Recommender, Run
 from darec.data.ratings import FloatArray
 from darec.data.split import SearchData
@@ -43,11 +43,7 @@ def train_again(kind: ModelKind, config: Any, max_epochs: int, data: SearchData,
     """
     if isinstance(config, StackConfig):
         return _train_stack(config, data, run)
-    fit = Fit(kind.build(config, data.training, run), data)
-    for _ in range(max_epochs):
-        fit.step()
-        if fit.stalled:
-            break
+    fit = trained(kind.build(config, data.training, run), data, max_epochs)
     fit.model.load_weights(fit.best_weights)
     return Found(fit.model, config, fit.best_epoch, fit.best_rmse)
 
@@ -69,9 +65,9 @@ def _train_stack(config: StackConfig, data: SearchData, run: Run) -> Found:
         replace(member, epoch=own.epoch, weight=float(weight))
         for member, own, weight in zip(config.members, found, weight_M, strict=True)
     )
-    trained = StackConfig(members)
-    stack = Stack(trained, models, kinds, data.training)
-    return Found(stack, trained, 1, rmse_of(added_N, data))
+    own = StackConfig(members)
+    stack = Stack(own, models, kinds, data.training)
+    return Found(stack, own, 1, rmse_of(added_N, data))
 
 
 def rmse_of(added_N: Array, data: SearchData) -> float:

@@ -20,6 +20,7 @@ from darec.tuning.study.identity import finished_study, identity_of, impossible
 from darec.tuning.study.kept import save_kept
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.record import space_json, write_record
+from darec.tuning.study.rejudge import rejudged
 from darec.tuning.study.request import Request, SearchSpace
 from darec.tuning.study.results import save_trials, save_weights, winner
 from darec.tuning.study.study import Settings, Study, run_study
@@ -74,6 +75,7 @@ class Protocol:
         if told := impossible(rows[0].config, asked.space):
             told = f"this is of another study: {told} in trial {rows[0].trial_id}"
             raise UserError(f"{study.tune_folder}: {told}; {REMEDY}")
+        rows = rejudged(study, rows, self.settings, study.rejudge)
         save_trials(study, rows)
         gather_predictions([(row.trial_id, row.checkpoint) for row in rows], study.folder)
         weights = save_weights(study, rows[0], self.settings)
@@ -121,6 +123,7 @@ def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]
         folder=request.folder,
         storage=request.storage,
         time_budget=budget,
+        rejudge=request.rejudge,
     )
     return finish(study, _asked(request, study, "target"))
 

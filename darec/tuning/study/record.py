@@ -28,6 +28,7 @@ OPTIONS = {
     **{f"budget.{name}": f"--{name.replace('_', '-')}" for name in Budget.__dataclass_fields__},
     **{name: f"--{name}" for name in ("split", "seed", "sampler", "scheduler", "stages", "paper")},
     "reproducible": "--reproducible",
+    "rejudge": "--rejudge",
     "data_digest": "ratings (their digest)",
 }
 """How the user names what is asked of a search."""
@@ -58,6 +59,8 @@ class Record(Asked):
     versions: dict[str, str]
     code: list[str]
     """Digests of all code that ran the search (`code_of`), in order."""
+    rejudge: int | None = None
+    """How many configurations were to be judged again (`darec.tuning.study.rejudge`)."""
     reproducible: bool = False
     """Whether its outcome does not depend on timing."""
     lag: Count | None = None
@@ -167,6 +170,7 @@ def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
         revision=revision(),
         versions=versions(),
         code=[code_of(request.kind)],
+        rejudge=request.rejudge,
         reproducible=request.reproducible,
         lag=request.lag,
     )

@@ -84,6 +84,8 @@ class Request:
     """Whether the model is searched as the paper prints it."""
     split: SplitKind = "random"
     """How the warm task divides the ratings."""
+    rejudge: int | None = None
+    """How many configurations are judged again (`darec.tuning.study.rejudge`)."""
     reproducible: bool = False
     """Whether the outcome must not depend on timing."""
     lag: Count | None = None

@@ -24,7 +24,7 @@ from darec.seeds import derive
 from darec.tuning.cluster.preflight import check_room
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
-from darec.tuning.study.trials_table import COLUMNS
+from darec.tuning.study.trials_table import COLUMNS, REJUDGED
 from darec.tuning.trial.checkpoint import DamagedError, load_state
 from darec.tuning.trial.names import nest
 from darec.tuning.trial.travel import send_by_value
@@ -59,6 +59,11 @@ def save_trials(study: Study, rows: list[TrialRow]) -> None:
         for row in rows
     ]
     names = sorted({name for row in rows for name in row.config})
+    if any(row.rejudged_rmse is not None for row in rows):
+        lines = [
+            {**line, REJUDGED: row.rejudged_rmse} for line, row in zip(lines, rows, strict=True)
+        ]
+        names.insert(0, REJUDGED)
     table = pd.DataFrame(lines, columns=[*COLUMNS, *names], dtype=object)
     write(study.folder / "trials.csv", lambda path: table.to_csv(path, index=False))
 

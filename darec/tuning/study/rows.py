@@ -38,6 +38,8 @@ class TrialRow:
     failures: tuple[str, ...] = ()
     """The reason of each failed attempt, in order."""
     stage1_valid_rmse: float | None = None
+    rejudged_rmse: float | None = None
+    """Mean validation RMSE on other divisions of the ratings (`darec.tuning.study.rejudge`)."""
     checkpoint: Any = field(default=None, repr=False)
 
 

@@ -13,6 +13,8 @@ COLUMNS = (
     "at_edge",
 )
 """The first columns of ``trials.csv``; one per hyper-parameter follows."""
+REJUDGED = "rejudged_rmse"
+"""The column of `TrialRow.rejudged_rmse`, which decides the order if it is there."""
 TEXTS = ("trial_id", "failures", "at_edge")
 """Columns that are text, even if they are empty or look like a number."""
 
