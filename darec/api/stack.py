@@ -68,8 +68,8 @@ def stack(
         raise UserError(f"searches of several seeds do not go together: {sorted(seeds)}")
     first = searches[0].best
     data = split(pair, first.holdout, first.seed).search
-    n_valid = len(data.valid)
-    candidates = [each for search in searches for each in candidates_of(search, n_valid)]
+    n_valid, alone = len(data.valid), len(searches) == 1
+    candidates = [each for search in searches for each in candidates_of(search, n_valid, alone)]
     config, valid_rmse = _blended(candidates, data, first.seed, members, reporter)
     out = result_at(searches[0].out, searches[0].root, pair.name, first.holdout, STACK)
     save_stack(out, candidates, config, valid_rmse, data)

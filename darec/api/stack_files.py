@@ -46,18 +46,26 @@ class Candidate(NamedTuple):
         return Member(self.best.model, trial.trial_id, trial.config, trial.epoch, budget, weight)
 
 
-def candidates_of(search: SearchResult, n_valid: int) -> list[Candidate]:
+def candidates_of(search: SearchResult, n_valid: int, alone: bool) -> list[Candidate]:
     """Return the kept trials of a search with their predictions of so many validation ratings.
 
+    Beside other searches these are the winner, and the best trial of each other value of the
+    model's ``variant``. Further trials of one model are much like its winner: with them, weights
+    are chosen worse (docs/stack.md).
     Raises `UserError` if files are damaged or of an earlier version, and for a stack.
     """
     best = search.best
     if best.model == STACK:
         raise UserError(f"{search.path}: a stack cannot be a member of a stack")
     predictions = read_predictions(search.folder, n_valid, search.path)
+    kept = read_kept(search.folder, best, search.path)
+    if not alone:
+        variant = kind_of(best.model).variant
+        first_of = {t.config[variant] if variant else None: t for t in reversed(kept)}
+        kept = [trial for trial in kept if trial in first_of.values()]
     return [
         Candidate(search, best, trial, predictions[trial.trial_id])
-        for trial in read_kept(search.folder, best, search.path)
+        for trial in kept
         if trial.trial_id in predictions
     ]
 

@@ -57,7 +57,13 @@ MODELS: dict[str, ModelKind] = {
         cold_users=True,
     ),
     "fm": ModelKind(
-        FMConfig, build_fm, n_weights_fm, whole_fit=True, cpu_only=True, cold_users=True
+        FMConfig,
+        build_fm,
+        n_weights_fm,
+        whole_fit=True,
+        cpu_only=True,
+        variant="output",
+        cold_users=True,
     ),
     "emcdr": ModelKind(EMCDRConfig, build_emcdr, n_weights_emcdr, cold_users=True),
     "ptupcdr": ModelKind(PTUPCDRConfig, build_ptupcdr, n_weights_ptupcdr, cold_users=True),

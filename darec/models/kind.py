@@ -59,6 +59,9 @@ class ModelKind:
     """Whether the model never uses a GPU."""
     levels: bool = False
     """Whether the model has weights for each distinct rating, which must be few (`MOST_LEVELS`)."""
+    variant: str | None = None
+    """The hyper-parameter whose values are different models in effect, if there is one. A study
+    keeps the best trial of each value for a stack."""
     cold_users: bool = False
     """Whether the model takes part in the cold-user task: it predicts users without target ratings
     by what it knows of the items and, if it learns anything from the source, of the users."""

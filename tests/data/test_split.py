@@ -114,6 +114,30 @@ def test_a_first_stage_is_validated_by_training_users(seed, cold_users):
     assert warm.of_stage1(seed) is warm
 
 
+@given(PAIRS, SEEDS, st.none() | COLD)
+def test_a_reshuffled_division_is_of_the_same_ratings_and_as_large(pair, seed, cold_users):
+    parts = split(pair, Holdout(cold_users=cold_users), seed)
+    before, after = parts.search, parts.search.reshuffled(seed + 1)
+    both_U = in_both_domains(pair)
+    for old, old_valid, new, new_valid in (
+        (before.training.target, before.valid, after.training.target, after.valid),
+        (before.training.source, before.valid_source, after.training.source, after.valid_source),
+    ):
+        assert cells(new) | cells(new_valid) == cells(old) | cells(old_valid)
+        assert not cells(new) & cells(new_valid)
+        assert both_U[new_valid.users].all()
+    again = parts.search.reshuffled(seed + 1)
+    assert again.valid.digest == after.valid.digest and after.cold_users == cold_users
+    if cold_users is None:
+        assert len(after.valid) == len(before.valid)
+        assert cells(after.valid) != cells(before.valid)
+    else:
+        users = np.unique(after.valid.users)
+        assert len(users) == len(np.unique(before.valid.users))
+        assert not after.training.target.user_counts[users].any()
+        assert after.valid_source is before.valid_source
+
+
 def test_seeds_decide_the_split_and_swapping_exchanges_domains():
     first, again, other = (split(PAIR, seed=seed) for seed in (1, 1, 2))
     assert first.test.digest == again.test.digest != other.test.digest

@@ -6,24 +6,23 @@ Shapes: N validation ratings of the target.
 """
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from darec.core.config import STRICT, parse, plain
 from darec.core.recommender import Weights
 from darec.errors import UserError
-from darec.files import write, write_json
+from darec.files import write_json
 from darec.models.best import REMEDY, Best, Count, Rmse
 from darec.parsing import read_json
 from darec.tuning.durability.retention import KEPT
-from darec.tuning.study.results import from_checkpoint
+from darec.tuning.study.results import write_weights
 from darec.tuning.study.rows import TrialRow
-from darec.tuning.study.study import Study
+from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial.names import nest
 
 NAME = "kept.json"
@@ -47,22 +46,28 @@ class KeptTrials:
     trials: list[KeptTrial]
 
 
-def save_kept(study: Study, rows: list[TrialRow]) -> None:
-    """Write ``kept.json``, and the weights of the trials behind the winner.
+def save_kept(study: Study, rows: list[TrialRow], settings: Settings) -> None:
+    """Write ``kept.json``, and the weights of the kept trials behind the winner.
 
-    A trial whose checkpoint is lost is left out.
+    These are the best `KEPT`, and the best one of each value of the model's ``variant``.
     """
-    kept: list[KeptTrial] = []
-    for row in rows[:KEPT]:
-        weights = from_checkpoint(row)
-        if kept and not weights:
-            continue
-        if kept and weights:
-            plain_weights = {name: tensor.contiguous() for name, tensor in weights.items()}
-            write(_weights_of(study.folder, row.trial_id), partial(save_file, plain_weights))
-        config = plain(parse(study.kind.config, nest(row.config)))
-        kept.append(KeptTrial(row.trial_id, config, row.best_epoch, row.best_valid_rmse))
-    write_json(study.folder / NAME, asdict(KeptTrials(kept)))
+    able = [row for row in rows if row.best_epoch > 0]
+    kept, variant = able[:KEPT], study.kind.variant
+    if variant is not None:
+        first_of = {row.config[variant]: row for row in reversed(able)}
+        kept += [row for row in able if row in first_of.values() and row not in kept]
+    for row in kept[1:]:
+        write_weights(study, row, settings, _weights_of(study.folder, row.trial_id))
+    trials = [
+        KeptTrial(
+            row.trial_id,
+            plain(parse(study.kind.config, nest(row.config))),
+            row.best_epoch,
+            row.best_valid_rmse,
+        )
+        for row in kept
+    ]
+    write_json(study.folder / NAME, asdict(KeptTrials(trials)))
 
 
 def read_kept(folder: Path, best: Best, place: str) -> list[KeptTrial]:

@@ -79,7 +79,7 @@ class Protocol:
         save_trials(study, rows)
         gather_predictions([(row.trial_id, row.checkpoint) for row in rows], study.folder)
         weights = save_weights(study, rows[0], self.settings)
-        save_kept(study, rows)
+        save_kept(study, rows, self.settings)
         best = winner(study, asked, rows, weights, list(code))
         best.save(study.folder)
         self.publish()

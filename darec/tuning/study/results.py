@@ -70,14 +70,19 @@ def save_trials(study: Study, rows: list[TrialRow]) -> None:
 
 def save_weights(study: Study, row: TrialRow, settings: Settings) -> str:
     """Write the weights of a trial's best epoch to ``best.safetensors``; return its SHA-256."""
-    weights = from_checkpoint(row) or _trained_again(study, row, settings)
-    weights = {name: tensor.contiguous() for name, tensor in weights.items()}
     path = study.folder / "best.safetensors"
-    write(path, lambda temporary: save_file(weights, temporary))
+    write_weights(study, row, settings, path)
     return digest_of(path)
 
 
-def from_checkpoint(row: TrialRow) -> Weights | None:
+def write_weights(study: Study, row: TrialRow, settings: Settings, path: Path) -> None:
+    """Write the weights of a trial's best epoch to a safetensors file."""
+    weights = _from_checkpoint(row) or _trained_again(study, row, settings)
+    weights = {name: tensor.contiguous() for name, tensor in weights.items()}
+    write(path, lambda temporary: save_file(weights, temporary))
+
+
+def _from_checkpoint(row: TrialRow) -> Weights | None:
     """Return the best epoch's weights from a trial's last checkpoint, if they are in it."""
     if row.checkpoint is None:
         return None

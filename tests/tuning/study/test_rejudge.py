@@ -1,0 +1,104 @@
+"""The best few configurations, judged again on other divisions of the same ratings."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import darec
+from darec.core.fit import trained
+from darec.core.recommender import Run
+from darec.models import MODELS
+from darec.seeds import derive
+from darec.tuning.study import rejudge
+from darec.tuning.study.rejudge import Again, affordable, rejudged
+from darec.tuning.study.rows import TrialRow
+from tests.models.common import config
+from tests.reporting import Recorder
+
+
+def rows_of(*epochs):
+    """Trials, best first, each with its epochs and its best one."""
+    return [
+        TrialRow(f"{n:04}", "completed", all_, best, 0.9 + n / 100, {})
+        for n, (all_, best) in enumerate(epochs)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "max_epochs", "wanted"),
+    [
+        (rows_of(*[(60, 10)] * 50), 60, Again(5, 4)),  # 600 epochs; a run takes 30
+        (rows_of(*[(60, 40)] * 30), 60, Again(3, 2)),  # 360; 60
+        (rows_of(*[(1, 1)] * 20), 1, Again(2, 2)),  # four whole fits
+        (rows_of(*[(1, 1)] * 19), 1, Again(0, 0)),
+        (rows_of((50, 3), (50, 0), (50, 0)), 60, Again(0, 0)),  # one trial has a winner's epoch
+    ],
+)
+def test_a_fifth_of_the_trials_epochs_pays_for_it(rows, max_epochs, wanted):
+    assert affordable(rows, max_epochs) == wanted
+
+
+def test_nothing_is_judged_again_unless_two_can_be_compared(study, settings):
+    rows = rows_of((9, 3), (9, 0))
+    for asked in (None, 0, 1, 5):
+        assert rejudged(study, rows, settings, asked) is rows
+
+
+@pytest.mark.ray
+def test_the_lowest_mean_on_other_divisions_wins(study, settings, monkeypatch):
+    monkeypatch.setattr(rejudge, "SPLITS", 2)
+    recorder = Recorder()
+    told = replace(settings, reporter=recorder)
+    one_step, steps = {"learning_rate": 1e-9}, {"learning_rate": 0.02}
+    configs = [config("i_autorec", **changes) for changes in (one_step, steps, steps)]
+    rows = [
+        replace(row, config=vars(each))
+        for row, each in zip(rows_of((9, 3), (9, 3), (9, 3)), configs, strict=True)
+    ]
+    found = rejudged(study, rows, told, 2)
+    assert [row.trial_id for row in found] == ["0001", "0000", "0002"]
+    assert recorder.has("trial 0001 takes the place of 0000")
+    means = []
+    for each in configs[:2]:
+        fits = []
+        for n in range(2):
+            data = study.data.reshuffled(derive(0, "rejudge", n))
+            run = Run(derive(0, "run"))
+            model = MODELS["i_autorec"].build(each, data.training, run)
+            fits.append(trained(model, data, settings.max_epochs).best_rmse)
+        means.append(np.mean(fits))
+    assert [found[1].rejudged_rmse, found[0].rejudged_rmse] == pytest.approx(means)
+    assert found[2].rejudged_rmse is None
+
+
+@pytest.mark.ray
+def test_a_search_tells_of_both_judgements_and_leaves_a_whole_result(cluster, tiny_pair, tmp_path):
+    recorder = Recorder()
+    result = darec.search(
+        "item_knn", tiny_pair, trials=6, rejudge=4, out=tmp_path, reporter=recorder
+    )
+    table = pd.read_csv(result.folder / "trials.csv", dtype={"trial_id": str})
+    judged = table["rejudged_rmse"].notna()
+    assert judged.tolist() == [True] * 4 + [False] * 2
+    assert table["rejudged_rmse"][judged].is_monotonic_increasing
+    assert result.best.trial_id == table["trial_id"][0] == result.trials["trial_id"].iloc[0]
+    assert recorder.has("up to 4 configurations are judged again")
+    assert recorder.has(f"mean validation RMSE {table['rejudged_rmse'][0]:.4f} on other divisions")
+    again = darec.search("item_knn", tiny_pair, trials=6, rejudge=4, out=tmp_path, resume=True)
+    assert again.best == result.best
+    with pytest.raises(darec.UserError, match="--resume needs the same --rejudge"):
+        darec.search("item_knn", tiny_pair, trials=6, rejudge=0, out=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"rejudge": -1}, "--rejudge must be a whole number of at least 1, but got -1"),
+        ({"rejudge": 3, "split": "temporal"}, "--rejudge needs --split random"),
+    ],
+)
+def test_wrong_options_are_told_at_once(tiny_pair, tmp_path, options, told):
+    with pytest.raises(darec.UserError, match=told):
+        darec.search("bias", tiny_pair, out=tmp_path, **options)
