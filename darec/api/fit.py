@@ -22,7 +22,7 @@ from darec.evaluation.summary import summarise
 from darec.files import digest_of
 from darec.models import ModelKind, kind_of
 from darec.models.best import REMEDY, Best
-from darec.reporter import LogReporter, Reporter
+from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.seeds import derive
 from darec.serving import folder as model_folder
 from darec.serving.card import FORMAT, Card, Refit, TestScore
@@ -37,7 +37,7 @@ def fit(
     result: SearchResult,
     pair: DomainPair,
     *,
-    refit: Refit = "train",
+    refit: Refit = "all",
     device: str = "cpu",
     reporter: Reporter | None = None,
     cache: Cache | None = None,
@@ -47,8 +47,9 @@ def fit(
     Args:
         result: A finished search.
         pair: The ratings that were searched on.
-        refit: ``train`` keeps the search's own weights, which know its training ratings. ``all``
-            trains on every rating, for the epochs that the search found: for use in a shop.
+        refit: ``all`` trains on every rating, for the epochs that the search found: for use in a
+            shop. ``train`` keeps the search's own weights, which know its training ratings: the
+            model that scores are of.
         device: Where to train, and where a first stage is trained again.
         reporter: Receives progress and messages; by default they are logged.
         cache: Has first stages that need not be trained again.
@@ -64,7 +65,7 @@ def fit(
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
         >>> result = darec.search("bias", pair, trials=1, out="results", resume=True)
-        >>> darec.load(darec.fit(result, pair, refit="all")).card.refit
+        >>> darec.load(darec.fit(result, pair)).card.refit
         'all'
     """
     check_choice("--refit", refit, ("train", "all"))
@@ -82,7 +83,8 @@ def fit(
         if refit == "all":
             _train(model, best.epoch, reporter)
     except DivergedError as error:
-        raise UserError(f"{best.model}: training on every rating diverges: {error}") from error
+        told = f"training on every rating diverges: {error}"
+        raise RefitDivergedError(f"{best.model}: {told}") from error
     if refit == "train":
         model.load_weights(_weights(result, best))
     card = _card(result, best, kind, data, refit, device)
@@ -94,6 +96,24 @@ def fit(
         storage.publish(path, place)
     reporter.line(f"model: {place}")
     return place
+
+
+def ship(
+    result: SearchResult, pair: DomainPair, reporter: Reporter, cache: Cache | None = None
+) -> None:
+    """Write the model folder that a search ends with: trained on every rating.
+
+    Where that training diverges, the folder has the search's own weights, and a warning says so.
+    """
+    try:
+        fit(result, pair, reporter=reporter, cache=cache)
+    except RefitDivergedError as error:
+        LOGGER.warning("%s; the model folder has the weights of the search", error)
+        fit(result, pair, refit="train", reporter=reporter, cache=cache)
+
+
+class RefitDivergedError(UserError):
+    """Training the winner on every rating diverges."""
 
 
 def has_model(result: SearchResult) -> bool:

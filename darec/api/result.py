@@ -63,7 +63,7 @@ class SearchResult:
         """
         return read_trials(self.folder, self.best, self.path)
 
-    def fit(self, pair: DomainPair | None = None, *, refit: Refit = "train") -> str:
+    def fit(self, pair: DomainPair | None = None, *, refit: Refit = "all") -> str:
         """Write the winner as a model folder (`darec.fit`), and return its path or URI.
 
         ``pair`` can be left out in the process that did the search. Raises `UserError` when the

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from darec.api.checks import COLD_SHARE, Task, holdout_of
-from darec.api.fit import fit as fit_winner
-from darec.api.fit import has_model
+from darec.api.fit import has_model, ship
 from darec.api.registry import check_answers, check_levels, spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.api.search_checks import check_arguments
@@ -273,4 +272,4 @@ def _finish(
     if result.finished:
         report_winner(result, reporter)
         if fit and not has_model(result):
-            fit_winner(result, pair, reporter=reporter, cache=cache)
+            ship(result, pair, reporter, cache)

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from darec.api.checks import check_count
-from darec.api.fit import fit as fit_folder
+from darec.api.fit import ship
 from darec.api.result import Results, SearchResult, result_at, searches_of
 from darec.api.stack_files import Candidate, candidates_of, save_stack
 from darec.core import blend
@@ -75,7 +75,7 @@ def stack(
     save_stack(out, candidates, config, valid_rmse, data)
     reporter.line(f"files: {out.path}")
     if fit:
-        fit_folder(out, pair, reporter=reporter)
+        ship(out, pair, reporter)
     return out
 
 

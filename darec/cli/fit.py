@@ -33,8 +33,8 @@ def fit(
     split: Split = "random",
     refit: Annotated[
         Literal["train", "all"],
-        typer.Option(help="Keep the search's weights, or train on every rating."),
-    ] = "train",
+        typer.Option(help="Train on every rating, or keep the search's weights."),
+    ] = "all",
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
     data: Data = Path("data"),
     out: Out = "results",
@@ -42,11 +42,11 @@ def fit(
 ) -> None:
     """Write a winner as a folder with all that predictions need; darec.load reads it.
 
-    Example: darec fit --pair toys_auto --synthetic --model i_darec --refit all
+    Example: darec fit --pair toys_auto --synthetic --model i_darec --refit train
 
-    A search writes such a folder already, of the model that it has scored. With --refit all the
-    model is trained on every rating, for the epochs that the search found: that is what a shop
-    wants to use.
+    A search writes such a folder already. It is trained on every rating, for the epochs that the
+    search found: that is what a shop wants to use. With --refit train it is the search's own model,
+    which knows the training ratings alone; scores are of such models.
     """
     from darec.api import fit as api
     from darec.api.checks import holdout_of

@@ -333,7 +333,7 @@ def test_a_finished_search_is_only_taken_as_it_was_asked_for(tiny_pair, tmp_path
     result = darec.search("mean", tiny_pair, out=tmp_path, resume=True, **options)
     assert result.best == best
     with pytest.raises(darec.UserError, match=r"best\.safetensors: must be a safe"):
-        result.fit()
+        result.fit(refit="train")
 
     def refused(words):
         with pytest.raises(darec.UserError, match=words):

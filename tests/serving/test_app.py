@@ -21,7 +21,9 @@ POSTS = ("/predict", "/recommend", "/fold-in")
 
 @pytest.fixture(scope="module")
 def model(tiny_pair, tmp_path_factory):
-    folder = searched("cmf", tiny_pair, tmp_path_factory.mktemp("out")).fit(tiny_pair)
+    folder = searched("cmf", tiny_pair, tmp_path_factory.mktemp("out")).fit(
+        tiny_pair, refit="train"
+    )
     return darec.load(folder)
 
 

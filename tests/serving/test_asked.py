@@ -100,7 +100,9 @@ def test_anything_else_is_one_line(call, words, model, ids):
 def test_a_person_of_whom_the_model_learns_nothing_is_cold_and_explained_as_such(
     tiny_pair, tmp_path
 ):
-    model = darec.load(searched("pmf", tiny_pair, tmp_path).fit(tiny_pair))  # of the target alone
+    model = darec.load(
+        searched("pmf", tiny_pair, tmp_path).fit(tiny_pair, refit="train")
+    )  # of the target alone
     item = tiny_pair.target_item_ids[0]
     rated = model.fold_in(target=[(item, 5)])
     of_source = model.fold_in(source=[(tiny_pair.source_item_ids[0], 5)])
@@ -111,14 +113,14 @@ def test_a_person_of_whom_the_model_learns_nothing_is_cold_and_explained_as_such
 
 
 def test_a_model_centred_on_both_domains_learns_from_the_source(tiny_pair, tmp_path):
-    model = darec.load(searched("i_autorec", tiny_pair, tmp_path).fit(tiny_pair))
+    model = darec.load(searched("i_autorec", tiny_pair, tmp_path).fit(tiny_pair, refit="train"))
     of_source = model.fold_in(source=[(tiny_pair.source_item_ids[0], 5)])
     told = model.explain(of_source, tiny_pair.target_item_ids[0])
     assert not told.cold_user and str(told).endswith("(model)")
 
 
 def test_a_model_that_cannot_fold_in_says_so_whatever_it_is_given(tiny_pair, tmp_path):
-    model = darec.load(searched("i_rbm", tiny_pair, tmp_path).fit(tiny_pair))
+    model = darec.load(searched("i_rbm", tiny_pair, tmp_path).fit(tiny_pair, refit="train"))
     for given in ({}, {"source": [(tiny_pair.source_item_ids[0], 5)]}):
         with pytest.raises(darec.UserError, match="i_rbm cannot predict for new users"):
             model.fold_in(**given)

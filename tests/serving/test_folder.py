@@ -33,7 +33,7 @@ def result(tiny_pair, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def written(result, tiny_pair):
-    return Path(result.fit(tiny_pair))
+    return Path(result.fit(tiny_pair, refit="train"))
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_another_folder_is_no_model(tmp_path):
 
 
 def test_parts_of_two_models_do_not_fit(folder, tiny_pair, tmp_path):
-    other = Path(searched("u_autorec", tiny_pair, tmp_path).fit(tiny_pair))
+    other = Path(searched("u_autorec", tiny_pair, tmp_path).fit(tiny_pair, refit="train"))
     shutil.copy(other / "model.safetensors", folder)
     files = json.loads((folder / CARD).read_text())["files"]
     theirs = json.loads((other / CARD).read_text())["files"]
@@ -196,7 +196,7 @@ def test_a_folder_that_is_no_model_is_not_replaced(result, tiny_pair, tmp_path):
     place.mkdir()
     (place / "mine.txt").write_text("mine")
     with pytest.raises(darec.UserError, match=r"must be absent or a model folder"):
-        other.fit(tiny_pair)
+        other.fit(tiny_pair, refit="train")
     assert (place / "mine.txt").read_text() == "mine"
 
 
@@ -206,18 +206,18 @@ def test_fit_needs_the_pair_and_the_weights_of_the_search(tiny_pair, tmp_path):
         result.fit()
     shuffled = replace(tiny_pair, target=tiny_pair.target.take(np.arange(1000)))
     with pytest.raises(darec.UserError, match="not those the search saw"):
-        result.fit(shuffled)
+        result.fit(shuffled, refit="train")
     with pytest.raises(darec.UserError, match="--refit must be one of train, all"):
         darec.fit(result, tiny_pair, refit="some")
     weights = result.folder / "best.safetensors"
     weights.write_bytes(weights.read_bytes() + b" ")
     with pytest.raises(darec.UserError, match=r"best\.safetensors: its SHA-256 is not the one"):
-        result.fit(tiny_pair)
+        result.fit(tiny_pair, refit="train")
 
 
 def test_the_card_has_the_scores_of_an_evaluation_and_says_whose_they_are(tiny_pair, tmp_path):
     result = searched("bias", tiny_pair, tmp_path)
-    folder = Path(result.fit(tiny_pair))
+    folder = Path(result.fit(tiny_pair, refit="train"))
     assert read_card(folder).scores == []
     assert "was not evaluated" in (folder / README).read_text()
     best = result.best
@@ -247,7 +247,7 @@ def test_the_card_has_the_scores_of_an_evaluation_and_says_whose_they_are(tiny_p
 def test_a_model_at_a_uri_is_loaded(tiny_pair, tmp_path):
     result = searched("u_darec", tiny_pair, tmp_path / "bucket")
     at_uri = darec.load_result(result.folder.as_uri())
-    place = at_uri.fit(tiny_pair)
+    place = at_uri.fit(tiny_pair, refit="train")
     assert place == f"{result.folder.as_uri()}/model"
     (item,) = darec.load(place).recommend([tiny_pair.user_ids[0]], n=1)["item"]
     assert item in set(tiny_pair.target_item_ids)

@@ -39,7 +39,7 @@ def result(request, tiny_pair, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(result, tiny_pair):
-    return darec.load(result.fit(tiny_pair))
+    return darec.load(result.fit(tiny_pair, refit="train"))
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_users_with_source_ratings_only_are_answered_like_new_ones(name, tiny_pa
     lost = (2, 5, 9)
     kept = tiny_pair.target.take(~np.isin(tiny_pair.target.users, lost))
     pair = replace(tiny_pair, target=kept)
-    folder = searched(name, pair, tmp_path).fit(pair)
+    folder = searched(name, pair, tmp_path).fit(pair, refit="train")
     by_bias, by_model = darec.load(folder), darec.load(folder, cold="source")
     items, source = list(pair.target_item_ids), split(pair).search.training.source
     for row in lost:
@@ -165,7 +165,7 @@ def test_users_with_source_ratings_only_are_answered_like_new_ones(name, tiny_pa
 def test_every_cold_policy_is_that_of_evaluation(tiny_pair, tmp_path):
     cold = 7
     pair = replace(tiny_pair, target=tiny_pair.target.take(tiny_pair.target.items != cold))
-    folder = searched("bias", pair, tmp_path).fit(pair)
+    folder = searched("bias", pair, tmp_path).fit(pair, refit="train")
     model = darec.load(folder, cold="floor")
     user, item = pair.user_ids[0], pair.target_item_ids[cold]
     assert model.predict([user, user], [item, "unknown"]).tolist() == [1.0, 1.0]

@@ -25,7 +25,9 @@ PAGE = schemathesis.openapi.from_asgi(
 
 @pytest.fixture(scope="module")
 def service(tiny_pair, tmp_path_factory):
-    folder = searched("cmf", tiny_pair, tmp_path_factory.mktemp("out")).fit(tiny_pair)
+    folder = searched("cmf", tiny_pair, tmp_path_factory.mktemp("out")).fit(
+        tiny_pair, refit="train"
+    )
     return InProcess(Answers(darec.load(folder), "1" * 64))
 
 

@@ -24,7 +24,9 @@ def both(request, tiny_pair, tmp_path_factory):
     """A model of stars, and one of the same ratings on other scales."""
     pairs = tiny_pair, on(tiny_pair, SOURCE, TARGET)
     return [
-        darec.load(searched(request.param, pair, tmp_path_factory.mktemp("out")).fit(pair))
+        darec.load(
+            searched(request.param, pair, tmp_path_factory.mktemp("out")).fit(pair, refit="train")
+        )
         for pair in pairs
     ]
 
@@ -105,7 +107,7 @@ def test_files_and_the_service_say_the_same(both, tiny_pair, tmp_path):
 
 def test_the_card_says_the_scales(tiny_pair, tmp_path):
     pair = on(tiny_pair, SOURCE, TARGET)
-    folder = searched("bias", pair, tmp_path).fit(pair)
+    folder = searched("bias", pair, tmp_path).fit(pair, refit="train")
     card = json.loads((tmp_path / "tiny-90" / "bias" / "model" / CARD).read_text())
     assert [card[name] for name in ("lowest", "highest")] == [-10, 10]
     assert [card[name] for name in ("source_lowest", "source_highest")] == [0.5, 5]

@@ -80,7 +80,9 @@ def test_a_new_person_is_known_as_well_as_a_trained_one_with_the_same_ratings():
 
 @pytest.fixture(scope="module", params=["hierarchical_bias", "i_autorec", "cmf"])
 def model(request, tiny_pair, tmp_path_factory):
-    folder = searched(request.param, tiny_pair, tmp_path_factory.mktemp("out")).fit(tiny_pair)
+    folder = searched(request.param, tiny_pair, tmp_path_factory.mktemp("out")).fit(
+        tiny_pair, refit="train"
+    )
     return darec.load(folder)
 
 

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "format1"
 def write_format1():
     pair = planted_pair("format1", Counts(20, 12, 10, 120, 90))
     with tempfile.TemporaryDirectory() as scratch:
-        written = searched("i_darec", pair, Path(scratch)).fit(pair)
+        written = searched("i_darec", pair, Path(scratch)).fit(pair, refit="train")
         shutil.copytree(written, FOLDER / "model")
     table = pd.DataFrame({"user": pair.user_ids[:10], "item": pair.target_item_ids[:10]})
     darec.load(FOLDER / "model").predict(table).to_parquet(FOLDER / "predictions.parquet")

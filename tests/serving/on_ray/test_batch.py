@@ -45,7 +45,7 @@ print("MADE", made)
 def model_folder(tiny_pair, tmp_path_factory):
     """The folder of a small factor model of 120 users."""
     result = searched("cmf", tiny_pair, tmp_path_factory.mktemp("results"))
-    return Path(darec.fit(result, tiny_pair))
+    return Path(darec.fit(result, tiny_pair, refit="train"))
 
 
 @pytest.mark.ray

@@ -78,9 +78,9 @@ def test_the_walk_through_on_a_laptop(tmp_path, environment):
         answers = [json.loads(run(line)) for line in first[serve + 1 :]]
         assert all("detail" not in answer for answer in answers), answers
         assert [len(answer) for answer in answers] == [1, 2, 3, 2, 4]
-        assert answers[1]["card"]["refit"] == "train"
+        assert answers[1]["card"]["refit"] == "all"
         for line in second:
             run(line)
         service.wait_until_said("new model in")
         service.wait_until(lambda: json.loads(run(first[serve + 1])) != answers[0])
-        assert json.loads(run(first[serve + 2]))["card"]["refit"] == "all"
+        assert json.loads(run(first[serve + 2]))["card"]["refit"] == "train"

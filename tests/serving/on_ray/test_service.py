@@ -49,7 +49,7 @@ def result(tiny_pair, tmp_path_factory):
 @pytest.fixture(scope="module")
 def model_folder(result, tiny_pair, tmp_path_factory):
     place = tmp_path_factory.mktemp("model") / "model"
-    return Path(shutil.copytree(result.fit(tiny_pair), place))
+    return Path(shutil.copytree(result.fit(tiny_pair, refit="train"), place))
 
 
 @pytest.fixture(scope="module")
