@@ -56,7 +56,7 @@ def search(
     gpus_per_trial: float | None = None,
     at_once: int | None = None,
     trial_limit: float = math.inf,
-    rejudge: int | None = None,
+    rejudge: int = 0,
     reproducible: bool = False,
     address: str | None = None,
     insecure: bool = False,
@@ -97,8 +97,7 @@ def search(
         trial_limit: Seconds of training after which a trial ends with its best epoch so far.
         rejudge: How many of the best configurations are trained again on four other divisions of
             the ratings into training and validation ratings; the lowest mean then wins
-            (docs/reliability.md). None: as many as a fifth of the trials' epochs pays for, of a
-            random split and without a time budget; 0: none.
+            (docs/stack.md). This time is not part of ``time_budget``. 0: none.
         reproducible: Whether the outcome must not depend on timing: with the same data, code,
             arguments and ``at_once``, every run of the search has the same trials and winner, on
             however many CPUs (docs/reliability.md). Not with a GPU, whose sums differ in the last
@@ -162,7 +161,7 @@ def search(
         fix=dict(fix or {}),
         paper=paper,
         split=split,
-        rejudge=0 if rejudge is None and (split != "random" or time_budget) else rejudge,
+        rejudge=rejudge,
         reproducible=reproducible,
         folder=result.folder,
         storage=result.path,

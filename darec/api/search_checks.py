@@ -57,7 +57,7 @@ def _check_fix(option: str, value: Any) -> None:
 
 
 def _check_rejudge(option: str, value: Any) -> None:
-    if value is not None and value != 0:
+    if value != 0:
         check_count(option, value)
 
 

@@ -85,13 +85,11 @@ def tune(
         typer.Option(min=1, help="Seconds of training after which a trial ends; inf: no limit."),
     ] = float("inf"),
     rejudge: Annotated[
-        int | None,
+        int,
         typer.Option(
-            min=0,
-            help="Best configurations to judge again on reshuffled validation ratings; by default "
-            "what a fifth of the trials' epochs pays for.",
+            min=0, help="Best configurations to judge again on reshuffled validation ratings."
         ),
-    ] = None,
+    ] = 0,
     reproducible: Annotated[
         bool,
         typer.Option(

@@ -79,7 +79,6 @@ def test_a_search_is_one_call_that_continues_what_is_there(calls):
     assert arguments[1].path == "load_pair's result"
     assert options == {
         "train": 80,
-        "rejudge": 0,
         "task": "warm",
         "cold_share": 20,
         "trials": 8,

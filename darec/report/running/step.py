@@ -77,7 +77,6 @@ def run_step(request: StepRequest, reporter: Reporter) -> None:
             cell.model,
             pair,
             fit=False,
-            rejudge=0,
             train=cell.train,
             task="warm" if cell.cold_users is None else "cold_users",
             cold_share=cell.cold_users or COLD_SHARE,

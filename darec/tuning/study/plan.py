@@ -13,7 +13,6 @@ from darec.data.scale import in_words
 from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
 from darec.tuning.study.algorithms import SCHEDULERS
-from darec.tuning.study.rejudge import MOST, SHARE
 from darec.tuning.study.request import Budget, Request, checked_config, middle, middle_trial
 from darec.tuning.study.results import baseline_rmses
 from darec.tuning.study.study import Settings
@@ -52,7 +51,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
         f"{', first a good guess' if request.space.start else ''}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
-        *_rejudge_lines(request.rejudge),
+        *([f"  winner     of the best {request.rejudge}, judged again"] if request.rejudge else []),
         *([REPRODUCIBLE] if request.reproducible else []),
         f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
         f"{slots.gpus:g} GPU, {slots.memory / 2**30:.1f} GiB",
@@ -110,14 +109,6 @@ def _first_stage_seconds(request: Request) -> float:
     for first_stage in model.stage1.values():
         first_stage.train_epoch()
     return time.perf_counter() - begin
-
-
-def _rejudge_lines(asked: int | None) -> list[str]:
-    if asked == 0:
-        return []
-    told = f"then up to {asked or MOST} configurations are judged again"
-    cost = "" if asked else f", for at most {SHARE:.0%} of the trials' epochs"
-    return [f"  winner     {told}{cost}"]
 
 
 def _duration(seconds: float) -> str:

@@ -59,7 +59,7 @@ class Record(Asked):
     versions: dict[str, str]
     code: list[str]
     """Digests of all code that ran the search (`code_of`), in order."""
-    rejudge: int | None = None
+    rejudge: int = 0
     """How many configurations were to be judged again (`darec.tuning.study.rejudge`)."""
     reproducible: bool = False
     """Whether its outcome does not depend on timing."""

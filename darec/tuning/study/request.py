@@ -84,7 +84,7 @@ class Request:
     """Whether the model is searched as the paper prints it."""
     split: SplitKind = "random"
     """How the warm task divides the ratings."""
-    rejudge: int | None = None
+    rejudge: int = 0
     """How many configurations are judged again (`darec.tuning.study.rejudge`)."""
     reproducible: bool = False
     """Whether the outcome must not depend on timing."""

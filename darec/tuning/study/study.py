@@ -98,9 +98,8 @@ class Study:
     time_budget: float | None = None
     start: Mapping[str, Any] = field(default_factory=dict)
     """The first trial's value of everything that is drawn; empty: the first is drawn too."""
-    rejudge: int | None = 0
-    """How many of the best are judged again (`darec.tuning.study.rejudge`); None: what a fifth of
-    the trials' epochs pays for."""
+    rejudge: int = 0
+    """How many of the best are judged again (`darec.tuning.study.rejudge`)."""
 
     @property
     def tune_folder(self) -> str:

@@ -12,7 +12,7 @@ from darec.core.recommender import Run
 from darec.models import MODELS
 from darec.seeds import derive
 from darec.tuning.study import rejudge
-from darec.tuning.study.rejudge import Again, affordable, rejudged
+from darec.tuning.study.rejudge import rejudged
 from darec.tuning.study.rows import TrialRow
 from tests.models.common import config
 from tests.reporting import Recorder
@@ -26,24 +26,10 @@ def rows_of(*epochs):
     ]
 
 
-@pytest.mark.parametrize(
-    ("rows", "max_epochs", "wanted"),
-    [
-        (rows_of(*[(60, 10)] * 50), 60, Again(5, 4)),  # 600 epochs; a run takes 30
-        (rows_of(*[(60, 40)] * 30), 60, Again(3, 2)),  # 360; 60
-        (rows_of(*[(1, 1)] * 20), 1, Again(2, 2)),  # four whole fits
-        (rows_of(*[(1, 1)] * 19), 1, Again(0, 0)),
-        (rows_of((50, 3), (50, 0), (50, 0)), 60, Again(0, 0)),  # one trial has a winner's epoch
-    ],
-)
-def test_a_fifth_of_the_trials_epochs_pays_for_it(rows, max_epochs, wanted):
-    assert affordable(rows, max_epochs) == wanted
-
-
 def test_nothing_is_judged_again_unless_two_can_be_compared(study, settings):
     rows = rows_of((9, 3), (9, 0))
-    for asked in (None, 0, 1, 5):
-        assert rejudged(study, rows, settings, asked) is rows
+    for configs in (0, 1, 5):
+        assert rejudged(study, rows, settings, configs) is rows
 
 
 @pytest.mark.ray
@@ -84,7 +70,7 @@ def test_a_search_tells_of_both_judgements_and_leaves_a_whole_result(cluster, ti
     assert judged.tolist() == [True] * 4 + [False] * 2
     assert table["rejudged_rmse"][judged].is_monotonic_increasing
     assert result.best.trial_id == table["trial_id"][0] == result.trials["trial_id"].iloc[0]
-    assert recorder.has("up to 4 configurations are judged again")
+    assert recorder.has("of the best 4, judged again")
     assert recorder.has(f"mean validation RMSE {table['rejudged_rmse'][0]:.4f} on other divisions")
     again = darec.search("item_knn", tiny_pair, trials=6, rejudge=4, out=tmp_path, resume=True)
     assert again.best == result.best
