@@ -378,7 +378,8 @@ def test_a_search_for_cold_users_and_its_scores(cluster, tiny_pair, tmp_path):
     assert result.folder == tmp_path / "tiny-cold50" / "u_darec" and result.best.cold_users == 50
     scores = darec.evaluate(result, tiny_pair, seeds=1)
     assert (scores["cold_users"] == 50).all() and (scores["shuffled_rmse"] > 0).all()
-    model = darec.load(f"{result.path}/model")
+    assert darec.load(f"{result.path}/model").card.refit == "all"
+    model = darec.load(result.fit(refit="train"))
     assert model.card.cold_users == 50 and len(model.card.scores) == 3
     parts = split(tiny_pair, Holdout(cold_users=50))
     cold = parts.test.users[0]
