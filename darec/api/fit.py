@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -105,8 +106,10 @@ def ship(
 
     Where that training diverges, the folder has the search's own weights, and a warning says so.
     """
+    on_gpu = torch.cuda.is_available() and not kind_of(result.best.model).cpu_only
+    device = "cuda" if on_gpu else "cpu"
     try:
-        fit(result, pair, reporter=reporter, cache=cache)
+        fit(result, pair, device=device, reporter=reporter, cache=cache)
     except RefitDivergedError as error:
         LOGGER.warning("%s; the model folder has the weights of the search", error)
         fit(result, pair, refit="train", reporter=reporter, cache=cache)
@@ -127,6 +130,8 @@ def refresh_cards(results: Sequence[SearchResult]) -> None:
         if has_model(result):
             path = result.folder / FOLDER
             card = model_folder.read_card(path)
+            if card.config != result.best.config:
+                continue  # an older stack's
             model_folder.write_card(path, card.with_scores(_scores(result, result.best)))
             place = storage.join(result.path, FOLDER)
             if storage.is_uri(place):

@@ -175,7 +175,7 @@ def searches_of(result: Results, pair: DomainPair) -> list[SearchResult]:
     several = [result] if isinstance(result, SearchResult | str | Path) else list(result)
     found = [each if isinstance(each, SearchResult) else load_result(each) for each in several]
     if not found:
-        raise UserError("there is no search to evaluate")
+        raise UserError("no search was given")
     for each in found:
         if each.best.data_digest != pair.digest:
             told = "its ratings are not those the search saw; search it again"

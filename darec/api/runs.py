@@ -19,14 +19,15 @@ from darec.evaluation.kept import Key
 from darec.evaluation.origin import Origin, compared, this_origin
 from darec.evaluation.scores import Score, run_key
 from darec.files import open_to_append
-from darec.models import kind_of
+from darec.models import STACK, kind_of
 from darec.models.best import Best
+from darec.models.plugins import OUTSIDE
 from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster.connection import local_cpus
 from darec.tuning.cluster.pool import pool
 from darec.tuning.cluster.shares import trial_bytes
-from darec.tuning.study.model_code import code_of
+from darec.tuning.study.model_code import code_of_all
 from darec.tuning.trial.travel import send_by_value
 
 SCORES = "scores.jsonl"
@@ -56,8 +57,21 @@ class ScoreRun:
         """Return the arguments of `darec.evaluation.evaluate.evaluate`."""
         kind = send_by_value(kind_of(self.best.model))
         seeds = self.split_seed, self.run_seed
-        code = code_of(kind)
-        return (kind, self.best, pair, *seeds, self.device, self.refit, code, self.fold)
+        outside = [name for name in self.models[1:] if name in OUTSIDE]
+        members = {name: send_by_value(OUTSIDE[name]) for name in outside}
+        options = self.device, self.refit, self.code, self.fold, members
+        return (kind, self.best, pair, *seeds, *options)
+
+    @property
+    def models(self) -> list[str]:
+        """The winner's model, and the models of a stack's members."""
+        members = self.best.config["members"] if self.best.model == STACK else []
+        return [self.best.model, *(member["model"] for member in members)]
+
+    @property
+    def code(self) -> str:
+        """A digest of the code that the run needs."""
+        return code_of_all(self.models)
 
 
 @dataclass(frozen=True)
@@ -104,11 +118,7 @@ def measure(
     known = {path: kept.by_key(kept.read(path, Score, at)) for path, at in places.items()}
     found: list[list[Score]] = [[] for _ in runs]
     if not fresh:
-        kinds = [kind_of(run.best.model) for run in runs]
-        origins = [
-            this_origin(kind, run.device, code_of(kind))
-            for kind, run in zip(kinds, runs, strict=True)
-        ]
+        origins = [this_origin(kind_of(run.best.model), run.device, run.code) for run in runs]
         for k, run in enumerate(runs):
             found[k] = kept.of_run(known[files[run.winner.path]], run.keys, origins[k])
         _tell_kept(found, origins, reporter)

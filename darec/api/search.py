@@ -100,7 +100,7 @@ def search(
             (docs/stack.md). This time is not part of ``time_budget``. 0: none.
         reproducible: Whether the outcome must not depend on timing: with the same data, code,
             arguments and ``at_once``, every run of the search has the same trials and winner, on
-            however many CPUs (docs/reliability.md). Not with a GPU, whose sums differ in the last
+            however many CPUs (docs/stack.md). Not with a GPU, whose sums differ in the last
             bits.
         address: The Ray cluster to join, ``auto`` for example; None: this machine.
         insecure: Whether to join also a cluster that asks for no token.

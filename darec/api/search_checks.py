@@ -26,6 +26,8 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     if arguments.get("rejudge") and arguments.get("split", "random") != "random":
         told = "the validation ratings of another split are not like the others"
         raise UserError(f"--rejudge needs --split random: {told}")
+    if arguments.get("rejudge") and arguments.get("trial_limit", math.inf) != math.inf:
+        raise UserError("--rejudge cannot go with --trial-limit, which it would not keep")
     if arguments.get("reproducible"):
         _check_reproducible(arguments)
 

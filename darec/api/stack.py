@@ -14,7 +14,6 @@ from darec.data.split import SearchData, split
 from darec.errors import UserError
 from darec.evaluation.training import differences, rmse_of
 from darec.models import STACK
-from darec.models.stack import StackConfig
 from darec.reporter import LogReporter, Reporter
 from darec.seeds import generator
 
@@ -32,9 +31,9 @@ def stack(
 ) -> SearchResult:
     """Blend the best trials of finished searches into one model, by their validation predictions.
 
-    No model is trained, and no test rating is read. The result is a search like any other, in
-    ``<out>/<pair>-<train>/stack``: `evaluate`, `fit`, `load` and `serve` take it. An older stack
-    there is replaced.
+    Members and weights are chosen without training, and test ratings have no part in it. The result
+    is a search like any other, in ``<out>/<pair>-<train>/stack``: `evaluate`, `fit`, `load` and
+    `serve` take it. An older stack there is replaced.
 
     The weights are non-negative and learned on differences from the hierarchical biases
     (`darec.core.blend`). The stack's validation RMSE is cross-fitted: each rating is predicted with
@@ -45,7 +44,7 @@ def stack(
         results: Finished searches of one pair, task, split and seed.
         pair: The ratings that were searched on.
         members: Most members.
-        fit: Whether to write the stack as a model folder, too (`darec.fit`).
+        fit: Whether to train the members on every rating and write a model folder (`darec.fit`).
         reporter: Receives the members and messages; by default they are logged.
 
     Raises:
@@ -68,21 +67,21 @@ def stack(
         raise UserError(f"searches of several seeds do not go together: {sorted(seeds)}")
     first = searches[0].best
     data = split(pair, first.holdout, first.seed).search
-    n_valid, alone = len(data.valid), len(searches) == 1
-    candidates = [each for search in searches for each in candidates_of(search, n_valid, alone)]
-    config, valid_rmse = _blended(candidates, data, first.seed, members, reporter)
+    alone = len(searches) == 1
+    candidates = [each for search in searches for each in candidates_of(search, data, alone)]
+    weight_M, valid_rmse = _weights(candidates, data, first.seed, members, reporter)
     out = result_at(searches[0].out, searches[0].root, pair.name, first.holdout, STACK)
-    save_stack(out, candidates, config, valid_rmse, data)
+    save_stack(out, candidates, weight_M, valid_rmse, data)
     reporter.line(f"files: {out.path}")
     if fit:
         ship(out, pair, reporter)
     return out
 
 
-def _blended(
+def _weights(
     candidates: list[Candidate], data: SearchData, seed: int, most: int, reporter: Reporter
-) -> tuple[StackConfig, float]:
-    """Return the chosen members with their weights, and the validation RMSE; report both."""
+) -> tuple[blend.Array, float]:
+    """Return the candidates' weights f64[M], and the validation RMSE; report both."""
     predicted = differences([each.predictions for each in candidates], data)
 
     def judged(learn: blend.Learn) -> float:
@@ -114,5 +113,4 @@ def _blended(
             f"  weight {weight_M[m]:.2f}  {each.best.model:17} trial {trial.trial_id}, "
             f"validation RMSE {trial.valid_rmse:.4f}"
         )
-    found = tuple(candidates[m].member(float(weight_M[m])) for m in chosen)
-    return StackConfig(found), float(min(rmse, single))
+    return weight_M, float(min(rmse, single))

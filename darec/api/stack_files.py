@@ -1,15 +1,21 @@
 """The trials that a stack may take, as searches left them on disk, and the files of a stack."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from safetensors.torch import save_file
 
+from darec.api.fit import FOLDER
 from darec.api.result import SearchResult
-from darec.core.config import plain
+from darec.core.blend import Array
+from darec.core.cold import ColdRule
+from darec.core.config import parse, plain
+from darec.core.recommender import Run, Weights
 from darec.data.ratings import FloatArray
 from darec.data.split import SearchData
 from darec.errors import UserError
@@ -18,10 +24,12 @@ from darec.models import STACK, kind_of
 from darec.models.best import Best, SpaceRecord
 from darec.models.stack import Member, StackConfig, numbered
 from darec.provenance import revision, versions
+from darec.seeds import derive
+from darec.serving.folder import CARD
 from darec.tuning import storage
-from darec.tuning.durability.lock import alone
+from darec.tuning.durability.lock import folder_locked
 from darec.tuning.study.kept import KeptTrial, read_kept, read_weights
-from darec.tuning.study.model_code import code_of
+from darec.tuning.study.model_code import code_of_all
 from darec.tuning.study.record import Record
 from darec.tuning.study.request import Budget
 from darec.tuning.study.results import baseline_rmses
@@ -45,9 +53,13 @@ class Candidate(NamedTuple):
         budget = self.best.max_epochs
         return Member(self.best.model, trial.trial_id, trial.config, trial.epoch, budget, weight)
 
+    def weights(self) -> Weights:
+        """Return the trial's weights; raises `UserError` if they cannot be read."""
+        return read_weights(self.search.folder, self.best, self.trial.trial_id, self.search.path)
 
-def candidates_of(search: SearchResult, n_valid: int, alone: bool) -> list[Candidate]:
-    """Return the kept trials of a search with their predictions of so many validation ratings.
+
+def candidates_of(search: SearchResult, data: SearchData, alone: bool) -> list[Candidate]:
+    """Return the kept trials of a search with their predictions of the validation ratings.
 
     Beside other searches these are the winner, and the best trial of each other value of the
     model's ``variant``. Further trials of one model are much like its winner: with them, weights
@@ -57,42 +69,73 @@ def candidates_of(search: SearchResult, n_valid: int, alone: bool) -> list[Candi
     best = search.best
     if best.model == STACK:
         raise UserError(f"{search.path}: a stack cannot be a member of a stack")
-    predictions = read_predictions(search.folder, n_valid, search.path)
+    stored = read_predictions(search.folder, len(data.valid), search.path)
     kept = read_kept(search.folder, best, search.path)
     if not alone:
         variant = kind_of(best.model).variant
         first_of = {t.config[variant] if variant else None: t for t in reversed(kept)}
         kept = [trial for trial in kept if trial in first_of.values()]
     return [
-        Candidate(search, best, trial, predictions[trial.trial_id])
+        Candidate(search, best, trial, _predictions(search, best, trial, stored, data))
         for trial in kept
-        if trial.trial_id in predictions
     ]
+
+
+def _predictions(
+    search: SearchResult,
+    best: Best,
+    trial: KeptTrial,
+    stored: Mapping[str, FloatArray],
+    data: SearchData,
+) -> FloatArray:
+    """Return a trial's predictions f32[N] as stored, or made again if those are not its own.
+
+    So it is where a checkpoint was lost and the trial's weights come from training it again.
+    """
+    rule, valid = ColdRule(data.training, answered=data.answered_U), data.valid
+    predictions = stored.get(trial.trial_id)
+    if predictions is not None and np.isclose(rule.rmse(predictions, valid), trial.valid_rmse):
+        return predictions
+    kind, run = kind_of(best.model), Run(derive(best.seed, "run"))
+    model = kind.build(parse(kind.config, trial.config), data.training, run)
+    model.load_weights(read_weights(search.folder, best, trial.trial_id, search.path))
+    return model.predict(valid.users, valid.items)
 
 
 def save_stack(
     out: SearchResult,
     candidates: Sequence[Candidate],
-    config: StackConfig,
+    weight_M: Array,
     valid_rmse: float,
     data: SearchData,
 ) -> None:
-    """Write the files of a search whose winner is the stack, and ``members.csv``."""
+    """Write the files of a search whose winner is the stack, and ``members.csv``.
+
+    An older stack's files are deleted first, its model folder too.
+    """
     out.folder.mkdir(parents=True, exist_ok=True)
-    with alone(out.folder, out.path):
-        by_id = {(each.best.model, each.trial.trial_id): each for each in candidates}
-        chosen = [by_id[member.model, member.trial_id] for member in config.members]
-        weights = numbered(
-            [read_weights(c.search.folder, c.best, c.trial.trial_id, c.search.path) for c in chosen]
-        )
+    with folder_locked(out.folder):
+        order = [m for m in np.argsort(-weight_M) if weight_M[m]]
+        config = StackConfig(tuple(candidates[m].member(float(weight_M[m])) for m in order))
+        weights = numbered([candidates[m].weights() for m in order])
+        _delete_older(out)
         path = out.folder / "best.safetensors"
-        (out.folder / "best.json").unlink(missing_ok=True)  # the files of an older stack
         write(path, partial(save_file, weights))
         best = _winner(candidates[0].best, config, valid_rmse, digest_of(path), data)
-        _write_tables(out, candidates, best)
+        _write_tables(out, candidates, weight_M, best)
         write_json(out.folder / "study.json", asdict(_record(best, candidates)))
         best.save(out.folder)
         storage.publisher(out.folder, out.path)()
+
+
+def _delete_older(out: SearchResult) -> None:
+    """Delete what says that a stack is there: ``best.json`` and the model folder's card."""
+    (out.folder / "best.json").unlink(missing_ok=True)
+    shutil.rmtree(out.folder / FOLDER, ignore_errors=True)
+    if storage.is_uri(out.path):
+        files, folder = storage.open_place(out.path)
+        for name in ("best.json", f"{FOLDER}/{CARD}"):
+            storage.delete(files, f"{folder}/{name}")
 
 
 def _winner(
@@ -125,21 +168,23 @@ def _winner(
         hierarchical_valid_rmse=baselines.hierarchical,
         stage1_valid_rmse=None,
         weights_digest=weights_digest,
-        code=[code_of(kind_of(STACK))],
+        code=[code_of_all([STACK, *(member.model for member in config.members)])],
     )
 
 
-def _write_tables(out: SearchResult, candidates: Sequence[Candidate], best: Best) -> None:
+def _write_tables(
+    out: SearchResult, candidates: Sequence[Candidate], weight_M: Array, best: Best
+) -> None:
     """Write ``trials.csv``, with the stack as the only trial, and all candidates' weights."""
     values = [best.trial_id, "completed", "", 0.0, 1, 1, best.valid_rmse, ""]
     trials = pd.DataFrame([values], columns=[*COLUMNS])
-    weights = {(m["model"], m["trial_id"]): m["weight"] for m in best.config["members"]}
     members = pd.DataFrame(
         {
             "model": [each.best.model for each in candidates],
+            "search": [each.search.path for each in candidates],
             "trial_id": [each.trial.trial_id for each in candidates],
             "valid_rmse": [each.trial.valid_rmse for each in candidates],
-            "weight": [weights.get((c.best.model, c.trial.trial_id), 0.0) for c in candidates],
+            "weight": weight_M,
         }
     ).sort_values("weight", ascending=False)
     for name, table in (("trials.csv", trials), ("members.csv", members)):

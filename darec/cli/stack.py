@@ -44,8 +44,9 @@ def stack(
 
     Example: darec stack --pair toys_auto --synthetic
 
-    Weights are learned from validation predictions that the trials have kept. Nothing is trained,
-    and no test rating is read. To score the stack: darec evaluate --model stack
+    Members and weights are chosen by validation predictions that the trials have kept, without
+    training. With --fit the members are then trained on every rating, for use. To score the stack:
+    darec evaluate --model stack
     """
     from darec.api import stack as api
     from darec.api.checks import holdout_of

@@ -29,7 +29,7 @@ from darec.cli.options import (
 )
 from darec.errors import UserError
 from darec.processes import INTERRUPTED
-from darec.reporter import Reporter
+from darec.reporter import LOGGER, Reporter
 
 
 @command
@@ -191,11 +191,15 @@ def tune(
         print("interrupted", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
     if stack if stack is not None else model == "all":
-        stacked = api_stack.stack(results, prepared, fit=fit, reporter=reporter)
-        results.append(stacked)
+        try:
+            results.append(api_stack.stack(results, prepared, fit=fit, reporter=reporter))
+        except UserError as error:  # the searches are finished
+            if stack:
+                raise
+            LOGGER.warning("no stack: %s", error)
     warm = task == "warm"
     same = {
-        "--model": model,
+        "--model": "all" if results[-1].best.model == "stack" else model,
         "--pair": pair,
         "--train": train if warm and split != "file" else None,
         "--split": None if split == "random" else split,

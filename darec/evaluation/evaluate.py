@@ -4,6 +4,7 @@ No other file reads the test ratings of a split. Shapes: N test ratings.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -20,7 +21,7 @@ from darec.evaluation.origin import Origin, this_origin
 from darec.evaluation.ranking import rankings
 from darec.evaluation.scores import Score
 from darec.evaluation.training import train_again
-from darec.models import ModelKind
+from darec.models import ModelKind, plugins
 from darec.models.best import Best
 from darec.seeds import derive
 
@@ -53,6 +54,7 @@ def evaluate(
     refit: bool = False,
     code: str | None = None,
     fold: Fold | None = None,
+    members: Mapping[str, ModelKind] | None = None,
 ) -> list[Score]:
     """Return one score per cold policy of a fresh training run on the split of ``split_seed``.
 
@@ -62,8 +64,10 @@ def evaluate(
     ``refit`` a second model is trained on training and validation ratings up to that epoch, and
     scored instead. In the cold-user task all of this is done again with a source whose users are
     shuffled (docs/cold_users.md). ``code`` is that of `this_origin`.
+    ``members`` are models from outside in a stack, which this process may not know yet.
     Raises `DivergedError` when a loss or a prediction is not finite.
     """
+    plugins.OUTSIDE.update(members or {})
     seeds, shuffled = (split_seed, run_seed), None
     if best.cold_users is not None:
         other = shuffle_source(pair, split_seed)

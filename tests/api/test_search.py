@@ -261,7 +261,7 @@ def test_a_model_of_a_script_is_searched_and_evaluated(tmp_path):
 def test_wrong_arguments_of_an_evaluation_are_refused(tiny_pair, options, words):
     with pytest.raises(darec.UserError, match=words):
         darec.evaluate([], tiny_pair, **options)
-    with pytest.raises(darec.UserError, match="there is no search to evaluate"):
+    with pytest.raises(darec.UserError, match="no search was given"):
         darec.evaluate([], tiny_pair)
 
 

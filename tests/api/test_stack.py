@@ -6,13 +6,14 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import darec
 from darec.core import blend
 from darec.core.cold import COLD
 from darec.data.synthetic import planted_pair
 from darec.evaluation.evaluate import evaluate
-from darec.models import kind_of
+from darec.models import kind_of, plugins
 from darec.paper import Counts
 from tests.reporting import Recorder
 from tests.serving.conftest import searched
@@ -92,10 +93,51 @@ def test_where_weights_gain_nothing_the_best_trial_is_the_only_member(pair, tmp_
     assert recorder.has("no gain over the best one")
 
 
-def test_an_older_stack_is_replaced(members, pair):
-    first = darec.stack(members, pair).best
-    second = darec.stack(members[:2], pair).best
-    assert first != second and darec.load_result(members[0].path[: -len(NAMES[0])] + "stack").best
+def test_an_older_stack_is_replaced_with_its_model_folder(members, pair):
+    first = darec.stack(members, pair)
+    before = first.best
+    assert (first.folder / "model").is_dir()
+    second = darec.stack(members[:2], pair, fit=False)
+    assert second.path == first.path and second.best != before
+    assert not (second.folder / "model").exists()
+
+
+def test_trials_of_one_number_in_two_searches_are_told_apart(members, pair, tmp_path):
+    """Both searches have a trial t of one model; one of them was trained for longer."""
+    longer = searched("cdtf", pair, tmp_path / "longer", epochs=6)
+    stacked = darec.stack([longer, *members], pair, fit=False)
+    weights = load_file(stacked.folder / "best.safetensors")
+    own = {search.path: load_file(search.folder / "best.safetensors") for search in members}
+    own[longer.path] = load_file(longer.folder / "best.safetensors")
+    table = pd.read_csv(stacked.folder / "members.csv").query("weight > 0")
+    assert len(table) == len(stacked.best.config["members"]) > 2
+    for n, path in enumerate(table["search"]):
+        for name, array in own[path].items():
+            np.testing.assert_array_equal(weights[f"{n}.{name}"], array)
+
+
+def test_predictions_that_are_not_those_of_the_weights_are_made_again(members, pair):
+    wanted = darec.stack(members, pair, fit=False).best
+    best = members[-1].best
+    path = members[-1].folder / "valid_predictions.safetensors"
+    save_file({best.trial_id: np.full(630, 3, np.float32)}, path)
+    assert darec.stack(members, pair, fit=False).best.valid_rmse == pytest.approx(wanted.valid_rmse)
+
+
+def test_a_model_from_outside_can_be_a_member(members, pair, tmp_path):
+    darec.register("mine", darec.models()["item_knn"], darec.Space({}))
+    own = members[1].folder
+    shutil.copytree(own, own.parent / "mine")
+    for name in ("best.json", "study.json"):
+        path = own.parent / "mine" / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), "model": "mine"}))
+    mine = darec.load_result(own.parent / "mine")
+    best = darec.stack([mine, members[2]], pair, fit=False).best
+    assert {"mine", "fm"} == {member["model"] for member in best.config["members"]}
+    kinds = {"mine": plugins.OUTSIDE.pop("mine")}  # a worker does not know it
+    with pytest.raises(darec.UserError, match="there is no model 'mine'"):
+        evaluate(kind_of("stack"), best, pair, 0, 0)
+    assert evaluate(kind_of("stack"), best, pair, 0, 0, members=kinds)
 
 
 def test_what_does_not_go_together_is_refused_in_one_line(members, pair, tmp_path):
@@ -126,8 +168,6 @@ def test_missing_files_are_named(members, pair, name, told):
 
 
 def test_predictions_of_other_data_are_refused(members, pair):
-    from safetensors.numpy import save_file
-
     best = members[0].best
     path = members[0].folder / "valid_predictions.safetensors"
     save_file({best.trial_id: np.zeros(3, np.float32)}, path)

@@ -31,7 +31,8 @@ AT_ONCE = 20
 class KeepTheBest(tune.Callback):
     """Deletes an ended trial's checkpoints after a while, unless it is one of the best by then."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
         self._ended_at: dict[str, float] = {}
         self._deleted: set[str] = set()
 
@@ -51,7 +52,7 @@ class KeepTheBest(tune.Callback):
             and each.trial_id not in self._deleted
             and now - self._ended_at.setdefault(each.trial_id, now) >= age
         ]
-        for each in sorted(old, key=_best_rmse)[KEPT:][:AT_ONCE]:
+        for each in sorted(old, key=_best_rmse)[self._kept :][:AT_ONCE]:
             self._deleted.add(each.trial_id)
             LOGGER.debug("trial %s: its checkpoints are deleted", each.trial_id)
             keep_predictions(each.checkpoint)

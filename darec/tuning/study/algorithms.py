@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 REDUCTION = 3
 """At each rung ASHA keeps one trial in this many; the next rung is this many times later."""
-START_UP = 5
-"""TPE draws this many trials at random before it models their outcomes. Optuna's ten would leave it
-no say in a search of ten trials (docs/performance.md)."""
 FIRST_RUNG = 3
 """The earliest epoch of ASHA's first rung. After one epoch the learning rate decides the rank."""
 
@@ -29,9 +26,7 @@ def _tpe(seed: int) -> "BaseSampler":
     """Return TPE. It treats running trials as bad ones, so that it draws different ones."""
     from optuna.samplers import TPESampler
 
-    return TPESampler(
-        seed=seed, multivariate=True, constant_liar=True, n_startup_trials=START_UP
-    )
+    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 
 def _random(seed: int) -> "BaseSampler":

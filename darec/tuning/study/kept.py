@@ -52,20 +52,16 @@ def save_kept(study: Study, rows: list[TrialRow], settings: Settings) -> None:
     These are the best `KEPT`, and the best one of each value of the model's ``variant``.
     """
     able = [row for row in rows if row.best_epoch > 0]
-    kept, variant = able[:KEPT], study.kind.variant
+    configs = [parse(study.kind.config, nest(row.config)) for row in able]
+    kept, variant = list(range(min(KEPT, len(able)))), study.kind.variant
     if variant is not None:
-        first_of = {row.config[variant]: row for row in reversed(able)}
-        kept += [row for row in able if row in first_of.values() and row not in kept]
-    for row in kept[1:]:
+        first_of = {getattr(configs[n], variant): n for n in reversed(range(len(able)))}
+        kept += [n for n in sorted(first_of.values()) if n not in kept]
+    for row in (able[n] for n in kept[1:]):
         write_weights(study, row, settings, _weights_of(study.folder, row.trial_id))
     trials = [
-        KeptTrial(
-            row.trial_id,
-            plain(parse(study.kind.config, nest(row.config))),
-            row.best_epoch,
-            row.best_valid_rmse,
-        )
-        for row in kept
+        KeptTrial(row.trial_id, plain(config), row.best_epoch, row.best_valid_rmse)
+        for row, config in ((able[n], configs[n]) for n in kept)
     ]
     write_json(study.folder / NAME, asdict(KeptTrials(trials)))
 

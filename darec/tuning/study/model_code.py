@@ -4,10 +4,11 @@ import ast
 import hashlib
 import inspect
 import sys
+from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
 
-from darec.models import ModelKind
+from darec.models import ModelKind, kind_of
 from darec.provenance import code_digest
 
 
@@ -25,6 +26,12 @@ def code_of(kind: ModelKind) -> str:
     if not own:
         return code_digest()
     return hashlib.sha256(b"\0".join([code_digest().encode(), *own])).hexdigest()
+
+
+def code_of_all(models: Iterable[str]) -> str:
+    """Return one digest of the code of several models, given their names: those of a stack."""
+    codes = sorted({code_of(kind_of(model)) for model in models})
+    return codes[0] if len(codes) == 1 else hashlib.sha256("".join(codes).encode()).hexdigest()
 
 
 def _top_module(part: object) -> str:

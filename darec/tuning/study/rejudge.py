@@ -12,12 +12,14 @@ from typing import Any
 
 import ray
 import torch
+from ray.exceptions import RayError
 
 from darec.core.config import parse
 from darec.core.fit import trained
 from darec.core.recommender import DivergedError, Run
 from darec.data.split import SearchData
 from darec.models import ModelKind
+from darec.reporter import LOGGER
 from darec.seeds import derive
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
@@ -35,7 +37,7 @@ def rejudged(
 
     The best ``configs`` are judged again, if these are two at least. They get their mean as
     ``rejudged_rmse``; the order is by that, then by the first judgement. A configuration that
-    diverges on a division is put behind the others.
+    diverges or fails on a division has the worst RMSE there.
     """
     n_judged = min(configs, sum(row.best_epoch > 0 for row in rows))
     if n_judged < 2:
@@ -56,11 +58,22 @@ def rejudged(
         ]
         for row in rows[:n_judged]
     ]
-    means = [mean(ray.get(each)) for each in asked]
+    worst = study.data.valid.scale.range
+    means = [mean(_answer(each, worst) for each in answers) for answers in asked]
     judged = [replace(row, rejudged_rmse=m) for row, m in zip(rows, means, strict=False)]
     judged.sort(key=lambda row: row.rejudged_rmse or 0.0)
     _tell(rows[0], judged[0], settings)
     return judged + rows[n_judged:]
+
+
+def _answer(answer: "ray.ObjectRef[float]", worst: float) -> float:
+    """Return the validation RMSE of a run, or the worst one if the run failed."""
+    try:
+        rmse: float = ray.get(answer)
+    except RayError as error:
+        LOGGER.warning("a configuration cannot be judged again: %s", error)
+        return worst
+    return rmse
 
 
 def _tell(before: TrialRow, now: TrialRow, settings: Settings) -> None:

@@ -15,6 +15,7 @@ from darec.core.cold import ColdRule
 from darec.core.config import parse, plain
 from darec.core.fit import Fit
 from darec.core.recommender import Run, Weights
+from darec.core.threads import torch_threads
 from darec.data.split import SearchData
 from darec.files import digest_of, write
 from darec.models import ModelKind
@@ -115,7 +116,8 @@ def _trained_again(study: Study, row: TrialRow, settings: Settings) -> Weights:
         task = ray.remote(**options)(_train)
         weights, valid_rmse = ray.get(task.remote(*arguments))
     else:
-        weights, valid_rmse = _train(*arguments)
+        with torch_threads(max(1, int(share.cpus))):
+            weights, valid_rmse = _train(*arguments)
     if not math.isclose(valid_rmse, row.best_valid_rmse, rel_tol=1e-9):
         told = "trial %s was trained again: validation RMSE %.6f, in the search %.6f"
         LOGGER.warning(told, row.trial_id, valid_rmse, row.best_valid_rmse)

@@ -21,7 +21,7 @@ from darec.tuning import storage
 from darec.tuning.cluster.gpu_retry import MoreGPUMemory
 from darec.tuning.cluster.shares import CHECKPOINTS, Slots
 from darec.tuning.durability import snapshot
-from darec.tuning.durability.retention import KeepTheBest
+from darec.tuning.durability.retention import KEPT, KeepTheBest
 from darec.tuning.durability.scheduler_state import Resumable, SchedulerState
 from darec.tuning.private import (
     callbacks_of,
@@ -209,6 +209,7 @@ def make_tuner(study: Study, settings: Settings, resume: bool) -> tune.Tuner:
         restored = _restored(study, settings, trainable)
         if restored is not None:
             return restored
+        snapshot.delete_unknown_trials(study.tune_folder, set())
     return _new(study, settings, trainable, waits=resume)
 
 
@@ -263,7 +264,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
     callbacks = [
         *(state, Clock(), Usage(), Outcomes(), MoreGPUMemory()),
         *(halt, IdleWatch(halt), CodeWatch(halt), DiskWatch(halt)),
-        *(KeepTheBest(), snapshot.CopySnapshots()),
+        *(KeepTheBest(max(KEPT, study.rejudge)), snapshot.CopySnapshots()),
         *loggers(),
     ]
     return tune.Tuner(

@@ -60,7 +60,7 @@ def _of(checkpoint: tune.Checkpoint) -> FloatArray | None:
     """Return a trial's predictions from its last checkpoint, or from its folder."""
     path = Path(checkpoint.path)
     for place in (path, path.parent):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, EOFError):
             content = read(checkpoint.filesystem, str(place / IN_CHECKPOINT))
             array: FloatArray = np.load(io.BytesIO(content), allow_pickle=False)
             return array
