@@ -68,7 +68,8 @@ def search(
 ) -> SearchResult:
     """Search a model's hyper-parameters; the lowest validation RMSE wins.
 
-    Test ratings are never read. Ray is started on this machine, or a cluster is joined; if you
+    Test ratings have no part in it. Only the model that is shipped in the end (``fit``) is trained
+    on every rating. Ray is started on this machine, or a cluster is joined; if you
     called ``ray.init`` before, your connection is used and kept.
 
     Args:
@@ -107,7 +108,8 @@ def search(
         seed: Root seed of the split, the sampler and the runs.
         out: Folder or URI (``s3://...``) of all results.
         resume: Whether to continue a search that is there already.
-        fit: Whether to write the winner as a model folder in the end (`darec.fit`).
+        fit: Whether to train the winner on every rating in the end and write a model folder
+            (`darec.fit`).
         reporter: Receives the plan, progress and messages; by default they are logged.
 
     Returns:

@@ -34,7 +34,10 @@ def stack(
     cold_share: ColdShare = "20",
     split: Split = "random",
     fit: Annotated[
-        bool, typer.Option("--fit/--no-fit", help="Write the stack as a model folder, too.")
+        bool,
+        typer.Option(
+            "--fit/--no-fit", help="Train the stack on every rating, too, and write a model folder."
+        ),
     ] = True,
     data: Data = Path("data"),
     out: Out = "results",

@@ -106,7 +106,11 @@ def tune(
         bool, typer.Option("--resume", help="Continue an unfinished search.")
     ] = False,
     fit: Annotated[
-        bool, typer.Option("--fit/--no-fit", help="Write the winner as a model folder, too.")
+        bool,
+        typer.Option(
+            "--fit/--no-fit",
+            help="Train the winner on every rating, too, and write a model folder.",
+        ),
     ] = True,
     stack: Annotated[
         bool | None,
@@ -120,7 +124,7 @@ def tune(
         bool, typer.Option("--smoke-test", help="Run 2 trials of 2 epochs on synthetic data.")
     ] = False,
 ) -> None:
-    """Search hyper-parameters; the lowest validation RMSE wins, test ratings are never read.
+    """Search hyper-parameters; the lowest validation RMSE wins, test ratings have no part in it.
 
     Example: darec tune --pair toys_auto --synthetic --trials 16 --max-epochs 30
 
