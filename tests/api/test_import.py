@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import darec
-from darec.api import evaluate, pairs, registry, result, search
+from darec.api import evaluate, pairs, registry, result, search, stack
 
 FUNCTIONS = [name for name in darec.__all__ if inspect.isfunction(getattr(darec, name))]
 
@@ -41,7 +41,10 @@ def test_every_function_is_typed_and_documented(name):
     [
         pairs,
         registry,
-        *(pytest.param(module, marks=pytest.mark.ray) for module in (evaluate, result, search)),
+        *(
+            pytest.param(module, marks=pytest.mark.ray)
+            for module in (evaluate, result, search, stack)
+        ),
     ],
 )
 def test_the_examples_of_the_docstrings_run(module, tmp_path, monkeypatch):
