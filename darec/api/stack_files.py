@@ -2,9 +2,9 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.files import digest_of, write, write_json
 from darec.models import STACK, kind_of
-from darec.models.best import Best, SpaceRecord
+from darec.models.best import Asked, Best, SpaceRecord
 from darec.models.stack import Member, StackConfig, numbered
 from darec.provenance import revision, versions
 from darec.seeds import derive
@@ -143,17 +143,14 @@ def _winner(
 ) -> Best:
     """Return the stack as the only trial of a search; ``first`` is a search of its members."""
     baselines = baseline_rmses(data)
+    nothing_drawn = {
+        "model": STACK,
+        "sampler": "none",
+        "scheduler": "none",
+        "space": SpaceRecord({}, {}, {}),
+    }
     return Best(
-        model=STACK,
-        pair=first.pair,
-        train=first.train,
-        cold_users=first.cold_users,
-        split=first.split,
-        seed=first.seed,
-        data_digest=first.data_digest,
-        sampler="none",
-        scheduler="none",
-        space=SpaceRecord({}, {}, {}),
+        **(_asked(first) | nothing_drawn),
         domain="target",
         trials_asked=1,
         max_epochs=1,
@@ -170,6 +167,11 @@ def _winner(
         weights_digest=weights_digest,
         code=[code_of_all([STACK, *(member.model for member in config.members)])],
     )
+
+
+def _asked(best: Best) -> dict[str, Any]:
+    """Return what was asked of a winner's search, by the fields of `Asked`."""
+    return {field.name: getattr(best, field.name) for field in fields(Asked)}
 
 
 def _write_tables(
@@ -194,16 +196,7 @@ def _write_tables(
 def _record(best: Best, candidates: Sequence[Candidate]) -> Record:
     searches = dict.fromkeys(candidate.search.path for candidate in candidates)
     return Record(
-        model=best.model,
-        pair=best.pair,
-        train=best.train,
-        cold_users=best.cold_users,
-        split=best.split,
-        seed=best.seed,
-        data_digest=best.data_digest,
-        sampler=best.sampler,
-        scheduler=best.scheduler,
-        space=best.space,
+        **_asked(best),
         budget=Budget(trials=1, stage1_trials=1, max_epochs=1, time_budget=None),
         stages="paper",
         fix={},
