@@ -1,9 +1,19 @@
-"""How many CPU threads torch uses, for the length of a block."""
+"""How many CPU threads torch uses, in a whole process or for the length of a block."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+
+def begin_to_train(threads: int) -> None:
+    """Let torch use so many threads in this process, and let it read denormal numbers as zero.
+
+    A thread takes over how the one that starts it reads them. Call this before torch starts
+    threads, so that their results do not depend on what the process did before.
+    """
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(threads)
 
 
 @contextmanager

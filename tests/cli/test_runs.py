@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from darec.cli.main import app_of
 
 JOBS = Path(__file__).parents[2] / "jobs"
 NAMES = ["prepare", "tune", "evaluate", "benchmark", "reproduce", "own_cluster"]
@@ -53,17 +56,29 @@ def test_the_main_job_from_search_to_scores(tmp_path):
     assert path.read_text() == before, "a score is measured once"
 
 
-@pytest.mark.slow
-def test_several_models_end_in_one_table_under_a_uri(tmp_path):
+@pytest.fixture
+def invoke(cluster, monkeypatch, tmp_path):
+    """Run a command in this process, on the Ray of the tests, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def call(name, *options):
+        monkeypatch.setattr(sys, "argv", [f"jobs/{name}.py"])
+        return CliRunner().invoke(app_of(name), options)
+
+    return call
+
+
+def test_several_models_end_in_one_table_under_a_uri(invoke, tmp_path):
     out = (tmp_path / "bucket").as_uri()
     options = ["--pair", "toys_auto", "--synthetic", "--out", out]
     for name in ("mean", "shared_bias", "pmf"):
-        searched = [*options, "--model", name, "--trials", "1", "--max-epochs", "2"]
-        ended = run("tune", *searched, cwd=tmp_path)
-        assert ended.returncode == 0, ended.stderr[-2000:]
+        ended = invoke("tune", *options, "--model", name, "--trials", "1", "--max-epochs", "2")
+        assert ended.exit_code == 0, ended.output
         assert ("an epoch is a whole fit" in ended.stdout) == (name != "shared_bias")
-    ended = run("evaluate", *options, "--model", "all", "--seeds", "2", cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr[-2000:]
+    scored = [*options, "--model", "all", "--seeds", "2"]
+    ended = invoke("evaluate", *scored)
+    assert ended.exit_code == 0, ended.output
     lines = ended.stdout.splitlines()
     begin = next(k for k, line in enumerate(lines) if "RMSE, mean ± sd" in line)
     rows = [line.split()[1] for line in lines[begin:] if line.startswith("│")]
@@ -74,10 +89,9 @@ def test_several_models_end_in_one_table_under_a_uri(tmp_path):
     scores = tmp_path / "bucket" / "scores.jsonl"
     lines = scores.read_text().splitlines()
     assert len(lines) == 3 * 2 * 3
-    scores.write_text(
-        "\n".join([*lines[:-1], lines[-1][:50]])
-    )  # a crash: the pair is measured again
-    assert run("evaluate", *options, "--model", "all", "--seeds", "2", cwd=tmp_path).returncode == 0
+    cut_short = "\n".join([*lines[:-1], lines[-1][:50]])
+    scores.write_text(cut_short)  # a crash: the pair is measured again
+    assert invoke("evaluate", *scored).exit_code == 0
     again = [json.loads(line) for line in scores.read_text().splitlines() if line.endswith("}")]
     assert again[-2:] == [json.loads(line) for line in lines[-2:]]
     assert not (tmp_path / "results").exists()

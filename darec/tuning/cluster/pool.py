@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-import torch
 from ray.exceptions import RayError, RayTaskError
 
+from darec.core.threads import begin_to_train
 from darec.data.ratings import DomainPair
 from darec.errors import UserError
 from darec.processes import end_with_parent
@@ -100,5 +100,5 @@ def _call(driver: Build, threads: int, function: Callable[..., Any], *arguments:
     end_with_parent(os.getppid())  # the node's raylet, which ends with a driver on this machine
     if other := difference(driver, this_build()):
         raise UserError(f"node {socket.gethostname()} {other}")
-    torch.set_num_threads(threads)
+    begin_to_train(threads)
     return function(*arguments)

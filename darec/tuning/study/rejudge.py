@@ -11,12 +11,12 @@ from statistics import mean
 from typing import Any
 
 import ray
-import torch
 from ray.exceptions import RayError
 
 from darec.core.config import parse
 from darec.core.fit import trained
 from darec.core.recommender import DivergedError, Run
+from darec.core.threads import begin_to_train
 from darec.data.split import SearchData
 from darec.models import ModelKind
 from darec.reporter import LOGGER
@@ -94,7 +94,7 @@ def _valid_rmse(
     threads: int,
 ) -> float:
     """Return a configuration's lowest validation RMSE on one division; the worst if it diverges."""
-    torch.set_num_threads(threads)
+    begin_to_train(threads)
     try:
         model = kind.build(parse(kind.config, config), data.training, run)
         return trained(model, data, max_epochs).best_rmse

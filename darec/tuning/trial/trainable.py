@@ -18,6 +18,7 @@ from darec.core.cold import ColdRule
 from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import Cache, DivergedError, Recommender, Run, TwoStage
+from darec.core.threads import begin_to_train
 from darec.data.split import SearchData
 from darec.models import ModelKind
 from darec.provenance import Build, difference, this_build
@@ -84,7 +85,7 @@ class RecommenderTrainable(tune.Trainable):
         assert task is not None
         task.check_node()
         share = self.trial_resources.required_resources
-        torch.set_num_threads(max(1, int(share.get("CPU", 1))))
+        begin_to_train(max(1, int(share.get("CPU", 1))))
         self._task = task
         self._run = Run(task.seed, "cuda" if share.get("GPU", 0) else "cpu", task.cache)
         self._saved_at, self._saving_s = time.monotonic(), 0.0

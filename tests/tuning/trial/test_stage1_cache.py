@@ -5,7 +5,7 @@ import pytest
 import ray
 import torch
 
-from darec.tuning.trial import stage1_cache
+from darec.tuning.trial import stage1_store
 from darec.tuning.trial.stage1_cache import ClusterCache
 
 
@@ -29,8 +29,8 @@ def test_a_key_asked_for_by_many_at_once_is_computed_once(cluster):
 
 
 def test_a_claim_that_is_not_renewed_goes_to_the_next(monkeypatch):
-    monkeypatch.setattr(stage1_cache, "LEASE_S", 0.05)
-    store = stage1_cache.CacheStore()
+    monkeypatch.setattr(stage1_store, "LEASE_S", 0.05)
+    store = stage1_store.CacheStore()
     state, (first,) = store.claim("k")
     assert state == "yours" and store.claim("k")[0] == "wait"
     time.sleep(0.06)
@@ -41,7 +41,7 @@ def test_a_claim_that_is_not_renewed_goes_to_the_next(monkeypatch):
     assert store.claim("k")[0] == "wait"
     store.release("k", second)
     assert store.claim("k")[0] == "yours"
-    restarted = stage1_cache.CacheStore()  # it knows no claim until the holder renews its own
+    restarted = stage1_store.CacheStore()  # it knows no claim until the holder renews its own
     restarted.renew("k", second)
     assert restarted.claim("k")[0] == "wait"
 
@@ -57,11 +57,11 @@ def test_a_failed_computation_frees_the_key(cluster):
     assert cache.get("k", lambda: {"w": torch.ones(2)})["w"].tolist() == [1.0, 1.0]
 
 
-class Hurried(stage1_cache.CacheStore):
+class Hurried(stage1_store.CacheStore):
     """Gives a claim to the next trial after a second."""
 
     def __init__(self):
-        stage1_cache.LEASE_S = 1.0  # in the process of the actor
+        stage1_store.LEASE_S = 1.0  # in the process of the actor
         super().__init__()
 
 
