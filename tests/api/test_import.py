@@ -47,8 +47,10 @@ def test_every_function_is_typed_and_documented(name):
         ),
     ],
 )
-def test_the_examples_of_the_docstrings_run(module, tmp_path, monkeypatch):
+def test_the_examples_of_the_docstrings_run(module, request, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if request.node.get_closest_marker("ray"):
+        request.getfixturevalue("cluster")  # one Ray for all, to save time
     failed, tried = doctest.testmod(module)
     assert not failed and tried
 

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from darec.cli.main import app_of
+from darec.cli.reproduce import join_lists
 
 JOBS = Path(__file__).parents[2] / "jobs"
-NAMES = ["prepare", "tune", "evaluate", "benchmark", "reproduce", "own_cluster"]
 
 
 def run(name, *options, cwd):
@@ -25,8 +25,21 @@ def run(name, *options, cwd):
     )
 
 
+@pytest.fixture
+def invoke(cluster, monkeypatch, tmp_path):
+    """Run a command in this process and on the Ray of the tests, which takes much less time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def call(name, *options):
+        monkeypatch.setattr(sys, "argv", [f"jobs/{name}.py"])
+        return CliRunner().invoke(app_of(name), join_lists([name, *options])[1:])
+
+    return call
+
+
 @pytest.mark.slow
-def test_the_main_job_from_search_to_scores(tmp_path):
+def test_the_main_job_from_search_to_scores(invoke, tmp_path):
     ended = run("tune", "--pair", "toys_auto", "--smoke-test", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr[-2000:]
     for words in ("Plan: i_darec on toys_auto-synthetic", "Winner", "hierarchical_bias", "next:"):
@@ -52,21 +65,8 @@ def test_the_main_job_from_search_to_scores(tmp_path):
     ]
     assert lines[0]["valid_rmse"] == pytest.approx(best["valid_rmse"], abs=1e-6)
     before = path.read_text()
-    assert run("evaluate", *options, cwd=tmp_path).returncode == 0
+    assert invoke("evaluate", *options).exit_code == 0
     assert path.read_text() == before, "a score is measured once"
-
-
-@pytest.fixture
-def invoke(cluster, monkeypatch, tmp_path):
-    """Run a command in this process, on the Ray of the tests, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def call(name, *options):
-        monkeypatch.setattr(sys, "argv", [f"jobs/{name}.py"])
-        return CliRunner().invoke(app_of(name), options)
-
-    return call
 
 
 def test_several_models_end_in_one_table_under_a_uri(invoke, tmp_path):
@@ -129,24 +129,24 @@ def assert_curves(folder):
 
 
 @pytest.mark.slow
-def test_a_table_is_reproduced_and_the_second_time_nothing_runs(tmp_path):
+def test_a_table_is_reproduced_and_the_second_time_nothing_runs(invoke, tmp_path):
     budget = ["--trials", "1", "--max-epochs", "1", "--seeds", "2", "--train", "90"]
     options = ["table2", "--pairs", "toys_auto", "--synthetic", "--models", "cmf_unbiased", *budget]
-    planned = run("reproduce", *options, "--plan", cwd=tmp_path)
-    assert planned.returncode == 0 and "4 searches with 4 trials" in planned.stdout
+    planned = invoke("reproduce", *options, "--plan")
+    assert planned.exit_code == 0 and "4 searches with 4 trials" in planned.stdout
     assert not (tmp_path / "results").exists()
     ended = run("reproduce", *options, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr[-3000:] + ended.stdout
     page = tmp_path / "results" / "report" / "report.html"
     written = page.read_bytes()
     assert b"paper 2.1855" in written and b"4 of 4 searches are scored" in written
-    again = run("reproduce", *options, cwd=tmp_path)
-    assert again.returncode == 0 and "4 are done; to run: 0" in again.stdout
+    again = invoke("reproduce", *options)
+    assert again.exit_code == 0 and "4 are done; to run: 0" in again.stdout
     assert page.read_bytes() == written
     study = tmp_path / "results" / "toys_auto-synthetic-90" / "bias" / "study.json"
     study.write_text("damaged")
     both = [word for word in options if word != "90"] + ["90", "80"]
-    ended = run("reproduce", *both, "--page", cwd=tmp_path)
-    assert ended.returncode == 1 and "failed: toys_auto-synthetic-90-bias: " in ended.stdout
+    ended = invoke("reproduce", *both, "--page")
+    assert ended.exit_code == 1 and "failed: toys_auto-synthetic-90-bias: " in ended.stdout
     assert "1 of 8 searches have no score" in ended.stderr
     assert b"3 of 8 searches are scored" in page.read_bytes()

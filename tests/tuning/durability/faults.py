@@ -19,8 +19,9 @@ from ray.util.state import list_actors
 
 from darec.core.fit import Fit
 from darec.data.split import split
-from darec.data.store import obtain
+from darec.data.synthetic import planted_pair
 from darec.models import MODELS
+from darec.paper import Counts
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study import study as running
 from darec.tuning.study.study import Settings, Study, run_study
@@ -31,6 +32,8 @@ from search_spaces import SPACES
 
 LOGGERS = running.loggers
 EPOCHS, TRIALS = 40, 4
+EPOCH_S = 0.05
+"""Each epoch waits so long, for a fault to come in the middle of a trial."""
 QUICK = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
 """Ray notices a dead node within two seconds."""
 
@@ -40,7 +43,7 @@ HANG = "DAREC_TEST_HANG"
 
 
 def hurry():
-    """Let a worker report and checkpoint often, and hang once if `HANG` is set."""
+    """Let a worker report and checkpoint often, train slowly, and hang once if `HANG` is set."""
     trainable.REPORT_S, trainable.CHECKPOINT_S, trainable.HANGS = 0.1, 0.2, 0.1
     step, mark = Fit.step, Path(os.environ.get(HANG, "/"))
 
@@ -48,6 +51,7 @@ def hurry():
         if fit.epoch == EPOCHS // 2 and not mark.exists():
             mark.touch()
             time.sleep(600)
+        time.sleep(EPOCH_S)
         return step(fit)
 
     Fit.step = hangs
@@ -95,7 +99,7 @@ def node_of(pid):
 def main(folder, kinds):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": QUICK})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-    data = split(obtain("toys_auto", Path("data"), True)).search
+    data = split(planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))).search
     for kind in kinds:
         print("FAULT", json.dumps(searched(cluster, nodes, data, kind, folder / kind)), flush=True)
     cluster.shutdown()
@@ -122,7 +126,7 @@ def searched(cluster, nodes, data, kind, folder):
 
     fault, Fault.kind, Fault.strike = Fault(), kind, staticmethod(strike)
     running.loggers = lambda: [fault, *LOGGERS()]
-    space = SPACES["i_autorec"].fix({"hidden": 300, "batch_size": 256})
+    space = SPACES["i_autorec"].fix({"hidden": 20})
     study = Study(
         model="i_autorec",
         kind=MODELS["i_autorec"],
