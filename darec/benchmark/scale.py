@@ -16,7 +16,8 @@ from darec.benchmark.simulation import simulated_cluster, timed_snapshots
 from darec.data.split import SearchData
 from darec.models import MODELS
 from darec.tuning.cluster.shares import Slots
-from darec.tuning.study.study import Settings, Study, run_study
+from darec.tuning.study.run import run_study
+from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial.stage1_cache import ClusterCache
 
 MIB = 2**20

@@ -24,7 +24,8 @@ from darec.data.split import SearchData
 from darec.models import MODELS
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study.request import SearchSpace
-from darec.tuning.study.study import Settings, Study, run_study
+from darec.tuning.study.run import run_study
+from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial.names import flatten
 from darec.tuning.trial.stage1_cache import ClusterCache
 

@@ -23,7 +23,8 @@ from darec.tuning.study.record import space_json, write_record
 from darec.tuning.study.rejudge import rejudged
 from darec.tuning.study.request import Request, SearchSpace
 from darec.tuning.study.results import save_trials, save_weights, winner
-from darec.tuning.study.study import Settings, Study, run_study
+from darec.tuning.study.run import run_study
+from darec.tuning.study.study import Settings, Study
 from darec.tuning.study.trials_table import read_trials
 from darec.tuning.trial.predictions import gather_predictions
 

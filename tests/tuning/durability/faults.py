@@ -23,8 +23,9 @@ from darec.data.synthetic import planted_pair
 from darec.models import MODELS
 from darec.paper import Counts
 from darec.tuning.cluster.shares import Slots
-from darec.tuning.study import study as running
-from darec.tuning.study.study import Settings, Study, run_study
+from darec.tuning.study import tuner as running
+from darec.tuning.study.run import run_study
+from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial import trainable
 from darec.tuning.trial.names import ROWS
 from darec.tuning.trial.stage1_cache import ClusterCache

@@ -7,7 +7,7 @@ from ray import tune
 from darec.core.cold import ColdRule
 from darec.tuning.durability import retention
 from darec.tuning.durability.retention import delete_checkpoints
-from darec.tuning.study.study import run_study
+from darec.tuning.study.run import run_study
 from darec.tuning.trial.predictions import gather_predictions, read_predictions
 
 

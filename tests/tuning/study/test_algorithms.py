@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from darec.tuning.study.algorithms import SCHEDULERS
-from darec.tuning.study.study import run_study
+from darec.tuning.study.run import run_study
 
 
 @pytest.mark.parametrize("scheduler", sorted(set(SCHEDULERS) - {"asha"}))

@@ -11,7 +11,7 @@ from darec.provenance import Build, versions
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study import halt as halting
 from darec.tuning.study.halt import IDLE_S, CodeWatch, DiskWatch, Halt, IdleWatch
-from darec.tuning.study.study import run_study
+from darec.tuning.study.run import run_study
 from tests.tuning.trials import failed
 
 
@@ -91,7 +91,7 @@ def test_a_full_disk_halts_a_study_and_a_full_disk_elsewhere_does_not(
 def test_a_node_with_other_code_halts_the_search_until_it_is_mended(study, settings, monkeypatch):
     with monkeypatch.context() as patch:
         other = Build("the driver's", versions())
-        patch.setattr("darec.tuning.study.study.this_build", lambda: other)
+        patch.setattr("darec.tuning.study.tuner.this_build", lambda: other)
         words = r"node .* runs other darec code than the driver; mend that"
         with pytest.raises(UserError, match=words):
             run_study(study, settings, resume=False)

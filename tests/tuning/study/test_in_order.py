@@ -17,7 +17,7 @@ from ray.tune.schedulers import TrialScheduler
 
 import darec
 from darec.tuning.durability.scheduler_state import Resumable
-from darec.tuning.study import study as running
+from darec.tuning.study import tuner as running
 from darec.tuning.study.in_order import InOrderHalving, InOrderSearch
 from darec.tuning.trial.names import METRIC, TIME
 from tests.tuning.assumptions import relied_on_by

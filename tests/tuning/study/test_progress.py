@@ -8,7 +8,7 @@ import ray
 from darec.reporter import SilentReporter
 from darec.tuning.study import progress
 from darec.tuning.study.progress import MOST_ROWS, StudyProgress
-from darec.tuning.study.study import run_study
+from darec.tuning.study.run import run_study
 from tests.reporting import Recorder, printed
 
 

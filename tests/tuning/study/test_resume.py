@@ -15,7 +15,9 @@ import pytest
 
 from darec.errors import UserError
 from darec.tuning.private import search_algorithm_of
-from darec.tuning.study.study import StudyInterrupted, make_tuner, run_study
+from darec.tuning.study.run import run_study
+from darec.tuning.study.study import StudyInterrupted
+from darec.tuning.study.tuner import make_tuner
 from tests.reporting import Recorder
 
 ROOT = Path(__file__).parents[3]
@@ -108,7 +110,8 @@ from darec.tuning.cluster.shares import Slots
 from darec.tuning.durability.scheduler_state import SchedulerState
 from darec.tuning.private import callbacks_of, search_algorithm_of
 from tests.tuning.assumptions import optuna_study_of
-from darec.tuning.study.study import Settings, Study, make_tuner
+from darec.tuning.study.study import Settings, Study
+from darec.tuning.study.tuner import make_tuner
 from darec.tuning.trial.stage1_cache import ClusterCache
 from search_spaces import SPACES
 connect(None)

@@ -11,9 +11,9 @@ from ray import tune
 
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.durability import snapshot
-from darec.tuning.study import study as running
+from darec.tuning.study import tuner as running
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
-from darec.tuning.study.study import run_study
+from darec.tuning.study.run import run_study
 from darec.tuning.trial import trainable
 
 EPOCHS, TRIALS = 9, 10

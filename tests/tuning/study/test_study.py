@@ -16,7 +16,9 @@ from darec.errors import UserError
 from darec.models import MODELS
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
-from darec.tuning.study.study import Settings, make_tuner, run_study
+from darec.tuning.study.run import run_study
+from darec.tuning.study.study import Settings
+from darec.tuning.study.tuner import make_tuner
 from search_spaces import SPACES
 from tests.reporting import Recorder
 

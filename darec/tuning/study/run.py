@@ -1,0 +1,97 @@
+"""Run one study: Optuna proposes trials, and Tune runs them and stops poor ones early."""
+
+import math
+from dataclasses import dataclass
+
+from ray import tune
+
+from darec.errors import UserError
+from darec.tuning.durability import snapshot
+from darec.tuning.private import (
+    numbered_trials,
+    search_algorithm_of,
+)
+from darec.tuning.side_effects import quiet_libraries, signal_handlers_kept
+from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
+from darec.tuning.study.ending import early_end, storage_fault, without_winner
+from darec.tuning.study.halt import Halt
+from darec.tuning.study.rows import TrialRow, summary_lines, trial_rows
+from darec.tuning.study.study import Settings, Study, StudyInterrupted
+from darec.tuning.study.tuner import MAX_FAILURES, make_tuner, one_of
+
+CLOCKS_DIFFER_S = 2.0
+"""Most seconds by which Tune's clock of a time budget and ours may differ."""
+REMEDY = "mend that and continue with --resume"
+
+
+def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
+    """Run or resume a study to its end and return its trials, best first.
+
+    Raises `StudyInterrupted` when it was told to stop, and `UserError` when it cannot go on as
+    things are or no trial reached a finite validation RMSE.
+    """
+    budget = math.inf if study.time_budget is None else study.time_budget
+    while True:
+        with quiet_libraries():
+            rows, watched = _run_once(study, settings, resume)
+        if watched.halt.reason:
+            _report(rows, settings)
+            raise UserError(f"{study.storage}: {watched.halt.reason}; {REMEDY}")
+        over = watched.clock.spent_s >= budget - max(CLOCKS_DIFFER_S, budget / 100)
+        if len(watched.outcomes.ended) < study.trials and not over:
+            _report(rows, settings)
+            raise StudyInterrupted(study.storage)
+        # Tune gives a trial up at once when the process that it is about to reuse has died.
+        # Such a trial has failures left and is run again.
+        failed = [own_failures(row.failures) for row in rows if row.ended == "failed"]
+        if over or all(failures > MAX_FAILURES for failures in failed):
+            break
+        resume = True
+    _report(rows, settings)
+    if fault := storage_fault(rows, study.storage):
+        raise UserError(f"{study.storage}: {fault}; {REMEDY}")
+    if not rows or rows[0].best_epoch == 0:
+        raise UserError(f"{study.storage}: {without_winner(rows, budget if over else math.inf)}")
+    return rows
+
+
+def _report(rows: list[TrialRow], settings: Settings) -> None:
+    for line in summary_lines(rows):
+        settings.reporter.line(line)
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """The callbacks that are read after Tune's run."""
+
+    halt: Halt
+    clock: Clock
+    outcomes: Outcomes
+    usage: Usage
+    snapshots: snapshot.CopySnapshots
+
+    @staticmethod
+    def of(tuner: tune.Tuner) -> "_Watched":
+        """Return a tuner's callbacks. A restored tuner has unpickled ones."""
+        return _Watched(
+            one_of(Halt, tuner),
+            one_of(Clock, tuner),
+            one_of(Outcomes, tuner),
+            one_of(Usage, tuner),
+            one_of(snapshot.CopySnapshots, tuner),
+        )
+
+
+def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[TrialRow], _Watched]:
+    """Let Tune run until all trials have ended or it is stopped, by a time budget for example."""
+    tuner = make_tuner(study, settings, resume)
+    watched = _Watched.of(tuner)
+    try:
+        with signal_handlers_kept(), numbered_trials(search_algorithm_of(tuner)):
+            grid = tuner.fit()
+    except Exception as error:
+        if reason := early_end(error, watched.halt, watched.outcomes, watched.snapshots.folder):
+            raise UserError(f"{study.storage}: {reason}; {REMEDY}") from error
+        raise
+    watched.snapshots.copy()
+    return trial_rows(grid, watched.outcomes, watched.usage), watched
