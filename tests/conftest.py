@@ -15,7 +15,7 @@ from darec.data.synthetic import planted_pair
 from darec.paper import Counts
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
-LONG_TIER = {"slow", "ray", "cluster", "browser"}
+LONG_TIER = {"slow", "ray", "cluster", "browser", "nightly"}
 LONG_LIMIT_S = 900
 """How long a test of the long tier may take; one of the quick tier, see pyproject.toml."""
 

@@ -56,6 +56,7 @@ def search(
     gpus_per_trial: float | None = None,
     at_once: int | None = None,
     trial_limit: float = math.inf,
+    stop_when_flat: bool = False,
     rejudge: int = 0,
     reproducible: bool = False,
     address: str | None = None,
@@ -96,6 +97,9 @@ def search(
         gpus_per_trial: GPUs of a trial, possibly a fraction; by default what its memory needs.
         at_once: Most trials at once; by default as many as there is room for.
         trial_limit: Seconds of training after which a trial ends with its best epoch so far.
+        stop_when_flat: Whether a study ends before its last trial when no other configuration is
+            expected to gain as much as the standard error of the validation RMSE
+            (docs/performance.md).
         rejudge: How many of the best configurations are trained again on four other divisions of
             the ratings into training and validation ratings; the lowest mean then wins
             (docs/stack.md). This time is not part of ``time_budget``. 0: none.
@@ -163,6 +167,7 @@ def search(
         fix=dict(fix or {}),
         paper=paper,
         split=split,
+        stop_when_flat=stop_when_flat,
         rejudge=rejudge,
         reproducible=reproducible,
         folder=result.folder,

@@ -84,6 +84,13 @@ def tune(
         float,
         typer.Option(min=1, help="Seconds of training after which a trial ends; inf: no limit."),
     ] = float("inf"),
+    stop_when_flat: Annotated[
+        bool,
+        typer.Option(
+            "--stop-when-flat",
+            help="End a study early, from 20 trials on, when more can hardly gain anything.",
+        ),
+    ] = False,
     rejudge: Annotated[
         int,
         typer.Option(
@@ -167,6 +174,7 @@ def tune(
         "gpus_per_trial": gpus,
         "at_once": at_once,
         "trial_limit": trial_limit,
+        "stop_when_flat": stop_when_flat,
         "rejudge": rejudge,
         "reproducible": reproducible,
         "address": address,

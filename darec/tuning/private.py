@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 from unittest.mock import patch
 
 import ray
+from optuna import Study
 from optuna.trial import TrialState
 from pyarrow.fs import FileSystem
 from ray import tune
@@ -213,6 +214,13 @@ def restart_clock(trainable: tune.Trainable) -> None:
     if not hasattr(trainable, "_time_total"):
         raise AttributeError("Trainable has no _time_total")
     trainable._time_total = 0.0
+
+
+@_private
+def optuna_study_of(search: OptunaSearch) -> Study:
+    """Return the Optuna study behind a search algorithm."""
+    study: Study = search._ot_study
+    return study
 
 
 @_private

@@ -59,6 +59,7 @@ def test_a_run_reaches_a_quality_when_its_curve_does():
     assert math.isinf(ran.reach(0.7))
 
 
+@pytest.mark.nightly
 def test_searches_are_timed_as_whole_studies(cluster, tiny_pair):
     data = split(tiny_pair).search
     space = SPACES["i_darec"].fix({"pyramid": 1.0, "predictors": "own"})
@@ -97,7 +98,7 @@ EXCUSED = ("i_darec", "emcdr", "ptupcdr")
 for cold users only."""
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_cross_domain_models_beat_themselves_on_a_shuffled_source():
     figures = {f.name.removeprefix("transfer_"): f for f in transfers(CONFIGS, 40, informative())}
     gains = {name: figure.ratio for name, figure in figures.items()}

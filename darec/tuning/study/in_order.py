@@ -36,7 +36,7 @@ class InOrderSearch(SafeOptunaSearch):
         self._told = 0
         """So many trials' outcomes are known to Optuna."""
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+    def suggest(self, trial_id: str) -> Any:
         """Return a trial's config; None if it must know the outcomes of trials that still run."""
         while self._told <= len(self._drawn) - self._lag:
             first = self._drawn[self._told]
@@ -44,8 +44,8 @@ class InOrderSearch(SafeOptunaSearch):
                 return None
             super().on_trial_complete(first, *self._outcomes.pop(first))
             self._told += 1
-        config: dict[str, Any] | None = super().suggest(trial_id)
-        if config is not None:
+        config = super().suggest(trial_id)
+        if config != self.FINISHED:
             self._drawn.append(trial_id)
         return config
 

@@ -22,6 +22,7 @@ PER_STUDY_S = 6.0
 WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and stop none early"
 
 REPRODUCIBLE = "  note       reproducible: its outcome depends on --at-once, not on timing"
+FLAT = "  note       a study may end before its last trial (--stop-when-flat)"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{', first a good guess' if request.space.start else ''}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
         *([f"  winner     of the best {request.rejudge}, judged again"] if request.rejudge else []),
+        *([FLAT] if request.stop_when_flat else []),
         *([REPRODUCIBLE] if request.reproducible else []),
         f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
         f"{slots.gpus:g} GPU, {slots.memory / 2**30:.1f} GiB",

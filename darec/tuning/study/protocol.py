@@ -125,6 +125,7 @@ def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]
         storage=request.storage,
         time_budget=budget,
         rejudge=request.rejudge,
+        stop_when_flat=request.stop_when_flat,
     )
     return finish(study, _asked(request, study, "target"))
 
@@ -163,6 +164,7 @@ def _run_first_stage(
         folder=request.folder / name,
         storage=storage.join(request.storage, name),
         time_budget=None if budget is None else STAGE1_SHARE * budget,
+        stop_when_flat=request.stop_when_flat,
     )
     best = finish(study, _asked(request, study, domain))
     return {**best.config, first.epochs: best.epoch}

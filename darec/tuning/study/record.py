@@ -29,6 +29,7 @@ OPTIONS = {
     **{name: f"--{name}" for name in ("split", "seed", "sampler", "scheduler", "stages", "paper")},
     "reproducible": "--reproducible",
     "rejudge": "--rejudge",
+    "stop_when_flat": "--stop-when-flat",
     "data_digest": "ratings (their digest)",
 }
 """How the user names what is asked of a search."""
@@ -59,6 +60,8 @@ class Record(Asked):
     versions: dict[str, str]
     code: list[str]
     """Digests of all code that ran the search (`code_of`), in order."""
+    stop_when_flat: bool = False
+    """Whether studies were to end when more trials are not worth it."""
     rejudge: int = 0
     """How many configurations were to be judged again (`darec.tuning.study.rejudge`)."""
     reproducible: bool = False
@@ -171,6 +174,7 @@ def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
         versions=versions(),
         code=[code_of(request.kind)],
         rejudge=request.rejudge,
+        stop_when_flat=request.stop_when_flat,
         reproducible=request.reproducible,
         lag=request.lag,
     )

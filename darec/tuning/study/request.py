@@ -84,6 +84,8 @@ class Request:
     """Whether the model is searched as the paper prints it."""
     split: SplitKind = "random"
     """How the warm task divides the ratings."""
+    stop_when_flat: bool = False
+    """Whether studies end when more trials are not worth it (`darec.tuning.study.flat`)."""
     rejudge: int = 0
     """How many configurations are judged again (`darec.tuning.study.rejudge`)."""
     reproducible: bool = False

@@ -14,8 +14,10 @@ from darec.tuning.private import (
 from darec.tuning.side_effects import quiet_libraries, signal_handlers_kept
 from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
 from darec.tuning.study.ending import early_end, storage_fault, without_winner
+from darec.tuning.study.flat import Flat
 from darec.tuning.study.halt import Halt
 from darec.tuning.study.rows import TrialRow, summary_lines, trial_rows
+from darec.tuning.study.searcher import SafeOptunaSearch
 from darec.tuning.study.study import Settings, Study, StudyInterrupted
 from darec.tuning.study.tuner import MAX_FAILURES, make_tuner, one_of
 
@@ -38,7 +40,9 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
             _report(rows, settings)
             raise UserError(f"{study.storage}: {watched.halt.reason}; {REMEDY}")
         over = watched.clock.spent_s >= budget - max(CLOCKS_DIFFER_S, budget / 100)
-        if len(watched.outcomes.ended) < study.trials and not over:
+        flat = watched.flat
+        asked = len(rows) if flat else study.trials
+        if len(watched.outcomes.ended) < asked and not over:
             _report(rows, settings)
             raise StudyInterrupted(study.storage)
         # Tune gives a trial up at once when the process that it is about to reuse has died.
@@ -48,6 +52,8 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
             break
         resume = True
     _report(rows, settings)
+    if flat:
+        settings.reporter.line(flat.told())
     if fault := storage_fault(rows, study.storage):
         raise UserError(f"{study.storage}: {fault}; {REMEDY}")
     if not rows or rows[0].best_epoch == 0:
@@ -62,23 +68,31 @@ def _report(rows: list[TrialRow], settings: Settings) -> None:
 
 @dataclass(frozen=True)
 class _Watched:
-    """The callbacks that are read after Tune's run."""
+    """The parts of a search that are read after Tune's run."""
 
     halt: Halt
     clock: Clock
     outcomes: Outcomes
     usage: Usage
     snapshots: snapshot.CopySnapshots
+    search: SafeOptunaSearch
+
+    @property
+    def flat(self) -> Flat | None:
+        """What ended the study before its last trial; None if nothing did."""
+        flat = self.search.flat
+        return flat if flat is not None and flat.reached else None
 
     @staticmethod
     def of(tuner: tune.Tuner) -> "_Watched":
-        """Return a tuner's callbacks. A restored tuner has unpickled ones."""
+        """Return a tuner's parts. A restored tuner has unpickled ones."""
         return _Watched(
             one_of(Halt, tuner),
             one_of(Clock, tuner),
             one_of(Outcomes, tuner),
             one_of(Usage, tuner),
             one_of(snapshot.CopySnapshots, tuner),
+            search_algorithm_of(tuner).searcher,
         )
 
 

@@ -8,7 +8,15 @@ import optuna
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 
-from darec.tuning.private import LIMIT_KEY, is_open, pickled, tell_failed, unpickle_into
+from darec.tuning.private import (
+    LIMIT_KEY,
+    is_open,
+    optuna_study_of,
+    pickled,
+    tell_failed,
+    unpickle_into,
+)
+from darec.tuning.study.flat import Flat
 
 
 def empty_space(trial: optuna.Trial) -> None:
@@ -18,10 +26,18 @@ def empty_space(trial: optuna.Trial) -> None:
 class SafeOptunaSearch(OptunaSearch):
     """OptunaSearch that accepts only finite metrics, and each trial's outcome once."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, flat: Flat | None = None, **options: Any) -> None:
+        """``flat`` ends the search before its last trial when more are not worth it."""
         super().__init__(**options)
+        self.flat = flat
         self._last: dict[str, dict[str, Any]] = {}
         """The last result of each trial that has not ended."""
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return a trial's config, or that the search has come to its end."""
+        if self.flat is not None and self.flat.look(optuna_study_of(self)):
+            return self.FINISHED
+        return super().suggest(trial_id)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep an epoch's metric, which Optuna hears when the trial ends."""

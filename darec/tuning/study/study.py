@@ -63,6 +63,9 @@ class Study:
     rejudge: int = 0
     """How many of the best are judged again (`darec.tuning.study.rejudge`)."""
 
+    stop_when_flat: bool = False
+    """Whether the study ends when more trials are not worth it (`darec.tuning.study.flat`)."""
+
     @property
     def tune_folder(self) -> str:
         """Where Tune keeps its own files."""

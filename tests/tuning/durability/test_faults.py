@@ -48,6 +48,7 @@ def test_a_killed_or_hanging_worker_or_node_costs_epochs_and_no_trial(kind, sear
         assert [row[name] for row in said["rows"]] == [row[name] for row in undisturbed["rows"]]
 
 
+@pytest.mark.nightly
 @pytest.mark.ray
 def test_a_search_killed_at_random_moments_loses_and_doubles_no_trial():
     figures = cycles.run(3, faults=("kill",))

@@ -17,6 +17,8 @@ from darec.tuning.study.run import run_study
 from darec.tuning.trial import trainable
 
 EPOCHS, TRIALS = 9, 10
+ASHA, TPE = "asha", "tpe"
+"""The defaults, which the long tier tests; the others are left to the nightly one."""
 RANDOM = "random"
 """The sampler of the tests of the schedulers, which thereby test it, too."""
 
@@ -71,7 +73,14 @@ def one_at_a_time(settings, alive, **changes):
     return replace(settings, slots=Slots(2.0, 0.0, alive), max_epochs=EPOCHS, **changes)
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def each(names, default):
+    """Return names as parameters of a test, all but the default for the nightly tier."""
+    return [
+        name if name == default else pytest.param(name, marks=pytest.mark.nightly) for name in names
+    ]
+
+
+@pytest.mark.parametrize("scheduler", each(SCHEDULERS, ASHA))
 def test_every_scheduler_decides_after_a_kill_as_it_would_have(
     scheduler, study, settings, tmp_path, slow_motion
 ):
@@ -83,7 +92,7 @@ def test_every_scheduler_decides_after_a_kill_as_it_would_have(
     assert searched(ten, alone, tmp_path / "killed", kills) == undisturbed
 
 
-@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != RANDOM])
+@pytest.mark.parametrize("sampler", each([name for name in SAMPLERS if name != RANDOM], TPE))
 def test_every_sampler_draws_after_a_kill_what_it_would_have(
     sampler, study, settings, tmp_path, slow_motion, monkeypatch
 ):

@@ -1,0 +1,76 @@
+"""When more trials are not worth it (``--stop-when-flat``).
+
+After Makarova et al., Automatic Termination for Hyperparameter Optimization (AutoML 2022), as
+Optuna has it: a Gaussian process on the best half of the trials bounds from above how much lower
+the validation RMSE of any configuration can be. The study ends once that is less than the standard
+error of a validation RMSE, because the validation ratings cannot tell such configurations apart.
+"""
+
+import warnings
+
+import numpy as np
+from optuna import Study, exceptions
+from optuna.terminator import RegretBoundEvaluator
+from optuna.trial import TrialState
+
+from darec.core.cold import ColdRule
+from darec.core.metrics import clip
+from darec.data.split import SearchData
+
+FEWEST, EVERY = 20, 5
+"""The bound is asked for after so many trials, and again after so many more."""
+TOP_SHARE, TOP_FEWEST = 0.5, 10
+"""The share of the trials that the bound rests on, and the fewest of them: poor ones tell nothing
+about the best."""
+
+
+class Flat:
+    """Tells when a study's trials can no longer gain more than a tolerance.
+
+    It is pickled with the study, so that a resumed study decides alike.
+    """
+
+    def __init__(self, tolerance: float, seed: int) -> None:
+        self._tolerance, self._seed = tolerance, seed
+        self._next = FEWEST
+        self.bound: float | None = None
+        """The last bound on the gain."""
+
+    @property
+    def reached(self) -> bool:
+        """Whether the study has ended for this reason."""
+        return self.bound is not None and self.bound < self._tolerance
+
+    def told(self) -> str:
+        """Return why the study has ended, as a line."""
+        return (
+            f"  flat       no configuration is expected to gain more than {self.bound:.4f}; the "
+            f"standard error of the validation RMSE is {self._tolerance:.4f}"
+        )
+
+    def look(self, study: Study) -> bool:
+        """Ask for the bound when it is due; return whether the study is to end."""
+        known = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+        if not self.reached and len(known) >= self._next:
+            self._next = len(known) + EVERY
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", exceptions.ExperimentalWarning)
+                evaluator = RegretBoundEvaluator(TOP_SHARE, TOP_FEWEST, self._seed)
+            self.bound = float(evaluator.evaluate(known, study.direction))
+        return self.reached
+
+
+def standard_error(data: SearchData) -> float:
+    """Return the standard error of a validation RMSE, from the errors of the hierarchical biases.
+
+    By the delta method it is sd(e^2) / (2 RMSE sqrt(n)) for n errors e, in the units of the
+    ratings' scale.
+    """
+    valid = data.valid
+    predicted = ColdRule(data.training, answered=data.answered_U).hierarchical.predict(
+        valid.users, valid.items
+    )
+    squares = np.square(clip(predicted).astype(np.float64) - valid.values)
+    return float(
+        valid.scale.unit * squares.std() / (2 * np.sqrt(squares.mean()) * np.sqrt(len(squares)))
+    )
