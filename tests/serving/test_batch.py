@@ -55,7 +55,7 @@ def test_the_standard_deviation_is_one_more_column(tmp_path):
 
 def test_the_columns_may_have_other_names_and_places_and_the_file_may_be_gzipped(tmp_path):
     pairs = tmp_path / "pairs.tsv.gz"
-    pairs.write_bytes(gzip.compress(b"n\titem_id:token\tuser_id:token\n8\ti2\tu1\n\n9\ti0\tu0\n"))
+    pairs.write_bytes(gzip.compress(b"n\titem_id:token\tuser_id:token\n8\ti2\tu1\n\n9\ti0\tu0\n", mtime=0))
     predict_file(Model(), pairs, tmp_path / "out.csv")
     assert read(tmp_path / "out.csv").values.tolist() == [["u1", "i2", 2.5], ["u0", "i0", 1.0]]
 
@@ -99,7 +99,7 @@ def test_a_bad_line_is_told_before_anything_is_predicted(lines, words, small_chu
     ("content", "words"),
     [
         (b"user,item\nu1,i2\nu\xff,i1\n", "line 3: must be UTF-8 text, but has the byte 0xff"),
-        (gzip.compress(b"user,item\n" + b"u1,i2\n" * 9)[:-9], "truncated or damaged"),
+        (gzip.compress(b"user,item\n" + b"u1,i2\n" * 9, mtime=0)[:-9], "truncated or damaged"),
     ],
 )
 def test_a_damaged_file_is_one_line(content, words, tmp_path):
