@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from darec.core.cold import COLD
 from darec.evaluation.origin import by_origin
@@ -50,7 +50,7 @@ def summarise(values: Sequence[float]) -> Summary:
     if n == 1:
         return Summary(n, mean, None, None)
     sd = float(np.std(values, ddof=1))
-    return Summary(n, mean, sd, float(stats.t.ppf(0.975, n - 1)) * sd / n**0.5)
+    return Summary(n, mean, sd, float(stdtrit(n - 1, 0.975)) * sd / n**0.5)
 
 
 def frame(scores: Sequence[Score]) -> pd.DataFrame:
