@@ -98,8 +98,7 @@ def search(
         at_once: Most trials at once; by default as many as there is room for.
         trial_limit: Seconds of training after which a trial ends with its best epoch so far.
         stop_when_flat: Whether a study ends before its last trial when no other configuration is
-            expected to gain as much as the standard error of the validation RMSE
-            (docs/performance.md).
+            expected to gain as much as the validation ratings can tell (docs/performance.md).
         rejudge: How many of the best configurations are trained again on four other divisions of
             the ratings into training and validation ratings; the lowest mean then wins
             (docs/stack.md). This time is not part of ``time_budget``. 0: none.

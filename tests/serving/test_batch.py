@@ -55,7 +55,9 @@ def test_the_standard_deviation_is_one_more_column(tmp_path):
 
 def test_the_columns_may_have_other_names_and_places_and_the_file_may_be_gzipped(tmp_path):
     pairs = tmp_path / "pairs.tsv.gz"
-    pairs.write_bytes(gzip.compress(b"n\titem_id:token\tuser_id:token\n8\ti2\tu1\n\n9\ti0\tu0\n", mtime=0))
+    pairs.write_bytes(
+        gzip.compress(b"n\titem_id:token\tuser_id:token\n8\ti2\tu1\n\n9\ti0\tu0\n", mtime=0)
+    )
     predict_file(Model(), pairs, tmp_path / "out.csv")
     assert read(tmp_path / "out.csv").values.tolist() == [["u1", "i2", 2.5], ["u0", "i0", 1.0]]
 

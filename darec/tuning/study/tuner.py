@@ -25,7 +25,7 @@ from darec.tuning.private import (
 )
 from darec.tuning.study.accounts import Clock, Outcomes, Usage
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
-from darec.tuning.study.flat import Flat, standard_error
+from darec.tuning.study.flat import Flat, tolerance
 from darec.tuning.study.halt import CodeWatch, DiskWatch, Halt, IdleWatch
 from darec.tuning.study.in_order import InOrderSearch
 from darec.tuning.study.progress import StudyProgress
@@ -109,7 +109,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
     make = known.make if settings.lag is None else (known.in_order or known.make)
     scheduler = Resumable(make(settings.max_epochs))
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
-    flat = Flat(standard_error(study.data), sampler_seed) if study.stop_when_flat else None
+    flat = Flat(tolerance(study.data), sampler_seed) if study.stop_when_flat else None
     search_of = SafeOptunaSearch if settings.lag is None else partial(InOrderSearch, settings.lag)
     search = search_of(
         flat=flat,

@@ -44,7 +44,7 @@ def test_a_search_ends_when_the_bound_is_below_the_tolerance_and_not_before():
     flat, count = searched(tolerance=0.01)
     assert flat.reached and FEWEST <= count < 60 and (count - FEWEST) % EVERY == 0
     assert f"gain more than {flat.bound:.4f}" in flat.told() and flat.bound < 0.01
-    assert "RMSE is 0.0100" in flat.told()
+    assert "cannot tell less than 0.0100" in flat.told()
     flat, count = searched(tolerance=0.0)
     assert not flat.reached and count == 60
 
