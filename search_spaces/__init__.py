@@ -95,8 +95,8 @@ def _cf_nade(axis: str) -> Space:
 
 SPACES = {
     "mean": Space(bias.MEAN_SPACE, bias.FIXED),
-    "bias": Space(bias.SPACE, bias.FIXED),
-    "shared_bias": Space(bias.SHARED_SPACE, bias.FIXED),
+    "bias": Space(bias.SPACE, bias.FIXED, bias.START),
+    "shared_bias": Space(bias.SHARED_SPACE, bias.FIXED, bias.SHARED_START),
     "hierarchical_bias": Space(bias.MEAN_SPACE, bias.FIXED),
     "item_knn": Space(item_knn.SPACE, item_knn.FIXED, item_knn.START),
     "pmf": Space(pmf.SPACE, pmf.FIXED, pmf.START),

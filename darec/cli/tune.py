@@ -88,7 +88,7 @@ def tune(
         bool,
         typer.Option(
             "--stop-when-flat",
-            help="End a study early, from 20 trials on, when more can hardly gain anything.",
+            help="From 20 trials on, end a study when more trials can gain next to nothing.",
         ),
     ] = False,
     rejudge: Annotated[

@@ -18,9 +18,9 @@ def begin_to_train(threads: int) -> None:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads in the block, and as many as before afterwards."""
+    """Begin to train with so many threads; after the block torch has as many as before."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    begin_to_train(count)
     try:
         yield
     finally:

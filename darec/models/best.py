@@ -1,7 +1,7 @@
 """The winner of a study, what the study was asked for, and the file that keeps both."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -90,6 +90,8 @@ class Identity(Asked):
     """The epoch budget of a trial."""
     time_budget: float | None
     """Seconds for all studies of the search together; None: no limit."""
+    stop_when_flat: bool = field(default=False, kw_only=True)
+    """Whether the study ended when more trials were not worth it."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -104,7 +106,8 @@ class Best(Identity):
     """The scale of the domain's ratings; all RMSEs are in its units."""
     valid_rmse: Rmse
     trials: Count
-    """The trials that were run: fewer than were asked for if the time budget ended first."""
+    """The trials that were run: fewer than were asked for if the time budget ended first, or the
+    study was flat before."""
     trial_id: str
     bias_valid_rmse: Rmse
     """RMSE of the untuned bias baseline on the same validation ratings."""

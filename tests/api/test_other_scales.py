@@ -13,8 +13,8 @@ from tests.reporting import Recorder
 from tests.scales import SCALES, on, written
 
 NAMES = [*SCALES]
-EACH_NIGHT = ("1-10", "0-100", "0/1")
-"""Scales that the nightly tier tests; the others have half steps and negative ratings."""
+NIGHTLY = ("0.5-5", "1-10", "0-100")
+"""Scales that the nightly tier tests; the others are of two levels and of negative ratings."""
 
 
 def searched(pair, folder):
@@ -40,10 +40,7 @@ def of_stars(cluster, tiny_pair, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.nightly) if name in EACH_NIGHT else name
-        for name in NAMES
-    ],
+    [pytest.param(name, marks=pytest.mark.nightly) if name in NIGHTLY else name for name in NAMES],
 )
 def test_the_whole_path_in_own_units(name, of_stars, tiny_pair, tmp_path):
     target, source = SCALES[name], SCALES[NAMES[NAMES.index(name) - 1]]

@@ -230,7 +230,7 @@ darec.register(
 )
 pair = planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))
 result = darec.search("damped", pair, trials=2, at_once=1, out=sys.argv[1])
-scores = darec.evaluate(result, pair, seeds=2, at_once=1)
+scores = darec.evaluate(result, pair, seeds=2, at_once=2)
 print("RAN", len(result.trials), len(scores), result.best.valid_rmse < 1.2)
 """
 

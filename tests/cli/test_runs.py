@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from darec import processes
 from darec.cli.main import app_of
 from darec.cli.reproduce import join_lists
 
@@ -30,12 +32,16 @@ def invoke(cluster, monkeypatch, tmp_path):
     """Run a command in this process and on the Ray of the tests, which takes much less time."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(processes._Command, "runs", False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
     def call(name, *options):
         monkeypatch.setattr(sys, "argv", [f"jobs/{name}.py"])
         return CliRunner().invoke(app_of(name), join_lists([name, *options])[1:])
 
-    return call
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.slow

@@ -26,10 +26,7 @@ TUNE = (
     "--max-epochs 60 --scheduler none --fix hidden=1000 --fix center=bias --fix learning_rate=1e-4 "
     "--address auto"
 )
-SMALL = (
-    "python jobs/tune.py --pair toys_auto --synthetic --model u_autorec --trials 4 --max-epochs 2 "
-    "--no-fit --address auto"
-)
+SMOKE = "python jobs/tune.py --pair toys_auto --smoke-test --address auto".split()
 
 
 @pytest.fixture
@@ -97,14 +94,14 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
             with pytest.raises(HTTPError, match="401"):
                 urlopen(f"{url}/api/jobs/", timeout=60)
             submit = ["ray", "job", "submit", "--address", url, "--working-dir", "."]
-            said = run(*submit, "--", *SMALL.split()).stdout
+            said = run(*submit, "--", *SMOKE).stdout
             assert "succeeded" in said and f"files: {out}" in said, said[-4000:]
         reports = [path.read_text().splitlines() for path in out.rglob("result.json")]
         places = {json.loads(line)["node_ip"] for lines in reports for line in lines}
         assert places == {host.ip for host in lab.hosts[1:]}
         with _tunnel(file, environment, 6006, tmp_path / "tunnel") as url:
             runs = urlopen(f"{url}/data/runs", timeout=60).read().decode()
-            assert "u_autorec/tune" in runs, runs
+            assert "i_darec/tune" in runs, runs
 
         log = tmp_path / "log"
         with _started(["ray", "exec", str(file), TUNE], environment, log) as search:

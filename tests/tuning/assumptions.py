@@ -42,8 +42,3 @@ class Tiny(tune.Trainable):
 
     def load_checkpoint(self, folder):
         pass
-
-
-def optuna_study_of(search):
-    """The Optuna study behind a search algorithm."""
-    return search._ot_study

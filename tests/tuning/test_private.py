@@ -24,7 +24,7 @@ from darec.tuning import private
 from darec.tuning.private import PrivateInterfaceError
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.searcher import Limiter
-from tests.tuning.assumptions import RELEASES, Tiny, optuna_study_of, relied_on_by
+from tests.tuning.assumptions import RELEASES, Tiny, relied_on_by
 from tests.tuning.trials import LoggedTrial
 
 SOURCES = Path(private.__file__).parent
@@ -172,8 +172,9 @@ def test_optuna_search_knows_which_trials_are_open():
         private.tell_failed(search, "b")
         assert not private.is_open(search, "b")
         search.on_trial_complete("b", {"loss": 1.0, "training_iteration": 1})  # told once
+    with relied_on_by("optuna_study_of"):
+        study = private.optuna_study_of(search)
     with relied_on_by("tell_failed"):
-        study = optuna_study_of(search)
         assert isinstance(study, optuna.Study)
         assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
 

@@ -18,18 +18,18 @@ from darec.core.metrics import clip
 from darec.data.split import SearchData
 
 FEWEST, EVERY = 20, 5
-"""The bound is asked for after so many trials, and again after so many more."""
+"""The first bound is computed after `FEWEST` trials, the next after each `EVERY` further ones."""
 TOP_SHARE, TOP_FEWEST = 0.5, 10
-"""The share of the trials that the bound rests on, and the fewest of them: poor ones tell nothing
-about the best."""
+"""The bound rests on this share of the trials, the best ones, and on no fewer than `TOP_FEWEST`.
+The others, many of which the scheduler stopped early, say little about the best configuration."""
 PAIRED = 0.25
 """The standard error of a difference between the validation RMSEs of two trials, in standard errors
 of one RMSE. It is small, because both are measured on the same ratings: 0.01 to 0.39 between the
-best trial and others of 33 searches on four pairs (docs/performance.md)."""
+best trial and others of 33 searches on four pairs, mostly below 0.25 (docs/performance.md)."""
 
 
 class Flat:
-    """Tells when a study's trials can no longer gain more than a tolerance.
+    """Tells when no configuration can be much better than the best trial of a study.
 
     It is pickled with the study, so that a resumed study decides alike.
     """
@@ -38,7 +38,7 @@ class Flat:
         self._tolerance, self._seed = tolerance, seed
         self._next = FEWEST
         self.bound: float | None = None
-        """The last bound on the gain."""
+        """The last bound: by how much the validation RMSE can still fall."""
 
     @property
     def reached(self) -> bool:
@@ -48,8 +48,8 @@ class Flat:
     def told(self) -> str:
         """Return why the study has ended, as a line."""
         return (
-            f"  ended      no configuration is expected to gain more than {self.bound:.4f}; "
-            f"validation ratings cannot tell less than {self._tolerance:.4f}"
+            f"  flat       more trials can lower the validation RMSE by at most {self.bound:.4f}; "
+            f"the validation ratings can tell about {self._tolerance:.4f}"
         )
 
     def look(self, study: Study) -> bool:

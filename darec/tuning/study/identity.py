@@ -47,6 +47,7 @@ def identity_of(
         trials_asked=trials,
         max_epochs=search.budget.max_epochs,
         time_budget=search.budget.time_budget,
+        stop_when_flat=search.stop_when_flat,
     )
 
 

@@ -13,6 +13,7 @@ from darec.data.scale import in_words
 from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
 from darec.tuning.study.algorithms import SCHEDULERS
+from darec.tuning.study.flat import FEWEST
 from darec.tuning.study.request import Budget, Request, checked_config, middle, middle_trial
 from darec.tuning.study.results import baseline_rmses
 from darec.tuning.study.study import Settings
@@ -22,7 +23,7 @@ PER_STUDY_S = 6.0
 WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and stop none early"
 
 REPRODUCIBLE = "  note       reproducible: its outcome depends on --at-once, not on timing"
-FLAT = "  note       a study may end before its last trial (--stop-when-flat)"
+FLAT = f"  note       from {FEWEST} trials on, a study ends when it is flat (--stop-when-flat)"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
     source, target = data.training.source, data.training.target
     with torch_threads(max(1, int(slots.cpus))):
         cost = estimate(request, settings)
-    to_beat = baseline_rmses(data)
+    to_beat, most = baseline_rmses(data), max(budget.trials, budget.stage1_trials)
     stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
     lines = [
         f"Plan: {request.model} on {request.pair}, {request.holdout.in_words}, seed {request.seed}",
@@ -53,7 +54,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{', first a good guess' if request.space.start else ''}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
         *([f"  winner     of the best {request.rejudge}, judged again"] if request.rejudge else []),
-        *([FLAT] if request.stop_when_flat else []),
+        *([FLAT] if request.stop_when_flat and most > FEWEST else []),
         *([REPRODUCIBLE] if request.reproducible else []),
         f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
         f"{slots.gpus:g} GPU, {slots.memory / 2**30:.1f} GiB",

@@ -1,4 +1,4 @@
-"""What one study searches, and how studies are run."""
+"""What one study searches, and the settings of all studies of a search."""
 
 import math
 from collections.abc import Mapping
@@ -62,7 +62,6 @@ class Study:
     """The first trial's value of everything that is drawn; empty: the first is drawn too."""
     rejudge: int = 0
     """How many of the best are judged again (`darec.tuning.study.rejudge`)."""
-
     stop_when_flat: bool = False
     """Whether the study ends when more trials are not worth it (`darec.tuning.study.flat`)."""
 

@@ -109,7 +109,8 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
     make = known.make if settings.lag is None else (known.in_order or known.make)
     scheduler = Resumable(make(settings.max_epochs))
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
-    flat = Flat(tolerance(study.data), sampler_seed) if study.stop_when_flat else None
+    can_be_flat = study.stop_when_flat and study.space
+    flat = Flat(tolerance(study.data), sampler_seed) if can_be_flat else None
     search_of = SafeOptunaSearch if settings.lag is None else partial(InOrderSearch, settings.lag)
     search = search_of(
         flat=flat,

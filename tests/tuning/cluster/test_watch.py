@@ -108,8 +108,11 @@ def test_a_command_ends_with_one_line_and_a_notebook_logs_it(kind, name):
 
 
 @pytest.mark.ray
-def test_a_search_whose_ray_is_killed_says_so_and_goes_on_with_resume(tmp_path):
-    for name in ("gcs", "raylet"):  # a raylet ends with either of its agents
+@pytest.mark.parametrize(
+    "names", [("gcs", "raylet"), pytest.param(("agent",), marks=pytest.mark.nightly)]
+)
+def test_a_search_whose_ray_is_killed_says_so_and_goes_on_with_resume(names, tmp_path):
+    for name in names:
         driver = training(tmp_path, tmp_path / name, *SLOW)
         pid, *_ = cycles.processes(driver.pid, name)
         os.kill(pid, signal.SIGKILL)

@@ -1,6 +1,22 @@
+from dataclasses import replace
+
 import pytest
 
 from darec.tuning.study.algorithms import SCHEDULERS
+from darec.tuning.study.run import run_study
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "sampler"),
+    [
+        ("hyperband", "qmc"),
+        ("median", "gp"),
+        pytest.param("none", "nsga2", marks=pytest.mark.nightly),
+    ],
+)
+def test_every_scheduler_and_sampler_runs(scheduler, sampler, study, settings):
+    rows = run_study(study, replace(settings, scheduler=scheduler, sampler=sampler), resume=False)
+    assert len(rows) == study.trials and rows[0].best_epoch >= 1
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 4, 9, 27, 30, 100, 1000])

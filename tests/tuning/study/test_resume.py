@@ -108,8 +108,7 @@ from darec.models import MODELS
 from darec.tuning.cluster.connection import connect
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.durability.scheduler_state import SchedulerState
-from darec.tuning.private import callbacks_of, search_algorithm_of
-from tests.tuning.assumptions import optuna_study_of
+from darec.tuning.private import callbacks_of, optuna_study_of, search_algorithm_of
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.study.tuner import make_tuner
 from darec.tuning.trial.stage1_cache import ClusterCache

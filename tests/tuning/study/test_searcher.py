@@ -2,11 +2,11 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from darec.tuning.private import optuna_study_of
 from darec.tuning.study.algorithms import SAMPLERS
 from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
 from darec.tuning.trial.names import METRIC
 from search_spaces import SPACES
-from tests.tuning.assumptions import optuna_study_of
 
 ROW = {"training_iteration": 1}
 

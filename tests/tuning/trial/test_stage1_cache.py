@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -81,3 +83,9 @@ def test_a_process_that_dies_while_it_trains_stage_1_leaves_nothing_half_done(cl
     waiting = [ask.remote(cache, "k") for _ in range(3)]
     assert ray.get(waiting, timeout=60) == [21.0] * 3
     assert ray.get(cache.store.computed.remote()) == 1
+
+
+def test_the_store_starts_without_torch():
+    code = "import sys, darec.tuning.trial.stage1_store; print('torch' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"
