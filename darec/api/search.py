@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,6 @@ from darec.api.winner import report_winner
 from darec.data import split as splits
 from darec.data.holdout import ColdPercent, SplitKind, TrainPercent
 from darec.data.ratings import DomainPair
-from darec.errors import UserError
 from darec.models import kind_of
 from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
@@ -190,33 +189,6 @@ def search(
                 if goes_on():  # otherwise the cache ends with the connection
                     cache.close()
     return result
-
-
-def search_all(
-    models: Sequence[str], pair: DomainPair, *, reporter: Reporter, **options: Any
-) -> list[SearchResult]:
-    """Search several models with the same options (`search`); a failure stops no other model.
-
-    Stops at the first search that is interrupted; that result is not finished. Raises `UserError`
-    in the end if a model has no winner.
-    """
-    results, failed = [], []
-    with connected(options.get("address"), insecure=options.get("insecure", False)):
-        for model in models:
-            try:
-                results.append(search(model, pair, reporter=reporter, **options))
-            except UserError as error:
-                if len(models) == 1:
-                    raise
-                failed.append(model)
-                LOGGER.error("%s: %s", model, error)
-                continue
-            if not results[-1].finished:
-                return results
-    if failed:
-        names = ", ".join(failed)
-        raise UserError(f"{len(failed)} of {len(models)} models have no winner: {names}")
-    return results
 
 
 def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:

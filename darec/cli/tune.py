@@ -72,6 +72,12 @@ def tune(
     time_budget: Annotated[
         float | None, typer.Option(min=1, help="Seconds for all studies of a model together.")
     ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="Seconds for all models of --model all: each gets a share of what is left."
+        ),
+    ] = None,
     cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="CPUs (threads) per trial.")] = 1.0,
     gpus_per_trial: Annotated[
         str, typer.Option(help="GPUs of a trial, also a fraction; auto: what its memory needs.")
@@ -135,7 +141,9 @@ def tune(
 
     Example: darec tune --pair toys_auto --synthetic --trials 16 --max-epochs 30
 
-    All models with the same budget: darec tune --pair toys_auto --synthetic --model all
+    All models with the same trials: darec tune --pair toys_auto --synthetic --model all
+
+    All models in an hour: darec tune --pair toys_auto --synthetic --model all --budget 3600
 
     Train on the past, test on the last ratings: darec tune --pair books_music --split temporal
 
@@ -150,7 +158,7 @@ def tune(
     from darec.api.checks import holdout_of
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models, load_space, models_for, spaces_for
-    from darec.api.search import search_all
+    from darec.api.search_all import check_budget, search_all
     from darec.api.search_checks import check_arguments
     from darec.data import split as splits
     from darec.tuning import storage
@@ -184,6 +192,7 @@ def tune(
         "resume": resume,
         "fit": fit,
     }
+    check_budget(budget, options)
     check_arguments(options)  # wrong options are told before data are fetched and Ray is started
     holdout = holdout_of(percent(train), task, share(cold_share), split)
     names = chosen_models(model, holdout.cold_users is not None)
@@ -194,7 +203,9 @@ def tune(
     names = models_for(names, prepared, reporter) if model == "all" else names
     splits.split(prepared, holdout, seed)
     try:
-        results = search_all(names, prepared, space=given, reporter=reporter, **options)
+        results = search_all(
+            names, prepared, reporter=reporter, budget=budget, space=given, **options
+        )
     except KeyboardInterrupt:
         reporter.line(f"interrupted; continue with: {this_command()} --resume")
         raise

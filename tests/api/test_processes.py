@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SEVERAL = """
 import os, subprocess, sys, time
-from darec.api import search
+from darec.api import search_all as several
 from darec.data.synthetic import planted_pair
 from darec.paper import Counts
 from darec.reporter import SILENT
@@ -22,16 +22,16 @@ def caches():
     own |= {pid for pid, parent, _ in rows if parent in own}  # the raylet
     return sum("CacheStore" in name and parent in own for _, parent, name in rows)
 
-def counted(*arguments, one=search.search, **options):
+def counted(*arguments, one=several.search, **options):
     result, deadline = one(*arguments, **options), time.monotonic() + 5
     while (left := caches()) and time.monotonic() < deadline:
         time.sleep(0.1)
     print("LEFT", left)
     return result
 
-search.search = counted
+several.search = counted
 pair = planted_pair("tiny", Counts(120, 60, 50, 2400, 1800))
-search.search_all(["mean", "bias"], pair, reporter=SILENT, trials=1, out=sys.argv[1])
+several.search_all(["mean", "bias"], pair, reporter=SILENT, trials=1, out=sys.argv[1])
 """
 
 

@@ -89,9 +89,10 @@ API = {
 }
 OF_THE_COMMAND = {
     *("model", "out", "data", "synthetic", "smoke_test", "verbose", "quiet"),
-    *("train", "task", "cold_share", "split", "models", "stack"),
+    *("train", "task", "cold_share", "split", "models", "stack", "budget"),
 }
-"""Options that say where a pair or result comes from, which the API is given as objects."""
+"""Options that say where a pair or result comes from, which the API is given as objects, and those
+of several searches."""
 
 
 @pytest.mark.parametrize("name", API)

@@ -1,0 +1,86 @@
+"""Search several models with the same options, and share one budget of time between them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from darec.api.checks import holdout_of
+from darec.api.result import SearchResult, result_at
+from darec.api.search import search
+from darec.data.ratings import DomainPair
+from darec.errors import UserError
+from darec.reporter import LOGGER, Reporter
+from darec.tuning import storage
+from darec.tuning.cluster.connection import connected
+from darec.tuning.study.record import load_study
+
+SHORTEST_S = 1.0
+"""The shortest time budget of a model; an overdrawn budget leaves the last models as much."""
+
+
+def check_budget(budget: float | None, options: Mapping[str, Any]) -> None:
+    """Raise `UserError` for options that cannot go with a budget of all models together."""
+    if budget is None:
+        return
+    if options.get("time_budget") is not None:
+        raise UserError("--budget cannot go with --time-budget, which is the time of each model")
+    if options.get("reproducible"):
+        raise UserError(f"--reproducible cannot go with --budget, but got {budget:g}")
+
+
+def search_all(
+    models: Sequence[str],
+    pair: DomainPair,
+    *,
+    reporter: Reporter,
+    budget: float | None = None,
+    **options: Any,
+) -> list[SearchResult]:
+    """Search several models with the same options (`darec.search`); a failure stops no other model.
+
+    ``budget`` is the time in seconds for all of them. Each model may use an equal share of what is
+    left when its turn comes, so that costly models have what cheap ones before them did not need. A
+    search that is continued keeps its first share.
+
+    Stops at the first search that is interrupted; that result is not finished. Raises `UserError`
+    in the end if a model has no winner.
+    """
+    results, failed, left_s = [], [], budget
+    with connected(options.get("address"), insecure=options.get("insecure", False)):
+        for position, model in enumerate(models):
+            begin, known_s = time.monotonic(), None
+            if left_s is not None:
+                known_s = _share_before(model, pair, options)
+                share_s = known_s or max(SHORTEST_S, left_s / (len(models) - position))
+                options["time_budget"] = share_s
+                reporter.line(f"{model}: {share_s:.0f} of the {budget:.0f} s of all models")
+            try:
+                results.append(search(model, pair, reporter=reporter, **options))
+            except UserError as error:
+                if len(models) == 1:
+                    raise
+                failed.append(model)
+                LOGGER.error("%s: %s", model, error)
+                continue
+            finally:
+                if left_s is not None:
+                    left_s -= known_s or time.monotonic() - begin
+            if not results[-1].finished:
+                return results
+    if failed:
+        names = ", ".join(failed)
+        raise UserError(f"{len(failed)} of {len(models)} models have no winner: {names}")
+    return results
+
+
+def _share_before(model: str, pair: DomainPair, options: Mapping[str, Any]) -> float | None:
+    """Return the time budget of a search that is continued; None for a new one."""
+    if not options.get("resume"):
+        return None
+    out = str(options["out"])
+    holdout = holdout_of(*(options[name] for name in ("train", "task", "cold_share", "split")))
+    before = result_at(out, storage.working_folder(out), pair.name, holdout, model)
+    record = before.folder / "study.json"
+    if storage.is_uri(out):
+        storage.fetch_file(storage.join(before.path, record.name), record)
+    return load_study(before.folder, before.path).budget.time_budget if record.is_file() else None
