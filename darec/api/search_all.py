@@ -14,14 +14,18 @@ from darec.tuning import storage
 from darec.tuning.cluster.connection import connected
 from darec.tuning.study.record import load_study
 
-SHORTEST_S = 1.0
-"""The shortest time budget of a model; an overdrawn budget leaves the last models as much."""
+SHORTEST_S = 10.0
+"""The shortest time of a model, most of which its processes need to start. An overdrawn budget
+leaves the last models as much."""
 
 
-def check_budget(budget: float | None, options: Mapping[str, Any]) -> None:
-    """Raise `UserError` for options that cannot go with a budget of all models together."""
+def check_budget(budget: float | None, n_models: int, options: Mapping[str, Any]) -> None:
+    """Raise `UserError` for a budget that so many models or the other options do not permit."""
     if budget is None:
         return
+    if budget < SHORTEST_S * n_models:
+        rule = f"at least {SHORTEST_S:g} seconds for each of {n_models} models"
+        raise UserError(f"--budget must be {rule}, but got {budget:g}")
     if options.get("time_budget") is not None:
         raise UserError("--budget cannot go with --time-budget, which is the time of each model")
     if options.get("reproducible"):

@@ -192,10 +192,10 @@ def tune(
         "resume": resume,
         "fit": fit,
     }
-    check_budget(budget, options)
     check_arguments(options)  # wrong options are told before data are fetched and Ray is started
     holdout = holdout_of(percent(train), task, share(cold_share), split)
     names = chosen_models(model, holdout.cold_users is not None)
+    check_budget(budget, len(names), options)
     given = None if space is None else load_space(space)
     for name in names:
         spaces_for(name, stages, held, given, paper)

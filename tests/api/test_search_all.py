@@ -42,28 +42,29 @@ def searched(monkeypatch, tiny_pair, tmp_path):
 
 
 def test_each_model_gets_a_share_of_what_is_left(searched):
-    assert searched([1, 20, 9], budget=30) == [10, 14.5, 9]
-    assert searched([1, 20, 9], budget=30, failing=["bias"]) == [10, 14.5, 9]
-    assert searched([40, 5, 5], budget=30) == [10, 1, 1]  # the first took too long
+    assert searched([10, 200, 90], budget=300) == [100, 145, 90]
+    assert searched([10, 200, 90], budget=300, failing=["bias"]) == [100, 145, 90]
+    assert searched([400, 50, 50], budget=300) == [100, 10, 10]  # the first took too long
     assert searched([1, 1, 1]) == [None] * 3
     assert searched([1, 1, 1], time_budget=7) == [7] * 3
 
 
 def test_a_search_that_is_continued_keeps_its_share(searched, tiny_pair, tmp_path):
     folder = tmp_path / "tiny-90" / "mean"
-    saved(winner_on(tiny_pair, "mean", max_epochs=1, time_budget=12.0), folder)
-    assert searched([0, 10, 8], budget=30, resume=True) == [12, 9, 8]
-    assert searched([0, 10, 8], budget=30, resume=False) == [10, 15, 20]
+    saved(winner_on(tiny_pair, "mean", max_epochs=1, time_budget=120.0), folder)
+    assert searched([0, 100, 80], budget=300, resume=True) == [120, 90, 80]
+    assert searched([0, 100, 80], budget=300, resume=False) == [100, 150, 200]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"time_budget": 5.0}, "--budget cannot go with --time-budget, which is the time of each"),
+        ({}, "--budget must be at least 10 seconds for each of 7 models, but got 60"),
         ({"reproducible": True}, "--reproducible cannot go with --budget, but got 60"),
     ],
 )
 def test_what_cannot_go_with_a_budget_is_refused(options, words):
     with pytest.raises(darec.UserError, match=words):
-        several.check_budget(60.0, options)
-    several.check_budget(None, options)
+        several.check_budget(60.0, 1 if options else 7, options)
+    several.check_budget(None, 1, options)
