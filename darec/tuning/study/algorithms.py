@@ -44,10 +44,11 @@ def _qmc(seed: int) -> "BaseSampler":
 
 
 def _gp(seed: int) -> "BaseSampler":
+    """Return a Gaussian process that draws from the sixth trial on (docs/performance.md)."""
     from optuna.samplers import GPSampler
 
     with _experimental():  # before Optuna 5
-        return GPSampler(seed=seed)
+        return GPSampler(seed=seed, n_startup_trials=5)
 
 
 @contextmanager
