@@ -32,7 +32,8 @@ def measure(
     figures: list[Figure] = []
     for name in chosen:
         begin = len(figures)
-        for figure in _quality(quick, pair, data) if name == "quality" else MEASURES[name](quick):
+        of_pair = OF_PAIR.get(name)
+        for figure in of_pair(quick, pair, data) if of_pair else MEASURES[name](quick):
             reporter.line(f"  {figure.name}: {figure.ratio:.1f}x")
             figures.append(figure)
             write_json(out / "benchmark.json", [asdict(each) for each in figures])
@@ -205,6 +206,20 @@ def _quality(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
             yield from time_to_quality(searched, space, *sizes, seed)
 
 
+def _samplers(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
+    """Searches of three cheap models with every sampler, three seeds."""
+    from darec.benchmark.samplers import samplers
+    from darec.data.split import split
+    from darec.data.store import obtain
+    from search_spaces import SPACES
+
+    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
+    splits = [split(prepared, seed=seed).search for seed in range(1 if quick else 3)]
+    models = ("bias", "shared_bias") if quick else ("bias", "shared_bias", "item_knn")
+    spaces = {model: SPACES[model] for model in models}
+    yield from samplers(spaces, splits, trials=10 if quick else 40, epochs=60)
+
+
 def _scale(quick: bool) -> Iterator[Figure]:
     """Searches of up to 1000 trials of the bias baseline on 16 nodes, which are processes here."""
     from darec.benchmark.scale import scale
@@ -238,4 +253,9 @@ MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "service": _service,
     "gpu": _gpu,
 }
-"""How each section is measured, except for ``quality``, which needs a pair."""
+"""How each section is measured that needs no pair."""
+OF_PAIR: dict[str, Callable[[bool, str | None, Path], Iterator[Figure]]] = {
+    "samplers": _samplers,
+    "quality": _quality,
+}
+"""How each section of a pair's ratings is measured."""

@@ -16,7 +16,8 @@ def benchmark(
     section: Annotated[SectionName, typer.Option(help="What to measure.")] = "all",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats, smaller sizes.")] = False,
     pair: Annotated[
-        str | None, typer.Option(help="Prepared pair for quality; by default a synthetic one.")
+        str | None,
+        typer.Option(help="Pair for samplers and quality; a synthetic one by default."),
     ] = None,
     data: Data = Path("data"),
     out: Annotated[Path, typer.Option(help="Folder for benchmark.json.")] = Path("results"),
@@ -28,9 +29,9 @@ def benchmark(
     users. new_users: errors on people who were not in the training. data: preparing a large file.
     serving: recommending ten items to every user, in scored pairs a second. service: requests to
     darec serve. search: what a trial costs in addition to its training. scale: how the driver's
-    cost grows with the number of trials. quality: how soon the default search is as good as plain
-    random search. gpu: the core on a GPU, also compared with the GPU's memory bandwidth, and trials
-    that share a GPU; all includes it if there is a GPU.
+    cost grows with the number of trials. samplers: how low each gets in few trials. quality: how
+    soon the default search is as good as plain random search. gpu: the core on a GPU, also compared
+    with the GPU's memory bandwidth, and trials that share a GPU; all includes it if there is a GPU.
 
     Example: darec benchmark --quick --section core
     """
