@@ -64,6 +64,7 @@ OTHERS = {
     "trials_asked": 500,
     "max_epochs": 9,
     "time_budget": 60.0,
+    "stop_when_flat": True,
 }
 
 
