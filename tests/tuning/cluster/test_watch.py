@@ -14,7 +14,7 @@ from darec import processes
 from darec.tuning.cluster import watch
 from darec.tuning.cluster.watch import Line
 from tests.tuning.durability import cycles
-from tests.tuning.durability.struck import SLOW, completed, training
+from tests.tuning.durability.struck import SLOW, TRIALS, completed, training
 
 ROOT = Path(__file__).parents[3]
 
@@ -121,7 +121,7 @@ def test_a_search_whose_ray_is_killed_says_so_and_goes_on_with_resume(names, tmp
         time.sleep(1)  # the last words may come after the end
         said = [line for line in (tmp_path / name).read_text().splitlines() if "error:" in line]
         assert len(said) == 1 and said[0].startswith("error: ") and "--resume" in said[0], said
-    assert completed(tmp_path, tmp_path / "log", *SLOW) == cycles.TRIALS
+    assert completed(tmp_path, tmp_path / "log", *SLOW) == TRIALS
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import time
 
 from tests.tuning.durability import cycles
 
-SLOW = ("--fix", "batch_size=16")
-"""Makes its trials last for some seconds."""
+TRIALS = 4
+SLOW = ("--fix", "batch_size=16", "--trials", str(TRIALS))
+"""Few trials, each of which lasts for some seconds."""
 
 
 def training(out, log, *options):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.tuning.durability import cycles
-from tests.tuning.durability.struck import SLOW, completed, training
+from tests.tuning.durability.struck import SLOW, TRIALS, completed, training
 
 ROOT = Path(__file__).parents[3]
 
@@ -75,7 +75,7 @@ def test_a_search_told_to_stop_says_how_to_go_on_and_does(tmp_path):
             assert "interrupted; continue with: python" in said and "--resume" in said
         else:
             assert "--resume" in said.splitlines()[-1], said
-    assert completed(tmp_path, tmp_path / "log", *SLOW) == cycles.TRIALS
+    assert completed(tmp_path, tmp_path / "log", *SLOW) == TRIALS
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_full_disk_is_told_and_the_search_goes_on_once_there_is_room(
     """The disk of the results, and then that of Ray's own folder."""
     results, rays = small_disks
     monkeypatch.setenv("RAY_TMPDIR", str(rays))
-    options = ["--trials", "2", *SLOW, "--fix", "learning_rate=1e-4"]
+    options = [*SLOW, "--trials", "2", "--fix", "learning_rate=1e-4"]
     for disk in (results, rays):
         log = tmp_path / disk.name
         driver = training(results, log, *options)
