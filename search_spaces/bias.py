@@ -12,7 +12,7 @@ SPACE = {
 
 START = {"reg_user": 4.0, "reg_item": 3.0}
 """The first trial: the best of 25 on the validation ratings of four real pairs. The best on any
-three of them is within 0.003 of it on the fourth (docs/results.md)."""
+three of them is within 0.003 of it on the fourth (docs/performance.md)."""
 
 SHARED_SPACE = {
     # scientific: with 0 the model is the bias baseline
