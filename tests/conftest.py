@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import settings
 from darec.data.synthetic import planted_pair
 from darec.paper import Counts
 
-REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+ROOT = Path(__file__).parents[1]
+REAL_DATA = ROOT.parent / "shared" / "data"
 LONG_TIER = {"slow", "ray", "cluster", "browser", "nightly"}
 LONG_LIMIT_S = 900
 """How long a test of the long tier may take; one of the quick tier, see pyproject.toml."""
@@ -79,6 +81,7 @@ def cluster():
 
     from darec.tuning.cluster.connection import connect
 
-    connect(None, cpus=2)
+    with chdir(ROOT):  # Ray's workers import the tests from the folder in which it is started
+        connect(None, cpus=2)
     yield
     ray.shutdown()
