@@ -189,6 +189,7 @@ def _card(
         files={},
         cold_users=best.cold_users,
         split=best.split,
+        metric=best.metric,
         hierarchical_valid_rmse=best.hierarchical_valid_rmse,
         source_lowest=data.source.scale.low,
         source_highest=data.source.scale.high,
@@ -200,7 +201,10 @@ def _scores(result: SearchResult, best: Best) -> list[TestScore]:
     path = result.root / "scores.jsonl"
     if storage.is_uri(result.path) and not path.is_file():
         storage.fetch_file(storage.join(result.out, path.name), path)
-    asked = ("model", "pair", "train", "cold_users", "split", "config", "data_digest", "max_epochs")
+    asked = (
+        *("model", "pair", "train", "cold_users", "split", "config", "data_digest", "max_epochs"),
+        "metric",
+    )
     wanted = {name: getattr(best, name) for name in asked}
     by_policy: dict[Any, list[Score]] = {}
     for same in kept.by_key(kept.read(path, Score, storage.join(result.out, path.name))).values():

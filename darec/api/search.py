@@ -14,6 +14,7 @@ from darec.api.registry import check_answers, check_levels, spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.api.search_checks import check_arguments
 from darec.api.winner import report_winner
+from darec.core.objective import Metric, check_metric
 from darec.data import split as splits
 from darec.data.holdout import ColdPercent, SplitKind, TrainPercent
 from darec.data.ratings import DomainPair
@@ -56,6 +57,7 @@ def search(
     at_once: int | None = None,
     trial_limit: float = math.inf,
     stop_when_flat: bool = False,
+    metric: Metric = "rmse",
     rejudge: int = 0,
     reproducible: bool = False,
     address: str | None = None,
@@ -98,6 +100,8 @@ def search(
         trial_limit: Seconds of training after which a trial ends with its best epoch so far.
         stop_when_flat: Whether a study ends before its last trial when no other configuration is
             expected to gain as much as the validation ratings can tell (docs/performance.md).
+        metric: What selects the epoch of a trial and the winner, on the validation ratings:
+            ``rmse``, ``mae``, or ``ndcg@10`` of lists of ten unseen items (docs/paper.md).
         rejudge: How many of the best configurations are trained again on four other divisions of
             the ratings into training and validation ratings; the lowest mean then wins
             (docs/stack.md). This time is not part of ``time_budget``. 0: none.
@@ -137,6 +141,7 @@ def search(
         check_answers(model)
     check_levels(model, pair)
     data = splits.split(pair, holdout, int(seed)).search
+    check_metric(metric, data)
     trials, max_epochs, seed = int(trials), int(max_epochs), int(seed)
     time_budget = None if time_budget == math.inf else time_budget
     kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space, paper)
@@ -166,6 +171,7 @@ def search(
         paper=paper,
         split=split,
         stop_when_flat=stop_when_flat,
+        metric=metric,
         rejudge=rejudge,
         reproducible=reproducible,
         folder=result.folder,

@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Integral
-from typing import Any
+from typing import Any, get_args
 
 from darec.api.checks import check_choice, check_count, check_cpus, check_gpus, check_positive
+from darec.core.objective import Metric
 from darec.errors import UserError
 from darec.tuning.cluster.connection import check_address
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
@@ -28,6 +29,11 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         raise UserError(f"--rejudge needs --split random: {told}")
     if arguments.get("rejudge") and arguments.get("trial_limit", math.inf) != math.inf:
         raise UserError("--rejudge cannot go with --trial-limit, which it would not keep")
+    if (metric := arguments.get("metric", "rmse")) != "rmse":
+        for name in ("rejudge", "stop_when_flat"):
+            if arguments.get(name):
+                told = f"it judges by RMSE, but got --metric {metric}"
+                raise UserError(f"--{name.replace('_', '-')} needs --metric rmse: {told}")
     if arguments.get("reproducible"):
         _check_reproducible(arguments)
 
@@ -45,6 +51,13 @@ def _check_reproducible(arguments: Mapping[str, Any]) -> None:
     if arguments.get("gpus_per_trial"):
         told = "a GPU does not repeat a training to the last bit"
         raise UserError(f"--reproducible needs --gpus-per-trial 0: {told}")
+
+
+def _check_metric(option: str, value: Any) -> None:
+    if value == "cold_rmse":
+        told = "the cold policy predicts cold ratings, alike for all trials"
+        raise UserError(f"{option} cold_rmse: {told}; search with --task cold_users")
+    check_choice(option, value, known=get_args(Metric))
 
 
 def _check_seed(option: str, value: Any) -> None:
@@ -72,6 +85,7 @@ CHECKS: dict[str, Check] = {
     "sampler": partial(check_choice, known=SAMPLERS),
     "scheduler": partial(check_choice, known=SCHEDULERS),
     "stages": partial(check_choice, known=("paper", "joint")),
+    "metric": _check_metric,
     "fix": _check_fix,
     "trials": check_count,
     "stage1_trials": partial(check_count, optional=True),

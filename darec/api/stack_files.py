@@ -69,6 +69,9 @@ def candidates_of(search: SearchResult, data: SearchData, alone: bool) -> list[C
     best = search.best
     if best.model == STACK:
         raise UserError(f"{search.path}: a stack cannot be a member of a stack")
+    if best.metric != "rmse":
+        told = f"a stack needs searches by RMSE, but this one selected by {best.metric}"
+        raise UserError(f"{search.path}: {told}")
     stored = read_predictions(search.folder, len(data.valid), search.path)
     kept = read_kept(search.folder, best, search.path)
     if not alone:

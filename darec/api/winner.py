@@ -4,6 +4,7 @@ from darec.api.result import SearchResult
 from darec.data.scale import in_words
 from darec.reporter import LOGGER, Reporter
 from darec.tuning.study.trials_table import REJUDGED
+from darec.tuning.trial.names import METRIC
 
 
 def report_winner(result: SearchResult, reporter: Reporter) -> None:
@@ -13,6 +14,10 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
         f"\nWinner: trial {best.trial_id}, epoch {best.epoch}: validation RMSE "
         f"{best.valid_rmse:.4f}{in_words(best.scale)}"
     )
+    if best.metric != "rmse":
+        value = trials[METRIC].iloc[0]
+        found = f"NDCG@10 {1 - value:.4f}" if best.metric == "ndcg@10" else f"MAE {value:.4f}"
+        reporter.line(f"  selected by its validation {found}")
     if REJUDGED in trials:
         n, first = int(trials[REJUDGED].notna().sum()), trials["best_valid_rmse"].idxmin() == 0
         reporter.line(

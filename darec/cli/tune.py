@@ -97,6 +97,9 @@ def tune(
             help="From 20 trials on, end a study when more trials can gain next to nothing.",
         ),
     ] = False,
+    metric: Annotated[
+        str, typer.Option(help="What selects, on validation ratings: rmse, mae or ndcg@10.")
+    ] = "rmse",
     rejudge: Annotated[
         int,
         typer.Option(
@@ -145,6 +148,8 @@ def tune(
 
     All models in an hour: darec tune --pair toys_auto --synthetic --model all --budget 3600
 
+    The best lists of ten items: darec tune --pair toys_auto --synthetic --metric ndcg@10
+
     Train on the past, test on the last ratings: darec tune --pair books_music --split temporal
 
     For users without target ratings: darec tune --pair toys_auto --task cold_users --model u_darec
@@ -183,6 +188,7 @@ def tune(
         "at_once": at_once,
         "trial_limit": trial_limit,
         "stop_when_flat": stop_when_flat,
+        "metric": metric,
         "rejudge": rejudge,
         "reproducible": reproducible,
         "address": address,
@@ -213,7 +219,7 @@ def tune(
         reporter.line(f"interrupted; continue with: {this_command()} --resume")
         print("interrupted", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
-    if stack if stack is not None else model == "all":
+    if stack if stack is not None else model == "all" and metric == "rmse":
         try:
             results.append(api_stack.stack(results, prepared, fit=fit, reporter=reporter))
         except UserError as error:  # the searches are finished

@@ -8,7 +8,7 @@ import numpy as np
 from darec.core.bias import Bias
 from darec.core.center import Center
 from darec.core.hierarchical import HierarchicalBias, hierarchical_biases
-from darec.core.metrics import clip, rmse
+from darec.core.metrics import clip, mae, rmse
 from darec.data.ratings import LOWEST, BoolArray, Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training
 
@@ -82,3 +82,8 @@ class ColdRule:
         """
         final = self.apply(raw, held_out.users, held_out.items, policy)
         return held_out.scale.unit * rmse(final, held_out.values)
+
+    def mae(self, raw: FloatArray, held_out: Ratings) -> float:
+        """Return the MAE of a model's predictions f32[N] of held-out ratings, after `apply`."""
+        final = self.apply(raw, held_out.users, held_out.items)
+        return held_out.scale.unit * mae(final, held_out.values)

@@ -38,7 +38,7 @@ class TrainedWinner:
     run_seed: int
     refit: bool
     valid_rmse: float
-    """The lowest validation RMSE of the training run."""
+    """The validation RMSE of the training run's best epoch."""
     epoch: int
     """The epoch that had it."""
     origin: Origin
@@ -60,7 +60,7 @@ def evaluate(
 
     With ``fold`` the split is that fold of a cross-validation instead of the search's kind.
 
-    The model keeps the epoch with the lowest validation RMSE (docs/paper.md, reading 8). With
+    The model keeps the epoch that is best by the search's metric (docs/paper.md, reading 8). With
     ``refit`` a second model is trained on training and validation ratings up to that epoch, and
     scored instead. In the cold-user task all of this is done again with a source whose users are
     shuffled (docs/cold_users.md). ``code`` is that of `this_origin`.
@@ -97,7 +97,7 @@ def _trained(
         parts = split_by_fold(pair, fold, split_seed)
     run = Run(derive(run_seed, "run"), device)
     config = parse(kind.config, best.config)
-    found = train_again(kind, config, best.max_epochs, parts.search, run)
+    found = train_again(kind, config, best.max_epochs, parts.search, run, best.metric)
     model, training = found.model, parts.search.training
     if refit:
         training = parts.final()
@@ -210,4 +210,5 @@ class Scored:
             config=best.config,
             data_digest=best.data_digest,
             origin=trained.origin,
+            metric=best.metric,
         )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from darec.core.cold import COLD, ColdPolicy
+from darec.core.objective import Metric
 from darec.data.folds import Fold
 from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
 from darec.data.scale import Scale, in_words
@@ -57,7 +58,7 @@ class Score:
     refit: bool
     """Whether the model was trained on training and validation ratings, for ``epoch`` epochs."""
     valid_rmse: Error
-    """Lowest RMSE on the split's validation ratings, ``cold=hierarchical``; it chose ``epoch``."""
+    """RMSE on the split's validation ratings after ``epoch`` epochs, ``cold=hierarchical``."""
     test_rmse: Error
     test_mae: Error
     warm_rmse: Error | None
@@ -96,6 +97,8 @@ class Score:
     config: dict[str, Any]
     data_digest: str
     origin: Origin
+    metric: Metric = "rmse"
+    """What the search, and this run's ``epoch``, were selected by, on validation ratings."""
 
     def __post_init__(self) -> None:
         self._check_ranges()
@@ -157,8 +160,8 @@ class Score:
 def run_key(
     run: Best | Score, split_seed: int, run_seed: int, refit: bool, fold: Fold | None = None
 ) -> tuple[Any, ...]:
-    """Return the key of a run: data, model, config, split, seeds, refit and epoch budget."""
+    """Return the key of a run: data, model, config, split, seeds, refit, epoch budget, metric."""
     config = json.dumps(run.config, sort_keys=True)
     seeds = split_seed, run_seed
     tested = run.train, run.cold_users, run.split, fold
-    return run.data_digest, run.model, config, *tested, *seeds, refit, run.max_epochs
+    return run.data_digest, run.model, config, *tested, *seeds, refit, run.max_epochs, run.metric

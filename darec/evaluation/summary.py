@@ -93,7 +93,12 @@ FIGURES = {
 
 def title(scores: Sequence[Score]) -> str:
     """Return the heading of a table of one model's scores: model, pair, split and seeds."""
-    return f"{scores[0].model} on {task(scores)}, {runs(scores)}{mixed(scores)}"
+    return f"{_named(scores[0])} on {task(scores)}, {runs(scores)}{mixed(scores)}"
+
+
+def _named(score: Score) -> str:
+    """Return a model's name, with what its search selected by if that is not RMSE."""
+    return score.model if score.metric == "rmse" else f"{score.model} (by {score.metric})"
 
 
 def task(scores: Sequence[Score]) -> str:
@@ -208,7 +213,7 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
     """
     columns, rows = COMPARED if scores[0].cold_users is None else COMPARED_COLD_USERS, {}
     by_model = _best_first(scores)
-    for model, own in by_model.items():
+    for own in by_model.values():
         cells = {
             label: _short(_over_seeds(own, name, policy))
             for label, (policy, name) in columns.items()
@@ -219,7 +224,7 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
             cells["minus shuffled"] = _short(_worth_of_source(own))
         searched = [score for score in own if score.searched_split]
         headline = [score for score in own if score.cold == COLD]
-        rows[model] = {
+        rows[_named(own[0])] = {
             **cells,
             "searched split": _short(_over_seeds(searched, "test_rmse", COLD)),
             "beats bias": f"{sum(s.beats_bias for s in headline)}/{len(headline)}",
@@ -242,8 +247,8 @@ LISTED = {"NDCG@10": "ndcg_at_10", "Recall@10": "recall_at_10", "coverage@10": "
 RANKED_BY = {"model": "", "popularity": "by popularity", "bias": "by the untuned bias"}
 """Ways to rank: field of `Rankings`, and label of its row; a model's row has the model's name."""
 NOT_FOR_RANKING = (
-    "the models are trained to predict ratings, not to rank items; no search uses these figures "
-    "(docs/paper.md)"
+    "the models are trained to predict ratings, not to rank items; only a search with --metric "
+    "ndcg@10 selects by lists, of validation ratings (docs/paper.md)"
 )
 """What everybody who reads `ranking_table` must know."""
 

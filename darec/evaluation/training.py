@@ -13,6 +13,7 @@ from darec.core.blend import Array, Differences
 from darec.core.cold import ColdRule
 from darec.core.config import parse
 from darec.core.fit import trained
+from darec.core.objective import Metric
 from darec.core.recommender import Recommender, Run
 from darec.data.ratings import FloatArray
 from darec.data.split import SearchData
@@ -32,18 +33,26 @@ class Found:
     valid_rmse: float
 
 
-def train_again(kind: ModelKind, config: Any, max_epochs: int, data: SearchData, run: Run) -> Found:
+def train_again(
+    kind: ModelKind,
+    config: Any,
+    max_epochs: int,
+    data: SearchData,
+    run: Run,
+    metric: Metric = "rmse",
+) -> Found:
     """Return a fresh training run of a configuration, with its best epoch's weights.
 
-    It stops as a trial does: after the search's epoch budget, or when the validation RMSE has
+    It stops as a trial does: after the search's epoch budget, or when the validation error has
     stalled. The weights are those of the epoch with the lowest validation RMSE
-    (docs/paper.md, reading 8). Of a stack, all members are trained so, and their weights in the
-    stack are learned from this split's validation ratings.
+    (docs/paper.md, reading 8), or another ``metric`` that the search selected by. Of a stack, all
+    members are trained so, and their weights in the stack are learned from this split's validation
+    ratings.
     Raises `DivergedError` when a loss or a prediction is not finite.
     """
     if isinstance(config, StackConfig):
         return _train_stack(config, data, run)
-    fit = trained(kind.build(config, data.training, run), data, max_epochs)
+    fit = trained(kind.build(config, data.training, run), data, max_epochs, metric)
     fit.model.load_weights(fit.best_weights)
     return Found(fit.model, config, fit.best_epoch, fit.best_rmse)
 

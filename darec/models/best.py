@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from darec.core.config import STRICT, parse
+from darec.core.objective import Metric
 from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
 from darec.data.scale import Scale
 from darec.errors import UserError
@@ -92,16 +93,18 @@ class Identity(Asked):
     """Seconds for all studies of the search together; None: no limit."""
     stop_when_flat: bool = field(default=False, kw_only=True)
     """Whether the study ended when more trials were not worth it."""
+    metric: Metric = field(default="rmse", kw_only=True)
+    """What decided the best epoch of each trial, and the best trial."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Best(Identity):
-    """The epoch with the lowest validation RMSE of all trials, and how to train it again."""
+    """The best epoch of all trials by the search's metric, and how to train it again."""
 
     config: dict[str, Any]
     """The full config, nested, as `darec.core.config.parse` reads it."""
     epoch: Count
-    """The epoch with the lowest validation RMSE. Evaluation chooses its epoch by the same rule."""
+    """The winner's best epoch. Evaluation chooses its epoch by the same metric."""
     scale: Scale
     """The scale of the domain's ratings; all RMSEs are in its units."""
     valid_rmse: Rmse

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from darec.core.cold import ColdPolicy
 from darec.core.config import STRICT
+from darec.core.objective import Metric
 from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
 from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.scale import Scale
@@ -63,7 +64,7 @@ class Card:
     """Number of epochs that the model was trained."""
     max_epochs: Count
     valid_rmse: Rmse
-    """The winner's lowest validation RMSE in the search, also for a model of every rating."""
+    """The winner's validation RMSE in the search, also for a model of every rating."""
     bias_valid_rmse: Rmse
     scores: list[TestScore]
     """Of models trained without the test ratings. Empty until the winner is evaluated."""
@@ -88,6 +89,8 @@ class Card:
     """The ends of the scale of the source's ratings; a card of format 1 is of 1 to 5 stars."""
     split: SplitKind = "random"
     """How the warm task divided the ratings."""
+    metric: Metric = "rmse"
+    """What the search selected by."""
 
     @property
     def scale(self) -> Scale:
@@ -129,7 +132,7 @@ def readme(card: Card) -> str:
         f"# {card.model} on {card.pair}",
         "",
         f"A rating predictor for the target domain of {card.pair}, found by darec's search: the",
-        "configuration with the lowest validation RMSE.",
+        f"configuration that was best on validation ratings by {card.metric.upper()}.",
         "",
         "| | |",
         "|---|---|",

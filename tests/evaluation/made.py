@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import get_args
 
 from darec.core.cold import COLD, ColdPolicy
+from darec.core.lists import Ranking
 from darec.data.scale import STARS
 from darec.evaluation.origin import Origin
-from darec.evaluation.ranking import Ranking, Rankings
+from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
 from darec.provenance import code_digest, versions
 

@@ -7,11 +7,12 @@ from darec.core.bias import Bias
 from darec.core.center import fit_centers
 from darec.core.cold import ColdRule
 from darec.core.config import plain
+from darec.core.lists import Ranking
 from darec.core.metrics import rmse
 from darec.data.ratings import DomainPair
 from darec.data.split import Training, split
 from darec.evaluation.evaluate import evaluate
-from darec.evaluation.ranking import Ranking, Rankings
+from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
 from darec.evaluation.summary import (
     BASELINES,

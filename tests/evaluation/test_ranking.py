@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from darec.core import lists
 from darec.core.cold import ColdRule
+from darec.core.lists import Ranking, ranked_users, ranking
 from darec.core.recommender import DivergedError
 from darec.data.ratings import Ratings
 from darec.data.split import Training, split
-from darec.evaluation import ranking as module
-from darec.evaluation.ranking import Ranking, ranked_users, ranking, rankings
+from darec.evaluation.ranking import rankings
 
 
 def ratings(cells, shape, values=None):
@@ -75,7 +76,7 @@ def test_figures_are_those_of_trec_eval(monkeypatch, at_once):
         for user, row in enumerate(scores)
     }
     theirs = trec.RelevanceEvaluator(judged, {"ndcg_cut.10", "recall.10"}).evaluate(run)
-    monkeypatch.setattr(module, "PAIRS_AT_ONCE", at_once)
+    monkeypatch.setattr(lists, "PAIRS_AT_ONCE", at_once)
     ours = ranking(scores.__getitem__, all_users(len(scores)), relevant, seen)
     for name, figure in (("ndcg_cut_10", ours.ndcg_at_10), ("recall_10", ours.recall_at_10)):
         assert figure == pytest.approx(np.mean([user[name] for user in theirs.values()]), abs=1e-9)
@@ -91,7 +92,7 @@ def test_a_score_that_is_not_finite_is_told():
 def test_users_without_a_relevant_item_get_no_list_and_others_are_drawn_by_the_seed(monkeypatch):
     relevant = ratings([(8, 0), (2, 1), (5, 0), (2, 0)], (9, 2))
     assert ranked_users(relevant, 0).tolist() == [2, 5, 8]
-    monkeypatch.setattr(module, "MOST_USERS", 2)
+    monkeypatch.setattr(lists, "MOST_USERS", 2)
     found = {tuple(ranked_users(relevant, seed)) for seed in range(20)}
     assert found == {(2, 5), (2, 8), (5, 8)}
     assert (ranked_users(relevant, 3) == ranked_users(relevant, 3)).all()

@@ -80,6 +80,7 @@ def _used(study: Mapping[str, Any]) -> dict[str, Any]:
         "paper",
         "rejudge",
         "stop_when_flat",
+        "metric",
     )
     return {**study["budget"], **{name: study[name] for name in names}}
 
@@ -91,7 +92,7 @@ def _wanted(cell: Cell, budget: Budget, study: Mapping[str, Any]) -> dict[str, A
     wanted |= {"model": cell.model, "pair": cell.label, "train": cell.train}
     wanted |= {"cold_users": cell.cold_users, "split": "random"}
     wanted |= {"fix": dict(cell.fix), "paper": cell.paper}
-    wanted |= {"time_budget": None, "rejudge": 0, "stop_when_flat": False}
+    wanted |= {"time_budget": None, "rejudge": 0, "stop_when_flat": False, "metric": "rmse"}
     wanted["max_epochs"] = 1 if kind.whole_fit else budget.max_epochs
     if study["space"]["drawn"]:
         wanted["trials"] = budget.trials

@@ -52,14 +52,14 @@ class KeepTheBest(tune.Callback):
             and each.trial_id not in self._deleted
             and now - self._ended_at.setdefault(each.trial_id, now) >= age
         ]
-        for each in sorted(old, key=_best_rmse)[self._kept :][:AT_ONCE]:
+        for each in sorted(old, key=_objective)[self._kept :][:AT_ONCE]:
             self._deleted.add(each.trial_id)
             LOGGER.debug("trial %s: its checkpoints are deleted", each.trial_id)
             keep_predictions(each.checkpoint)
             delete_checkpoints(each.checkpoint)
 
 
-def _best_rmse(trial: Any) -> float:
+def _objective(trial: Any) -> float:
     return float(trial.last_result.get(METRIC, math.inf))
 
 

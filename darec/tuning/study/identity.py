@@ -48,6 +48,7 @@ def identity_of(
         max_epochs=search.budget.max_epochs,
         time_budget=search.budget.time_budget,
         stop_when_flat=search.stop_when_flat,
+        metric=search.metric,
     )
 
 

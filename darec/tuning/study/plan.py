@@ -41,6 +41,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
     with torch_threads(max(1, int(slots.cpus))):
         cost = estimate(request, settings)
     to_beat, most = baseline_rmses(data), max(budget.trials, budget.stage1_trials)
+    by_other = request.metric != "rmse"
     stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
     lines = [
         f"Plan: {request.model} on {request.pair}, {request.holdout.in_words}, seed {request.seed}",
@@ -54,6 +55,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{', first a good guess' if request.space.start else ''}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
         *([f"  winner     of the best {request.rejudge}, judged again"] if request.rejudge else []),
+        *([f"  metric     {request.metric} on the validation ratings selects"] if by_other else []),
         *([FLAT] if request.stop_when_flat and most > FEWEST else []),
         *([REPRODUCIBLE] if request.reproducible else []),
         f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "

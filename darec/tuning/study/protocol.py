@@ -126,6 +126,7 @@ def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]
         time_budget=budget,
         rejudge=request.rejudge,
         stop_when_flat=request.stop_when_flat,
+        metric=request.metric,
     )
     return finish(study, _asked(request, study, "target"))
 
@@ -165,6 +166,7 @@ def _run_first_stage(
         storage=storage.join(request.storage, name),
         time_budget=None if budget is None else STAGE1_SHARE * budget,
         stop_when_flat=request.stop_when_flat,
+        metric=request.metric,
     )
     best = finish(study, _asked(request, study, domain))
     return {**best.config, first.epochs: best.epoch}

@@ -11,6 +11,7 @@ from pyarrow.fs import FileType
 from pydantic.dataclasses import dataclass
 
 from darec.core.config import STRICT
+from darec.core.objective import Metric
 from darec.errors import UserError
 from darec.files import write_json
 from darec.models.best import REMEDY, Asked, Count, SpaceRecord
@@ -30,6 +31,7 @@ OPTIONS = {
     "reproducible": "--reproducible",
     "rejudge": "--rejudge",
     "stop_when_flat": "--stop-when-flat",
+    "metric": "--metric",
     "data_digest": "ratings (their digest)",
 }
 """How the user names what is asked of a search."""
@@ -62,6 +64,8 @@ class Record(Asked):
     """Digests of all code that ran the search (`code_of`), in order."""
     stop_when_flat: bool = False
     """Whether studies were to end when more trials are not worth it."""
+    metric: Metric = "rmse"
+    """What the search selects by."""
     rejudge: int = 0
     """How many configurations were to be judged again (`darec.tuning.study.rejudge`)."""
     reproducible: bool = False
@@ -175,6 +179,7 @@ def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
         code=[code_of(request.kind)],
         rejudge=request.rejudge,
         stop_when_flat=request.stop_when_flat,
+        metric=request.metric,
         reproducible=request.reproducible,
         lag=request.lag,
     )

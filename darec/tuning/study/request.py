@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, Self
 from optuna.distributions import BaseDistribution
 
 from darec.core.config import parse
+from darec.core.objective import Metric
 from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
 from darec.data.split import SearchData
 from darec.errors import UserError
@@ -86,6 +87,8 @@ class Request:
     """How the warm task divides the ratings."""
     stop_when_flat: bool = False
     """Whether studies end when more trials are not worth it (`darec.tuning.study.flat`)."""
+    metric: Metric = "rmse"
+    """What all studies select by."""
     rejudge: int = 0
     """How many configurations are judged again (`darec.tuning.study.rejudge`)."""
     reproducible: bool = False

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from darec.core.cold import ColdRule
 from darec.core.config import parse, plain
 from darec.core.fit import Fit
+from darec.core.objective import Metric
 from darec.core.recommender import Run, Weights
 from darec.core.threads import torch_threads
 from darec.data.split import SearchData
@@ -27,7 +28,7 @@ from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.study.trials_table import COLUMNS, REJUDGED
 from darec.tuning.trial.checkpoint import DamagedError, load_state
-from darec.tuning.trial.names import nest
+from darec.tuning.trial.names import METRIC, nest
 from darec.tuning.trial.travel import send_by_value
 
 EDGE = 0.01
@@ -60,6 +61,9 @@ def save_trials(study: Study, rows: list[TrialRow]) -> None:
         for row in rows
     ]
     names = sorted({name for row in rows for name in row.config})
+    if study.metric != "rmse":
+        lines = [{**line, METRIC: row.objective} for line, row in zip(lines, rows, strict=True)]
+        names.insert(0, METRIC)
     if any(row.rejudged_rmse is not None for row in rows):
         lines = [
             {**line, REJUDGED: row.rejudged_rmse} for line, row in zip(lines, rows, strict=True)
@@ -108,7 +112,7 @@ def _trained_again(study: Study, row: TrialRow, settings: Settings) -> Weights:
     weights: Weights
     run = Run(derive(settings.seed, "run"), "cuda" if share.gpus else "cpu", settings.cache)
     config = parse(study.kind.config, nest(row.config))
-    arguments = send_by_value(study.kind), config, study.data, run, row.best_epoch
+    arguments = send_by_value(study.kind), config, study.data, run, row.best_epoch, study.metric
     LOGGER.warning("trial %s is trained again: no checkpoint has its best weights", row.trial_id)
     if share.gpus:
         check_room(share.cpus, share.gpus)
@@ -125,10 +129,10 @@ def _trained_again(study: Study, row: TrialRow, settings: Settings) -> Weights:
 
 
 def _train(
-    kind: ModelKind, config: Any, data: SearchData, run: Run, epochs: int
+    kind: ModelKind, config: Any, data: SearchData, run: Run, epochs: int, metric: Metric
 ) -> tuple[Weights, float]:
     """Return a model's best weights on the CPU, and their validation RMSE."""
-    fit = Fit(kind.build(config, data.training, run), data)
+    fit = Fit(kind.build(config, data.training, run), data, metric)
     for _ in range(epochs):
         fit.step()
     return {name: weight.cpu() for name, weight in fit.best_weights.items()}, fit.best_rmse

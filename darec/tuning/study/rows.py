@@ -24,7 +24,7 @@ class TrialRow:
     that the trial gave itself."""
     epochs: int
     best_epoch: int
-    """The epoch with the lowest validation RMSE; 0 if no epoch had a finite one."""
+    """The epoch with the lowest validation error; 0 if no epoch had a finite one."""
     best_valid_rmse: float
     config: dict[str, Any]
     """Every hyper-parameter, under flat names."""
@@ -38,13 +38,15 @@ class TrialRow:
     failures: tuple[str, ...] = ()
     """The reason of each failed attempt, in order."""
     stage1_valid_rmse: float | None = None
+    objective: float = math.inf
+    """The best epoch's value of the metric that the search selects by."""
     rejudged_rmse: float | None = None
     """Mean validation RMSE on other divisions of the ratings (`darec.tuning.study.rejudge`)."""
     checkpoint: Any = field(default=None, repr=False)
 
 
 def trial_rows(grid: tune.ResultGrid, outcomes: Outcomes, usage: Usage) -> list[TrialRow]:
-    """Return all trials of a study, best first; those without a finite validation RMSE last.
+    """Return all trials of a study, best first; those without a finite validation error last.
 
     The order of equally good ones does not depend on Tune's, which a resumed search changes.
     """
@@ -55,7 +57,7 @@ def trial_rows(grid: tune.ResultGrid, outcomes: Outcomes, usage: Usage) -> list[
 
 def _rank(row: TrialRow) -> tuple[bool, float, int, str]:
     drawn = str(sorted(row.config.items()))
-    return row.best_epoch == 0, row.best_valid_rmse, row.best_epoch, drawn
+    return row.best_epoch == 0, row.objective, row.best_epoch, drawn
 
 
 def _row(result: tune.Result, config: dict[str, Any], outcomes: Outcomes, usage: Usage) -> TrialRow:
@@ -66,7 +68,7 @@ def _row(result: tune.Result, config: dict[str, Any], outcomes: Outcomes, usage:
         ended=metrics.get("reason") or outcomes.ended.get(trial_id, "unfinished"),
         epochs=int(metrics.get(TIME, 0)),
         best_epoch=int(metrics.get("best_epoch", 0)),
-        best_valid_rmse=float(metrics.get(METRIC, math.inf)),
+        best_valid_rmse=float(metrics.get("best_valid_rmse", math.inf)),
         config=flatten(config),
         seconds=float(metrics.get(TIME_TOTAL_S, 0.0)),
         cpu_s=cpu_s,
@@ -74,6 +76,7 @@ def _row(result: tune.Result, config: dict[str, Any], outcomes: Outcomes, usage:
         note=metrics.get("note", ""),
         failures=tuple(outcomes.failures.get(trial_id, ())),
         stage1_valid_rmse=metrics.get("stage1_valid_rmse"),
+        objective=float(metrics.get(METRIC, math.inf)),
         checkpoint=result.checkpoint,
     )
 

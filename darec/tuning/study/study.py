@@ -8,6 +8,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 
+from darec.core.objective import Metric
 from darec.core.recommender import Cache
 from darec.data.split import SearchData
 from darec.models import ModelKind
@@ -64,6 +65,8 @@ class Study:
     """How many of the best are judged again (`darec.tuning.study.rejudge`)."""
     stop_when_flat: bool = False
     """Whether the study ends when more trials are not worth it (`darec.tuning.study.flat`)."""
+    metric: Metric = "rmse"
+    """What decides the best epoch of each trial, and the best trial."""
 
     @property
     def tune_folder(self) -> str:

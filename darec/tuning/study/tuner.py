@@ -58,6 +58,7 @@ def make_tuner(study: Study, settings: Settings, resume: bool) -> tune.Tuner:
         limit=settings.trial_limit,
         n_trials=study.trials,
         driver=this_build(),
+        metric=study.metric,
     )
     trainable = tune.with_resources(
         tune.with_parameters(RecommenderTrainable, task=task),

@@ -7,7 +7,7 @@ from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 from ray.tune.result import SHOULD_CHECKPOINT, TRAINING_ITERATION
 
 from darec.tuning.private import OneHParamsMetric
-from darec.tuning.trial.names import METRIC, ROWS, TIME
+from darec.tuning.trial.names import ROWS, TIME
 
 NOT_LOGGED = (ROWS, SHOULD_CHECKPOINT)
 
@@ -35,7 +35,7 @@ class EpochJSON(_PerEpoch, JsonLoggerCallback):
 class EpochTensorBoard(_PerEpoch, OneHParamsMetric):
     """Writes the event files that ``tensorboard --logdir`` reads."""
 
-    hparams_metric = METRIC
+    hparams_metric = "best_valid_rmse"
 
 
 class ForgetRows(Callback):

@@ -5,8 +5,8 @@ Optuna's names are flat (``autorec/hidden``), configs are nested.
 
 from typing import Any
 
-METRIC = "best_valid_rmse"
-"""What searches minimise: the lowest ``valid_rmse`` of a trial so far."""
+METRIC = "objective"
+"""What searches minimise: the lowest validation error of a trial so far, by the search's metric."""
 TIME = "epoch"
 """The entry that schedulers take as a trial's time."""
 ROWS = "epochs"

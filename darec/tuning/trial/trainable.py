@@ -17,6 +17,7 @@ from ray.tune.result import SHOULD_CHECKPOINT
 from darec.core.cold import ColdRule
 from darec.core.config import parse
 from darec.core.fit import Fit
+from darec.core.objective import Metric, worst
 from darec.core.recommender import Cache, DivergedError, Recommender, Run, TwoStage
 from darec.core.threads import begin_to_train
 from darec.data.split import SearchData
@@ -61,11 +62,8 @@ class TrialTask:
     n_trials: int
     driver: Build
     """The driver's code and libraries."""
-
-    @property
-    def worst_rmse(self) -> float:
-        """Reported by a trial that diverged before any finite epoch: no RMSE is higher."""
-        return self.data.valid.scale.range
+    metric: Metric = "rmse"
+    """What decides a trial's best epoch."""
 
     def check_node(self) -> None:
         """Raise `OtherCodeError` when this node runs other code or libraries than the driver."""
@@ -104,7 +102,7 @@ class RecommenderTrainable(tune.Trainable):
                 self._reason = f"diverged: {error}"
                 return None
             self._stage1 = stage1_scores(model, data)
-            self._fit = Fit(model, data)
+            self._fit = Fit(model, data, self._task.metric)
         return self._fit
 
     def step(self) -> dict[str, Any]:
@@ -133,18 +131,23 @@ class RecommenderTrainable(tune.Trainable):
     def _epoch(self) -> dict[str, Any]:
         """Train and validate one epoch; a non-finite or stalled one is the last."""
         if self._fit is None:
-            return self._diverged(self._reason, self._task.worst_rmse)
+            return self._diverged(self._reason)
         try:
             row = self._fit.step()
         except DivergedError as error:
-            best_rmse = min(self._fit.best_rmse, self._task.worst_rmse)
-            return self._diverged(f"diverged: {error}", best_rmse)
+            return self._diverged(f"diverged: {error}")
         return {**row, **self._status("stalled" if self._fit.stalled else "")}
 
-    def _diverged(self, reason: str, best_rmse: float) -> dict[str, Any]:
-        best_epoch = self._fit.best_epoch if self._fit else 0
-        best = {METRIC: best_rmse, "best_epoch": float(best_epoch)}
-        return {"valid_rmse": self._task.worst_rmse, **best, **self._status(reason)}
+    def _diverged(self, reason: str) -> dict[str, Any]:
+        """Return the last row of a trial; its errors are the worst if it had no finite epoch."""
+        fit, data = self._fit, self._task.data
+        worst_rmse, worst_objective = worst("rmse", data), worst(self._task.metric, data)
+        best = {
+            "best_valid_rmse": min(fit.best_rmse, worst_rmse) if fit else worst_rmse,
+            METRIC: min(fit.best_objective, worst_objective) if fit else worst_objective,
+            "best_epoch": float(fit.best_epoch if fit else 0),
+        }
+        return {"valid_rmse": worst_rmse, **best, **self._status(reason)}
 
     def _status(self, reason: str) -> dict[str, Any]:
         """Return a row's entries on the trial itself; a reason ends it."""

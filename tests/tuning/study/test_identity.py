@@ -65,6 +65,7 @@ OTHERS = {
     "max_epochs": 9,
     "time_budget": 60.0,
     "stop_when_flat": True,
+    "metric": "mae",
 }
 
 

@@ -9,11 +9,12 @@ from darec.reporter import SilentReporter
 from darec.tuning.study import progress
 from darec.tuning.study.progress import MOST_ROWS, StudyProgress
 from darec.tuning.study.run import run_study
+from darec.tuning.trial.names import METRIC
 from tests.reporting import Recorder, printed
 
 
 def trial(name, status="RUNNING", best=None, **config):
-    result = {} if best is None else {"best_valid_rmse": best, "valid_rmse": best + 0.1, "epoch": 3}
+    result = {} if best is None else {METRIC: best, "valid_rmse": best + 0.1, "epoch": 3}
     return SimpleNamespace(trial_id=name, status=status, last_result=result, config=config)
 
 

@@ -107,7 +107,7 @@ def test_a_winner_of_a_gpu_is_trained_again_on_one_and_another_rmse_is_told(
         def __init__(self, share):
             asked_for.append(share)
 
-        def remote(self, kind, config, data, run, epochs):
+        def remote(self, kind, config, data, run, epochs, metric):
             asked_for.append((run.device, epochs))
             return weights, row.best_valid_rmse + 1e-4
 

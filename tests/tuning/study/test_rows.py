@@ -18,9 +18,24 @@ def test_trials_are_sorted_by_their_best_epoch_and_keep_what_is_known_of_them(mo
     outcomes.failures = {"lost": ["its node has died", "ValueError: no"]}
     usage.seconds = {"best": (3.0, 1.5)}
     grid = [
-        result("good", epoch=4, best_epoch=2, best_valid_rmse=0.9),
-        result("diverged", epoch=1, best_epoch=0, best_valid_rmse=0.1, reason="diverged: nan"),
-        result("best", epoch=4, best_epoch=4, best_valid_rmse=0.8, time_total_s=2.0, note="n"),
+        result("good", epoch=4, best_epoch=2, best_valid_rmse=0.7, objective=0.9),
+        result(
+            "diverged",
+            epoch=1,
+            best_epoch=0,
+            best_valid_rmse=0.1,
+            objective=0.1,
+            reason="diverged: nan",
+        ),
+        result(
+            "best",
+            epoch=4,
+            best_epoch=4,
+            best_valid_rmse=0.8,
+            objective=0.8,
+            time_total_s=2.0,
+            note="n",
+        ),
         result("lost"),
     ]
     rows = trial_rows(grid, outcomes, usage)

@@ -1,0 +1,55 @@
+"""What a search selects by: an error on the validation ratings, the lower the better."""
+
+from typing import Literal
+
+from darec.core.cold import ColdRule
+from darec.core.lists import ranked_users, ranking_of_model, relevant_of
+from darec.core.recommender import Recommender
+from darec.data.ratings import FloatArray
+from darec.data.split import SearchData
+from darec.errors import UserError
+
+Metric = Literal["rmse", "mae", "ndcg@10"]
+"""RMSE (the paper's), MAE, or the NDCG of lists of ten items."""
+
+
+def worst(metric: Metric, data: SearchData) -> float:
+    """Return the objective of a model that diverged: none is higher."""
+    return 1.0 if metric == "ndcg@10" else data.valid.scale.range
+
+
+def check_metric(metric: Metric, data: SearchData) -> None:
+    """Raise `UserError` for NDCG if no list can be judged by the validation ratings."""
+    if metric == "ndcg@10" and not len(relevant_of(data.valid)):
+        told = "a validation rating must be at least three quarters up the scale, but none is"
+        raise UserError(f"--metric ndcg@10: {told}")
+
+
+class Objective:
+    """Judges a model by one metric on the target's validation ratings.
+
+    Errors are in the units of the ratings' scale. NDCG, the higher the better, counts as
+    1 - NDCG; its lists have items without a training rating of the user.
+    """
+
+    def __init__(self, metric: Metric, data: SearchData, rule: ColdRule) -> None:
+        """``rule`` is that of the target."""
+        self._metric, self._data, self._rule = metric, data, rule
+
+    @property
+    def unit(self) -> float:
+        """How large the metric is where errors of predictions in stars are 1."""
+        return 1.0 if self._metric == "ndcg@10" else self._data.valid.scale.unit
+
+    def __call__(self, model: Recommender, raw: FloatArray) -> float:
+        """Return the error of a model whose predictions f32[N] of the validation ratings are given.
+
+        Raises ``ValueError`` or `DivergedError` when a prediction is not finite.
+        """
+        if self._metric == "rmse":
+            return self._rule.rmse(raw, self._data.valid)
+        if self._metric == "mae":
+            return self._rule.mae(raw, self._data.valid)
+        relevant, seen = relevant_of(self._data.valid), self._data.training.target
+        users = ranked_users(relevant, seed=0)
+        return 1.0 - ranking_of_model(model, self._rule, users, relevant, seen).ndcg_at_10
