@@ -2,5 +2,5 @@
 
 SECTIONS = (
     *("core", "growth", "center", "memory", "fits", "transfer", "new_users", "data"),
-    *("serving", "service", "search", "scale", "samplers", "quality", "gpu"),
+    *("serving", "service", "search", "scale", "samplers", "algorithms", "quality", "gpu"),
 )

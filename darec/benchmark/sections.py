@@ -220,6 +220,19 @@ def _samplers(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     yield from samplers(spaces, splits, trials=10 if quick else 40, epochs=60)
 
 
+def _algorithms(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
+    """Searches of I-AutoRec without a good guess, with samplers and schedulers, three seeds."""
+    from darec.benchmark.algorithms import algorithms
+    from darec.data.split import split
+    from darec.data.store import obtain
+    from search_spaces import SPACES
+
+    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
+    splits = [split(prepared, seed=seed).search for seed in range(1 if quick else 3)]
+    sizes = (3, 4) if quick else (16, 30)
+    yield from algorithms("i_autorec", SPACES["i_autorec"], splits, *sizes)
+
+
 def _scale(quick: bool) -> Iterator[Figure]:
     """Searches of up to 1000 trials of the bias baseline on 16 nodes, which are processes here."""
     from darec.benchmark.scale import scale
@@ -256,6 +269,7 @@ MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
 """How each section is measured that needs no pair."""
 OF_PAIR: dict[str, Callable[[bool, str | None, Path], Iterator[Figure]]] = {
     "samplers": _samplers,
+    "algorithms": _algorithms,
     "quality": _quality,
 }
 """How each section of a pair's ratings is measured."""

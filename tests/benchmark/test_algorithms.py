@@ -1,0 +1,84 @@
+"""Samplers and schedulers are compared in the seconds that a plain search takes."""
+
+import numpy as np
+import pytest
+
+from darec.benchmark import algorithms as module
+from darec.benchmark.algorithms import COMPARED, SHARES, Curve, Schedulers, Searched, Trial
+from darec.core.recommender import DivergedError
+from darec.data.split import split
+from search_spaces import SPACES
+
+
+class Made:
+    """A fit whose validation RMSE falls towards a level; each epoch takes a second of CPU time."""
+
+    clock = 0.0
+
+    def __init__(self, level, diverges_at=None):
+        self.level, self.epoch, self.diverges_at = level, 0, diverges_at
+        self.best_rmse, self.stalled = float("inf"), False
+
+    def step(self):
+        Made.clock += 1.0
+        self.epoch += 1
+        if self.epoch == self.diverges_at:
+            raise DivergedError("the loss is not finite")
+        self.best_rmse = self.level + 0.5 / self.epoch
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    monkeypatch.setattr(module.time, "process_time", lambda: Made.clock)
+
+
+def test_a_curve_is_trained_as_far_as_asked_and_tells_the_seconds_of_one_training():
+    begun = []
+    curve = Curve(lambda: begun.append(1) or Made(1.0), epochs=4)
+    rows = curve.rows()
+    assert [next(rows), next(rows)] == [(1.5, 1.0), (1.25, 2.0)] and len(begun) == 1
+    assert list(curve.rows()) == [(1.5, 1.0), (1.25, 2.0), (1 + 0.5 / 3, 3.0), (1.125, 4.0)]
+    assert len(begun) == 2 and list(curve.rows())[-1] == (1.125, 4.0) and len(begun) == 2
+
+
+def test_a_curve_ends_where_its_training_diverges():
+    curve = Curve(lambda: Made(1.0, diverges_at=2), epochs=4)
+    assert list(curve.rows()) == [(1.5, 1.0), (1.5, 2.0)]
+    at_once = Curve(lambda: Made(1.0, diverges_at=1), epochs=4)
+    assert list(at_once.rows()) == [(float("inf"), 1.0)]
+
+
+def test_what_a_search_has_found_in_time():
+    searched = Searched([1.2, 1.1, 1.0], [5.0, 9.0, 20.0])
+    assert [searched.after(s) for s in (1.0, 5.0, 12.0, 20.0)] == [1.2, 1.2, 1.1, 1.0]
+    assert searched.reach(1.1) == 9.0 and searched.reach(0.9) == float("inf")
+
+
+@pytest.mark.parametrize("names", ["asha", "median", "asha+median"])
+def test_schedulers_stop_a_trial_that_is_worse_than_those_before(names):
+    schedulers = Schedulers(names, epochs=20)
+    for number in range(6):
+        schedulers.run(Trial(f"good{number}"), Curve(lambda: Made(1.0), 20))
+    rmse, seconds = schedulers.run(Trial("bad"), Curve(lambda: Made(2.0), 20))
+    assert rmse > 2 and 1 < seconds < 20
+    assert schedulers.run(Trial("better"), Curve(lambda: Made(0.5), 20))[1] == 20
+
+
+def test_every_search_has_the_seconds_of_the_plain_one(tiny_pair, monkeypatch):
+    def starter(model, config, data):
+        return lambda: Made(1.0 + abs(np.log(config["learning_rate"] / 1e-3)) / 10)
+
+    monkeypatch.setattr(module, "_starter", starter)
+    data = split(tiny_pair).search
+    space = SPACES["i_autorec"]
+    figures = {f.name: f for f in module.algorithms("i_autorec", space, [data, data], 8, 20)}
+    assert len(figures) == len(COMPARED) * (len(SHARES) + 1)
+    plain = figures["i_autorec_random_none_after_1"]
+    assert plain.value == plain.reference and plain.ratio == 1
+    assert figures["i_autorec_random_none_reach"].reference == 8 * 20
+    for sampler, scheduler in COMPARED:
+        name = f"i_autorec_{sampler}_{scheduler}"
+        curve = [figures[f"{name}_after_{share:g}"].value for share in SHARES]
+        assert curve == sorted(curve, reverse=True) and curve[-1] >= 0
+        assert figures[f"{name}_reach"].value <= 8 * 20
+    assert figures["i_autorec_random_asha_after_1"].value < plain.value
