@@ -56,13 +56,18 @@ def test_a_search_killed_at_random_moments_loses_and_doubles_no_trial():
 
 
 @pytest.mark.ray
-def test_a_search_told_to_stop_says_how_to_go_on_and_does(tmp_path):
+@pytest.mark.parametrize(
+    "told",
+    [
+        [(os.kill, signal.SIGTERM)],
+        pytest.param(
+            [(os.kill, signal.SIGINT), (os.killpg, signal.SIGTERM)], marks=pytest.mark.nightly
+        ),
+    ],
+)
+def test_a_search_told_to_stop_says_how_to_go_on_and_does(tmp_path, told):
     """Schedulers of batch jobs send SIGTERM to every process of a job. Ray's end the driver."""
-    for send, number in (
-        (os.kill, signal.SIGTERM),
-        (os.kill, signal.SIGINT),
-        (os.killpg, signal.SIGTERM),
-    ):
+    for send, number in told:
         log = tmp_path / f"{send.__name__} {number}"
         driver = training(tmp_path, log, *SLOW)
         send(driver.pid, number)
@@ -100,6 +105,7 @@ def filled(disk):
     (disk / "filler").unlink()
 
 
+@pytest.mark.nightly
 @pytest.mark.ray
 def test_a_full_disk_is_told_and_the_search_goes_on_once_there_is_room(
     small_disks, tmp_path, monkeypatch

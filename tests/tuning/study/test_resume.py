@@ -42,7 +42,9 @@ class Interrupts(Recorder):
             signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize("take", [shutil.move, shutil.copytree])
+@pytest.mark.parametrize(
+    "take", [shutil.move, pytest.param(shutil.copytree, marks=pytest.mark.nightly)]
+)
 def test_a_moved_or_copied_study_goes_on_in_its_new_place_alone(take, study, settings, tmp_path):
     begun = replace(study, folder=tmp_path / "old", storage=str(tmp_path / "old"))
     begun.folder.mkdir()
