@@ -61,6 +61,7 @@ def saved(best, folder, **changed):
         "sampler",
         "scheduler",
         "space",
+        "metric",
     )
     record = {name: values[name] for name in names}
     budget = {"trials": best.trials_asked, "stage1_trials": 1}

@@ -103,7 +103,7 @@ def evaluate(
         own = [each for run, each in zip(runs, measured, strict=True) if run.winner is winner]
         _report([each for each in own if each], reporter)
     all_scores = [score for each in measured for score in each]
-    if len({score.model for score in all_scores}) > 1:
+    if len(summary.names_of(all_scores)) > 1:
         told = f"{summary.task(all_scores)}, {summary.runs(all_scores)}"
         title = f"RMSE on {told}, mean ± sd{summary.mixed(all_scores)}"
         reporter.table(title, summary.comparison(all_scores))

@@ -47,7 +47,7 @@ class SearchResult:
 
     @property
     def best(self) -> Best:
-        """The winner: the configuration and epoch with the lowest validation RMSE.
+        """The winner: the configuration and epoch that are best by the search's metric.
 
         Raises `UserError` when the search is not finished, or the files do not fit each other.
         """

@@ -68,7 +68,7 @@ def search(
     fit: bool = True,
     reporter: Reporter | None = None,
 ) -> SearchResult:
-    """Search a model's hyper-parameters; the lowest validation RMSE wins.
+    """Search a model's hyper-parameters; the lowest validation RMSE, or other ``metric``, wins.
 
     Test ratings have no part in it. Only the model that is shipped in the end (``fit``) is trained
     on every rating. Ray is started on this machine, or a cluster is joined; if you
@@ -141,7 +141,6 @@ def search(
         check_answers(model)
     check_levels(model, pair)
     data = splits.split(pair, holdout, int(seed)).search
-    check_metric(metric, data)
     trials, max_epochs, seed = int(trials), int(max_epochs), int(seed)
     time_budget = None if time_budget == math.inf else time_budget
     kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space, paper)
@@ -177,6 +176,11 @@ def search(
         folder=result.folder,
         storage=result.path,
     )
+    stages_data = [data]
+    if stage1 is not None:
+        stages_data += [request.stage1_data, request.stage1_data.swapped()]
+    for each in stages_data:
+        check_metric(metric, each)
     reporter = reporter or LogReporter()
     if not storage.is_uri(out):  # the files of a URI are not here yet
         check_record(request, resume)

@@ -16,8 +16,10 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
     )
     if best.metric != "rmse":
         value = trials[METRIC].iloc[0]
-        found = f"NDCG@10 {1 - value:.4f}" if best.metric == "ndcg@10" else f"MAE {value:.4f}"
-        reporter.line(f"  selected by its validation {found}")
+        found = f"MAE {value:.4f}{in_words(best.scale)}"
+        if best.metric == "ndcg@10":
+            found = f"NDCG@10 {1 - value:.4f}"
+        reporter.line(f"  selected by its validation {found}; by RMSE:")
     if REJUDGED in trials:
         n, first = int(trials[REJUDGED].notna().sum()), trials["best_valid_rmse"].idxmin() == 0
         reporter.line(

@@ -10,8 +10,9 @@ from statistics import mean
 from typing import Any
 
 import optuna
+from ray.tune.schedulers import TrialScheduler
 
-from darec.benchmark.core import Figure
+from darec.benchmark.core import Figure, times_better
 from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import DivergedError, MemoryCache, Run
@@ -44,7 +45,10 @@ class Curve:
     """
 
     start: Callable[[], Fit]
+    """Begins the training; raises `DivergedError` if the model cannot be built."""
     epochs: int
+    worst: float
+    """The RMSE of a model that diverged before its first epoch ended."""
     rmses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     ended: bool = False
@@ -57,30 +61,27 @@ class Curve:
             if n == len(self.rmses):
                 if self.ended:
                     return
-                fit = fit or self._again()
-                self._train(fit)
+                fit = self._next_epoch(fit)
             yield self.rmses[n], self.seconds[n]
 
-    def _again(self) -> Fit:
-        begin = time.process_time()
-        fit = self.start()
-        for _ in self.rmses:
-            fit.step()
-        if not self.rmses:
-            self._spent = time.process_time() - begin
-        return fit
-
-    def _train(self, fit: Fit) -> None:
-        begin = time.process_time()
+    def _next_epoch(self, fit: Fit | None) -> Fit | None:
+        """Train one more epoch, and return what trained it."""
+        begin, rmse = time.process_time(), self.worst
         try:
+            if fit is None:
+                fit = self.start()
+                for _ in self.rmses:
+                    fit.step()
+                if self.rmses:
+                    begin = time.process_time()  # these epochs are counted already
             fit.step()
+            rmse = fit.best_rmse
         except DivergedError:
             self.ended = True
-        known = self.seconds[-1] if self.seconds else self._spent
-        self.seconds.append(known + time.process_time() - begin)
-        worst = self.rmses[-1] if self.rmses else float("inf")
-        self.rmses.append(min(fit.best_rmse, worst))
-        self.ended |= fit.stalled or len(self.rmses) == self.epochs
+        self.seconds.append(time.process_time() - begin + max(self.seconds, default=0.0))
+        self.rmses.append(min([rmse, *self.rmses[-1:]]))
+        self.ended |= len(self.rmses) == self.epochs or (fit is not None and fit.stalled)
+        return fit
 
 
 @dataclass(frozen=True)
@@ -91,17 +92,21 @@ class Searched:
     seconds: list[float]
 
     def after(self, seconds: float) -> float:
-        """Return the lowest RMSE of the trials that ended within some seconds."""
-        return min(
-            (r for r, s in zip(self.rmses, self.seconds, strict=True) if s <= seconds),
-            default=self.rmses[0],
-        )
+        """Return the lowest RMSE of the trials that ended within some seconds, or of the first."""
+        ended = [rmse for rmse, s in zip(self.rmses, self.seconds, strict=True) if s <= seconds]
+        return min(ended, default=self.rmses[0])
 
-    def reach(self, rmse: float) -> float:
-        """Return the seconds until a validation RMSE was reached; infinite if it never was."""
-        return next(
-            (s for r, s in zip(self.rmses, self.seconds, strict=True) if r <= rmse), float("inf")
-        )
+    def reach(self, rmse: float) -> float | None:
+        """Return the seconds until a validation RMSE was reached; None if it never was."""
+        reached = (s for own, s in zip(self.rmses, self.seconds, strict=True) if own <= rmse)
+        return next(reached, None)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What schedulers know of a trial."""
+
+    trial_id: str
 
 
 class Schedulers:
@@ -112,123 +117,107 @@ class Schedulers:
         for scheduler in self._all:
             scheduler.set_search_properties(METRIC, "min")
 
-    def run(self, trial: "Trial", curve: Curve) -> tuple[float, float]:
+    def run(self, trial: Trial, curve: Curve) -> tuple[float, float]:
         """Return the lowest RMSE of a trial and its seconds until its end."""
-        result, seconds = {METRIC: float("inf"), TIME: 0}, 0.0
+        result: dict[str, Any] = {}
+        seconds = 0.0
         for scheduler in self._all:
             scheduler.on_trial_add(self, trial)
         for epoch, (rmse, spent) in enumerate(curve.rows(), 1):
             result, seconds = {METRIC: rmse, TIME: epoch}, spent
             decisions = [each.on_trial_result(self, trial, result) for each in self._all]
-            if "STOP" in decisions:
+            if TrialScheduler.STOP in decisions:
                 break
         for scheduler in self._all:
             scheduler.on_trial_complete(self, trial, result)
-        return result[METRIC], seconds
+        return float(result[METRIC]), seconds
 
-    def get_live_trials(self) -> list["Trial"]:
+    def get_live_trials(self) -> list[Trial]:
         """Return the other trials of the controller that this stands for: there are none."""
         return []
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What schedulers know of a trial."""
+class Task:
+    """What the searches on one split have in common."""
 
-    trial_id: str
+    model: str
+    space: SearchSpace
+    data: SearchData
+    seed: int
+    epochs: int
+    known: dict[str, Curve] = field(default_factory=dict)
+    """The curves of all configurations that a search has drawn so far."""
+
+    def curve(self, config: dict[str, Any]) -> Curve:
+        """Return the curve of a configuration."""
+
+        def start() -> Fit:
+            kind = kind_of(self.model)
+            run = Run(cache=MemoryCache())
+            return Fit(kind.build(parse(kind.config, config), self.data.training, run), self.data)
+
+        worst = self.data.valid.scale.range
+        return self.known.setdefault(repr(config), Curve(start, self.epochs, worst))
 
 
 def algorithms(
-    model: str,
-    space: SearchSpace,
-    splits: Sequence[SearchData],
-    trials: int,
-    epochs: int,
-    guess: bool = False,
+    model: str, space: SearchSpace, splits: Sequence[SearchData], trials: int, epochs: int
 ) -> Iterator[Figure]:
     """Compare `COMPARED` in the seconds that a plain search of some trials takes.
 
     A value is the lowest validation RMSE by then minus the lowest that any search found in the end,
     as a mean over the splits; the reference is that of the plain search. The figures ``reach`` are
-    the seconds until a search was as good as the plain one in the end, as a mean over the splits.
-    With ``guess`` every search begins with the model's good guess.
+    the seconds until a search was as good as the plain one in the end, as a mean over the splits; a
+    search that never was counts with all of the plain one's seconds. No search begins with the
+    model's good guess.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found: dict[tuple[str, str], list[Searched]] = {each: [] for each in COMPARED}
-    for seed, data in enumerate(splits):
-        known: dict[str, Curve] = {}
-        start = dict(space.start) if guess else None
-        for each in COMPARED:
-            limit = found[PLAIN][seed].seconds[-1] if each != PLAIN else None
-            found[each].append(
-                _search(model, space, data, each, seed, trials, epochs, limit, known, start)
-            )
-    plain = found[PLAIN]
+    tasks = [Task(model, space, data, seed, epochs) for seed, data in enumerate(splits)]
+    plain = [_search(task, PLAIN, trials, None) for task in tasks]
+    limits = [each.seconds[-1] for each in plain]
+    found = {PLAIN: plain} | {
+        each: [_search(task, each, None, s) for task, s in zip(tasks, limits, strict=True)]
+        for each in COMPARED
+        if each != PLAIN
+    }
     ends = [min(own[seed].rmses[-1] for own in found.values()) for seed in range(len(splits))]
+
+    def gap(runs: list[Searched], share: float) -> float:
+        whole = zip(runs, limits, ends, strict=True)
+        return mean(run.after(share * seconds) - end for run, seconds, end in whole)
+
     for (sampler, scheduler), own in found.items():
-        name = f"{model}_{sampler}_{scheduler}{'_guess' if guess else ''}"
+        name = f"{model}_{sampler}_{scheduler}"
         for share in SHARES:
-            value, reference = (
-                mean(
-                    run.after(share * whole.seconds[-1]) - end
-                    for run, whole, end in zip(runs, plain, ends, strict=True)
-                )
-                for runs in (own, plain)
-            )
-            better = reference / value if value else float("inf")
+            value, reference = gap(own, share), gap(plain, share)
+            better = times_better(value, reference)
             yield Figure(f"{name}_after_{share:g}", value, "RMSE", reference, better)
-        reached, whole_s = (
-            mean(
-                min(run.reach(whole.rmses[-1]), whole.seconds[-1])
-                for run, whole in zip(own, plain, strict=True)
-            ),
-            mean(whole.seconds[-1] for whole in plain),
+        reached = mean(
+            run.reach(whole.rmses[-1]) or whole.seconds[-1]
+            for run, whole in zip(own, plain, strict=True)
         )
-        yield Figure(f"{name}_reach", reached, "s", whole_s, whole_s / reached)
+        yield Figure(f"{name}_reach", reached, "s", mean(limits), mean(limits) / reached)
 
 
 def _search(
-    model: str,
-    space: SearchSpace,
-    data: SearchData,
-    algorithm: tuple[str, str],
-    seed: int,
-    trials: int,
-    epochs: int,
-    limit: float | None,
-    known: dict[str, Curve],
-    start: dict[str, Any] | None,
+    task: Task, algorithm: tuple[str, str], trials: int | None, limit: float | None
 ) -> Searched:
-    """Run one search: so many trials, or until ``limit`` seconds are used up."""
-    sampler, names = algorithm
-    study, schedulers = (
-        optuna.create_study(sampler=SAMPLERS[sampler](seed)),
-        Schedulers(names, epochs),
-    )
-    if start:
-        study.enqueue_trial(start)
+    """Run a search of so many trials, or until ``limit`` seconds are used up."""
+    sampler, schedulers = algorithm
+    study = optuna.create_study(sampler=SAMPLERS[sampler](task.seed))
+    stopping = Schedulers(schedulers, task.epochs)
     rmses: list[float] = []
     seconds: list[float] = []
-    while len(rmses) < trials if limit is None else not seconds or seconds[-1] < limit:
+    while len(rmses) < trials if trials else not seconds or seconds[-1] < (limit or 0.0):
         begin = time.process_time()
-        trial = study.ask(dict(space.space))
+        trial = study.ask(dict(task.space.space))
         asked_s = time.process_time() - begin
-        config = nest({**space.fixed, **trial.params})
-        curve = known.setdefault(repr(config), Curve(_starter(model, config, data), epochs))
-        rmse, spent = schedulers.run(Trial(str(len(rmses))), curve)
+        curve = task.curve(nest({**task.space.fixed, **trial.params}))
+        rmse, spent = stopping.run(Trial(str(len(rmses))), curve)
         begin = time.process_time()
-        study.tell(trial, min(rmse, data.valid.scale.range))
+        study.tell(trial, rmse)
         spent += asked_s + time.process_time() - begin
-        rmses.append(min(rmse, rmses[-1] if rmses else rmse))
-        seconds.append(spent + (seconds[-1] if seconds else 0.0))
+        rmses.append(min([rmse, *rmses[-1:]]))
+        seconds.append(spent + max(seconds, default=0.0))
     return Searched(rmses, seconds)
-
-
-def _starter(model: str, config: dict[str, Any], data: SearchData) -> Callable[[], Fit]:
-    kind = kind_of(model)
-
-    def start() -> Fit:
-        parsed = parse(kind.config, config)
-        return Fit(kind.build(parsed, data.training, Run(cache=MemoryCache())), data)
-
-    return start

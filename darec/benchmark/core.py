@@ -34,6 +34,11 @@ class Figure:
     never reached the reference's RMSE."""
 
 
+def times_better(value: float, reference: float) -> float:
+    """Return how many times smaller a value is than its reference; both may be 0."""
+    return 1.0 if value == reference else reference / max(value, 1e-9)
+
+
 def setting(axis: Axis, decay: Decay = "coupled") -> AutoRecConfig:
     """Return the config of the timed AutoRec: Eq. 1-2 with hidden 500 and batch size 256."""
     return AutoRecConfig(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import optuna
 
-from darec.benchmark.core import Figure
+from darec.benchmark.core import Figure, times_better
 from darec.core.config import parse
 from darec.core.fit import trained
 from darec.core.recommender import DivergedError, MemoryCache, Run
@@ -50,7 +50,7 @@ def samplers(
                     for each in (curves, lowest[RANDOM, guess])
                 )
                 name = f"{model}_{sampler}{'_guess' if guess else ''}_after_{after}"
-                better = of_random / value if value else float(of_random == 0) or float("inf")
+                better = times_better(value, of_random)
                 yield Figure(name, value, "RMSE", of_random, better)
 
 

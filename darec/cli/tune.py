@@ -140,7 +140,9 @@ def tune(
         bool, typer.Option("--smoke-test", help="Run 2 trials of 2 epochs on synthetic data.")
     ] = False,
 ) -> None:
-    """Search hyper-parameters; the lowest validation RMSE wins, test ratings have no part in it.
+    """Search hyper-parameters; the lowest validation RMSE wins, or the best --metric.
+
+    Test ratings have no part in it.
 
     Example: darec tune --pair toys_auto --synthetic --trials 16 --max-epochs 30
 
@@ -165,6 +167,7 @@ def tune(
     from darec.api.registry import chosen_models, load_space, models_for, spaces_for
     from darec.api.search_all import check_budget, search_all
     from darec.api.search_checks import check_arguments
+    from darec.core.objective import check_metric
     from darec.data import split as splits
     from darec.tuning import storage
 
@@ -200,6 +203,8 @@ def tune(
     }
     check_arguments(options)  # wrong options are told before data are fetched and Ray is started
     holdout = holdout_of(percent(train), task, share(cold_share), split)
+    if stack and metric != "rmse":
+        raise UserError(f"--stack needs --metric rmse: it blends by RMSE, but got {metric}")
     names = chosen_models(model, holdout.cold_users is not None)
     check_budget(budget, len(names), options)
     given = None if space is None else load_space(space)
@@ -207,7 +212,7 @@ def tune(
         spaces_for(name, stages, held, given, paper)
     prepared = load_pair(pair, data, synthetic, reporter)
     names = models_for(names, prepared, reporter) if model == "all" else names
-    splits.split(prepared, holdout, seed)
+    check_metric(metric, splits.split(prepared, holdout, seed).search)
     try:
         results = search_all(
             names, prepared, reporter=reporter, budget=budget, space=given, **options
@@ -219,7 +224,9 @@ def tune(
         reporter.line(f"interrupted; continue with: {this_command()} --resume")
         print("interrupted", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
-    if stack if stack is not None else model == "all" and metric == "rmse":
+    if stack is None and model == "all" and metric != "rmse":
+        reporter.line(f"no stack: it blends by RMSE, but these searches selected by {metric}")
+    elif stack if stack is not None else model == "all":
         try:
             results.append(api_stack.stack(results, prepared, fit=fit, reporter=reporter))
         except UserError as error:  # the searches are finished

@@ -1,7 +1,7 @@
 """How good lists of recommendations are: NDCG, recall and coverage of the top ten.
 
-A list has the items with a user's highest scores, without those that it leaves out. An item is
-relevant if its held-out rating is high.
+A list has the ten items with a user's highest scores, except those that the user has rated. An
+item is relevant if its held-out rating is high.
 Shapes: I items, B users of a block, n items of a list.
 """
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from darec.core.cold import ColdRule
-from darec.core.lists import ranked_users, ranking_of_model, relevant_of
+from darec.core.lists import RELEVANT, ranked_users, ranking_of_model, relevant_of
 from darec.core.recommender import Recommender
 from darec.data.ratings import FloatArray
 from darec.data.split import SearchData
@@ -18,11 +18,12 @@ def worst(metric: Metric, data: SearchData) -> float:
     return 1.0 if metric == "ndcg@10" else data.valid.scale.range
 
 
-def check_metric(metric: Metric, data: SearchData) -> None:
+def check_metric(metric: str, data: SearchData) -> None:
     """Raise `UserError` for NDCG if no list can be judged by the validation ratings."""
     if metric == "ndcg@10" and not len(relevant_of(data.valid)):
-        told = "a validation rating must be at least three quarters up the scale, but none is"
-        raise UserError(f"--metric ndcg@10: {told}")
+        highest = float(data.valid.values.max())
+        told = f"at least {RELEVANT:g} of 5 stars, or as high on another scale, but got {highest:g}"
+        raise UserError(f"--metric ndcg@10: the highest validation rating must be {told}")
 
 
 class Objective:
@@ -33,12 +34,16 @@ class Objective:
     """
 
     def __init__(self, metric: Metric, data: SearchData, rule: ColdRule) -> None:
-        """``rule`` is that of the target."""
+        """``rule`` is that of the target. Raises `UserError` as `check_metric` does."""
+        check_metric(metric, data)
         self._metric, self._data, self._rule = metric, data, rule
+        if metric == "ndcg@10":
+            self._relevant = relevant_of(data.valid)
+            self._users = ranked_users(self._relevant, seed=0)
 
     @property
     def unit(self) -> float:
-        """How large the metric is where errors of predictions in stars are 1."""
+        """The length of a star in the metric's units; 1 for NDCG, which has none."""
         return 1.0 if self._metric == "ndcg@10" else self._data.valid.scale.unit
 
     def __call__(self, model: Recommender, raw: FloatArray) -> float:
@@ -50,6 +55,6 @@ class Objective:
             return self._rule.rmse(raw, self._data.valid)
         if self._metric == "mae":
             return self._rule.mae(raw, self._data.valid)
-        relevant, seen = relevant_of(self._data.valid), self._data.training.target
-        users = ranked_users(relevant, seed=0)
-        return 1.0 - ranking_of_model(model, self._rule, users, relevant, seen).ndcg_at_10
+        seen = self._data.training.target
+        lists = ranking_of_model(model, self._rule, self._users, self._relevant, seen)
+        return 1.0 - lists.ndcg_at_10

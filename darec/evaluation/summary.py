@@ -213,7 +213,7 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
     """
     columns, rows = COMPARED if scores[0].cold_users is None else COMPARED_COLD_USERS, {}
     by_model = _best_first(scores)
-    for own in by_model.values():
+    for name, own in by_model.items():
         cells = {
             label: _short(_over_seeds(own, name, policy))
             for label, (policy, name) in columns.items()
@@ -224,14 +224,14 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
             cells["minus shuffled"] = _short(_worth_of_source(own))
         searched = [score for score in own if score.searched_split]
         headline = [score for score in own if score.cold == COLD]
-        rows[_named(own[0])] = {
+        rows[name] = {
             **cells,
             "searched split": _short(_over_seeds(searched, "test_rmse", COLD)),
             "beats bias": f"{sum(s.beats_bias for s in headline)}/{len(headline)}",
             "beats hierarchical": f"{sum(s.beats_hierarchical for s in headline)}/{len(headline)}",
             "trials": str(own[0].trials),
         }
-    first = by_model[scores[0].model]
+    first = by_model[_named(scores[0])]
     for label, name in BASELINES.items():
         rows[label] = {
             column: _short(_over_seeds(first, name, policy))
@@ -266,8 +266,8 @@ def ranking_table(scores: Sequence[Score]) -> pd.DataFrame:
     A cell is mean ± sd over seeds. Without any figure the table is empty.
     """
     by_model = _best_first([score for score in scores if score.ranking])
-    found = {model: [score.ranking for score in own] for model, own in by_model.items()}
-    rows = [(model, "model", own) for model, own in found.items()]
+    found = {name: [score.ranking for score in own] for name, own in by_model.items()}
+    rows = [(name, "model", own) for name, own in found.items()]
     for own in list(found.values())[:1]:
         rows += [(RANKED_BY[by], by, own) for by in ("popularity", "bias")]
     cells = {
@@ -278,8 +278,9 @@ def ranking_table(scores: Sequence[Score]) -> pd.DataFrame:
     return out.rename_axis("mean ± sd")
 
 
-def _models(scores: Sequence[Score]) -> list[str]:
-    return list(dict.fromkeys(score.model for score in scores))
+def names_of(scores: Sequence[Score]) -> list[str]:
+    """Return the models of scores; searches by several metrics are told apart."""
+    return list(dict.fromkeys(_named(score) for score in scores))
 
 
 def _listed(found: Rankings | None, by: str, name: str) -> float:
@@ -306,7 +307,7 @@ def _short(summary: Summary | None) -> str:
 
 def _best_first(scores: Sequence[Score]) -> dict[str, list[Score]]:
     """Return each model's scores, those of the lowest mean test RMSE first."""
-    by_model = {model: [s for s in scores if s.model == model] for model in _models(scores)}
+    by_model = {name: [s for s in scores if _named(s) == name] for name in names_of(scores)}
     return dict(sorted(by_model.items(), key=lambda entry: (_mean_error(entry[1]), entry[0])))
 
 

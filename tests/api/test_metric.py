@@ -1,12 +1,17 @@
 """Searches that select by another metric than RMSE."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 import darec
-from darec.evaluation.summary import comparison, title
+from darec.evaluation.summary import comparison, ranking_table, title
 from darec.serving.folder import read_card
+from darec.tuning.study.trials_table import COLUMNS
 from tests.evaluation.made import score_of
 from tests.reporting import Recorder
+from tests.winners import saved, winner_on
 
 
 @pytest.mark.ray
@@ -58,8 +63,30 @@ def test_what_does_not_go_together_is_told_at_once(tiny_pair, tmp_path, options,
     assert not any(tmp_path.iterdir())
 
 
-def test_tables_name_a_metric_that_is_not_rmse():
-    by_rmse, by_mae = score_of(model="cmf"), score_of(model="cmf", metric="mae")
+def test_first_stages_need_high_ratings_as_well(tiny_pair, tmp_path):
+    low = np.minimum(tiny_pair.source.values, 3.0)
+    pair = replace(tiny_pair, source=replace(tiny_pair.source, values=low))
+    with pytest.raises(darec.UserError, match="--metric ndcg@10: the highest validation rating"):
+        darec.search("u_darec", pair, metric="ndcg@10", out=tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_tables_tell_searches_by_several_metrics_apart():
+    by_rmse = score_of(model="cmf", test_rmse=1.0)
+    better = {"test_rmse": 0.9, "beats_bias": True, "beats_hierarchical": True}
+    by_mae = score_of(model="cmf", metric="mae", **better)
     assert title([by_rmse]).startswith("cmf on ")
     assert title([by_mae]).startswith("cmf (by mae) on ")
-    assert "cmf (by mae)" in comparison([by_mae]).index
+    for table in (comparison([by_rmse, by_mae]), ranking_table([by_rmse, by_mae])):
+        assert list(table.index)[:2] == ["cmf (by mae)", "cmf"]
+    assert by_rmse.key != by_mae.key
+
+
+def test_a_table_without_the_winners_objective_is_told(tiny_pair, tmp_path):
+    best = winner_on(tiny_pair, "mean", trials=1, trial_id="t", max_epochs=1, metric="mae")
+    study = tmp_path / "tiny-90" / "mean"
+    saved(best, study)
+    line = f"t,completed,,1.0,1,{best.epoch},{best.valid_rmse},"
+    (study / "trials.csv").write_text(f"{','.join(COLUMNS)}\n{line}\n")
+    with pytest.raises(darec.UserError, match=r"trials.csv: it lacks the columns objective"):
+        _ = darec.load_result(study).trials

@@ -34,7 +34,7 @@ def clock(monkeypatch):
 
 def test_a_curve_is_trained_as_far_as_asked_and_tells_the_seconds_of_one_training():
     begun = []
-    curve = Curve(lambda: begun.append(1) or Made(1.0), epochs=4)
+    curve = Curve(lambda: begun.append(1) or Made(1.0), epochs=4, worst=4.0)
     rows = curve.rows()
     assert [next(rows), next(rows)] == [(1.5, 1.0), (1.25, 2.0)] and len(begun) == 1
     assert list(curve.rows()) == [(1.5, 1.0), (1.25, 2.0), (1 + 0.5 / 3, 3.0), (1.125, 4.0)]
@@ -42,36 +42,52 @@ def test_a_curve_is_trained_as_far_as_asked_and_tells_the_seconds_of_one_trainin
 
 
 def test_a_curve_ends_where_its_training_diverges():
-    curve = Curve(lambda: Made(1.0, diverges_at=2), epochs=4)
+    curve = Curve(lambda: Made(1.0, diverges_at=2), epochs=4, worst=4.0)
     assert list(curve.rows()) == [(1.5, 1.0), (1.5, 2.0)]
-    at_once = Curve(lambda: Made(1.0, diverges_at=1), epochs=4)
-    assert list(at_once.rows()) == [(float("inf"), 1.0)]
+    at_once = Curve(lambda: Made(1.0, diverges_at=1), epochs=4, worst=4.0)
+    assert list(at_once.rows()) == [(4.0, 1.0)]
+
+    def diverges():
+        raise DivergedError("stage 1 diverges")
+
+    assert list(Curve(diverges, epochs=4, worst=4.0).rows()) == [(4.0, 0.0)]
 
 
 def test_what_a_search_has_found_in_time():
     searched = Searched([1.2, 1.1, 1.0], [5.0, 9.0, 20.0])
     assert [searched.after(s) for s in (1.0, 5.0, 12.0, 20.0)] == [1.2, 1.2, 1.1, 1.0]
-    assert searched.reach(1.1) == 9.0 and searched.reach(0.9) == float("inf")
+    assert searched.reach(1.1) == 9.0 and searched.reach(0.9) is None
 
 
 @pytest.mark.parametrize("names", ["asha", "median", "asha+median"])
 def test_schedulers_stop_a_trial_that_is_worse_than_those_before(names):
     schedulers = Schedulers(names, epochs=20)
     for number in range(6):
-        schedulers.run(Trial(f"good{number}"), Curve(lambda: Made(1.0), 20))
-    rmse, seconds = schedulers.run(Trial("bad"), Curve(lambda: Made(2.0), 20))
+        schedulers.run(Trial(f"good{number}"), Curve(lambda: Made(1.0), 20, 4.0))
+    rmse, seconds = schedulers.run(Trial("bad"), Curve(lambda: Made(2.0), 20, 4.0))
     assert rmse > 2 and 1 < seconds < 20
-    assert schedulers.run(Trial("better"), Curve(lambda: Made(0.5), 20))[1] == 20
+    assert schedulers.run(Trial("better"), Curve(lambda: Made(0.5), 20, 4.0))[1] == 20
+
+
+def made_curves(monkeypatch, level_of):
+    """Let each configuration's curve fall towards a level, by its learning rate; inf diverges."""
+
+    def curve(task, config):
+        level = level_of(config["learning_rate"])
+        made = Made(level, diverges_at=1 if level == np.inf else None)
+        return task.known.setdefault(repr(config), Curve(lambda: made, task.epochs, worst=4.0))
+
+    monkeypatch.setattr(module.Task, "curve", curve)
+
+
+def figures_of(data):
+    found = module.algorithms("i_autorec", SPACES["i_autorec"], [data, data], 8, 20)
+    return {figure.name: figure for figure in found}
 
 
 def test_every_search_has_the_seconds_of_the_plain_one(tiny_pair, monkeypatch):
-    def starter(model, config, data):
-        return lambda: Made(1.0 + abs(np.log(config["learning_rate"] / 1e-3)) / 10)
-
-    monkeypatch.setattr(module, "_starter", starter)
-    data = split(tiny_pair).search
-    space = SPACES["i_autorec"]
-    figures = {f.name: f for f in module.algorithms("i_autorec", space, [data, data], 8, 20)}
+    made_curves(monkeypatch, lambda rate: 1.0 + abs(np.log(rate / 1e-3)) / 10)
+    figures = figures_of(split(tiny_pair).search)
     assert len(figures) == len(COMPARED) * (len(SHARES) + 1)
     plain = figures["i_autorec_random_none_after_1"]
     assert plain.value == plain.reference and plain.ratio == 1
@@ -82,3 +98,13 @@ def test_every_search_has_the_seconds_of_the_plain_one(tiny_pair, monkeypatch):
         assert curve == sorted(curve, reverse=True) and curve[-1] >= 0
         assert figures[f"{name}_reach"].value <= 8 * 20
     assert figures["i_autorec_random_asha_after_1"].value < plain.value
+
+
+@pytest.mark.parametrize("level", [1.0, np.inf])
+def test_figures_are_finite_if_no_search_is_better_or_all_trials_diverge(
+    tiny_pair, monkeypatch, level
+):
+    made_curves(monkeypatch, lambda rate: level)
+    figures = figures_of(split(tiny_pair).search)
+    assert all(np.isfinite([f.value, f.reference, f.ratio]).all() for f in figures.values())
+    assert figures["i_autorec_tpe_asha_after_1"].ratio == 1

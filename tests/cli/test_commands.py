@@ -266,6 +266,12 @@ def test_fixed_values_are_json_or_words():
     }
 
 
+def test_a_stack_by_another_metric_is_refused_before_data_are_fetched(invoke):
+    refused = invoke("tune", "--pair", "toys_auto", "--metric", "mae", "--stack")
+    assert refused.exit_code == 1
+    assert "--stack needs --metric rmse: it blends by RMSE, but got mae" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [

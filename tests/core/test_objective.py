@@ -79,6 +79,42 @@ def test_the_metric_decides_the_best_epoch():
     assert fit.best_objective == pytest.approx(0.5)
 
 
+def test_by_default_the_objective_is_the_rmse():
+    row = Fit(Scripted([2.5]), given([2, 2, 2, 2, 2, 5])).step()
+    assert row["objective"] == row["valid_rmse"] == row["best_valid_rmse"]
+
+
+def test_the_epoch_with_the_best_lists_may_have_a_higher_rmse(tiny_pair):
+    """Both epochs rank by position; the second, whose lists are better, is a star lower."""
+
+    class Turns(ByPosition):
+        def __init__(self):
+            self.epoch = 0
+
+        def train_epoch(self):
+            self.epoch += 1
+            return {}
+
+        def weights(self):
+            return {}
+
+        def predict(self, users, items, domain="target"):
+            return (1 - self.epoch) + ByPosition(self.sign).predict(users, items)
+
+        @property
+        def sign(self):
+            return signs[self.epoch - 1]
+
+    data = split(tiny_pair).search
+    judged = objective("ndcg@10", data)
+    raw = np.zeros(len(data.valid), np.float32)
+    signs = sorted([1, -1], key=lambda sign: -judged(ByPosition(sign), raw))
+    fit = Fit(Turns(), data, "ndcg@10")
+    rows = [fit.step() for _ in range(2)]
+    assert rows[1]["valid_rmse"] > rows[0]["valid_rmse"]
+    assert fit.best_epoch == 2 and fit.best_rmse == rows[1]["valid_rmse"]
+
+
 def test_a_fit_goes_on_with_the_objective_that_it_saved():
     data = given([2, 2, 2, 2, 2, 5])
     first = Fit(Stateful([2.0, 2.5]), data, "mae")
@@ -109,5 +145,7 @@ def test_nothing_is_worse_than_a_model_that_diverged():
 def test_lists_need_a_high_validation_rating():
     check_metric("ndcg@10", given([1, 1, 1, 1, 1, 4]))
     check_metric("mae", given([1, 1, 1, 1, 1, 3]))
-    with pytest.raises(UserError, match="--metric ndcg@10: a validation rating must be at least"):
+    with pytest.raises(UserError, match=r"highest validation rating must be at least 4 .* got 3"):
         check_metric("ndcg@10", given([1, 1, 1, 1, 1, 3]))
+    with pytest.raises(UserError, match="highest validation rating"):
+        Fit(Scripted([]), given([1, 1, 1, 1, 1, 3]), "ndcg@10")

@@ -38,7 +38,7 @@ class FinishedStudy:
     """What the trials drew from; hyper-parameters that never varied are left out."""
     trials: list[dict[str, Any]]
     errors: list[float]
-    """Best validation RMSE of each trial."""
+    """Validation RMSE of each trial's best epoch."""
     at_edge: list[str]
     """The winner's hyper-parameters that lie within a hundredth of an end of their range."""
 

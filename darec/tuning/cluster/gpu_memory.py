@@ -11,6 +11,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from darec.core.config import parse
 from darec.core.cuda_graphs import WARM_UP
 from darec.core.fit import Fit
+from darec.core.objective import Metric
 from darec.core.recommender import Run
 from darec.data.split import SearchData
 from darec.models import ModelKind
@@ -40,13 +41,15 @@ class Memory:
     """All of the GPU's memory."""
 
 
-def measured(kind: ModelKind, config: dict[str, Any], data: SearchData, cpus: float) -> Memory:
+def measured(
+    kind: ModelKind, config: dict[str, Any], data: SearchData, cpus: float, metric: Metric
+) -> Memory:
     """Return the peak memory of a trial, measured by a task on a whole GPU of the cluster.
 
     Raises `UnknownMemoryError` when no GPU is free, or the trial fails.
     """
     task = ray.remote(num_cpus=cpus, num_gpus=1, max_retries=1)(measure)
-    answer = task.remote(kind, config, data)
+    answer = task.remote(kind, config, data, metric)
     try:
         memory: Memory = ray.get(answer, timeout=WAIT_S)
     except GetTimeoutError as error:
@@ -58,14 +61,16 @@ def measured(kind: ModelKind, config: dict[str, Any], data: SearchData, cpus: fl
     return memory
 
 
-def measure(kind: ModelKind, config: dict[str, Any], data: SearchData) -> Memory:
+def measure(
+    kind: ModelKind, config: dict[str, Any], data: SearchData, metric: Metric = "rmse"
+) -> Memory:
     """Train a trial for up to `EPOCHS` epochs on this process's GPU and return its peak memory.
 
     Raises ``DivergedError``: a trial that diverged may not have reached its peak.
     """
     try:
         model = kind.build(parse(kind.config, config), data.training, Run(device="cuda"))
-        fit, begin = Fit(model, data), time.monotonic()
+        fit, begin = Fit(model, data, metric), time.monotonic()
         for _ in range(EPOCHS):
             fit.step()
             if time.monotonic() - begin > LONG_EPOCH_S:

@@ -61,7 +61,7 @@ def _measured_share(request: Request, wanted: Wanted, share: Slots, reporter: Re
     reporter.line("  memory     measuring the GPU memory of the largest trial")
     config, kind = largest_trial(request, gpu_memory.EPOCHS), send_by_value(request.kind)
     try:
-        memory = gpu_memory.measured(kind, config, request.data, share.cpus)
+        memory = gpu_memory.measured(kind, config, request.data, share.cpus, request.metric)
     except gpu_memory.UnknownMemoryError as error:
         reporter.line(f"  memory     not measured, {share.gpus:g} GPU each as computed: {error}")
         return share

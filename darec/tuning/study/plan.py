@@ -7,6 +7,7 @@ from typing import Any
 
 from darec.core.cold import COLD
 from darec.core.fit import Fit
+from darec.core.objective import Metric
 from darec.core.recommender import MemoryCache, Run, TwoStage
 from darec.core.threads import torch_threads
 from darec.data.scale import in_words
@@ -75,14 +76,15 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     Raises `UserError` when a hyper-parameter that is held fixed breaks a rule of the model.
     """
     budget, first = request.budget, request.kind.stage1
-    seconds = _trial_seconds(request.kind, request.data, middle_trial(request), budget)
+    metric = request.metric
+    seconds = _trial_seconds(request.kind, request.data, middle_trial(request), budget, metric)
     if first is not None and request.stage1 is None:
         epochs = middle(request.space)[first.field][first.epochs]
         seconds += epochs * _first_stage_seconds(request)
     studies = [(budget.trials, seconds)]
     if first is not None and request.stage1 is not None:
         seconds = _trial_seconds(
-            kind_of(first.model), request.stage1_data, middle(request.stage1), budget
+            kind_of(first.model), request.stage1_data, middle(request.stage1), budget, metric
         )
         studies += [(budget.stage1_trials, seconds)] * 2
     greatest = sum(trials * seconds / settings.slots.concurrent for trials, seconds in studies)
@@ -93,11 +95,11 @@ def estimate(request: Request, settings: Settings) -> Estimate:
 
 
 def _trial_seconds(
-    kind: ModelKind, data: SearchData, values: dict[str, Any], budget: Budget
+    kind: ModelKind, data: SearchData, values: dict[str, Any], budget: Budget, metric: Metric
 ) -> float:
     """Return the seconds of a trial of all epochs on this CPU, without its first stage."""
     config, begin = checked_config(kind, values), time.perf_counter()
-    fit = Fit(kind.build(config, data.training, Run(cache=MemoryCache())), data)
+    fit = Fit(kind.build(config, data.training, Run(cache=MemoryCache())), data, metric)
     if not kind.whole_fit:
         fit.step()  # loads compiled code
         begin = time.perf_counter()

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from ray.tune import ProgressReporter
 
+from darec.core.objective import Metric
 from darec.reporter import SILENT, Reporter
 from darec.tuning.trial.names import METRIC, TIME, flatten
 
@@ -20,8 +21,15 @@ MOST_ROWS = 8
 class StudyProgress(ProgressReporter):
     """A progress reporter for Tune that passes everything to a `Reporter`."""
 
-    def __init__(self, reporter: Reporter, hyper_parameters: Sequence[str], n_trials: int) -> None:
+    def __init__(
+        self,
+        reporter: Reporter,
+        hyper_parameters: Sequence[str],
+        n_trials: int,
+        metric: Metric = "rmse",
+    ) -> None:
         self._names, self._n_trials = list(hyper_parameters), n_trials
+        self._best = {"rmse": "best", "mae": "best MAE", "ndcg@10": "best 1 - NDCG@10"}[metric]
         self.show_through(reporter)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -61,7 +69,7 @@ class StudyProgress(ProgressReporter):
             "state": trial.status.lower(),
             "epoch": f"{result[TIME]:.0f}",
             "valid RMSE": f"{result['valid_rmse']:.4f}",
-            "best": f"{result[METRIC]:.4f}",
+            self._best: f"{result[METRIC]:.4f}",
             "hyper-parameters": " ".join(drawn),
         }
 

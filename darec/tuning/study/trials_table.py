@@ -7,6 +7,7 @@ import pandas as pd
 
 from darec.errors import UserError
 from darec.models.best import REMEDY, Best
+from darec.tuning.trial.names import METRIC
 
 COLUMNS = (
     *("trial_id", "ended", "failures", "seconds", "epochs", "best_epoch", "best_valid_rmse"),
@@ -30,7 +31,8 @@ def read_trials(folder: Path, best: Best, place: str) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error).strip()
         raise UserError(f"{named}: cannot be read: {reason}; {REMEDY}") from error
-    if missing := [name for name in COLUMNS if name not in table]:
+    wanted_columns = COLUMNS if best.metric == "rmse" else (*COLUMNS, METRIC)
+    if missing := [name for name in wanted_columns if name not in table]:
         raise UserError(f"{named}: it lacks the columns {', '.join(missing)}; {REMEDY}")
     if len(table) != best.trials:
         told = f"must have {best.trials} trials as in best.json, but has {len(table)}"

@@ -33,7 +33,7 @@ from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
 from darec.tuning.study.stopper import Ends
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial.loggers import loggers
-from darec.tuning.trial.names import METRIC, flatten
+from darec.tuning.trial.names import METRIC, TIME, flatten
 from darec.tuning.trial.trainable import RecommenderTrainable, TrialTask
 from darec.tuning.trial.travel import send_by_value
 
@@ -93,6 +93,10 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
     except Exception as error:  # a damaged pickle, or one of another version, may raise anything
         told = f"Tune's snapshot there cannot be read ({type(error).__name__})"
         raise UserError(f"{path}: {told}; {snapshot.START_AGAIN}") from error
+    begun = [result.metrics for result in results if TIME in (result.metrics or {})]
+    if any(METRIC not in metrics for metrics in begun if metrics):
+        told = "an earlier version began this search, and it cannot go on"
+        raise UserError(f"{path}: {told}; {snapshot.START_AGAIN}")
     some_epoch = any(METRIC in (result.metrics or {}) for result in results)
     if not results or not (study.time_budget is None or some_epoch):
         return None
@@ -151,7 +155,9 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
             storage_path=study.storage,
             stop=Ends(settings.max_epochs, seconds, waits),
             callbacks=callbacks,
-            progress_reporter=StudyProgress(settings.reporter, list(study.space), study.trials),
+            progress_reporter=StudyProgress(
+                settings.reporter, list(study.space), study.trials, study.metric
+            ),
             verbose=1,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=tune.CheckpointConfig(

@@ -33,7 +33,10 @@ class EpochJSON(_PerEpoch, JsonLoggerCallback):
 
 
 class EpochTensorBoard(_PerEpoch, OneHParamsMetric):
-    """Writes the event files that ``tensorboard --logdir`` reads."""
+    """Writes the event files that ``tensorboard --logdir`` reads.
+
+    The HParams tab shows the RMSE of each trial's best epoch, which all searches have.
+    """
 
     hparams_metric = "best_valid_rmse"
 

@@ -140,6 +140,14 @@ def test_a_search_whose_files_are_all_damaged_says_so_in_one_line(study, setting
         run_study(study, settings, resume=True)
 
 
+def test_a_search_of_an_earlier_version_is_not_resumed(study, settings, monkeypatch):
+    """It would rank the trials that it has by what their results lack."""
+    run_study(study, settings, resume=False)
+    monkeypatch.setattr("darec.tuning.study.tuner.METRIC", "an entry that no result has")
+    with pytest.raises(UserError, match="tune: an earlier version began this search, and it can"):
+        run_study(study, settings, resume=True)
+
+
 def test_a_tuner_file_that_cannot_be_read_is_told_in_one_line(study, settings):
     run_study(study, settings, resume=False)
     (study.folder / "snapshot.zip").unlink()

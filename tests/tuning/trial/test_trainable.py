@@ -183,6 +183,24 @@ def test_a_diverged_trial_ends_in_one_step_with_its_reason(data):
     assert row["valid_rmse"] == row[METRIC] == 4.0 and row["best_epoch"] == 0
 
 
+@pytest.mark.parametrize(("metric", "objective"), [("mae", 4.0), ("ndcg@10", 1.0)])
+def test_a_diverged_trial_has_the_worst_value_of_its_metric(data, metric, objective):
+    trial = local(CONFIG, data, metric=metric)
+    trial._built().model.weights()["decoder_bias_M"].fill_(math.nan)
+    row = trial.step()
+    assert row["best_valid_rmse"] == 4.0 and row[METRIC] == objective
+
+
+def test_a_trial_that_diverges_later_keeps_its_best_epoch(data):
+    trial = local(CONFIG, data, metric="mae", report_at={1})
+    best = trial.step()
+    trial._built().model.weights()["decoder_bias_M"].fill_(math.nan)
+    row = trial.step()
+    for name in (METRIC, "best_valid_rmse", "best_epoch"):
+        assert row[name] == best[name]
+    assert best[METRIC] < best["best_valid_rmse"]
+
+
 def test_a_trial_that_no_longer_improves_ends(data, monkeypatch):
     monkeypatch.setattr("darec.core.fit.PATIENCE", 3)
     trial = local({**CONFIG, "learning_rate": 1e-12}, data)
