@@ -14,7 +14,7 @@ VALUES = {
     "split": "random",
     "seed": 0,
     "data_digest": "d",
-    "sampler": "tpe",
+    "sampler": "gp",
     "scheduler": "asha",
     "space": SpaceRecord({}, {}, {}),
     "domain": "target",

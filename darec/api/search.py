@@ -24,6 +24,7 @@ from darec.tuning import storage
 from darec.tuning.cluster.connection import connected, goes_on
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
+from darec.tuning.study.algorithms import default_sampler
 from darec.tuning.study.launch import checked_share, computed_share, lag_of
 from darec.tuning.study.plan import describe
 from darec.tuning.study.protocol import Protocol, check_finished
@@ -45,7 +46,7 @@ def search(
     trials: int = 50,
     stage1_trials: int | None = None,
     max_epochs: int = 100,
-    sampler: str = "tpe",
+    sampler: str | None = None,
     scheduler: str = "asha",
     stages: Stages = "paper",
     fix: Mapping[str, Any] | None = None,
@@ -86,7 +87,8 @@ def search(
         trials: Trials of the model's study.
         stage1_trials: Trials of each first-stage study; a third of ``trials`` by default.
         max_epochs: Number of epochs after which a trial ends at the latest.
-        sampler: How trials are drawn (`darec.tuning.study.algorithms.SAMPLERS`).
+        sampler: How trials are drawn (`darec.tuning.study.algorithms.SAMPLERS`); by default ``gp``,
+            and ``tpe`` for more than 200 trials.
         scheduler: How trials are stopped early (``SCHEDULERS`` there).
         stages: ``paper`` searches the first stage, then freezes it; ``joint`` searches both.
         fix: Hyper-parameters to hold fixed; those of the first stage as ``autorec/hidden``.
@@ -163,7 +165,7 @@ def search(
             max_epochs=1 if kind.whole_fit else max_epochs,
             time_budget=time_budget,
         ),
-        sampler=sampler,
+        sampler=sampler or default_sampler(max(trials, int(stage1_trials or 0))),
         scheduler=scheduler,
         stages=stages,
         fix=dict(fix or {}),

@@ -53,6 +53,11 @@ def _check_reproducible(arguments: Mapping[str, Any]) -> None:
         raise UserError(f"--reproducible needs --gpus-per-trial 0: {told}")
 
 
+def _check_sampler(option: str, value: Any) -> None:
+    if value is not None:
+        check_choice(option, value, known=SAMPLERS)
+
+
 def _check_metric(option: str, value: Any) -> None:
     if value == "cold_rmse":
         told = "the cold policy predicts cold ratings, alike for all trials"
@@ -82,7 +87,7 @@ def _check_address(option: str, value: Any) -> None:
 
 
 CHECKS: dict[str, Check] = {
-    "sampler": partial(check_choice, known=SAMPLERS),
+    "sampler": _check_sampler,
     "scheduler": partial(check_choice, known=SCHEDULERS),
     "stages": partial(check_choice, known=("paper", "joint")),
     "metric": _check_metric,

@@ -47,7 +47,10 @@ def tune(
         typer.Option(min=1, help="Trials of each stage-1 study; a third of --trials by default."),
     ] = None,
     max_epochs: Annotated[int, typer.Option(min=1, help="Maximum epochs of a trial.")] = 100,
-    sampler: Annotated[SamplerName, typer.Option(help="How trials are drawn.")] = "tpe",
+    sampler: Annotated[
+        SamplerName | None,
+        typer.Option(help="How trials are drawn; gp by default, tpe for more than 200 trials."),
+    ] = None,
     scheduler: Annotated[SchedulerName, typer.Option(help="How trials are stopped.")] = "asha",
     stages: Annotated[
         Literal["paper", "joint"],

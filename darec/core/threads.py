@@ -19,8 +19,16 @@ def begin_to_train(threads: int) -> None:
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
     """Begin to train with so many threads; after the block torch has as many as before."""
+    with one_torch_thread():
+        begin_to_train(count)
+        yield
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch use one thread in the block: several may round a sum in another way."""
     before = torch.get_num_threads()
-    begin_to_train(count)
+    torch.set_num_threads(1)
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from darec.core.threads import torch_threads
+from darec.core.threads import one_torch_thread, torch_threads
 
 DENORMAL = """
 import torch
@@ -30,3 +30,11 @@ def test_a_block_leaves_as_many_threads_as_before():
         assert torch.get_num_threads() == before + 1
         _ = 1 / 0
     assert torch.get_num_threads() == before
+
+
+def test_a_block_of_one_thread_leaves_as_many_as_before():
+    torch.set_num_threads(2)
+    with one_torch_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)  # as the other tests have it

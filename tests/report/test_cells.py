@@ -194,7 +194,7 @@ def test_the_section_on_cold_users_has_every_model_that_can_and_a_share():
         (BUDGET, {"model": "cmf"}, "used --model cmf; you asked for u_darec"),
         (BUDGET, {"pair": "own"}, "used --pair own; you asked for toys_auto-synthetic"),
         (BUDGET, {"train": 80}, "used --train 80; you asked for 90"),
-        (BUDGET, {"sampler": "random"}, "used --sampler random; you asked for tpe"),
+        (BUDGET, {"sampler": "random"}, "used --sampler random; you asked for gp"),
         (BUDGET, {"stages": "joint"}, "used --stages joint; you asked for paper"),
         (BUDGET, {"paper": True}, "used --paper yes; you asked for no;"),
         (BUDGET, {"fix": {"mu": 0}}, "used --fix mu=0; you asked for none"),

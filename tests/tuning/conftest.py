@@ -11,7 +11,7 @@ from search_spaces import SPACES
 @pytest.fixture
 def settings(cluster):
     cache = ClusterCache()
-    yield Settings("tpe", "asha", 4, Slots(1.0, 0.0, 2), seed=0, cache=cache)
+    yield Settings("gp", "asha", 4, Slots(1.0, 0.0, 2), seed=0, cache=cache)
     cache.close()  # actors that stay make Ray warn of too many processes
 
 

@@ -14,6 +14,7 @@ from darec.evaluation.scores import Score, run_key
 from darec.models import MODELS
 from darec.models.best import Best
 from darec.report.matrix.cells import Budget, Cell, fix_text
+from darec.tuning.study.algorithms import default_sampler
 from darec.tuning.study.identity import load_best
 from darec.tuning.study.record import load_study
 
@@ -88,7 +89,8 @@ def _used(study: Mapping[str, Any]) -> dict[str, Any]:
 def _wanted(cell: Cell, budget: Budget, study: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that a cell's search must have been started with."""
     kind = MODELS[cell.model]
-    wanted: dict[str, Any] = {"seed": 0, "sampler": "tpe", "scheduler": "asha", "stages": "paper"}
+    wanted: dict[str, Any] = {"seed": 0, "scheduler": "asha", "stages": "paper"}
+    wanted["sampler"] = default_sampler(max(budget.trials, budget.stage1_trials))
     wanted |= {"model": cell.model, "pair": cell.label, "train": cell.train}
     wanted |= {"cold_users": cell.cold_users, "split": "random"}
     wanted |= {"fix": dict(cell.fix), "paper": cell.paper}

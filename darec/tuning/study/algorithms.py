@@ -77,6 +77,16 @@ SAMPLERS: dict[str, Callable[[int], "BaseSampler"]] = {
 """By name, a function that makes an Optuna sampler from a seed."""
 
 
+MOST_FOR_GP = 200
+"""Most trials of a study that a Gaussian process draws by default. It takes 0.3 s for each, and
+longer the more trials it knows."""
+
+
+def default_sampler(trials: int) -> str:
+    """Return the sampler of a study of so many trials (docs/performance.md, Samplers)."""
+    return "gp" if trials <= MOST_FOR_GP else "tpe"
+
+
 @dataclass(frozen=True)
 class Scheduler:
     """A scheduler of Tune, and what the search must know about it."""

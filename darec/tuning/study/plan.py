@@ -65,8 +65,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{' on CPUs' if slots.gpus else ''}",
         f"  files      {request.storage}",
     ]
-    if settings.sampler == "tpe" and slots.concurrent > max(2, budget.trials // 4):
-        lines.append("  note       so many trials at once leave TPE little to learn from")
+    if settings.sampler in ("gp", "tpe") and slots.concurrent > max(2, budget.trials // 4):
+        lines.append("  note       so many trials at once leave the sampler little to learn from")
     return lines
 
 

@@ -8,6 +8,7 @@ import optuna
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 
+from darec.core.threads import one_torch_thread
 from darec.tuning.private import (
     LIMIT_KEY,
     is_open,
@@ -35,9 +36,10 @@ class SafeOptunaSearch(OptunaSearch):
 
     def suggest(self, trial_id: str) -> Any:
         """Return a trial's config, or that the search has come to its end."""
-        if self.flat is not None and self.flat.look(optuna_study_of(self)):
-            return self.FINISHED
-        return super().suggest(trial_id)
+        with one_torch_thread():
+            if self.flat is not None and self.flat.look(optuna_study_of(self)):
+                return self.FINISHED
+            return super().suggest(trial_id)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep an epoch's metric, which Optuna hears when the trial ends."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
-from optuna.samplers import RandomSampler, TPESampler
+from optuna.samplers import GPSampler, RandomSampler, TPESampler
 from ray import tune
 from ray.tune.experiment.trial import Trial
 from ray.tune.schedulers import TrialScheduler
@@ -118,7 +118,9 @@ class Simulation:
         return [(self.config[trial], self.epoch[trial]) for trial in self.trials]
 
 
-@pytest.mark.parametrize("sampler", [RandomSampler, TPESampler])
+@pytest.mark.parametrize(
+    "sampler", [RandomSampler, TPESampler, pytest.param(GPSampler, marks=pytest.mark.nightly)]
+)
 def test_speeds_and_numbers_of_workers_change_nothing(sampler):
     wanted = Simulation(0, 1, 1, sampler).run().outcome()
     assert len({epochs for _, epochs in wanted}) > 2  # some are stopped at several rungs

@@ -17,7 +17,7 @@ from darec.tuning.study.run import run_study
 from darec.tuning.trial import trainable
 
 EPOCHS, TRIALS = 9, 10
-ASHA, TPE = "asha", "tpe"
+ASHA, GP = "asha", "gp"
 """The defaults, which the long tier tests; the others are left to the nightly one."""
 RANDOM = "random"
 """The sampler of the tests of the schedulers, which thereby test it, too."""
@@ -92,7 +92,7 @@ def test_every_scheduler_decides_after_a_kill_as_it_would_have(
     assert searched(ten, alone, tmp_path / "killed", kills) == undisturbed
 
 
-@pytest.mark.parametrize("sampler", each([name for name in SAMPLERS if name != RANDOM], TPE))
+@pytest.mark.parametrize("sampler", each([name for name in SAMPLERS if name != RANDOM], GP))
 def test_every_sampler_draws_after_a_kill_what_it_would_have(
     sampler, study, settings, tmp_path, slow_motion, monkeypatch
 ):

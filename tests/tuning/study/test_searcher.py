@@ -1,4 +1,5 @@
 import pytest
+import torch
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -24,6 +25,23 @@ def test_every_sampler_draws_within_the_space(sampler):
     assert all(d.keys() == space.keys() for d in drawn) and drawn[0] != drawn[1]
     for values in drawn:  # Optuna refuses values outside the space
         create_trial(value=1.0, params=values, distributions=space)
+
+
+def test_trials_are_drawn_with_one_thread_of_torch(monkeypatch):
+    """The Gaussian process then draws the same trials on every machine."""
+    search, seen = searcher(sampler="gp"), []
+    sampler = optuna_study_of(search).sampler
+    infer = sampler.infer_relative_search_space
+
+    def noted(*arguments):
+        seen.append(torch.get_num_threads())
+        return infer(*arguments)
+
+    monkeypatch.setattr(sampler, "infer_relative_search_space", noted)
+    torch.set_num_threads(2)
+    search.suggest("a")
+    assert seen == [1] and torch.get_num_threads() == 2
+    torch.set_num_threads(1)  # as the other tests have it
 
 
 def test_a_model_without_hyper_parameters_is_searched_too():

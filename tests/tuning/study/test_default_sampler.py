@@ -1,0 +1,10 @@
+"""Which sampler a study has if none is asked for."""
+
+import pytest
+
+from darec.tuning.study.algorithms import MOST_FOR_GP, SAMPLERS, default_sampler
+
+
+@pytest.mark.parametrize(("trials", "name"), [(1, "gp"), (MOST_FOR_GP, "gp"), (201, "tpe")])
+def test_a_gaussian_process_draws_unless_trials_are_many(trials, name):
+    assert default_sampler(trials) == name and name in SAMPLERS
