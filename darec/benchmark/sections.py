@@ -229,7 +229,7 @@ def _algorithms(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
 
     prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
     splits = [split(prepared, seed=seed).search for seed in range(1 if quick else 3)]
-    sizes = (3, 4) if quick else (16, 30)
+    sizes = (3, 4) if quick else (14, 24)
     yield from algorithms("i_autorec", SPACES["i_autorec"], splits, *sizes)
 
 
