@@ -41,7 +41,6 @@ class Fit:
         self._valid: dict[Domain, Ratings] = {"target": data.valid, "source": data.valid_source}
         answered = {"target": data.answered_U, "source": None}
         self._cold = {d: ColdRule(data.training, d, answered[d]) for d in model.domains}
-        self._metric = metric
         self._objective = Objective(metric, data, self._cold["target"])
 
     def step(self) -> dict[str, float]:
@@ -59,9 +58,7 @@ class Fit:
         raw = {domain: self._predict(domain) for domain in self.model.domains}
         scores = {f"valid_rmse_{name}": self._rmse(raw[name], name) for name in raw}
         valid_rmse = scores.pop("valid_rmse_target")
-        objective = valid_rmse
-        if self._metric != "rmse":
-            objective = self._objective(self.model, raw["target"])
+        objective = self._objective(self.model, raw["target"], valid_rmse)
         if objective < self.best_objective:
             self.best_objective, self.best_rmse = objective, valid_rmse
             self.best_epoch = self.epoch

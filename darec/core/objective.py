@@ -46,13 +46,13 @@ class Objective:
         """The length of a star in the metric's units; 1 for NDCG, which has none."""
         return 1.0 if self._metric == "ndcg@10" else self._data.valid.scale.unit
 
-    def __call__(self, model: Recommender, raw: FloatArray) -> float:
-        """Return the error of a model whose predictions f32[N] of the validation ratings are given.
+    def __call__(self, model: Recommender, raw: FloatArray, rmse: float) -> float:
+        """Return the error of a model, given its predictions f32[N] of the ratings and their RMSE.
 
-        Raises ``ValueError`` or `DivergedError` when a prediction is not finite.
+        Raises `DivergedError` when a score of an item is not finite.
         """
         if self._metric == "rmse":
-            return self._rule.rmse(raw, self._data.valid)
+            return rmse
         if self._metric == "mae":
             return self._rule.mae(raw, self._data.valid)
         seen = self._data.training.target

@@ -32,10 +32,10 @@ def test_errors_by_hand():
     """Predictions of 3 miss 1, 2, 3, 3, 3 and 5 by 2, 1, 0, 0, 0 and 2."""
     data, raw = given([1, 2, 3, 3, 3, 5]), np.full(6, 3.0, np.float32)
     model = Scripted([])
-    assert objective("mae", data)(model, raw) == pytest.approx(5 / 6)
-    assert objective("rmse", data)(model, raw) == pytest.approx(np.sqrt(9 / 6))
+    assert objective("mae", data)(model, raw, 1.5) == pytest.approx(5 / 6)
+    assert objective("rmse", data)(model, raw, 1.5) == 1.5
     of_points = replace(data, valid=replace(data.valid, scale=Scale(0, 100)))
-    assert objective("mae", of_points)(model, raw) == pytest.approx(25 * 5 / 6)
+    assert objective("mae", of_points)(model, raw, 1.5) == pytest.approx(25 * 5 / 6)
     assert objective("mae", of_points).unit == 25 and objective("ndcg@10", of_points).unit == 1
 
 
@@ -63,7 +63,7 @@ def test_ndcg_is_that_of_lists_without_training_items(tiny_pair, sign):
 
     lists = ranking(scores, ranked_users(relevant, 0), relevant, data.training.target)
     raw = model.predict(data.valid.users, data.valid.items)
-    found = objective("ndcg@10", data)(model, raw)
+    found = objective("ndcg@10", data)(model, raw, 1.5)
     assert found == pytest.approx(1 - lists.ndcg_at_10) and 0 < found < 1
 
 
@@ -108,7 +108,7 @@ def test_the_epoch_with_the_best_lists_may_have_a_higher_rmse(tiny_pair):
     data = split(tiny_pair).search
     judged = objective("ndcg@10", data)
     raw = np.zeros(len(data.valid), np.float32)
-    signs = sorted([1, -1], key=lambda sign: -judged(ByPosition(sign), raw))
+    signs = sorted([1, -1], key=lambda sign: -judged(ByPosition(sign), raw, 1.5))
     fit = Fit(Turns(), data, "ndcg@10")
     rows = [fit.step() for _ in range(2)]
     assert rows[1]["valid_rmse"] > rows[0]["valid_rmse"]
@@ -139,7 +139,7 @@ def test_nothing_is_worse_than_a_model_that_diverged():
     data = given([1, 1, 1, 5, 5, 5])
     raw = np.array([5, 5, 5, 1, 1, 1], np.float32)
     for metric in ("rmse", "mae", "ndcg@10"):
-        assert objective(metric, data)(ByPosition(1), raw) <= worst(metric, data)
+        assert objective(metric, data)(ByPosition(1), raw, 4.0) <= worst(metric, data)
 
 
 def test_lists_need_a_high_validation_rating():
