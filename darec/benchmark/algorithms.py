@@ -10,7 +10,6 @@ from statistics import mean
 from typing import Any
 
 import optuna
-from ray.tune.schedulers import TrialScheduler
 
 from darec.benchmark.core import Figure, times_better
 from darec.core.config import parse
@@ -125,8 +124,8 @@ class Schedulers:
             scheduler.on_trial_add(self, trial)
         for epoch, (rmse, spent) in enumerate(curve.rows(), 1):
             result, seconds = {METRIC: rmse, TIME: epoch}, spent
-            decisions = [each.on_trial_result(self, trial, result) for each in self._all]
-            if TrialScheduler.STOP in decisions:
+            stops = [each.on_trial_result(self, trial, result) == each.STOP for each in self._all]
+            if any(stops):
                 break
         for scheduler in self._all:
             scheduler.on_trial_complete(self, trial, result)

@@ -78,7 +78,7 @@ SAMPLERS: dict[str, Callable[[int], "BaseSampler"]] = {
 
 
 MOST_FOR_GP = 200
-"""Most trials of a study that a Gaussian process draws by default. It takes 0.3 s for each, and
+"""Most trials of a study that a Gaussian process draws by default. It takes 0.2 s for each, and
 longer the more trials it knows."""
 
 
