@@ -14,9 +14,9 @@ from darec.tuning import storage
 from darec.tuning.cluster.connection import connected
 from darec.tuning.study.record import load_study
 
-SHORTEST_S = 10.0
-"""The shortest time of a model, most of which its processes need to start. An overdrawn budget
-leaves the last models as much."""
+SHORTEST_S = 40.0
+"""The shortest time of a model. On a busy machine, its processes need more than half of it to
+start. An overdrawn budget leaves the last models as much."""
 
 
 def check_budget(budget: float | None, n_models: int, options: Mapping[str, Any]) -> None:
