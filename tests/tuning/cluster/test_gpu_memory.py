@@ -83,7 +83,7 @@ def test_where_no_gpu_is_free_the_memory_is_unknown(tiny_pair, tmp_path, cluster
     monkeypatch.setattr(gpu_memory, "WAIT_S", 1.0)
     request = request_for("i_autorec", tiny_pair, tmp_path)
     with pytest.raises(UnknownMemoryError, match="no whole GPU was free, or done, within 1 s"):
-        measured(request.kind, largest_trial(request, EPOCHS), request.data, cpus=1.0)
+        measured(request.kind, largest_trial(request, EPOCHS), request.data, 1.0, "rmse")
 
 
 ALONE = """
