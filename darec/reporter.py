@@ -1,8 +1,10 @@
 """Where the library's progress and messages go: one object that the caller chooses."""
 
 import logging
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -12,6 +14,89 @@ LOGGER = logging.getLogger("darec")
 
 Advance = Callable[[], None]
 """Counts one more item of a progress bar as done."""
+LINE_EVERY_S = 30.0
+"""Seconds between two lines about a running study where nothing can be drawn."""
+
+
+@dataclass(frozen=True)
+class TrialView:
+    """A trial as a live display shows it."""
+
+    name: str
+    epoch: int
+    error: float
+    """The lowest validation error so far; NaN before the first epoch."""
+    drawn: str = ""
+    """The hyper-parameters that were drawn, as ``name=value`` words."""
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """Where a running study is: what a live display shows."""
+
+    title: str
+    trials: int
+    """The number of trials that were asked for."""
+    ended: Mapping[str, int]
+    """How many trials ended in which way: ``completed``, ``stopped early``, ``failed``, ..."""
+    running: Sequence[TrialView]
+    best: TrialView | None
+    measure: str
+    """What the errors are: ``RMSE`` for example."""
+    to_beat: Mapping[str, float]
+    """The same error of the bias baselines, by their names."""
+    spent_s: float
+    left_s: float | None
+    """The expected seconds until the end; None before a trial has ended."""
+    an_hour: float | None = None
+    """Trials an hour; None before a trial has ended."""
+
+    @property
+    def n_ended(self) -> int:
+        """The number of trials that have ended."""
+        return sum(self.ended.values())
+
+    @property
+    def in_a_line(self) -> str:
+        """Return the state in one short line."""
+        words = [f"{self.n_ended} of {self.trials} trials"]
+        if self.best:
+            words.append(f"best validation {self.measure} {self.best.error:.4f}{self.against}")
+        words.append(f"{duration(self.spent_s)} spent")
+        if self.left_s is not None:
+            words.append(f"about {duration(self.left_s)} left")
+        return f"{self.title}: {', '.join(words)}"
+
+    @property
+    def against(self) -> str:
+        """Return what is to be beaten in brackets, or nothing."""
+        told = ", ".join(f"{name} {error:.4f}" for name, error in self.to_beat.items())
+        return f" ({told})" if told else ""
+
+
+Show = Callable[[StudyView], None]
+"""Shows where a study is."""
+
+
+def duration(seconds: float) -> str:
+    """Return a time as ``45 s``, ``2 min`` or ``1 h 05 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def line_now_and_then(tell: Callable[[str], None]) -> Show:
+    """Return what shows a study by a line every `LINE_EVERY_S`."""
+    told_at = time.monotonic()
+
+    def show(view: StudyView) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= LINE_EVERY_S:
+            told_at = time.monotonic()
+            tell(view.in_a_line)
+
+    return show
 
 
 class Reporter(Protocol):
@@ -29,6 +114,9 @@ class Reporter(Protocol):
 
     def progress(self, label: str, total: int) -> AbstractContextManager[Advance]:
         """Show progress over ``total`` items; the context gives a function to call per item."""
+
+    def study(self) -> AbstractContextManager[Show]:
+        """Show a running study; the context gives a function to call about once a second."""
 
 
 class LogReporter:
@@ -54,6 +142,11 @@ class LogReporter:
 
         yield advance
 
+    @contextmanager
+    def study(self) -> Iterator[Show]:
+        """Log a line about a running study every `LINE_EVERY_S`."""
+        yield line_now_and_then(self.line)
+
 
 class SilentReporter:
     """Drops every message."""
@@ -68,6 +161,11 @@ class SilentReporter:
     def progress(self, label: str, total: int) -> Iterator[Advance]:
         """Show no progress."""
         yield lambda: None
+
+    @contextmanager
+    def study(self) -> Iterator[Show]:
+        """Show nothing of a running study."""
+        yield lambda view: None
 
 
 SILENT = SilentReporter()

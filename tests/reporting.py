@@ -4,10 +4,10 @@ from contextlib import contextmanager
 
 
 class Recorder:
-    """Keeps every line, table and progress bar."""
+    """Keeps every line, table, progress bar and view of a study."""
 
     def __init__(self):
-        self.lines, self.tables, self.bars = [], [], []
+        self.lines, self.tables, self.bars, self.views = [], [], [], []
 
     def line(self, text):
         self.lines.append(text)
@@ -20,6 +20,10 @@ class Recorder:
         done = []
         self.bars.append((label, total, done))
         yield lambda: done.append(1)
+
+    @contextmanager
+    def study(self):
+        yield self.views.append
 
     def has(self, text):
         return any(text in line for line in self.lines)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from darec.reporter import SILENT, Advance, Reporter
+from darec.reporter import SILENT, Advance, Reporter, Show, StudyView, line_now_and_then
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +67,26 @@ class ConsoleReporter:
         with Progress(*columns, console=console, transient=True) as shown:
             task = shown.add_task(label, total=total)
             yield lambda: shown.advance(task)
+
+    @contextmanager
+    def study(self) -> Iterator[Show]:
+        """Draw a running study in one block, which vanishes; write lines where none can be drawn.
+
+        Lines that are printed meanwhile appear above the block.
+        """
+        from rich.live import Live
+
+        from darec.cli.live import block
+
+        if not self._out.is_terminal:
+            yield line_now_and_then(self.line)
+            return
+        with Live(console=self._out, transient=True, auto_refresh=False) as live:
+
+            def show(view: StudyView) -> None:
+                live.update(block(view), refresh=True)
+
+            yield show
 
 
 def _console(**options: Any) -> Console:

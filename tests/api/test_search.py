@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import optuna
@@ -139,12 +140,16 @@ def test_a_search_and_its_scores_come_as_tables_and_nothing_is_printed(
 
 
 class Interrupting(Recorder):
-    """Presses Ctrl-C when the first trial is shown."""
+    """Presses Ctrl-C when the first trial has an epoch."""
 
-    def table(self, title, table):
-        if not self.tables:
-            os.kill(os.getpid(), signal.SIGINT)
-        super().table(title, table)
+    @contextmanager
+    def study(self):
+        def show(view):
+            if view.best and not self.views:
+                self.views.append(view)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        yield show
 
 
 @pytest.mark.ray

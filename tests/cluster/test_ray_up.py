@@ -110,7 +110,8 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
             assert search.wait(timeout=300) == 0, log.read_text()[-4000:]
         with (out / STUDY / "trials.csv").open() as table:
             rows = list(csv.DictReader(table))
-        assert len(rows) == 3 and all(row["ended"] in ("completed", "stalled") for row in rows)
+        assert len(rows) == 3
+        assert {row["ended"] for row in rows} <= {"completed", "stopped early", "stalled"}
         failed = [row["failures"] for row in rows if row["failures"]]
         assert nodes_lost(failed) == len(failed) > 0, failed
         run("ray", "rsync-down", str(file), f"{out}/", f"{tmp_path}/down/")

@@ -19,7 +19,6 @@ from ray.tune.experiment.trial import Trial
 from ray.tune.logger import TBXLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
 
-from darec.reporter import SILENT
 from darec.tuning import private
 from darec.tuning.private import PrivateInterfaceError
 from darec.tuning.study.progress import StudyProgress
@@ -83,7 +82,7 @@ def is_private(name):
 
 
 def test_a_tuner_has_its_callbacks_search_algorithm_and_progress_reporter():
-    callback, reporter = tune.Callback(), StudyProgress(SILENT, [], 1)
+    callback, reporter = tune.Callback(), StudyProgress("x", [], 1)
     algorithm = Limiter(OptunaSearch(), 1)
     tuner = tune.Tuner(
         Tiny,

@@ -11,7 +11,6 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from darec.reporter import SILENT
 from darec.tuning import private
 from darec.tuning.durability.scheduler_state import Resumable, SchedulerState
 from darec.tuning.failures import last_error_of
@@ -64,7 +63,7 @@ def ran(cluster, tmp_path_factory):
             storage_path=str(folder),
             verbose=1,
             callbacks=[looks, SchedulerState(scheduler)],
-            progress_reporter=StudyProgress(SILENT, ["x"], 4),
+            progress_reporter=StudyProgress("x", ["x"], 4),
         ),
     )
     return SimpleNamespace(folder=folder / "tune", grid=tuner.fit(), looks=looks)

@@ -14,6 +14,7 @@ from darec.tuning.private import (
     failures_counted,
     share_of,
 )
+from darec.tuning.trial.names import TIME
 
 MOST_NODES_LOST = 10
 """This many losses of its node do not count against a trial. With more, it may be the cause."""
@@ -74,11 +75,17 @@ class Outcomes(tune.Callback):
     Losing its node is not held against a trial: a spot instance may be taken away at any time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_epochs: int) -> None:
+        self._max_epochs = max_epochs
         self.ended: dict[str, str] = {}
-        """``completed`` or ``failed``, of the trials that have ended."""
+        """How the trials ended that have ended: ``failed``; ``completed``, by the last epoch; or
+        ``stopped early``, by the scheduler or a time budget; or the reason that the trial gave."""
         self.failures: dict[str, list[str]] = {}
         """The reason of every failed attempt, by trial."""
+
+    def end_of(self, trial_id: str) -> str:
+        """Return how a trial ended."""
+        return self.ended.get(trial_id, "ended")
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Forget the end of a trial that starts again: ``--resume`` repeats failed ones."""
@@ -86,7 +93,9 @@ class Outcomes(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial reached its end, or that the scheduler stopped it."""
-        self.ended[trial.trial_id] = "completed"
+        last = trial.last_result or {}
+        end = "completed" if last.get(TIME, 0) >= self._max_epochs else "stopped early"
+        self.ended[trial.trial_id] = last.get("reason") or end
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note why an attempt failed that Tune will repeat; correct Tune's count of failures."""

@@ -1,77 +1,105 @@
-"""Shows a running study through a `Reporter`: its trials' states, and the best trials."""
+"""Turns Tune's trials into what a live display shows."""
 
+import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 from ray.tune import ProgressReporter
+from ray.tune.experiment.trial import Trial
+from ray.tune.result import TIME_TOTAL_S
 
 from darec.core.objective import Metric
-from darec.reporter import SILENT, Reporter
+from darec.reporter import Show, StudyView, TrialView
 from darec.tuning.trial.names import METRIC, TIME, flatten
 
-EVERY_S = 10.0
-"""Seconds between two tables."""
-MOST_ROWS = 8
-"""Number of best trials in a table."""
+EVERY_S = 1.0
+"""Seconds between two views."""
+MEASURES: dict[Metric, str] = {"rmse": "RMSE", "mae": "MAE", "ndcg@10": "1 - NDCG@10"}
+"""How the error is called that a search minimises."""
+
+
+def shows_nothing(view: StudyView) -> None:
+    """Drop a view."""
 
 
 class StudyProgress(ProgressReporter):
-    """A progress reporter for Tune that passes everything to a `Reporter`."""
+    """A progress reporter for Tune that shows a study as a `StudyView`."""
 
     def __init__(
         self,
-        reporter: Reporter,
+        title: str,
         hyper_parameters: Sequence[str],
         n_trials: int,
         metric: Metric = "rmse",
+        to_beat: Mapping[str, float] | None = None,
     ) -> None:
-        self._names, self._n_trials = list(hyper_parameters), n_trials
-        self._best = {"rmse": "best", "mae": "best MAE", "ndcg@10": "best 1 - NDCG@10"}[metric]
-        self.show_through(reporter)
+        self._title, self._names, self._n_trials = title, list(hyper_parameters), n_trials
+        self._measure, self._to_beat = MEASURES[metric], dict(to_beat or {})
+        self.show_through(shows_nothing, str)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the `Reporter` out of Tune's pickles; `show_through` gives a resumed study one."""
-        return {**self.__dict__, "_reporter": SILENT}
+        """Leave out what cannot be pickled; `show_through` gives it to a resumed study."""
+        return {**self.__dict__, "_show": shows_nothing, "_ending": str}
 
-    def show_through(self, reporter: Reporter) -> None:
-        """Use this reporter from now on."""
-        self._reporter = reporter
+    def show_through(self, show: Show, ending: Callable[[str], str]) -> None:
+        """Show through this from now on; ``ending`` says how a trial ended, by its id."""
+        self._show, self._ending = show, ending
         self._shown_at = -EVERY_S
         self._begin = time.monotonic()
+        self._ended_before: int | None = None
 
     def should_report(self, trials: list[Any], done: bool = False) -> bool:
-        """Return whether it is time for a table."""
+        """Return whether it is time for a view."""
         return done or time.monotonic() - self._shown_at >= EVERY_S
 
     def report(self, trials: list[Any], done: bool, *sys_info: Any) -> None:
-        """Show the best trials; those without a finished epoch are only counted."""
+        """Show where the study is."""
         self._shown_at = time.monotonic()
-        states = Counter(trial.status.lower() for trial in trials)
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        seconds = time.monotonic() - self._begin
-        title = f"{len(trials)} of {self._n_trials} trials ({counts}) after {seconds:.0f} s"
-        known = [trial for trial in trials if METRIC in (trial.last_result or {})]
-        known.sort(key=lambda trial: float(trial.last_result[METRIC]))
-        if not known:
-            self._reporter.line(title)
-            return
-        rows = {trial.trial_id: self._row(trial) for trial in known[:MOST_ROWS]}
-        table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
-        self._reporter.table(title, table)
+        self._show(self.view(trials))
 
-    def _row(self, trial: Any) -> dict[str, str]:
-        result, config = trial.last_result, flatten(trial.config)
-        drawn = [f"{name}={_short(config.get(name, ''))}" for name in self._names]
-        return {
-            "state": trial.status.lower(),
-            "epoch": f"{result[TIME]:.0f}",
-            "valid RMSE": f"{result['valid_rmse']:.4f}",
-            self._best: f"{result[METRIC]:.4f}",
-            "hyper-parameters": " ".join(drawn),
-        }
+    def view(self, trials: list[Any]) -> StudyView:
+        """Return where the study is."""
+        ended = [trial for trial in trials if trial.is_finished()]
+        if self._ended_before is None:
+            self._ended_before = len(ended)
+        known = [trial for trial in trials if METRIC in (trial.last_result or {})]
+        best = min(known, key=lambda trial: float(trial.last_result[METRIC]), default=None)
+        running = [trial for trial in trials if trial.status == Trial.RUNNING]
+        spent_s, pace = time.monotonic() - self._begin, self._pace(ended, running)
+        return StudyView(
+            title=self._title,
+            trials=self._n_trials,
+            ended=Counter(self._ending(trial.trial_id) for trial in ended),
+            running=[self._seen(trial) for trial in running],
+            best=None if best is None else self._seen(best),
+            measure=self._measure,
+            to_beat=self._to_beat,
+            spent_s=spent_s,
+            left_s=pace and max(0.0, self._n_trials / pace - self._ended_before / pace - spent_s),
+            an_hour=pace and 3600 * pace,
+        )
+
+    def _pace(self, ended: list[Any], running: list[Any]) -> float | None:
+        """Return the trials of this run in a second; a running trial counts by its time so far."""
+        here = len(ended) - (self._ended_before or 0)
+        spent_s = time.monotonic() - self._begin
+        if not here or not spent_s:
+            return None
+        usual_s = sum(map(_seconds, ended)) / len(ended)
+        parts = sum(min(0.9, _seconds(trial) / usual_s) for trial in running) if usual_s else 0.0
+        return (here + parts) / spent_s
+
+    def _seen(self, trial: Any) -> TrialView:
+        result, config = trial.last_result or {}, flatten(trial.config)
+        drawn = " ".join(f"{name}={_short(config.get(name, ''))}" for name in self._names)
+        epoch, error = int(result.get(TIME, 0)), float(result.get(METRIC, math.nan))
+        return TrialView(trial.trial_id, epoch, error, drawn)
+
+
+def _seconds(trial: Any) -> float:
+    return float((trial.last_result or {}).get(TIME_TOTAL_S, 0.0))
 
 
 def _short(value: Any) -> str:

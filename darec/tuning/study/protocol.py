@@ -165,6 +165,7 @@ def _run_first_stage(
         folder=request.folder / name,
         storage=storage.join(request.storage, name),
         time_budget=None if budget is None else STAGE1_SHARE * budget,
+        title=f"{first.model}, stage 1 on the {domain}",
         stop_when_flat=request.stop_when_flat,
         metric=request.metric,
     )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -166,6 +167,7 @@ class Baselines(NamedTuple):
     hierarchical: float
 
 
+@lru_cache(maxsize=3)  # a search asks for those of its studies several times
 def baseline_rmses(data: SearchData) -> Baselines:
     """Return the validation RMSEs of both baselines."""
     rule, valid = ColdRule(data.training, answered=data.answered_U), data.valid

@@ -9,6 +9,7 @@ from darec.errors import UserError
 from darec.tuning.durability import snapshot
 from darec.tuning.private import (
     numbered_trials,
+    progress_reporter_of,
     search_algorithm_of,
 )
 from darec.tuning.side_effects import quiet_libraries, signal_handlers_kept
@@ -101,7 +102,12 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
     tuner = make_tuner(study, settings, resume)
     watched = _Watched.of(tuner)
     try:
-        with signal_handlers_kept(), numbered_trials(search_algorithm_of(tuner)):
+        with (
+            signal_handlers_kept(),
+            numbered_trials(search_algorithm_of(tuner)),
+            settings.reporter.study() as show,
+        ):
+            progress_reporter_of(tuner).show_through(show, watched.outcomes.end_of)
             grid = tuner.fit()
     except Exception as error:
         if reason := early_end(error, watched.halt, watched.outcomes, watched.snapshots.folder):

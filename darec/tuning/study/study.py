@@ -67,6 +67,8 @@ class Study:
     """Whether the study ends when more trials are not worth it (`darec.tuning.study.flat`)."""
     metric: Metric = "rmse"
     """What decides the best epoch of each trial, and the best trial."""
+    title: str = ""
+    """How a display calls it; the model's name if empty."""
 
     @property
     def tune_folder(self) -> str:

@@ -20,7 +20,6 @@ from darec.tuning.private import (
     callbacks_of,
     limit_concurrency,
     pickled,
-    progress_reporter_of,
     search_algorithm_of,
 )
 from darec.tuning.study.accounts import Clock, Outcomes, Usage
@@ -29,6 +28,7 @@ from darec.tuning.study.flat import Flat, tolerance
 from darec.tuning.study.halt import CodeWatch, DiskWatch, Halt, IdleWatch
 from darec.tuning.study.in_order import InOrderSearch
 from darec.tuning.study.progress import StudyProgress
+from darec.tuning.study.results import baseline_rmses
 from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
 from darec.tuning.study.stopper import Ends
 from darec.tuning.study.study import Settings, Study
@@ -103,7 +103,6 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
     snapshot.delete_unknown_trials(path, {Path(result.path).name for result in results})
     one_of(SchedulerState, tuner).expected = len(results)
     limit_concurrency(search_algorithm_of(tuner), settings.slots.concurrent)
-    progress_reporter_of(tuner).show_through(settings.reporter)
     return tuner
 
 
@@ -126,13 +125,15 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
         points_to_evaluate=[dict(study.start)] if study.start else None,
     )
     state, halt = SchedulerState(scheduler), Halt()
+    baselines = baseline_rmses(study.data)
+    to_beat = {"bias": baselines.bias, "hierarchical_bias": baselines.hierarchical}
     for option, part, save in (
         ("sampler", settings.sampler, lambda: pickled(search)),
         ("scheduler", settings.scheduler, state.get_state),
     ):
         _check_saves(f"--{option} {part}", save)
     callbacks = [
-        *(state, Clock(), Usage(), Outcomes(), MoreGPUMemory()),
+        *(state, Clock(), Usage(), Outcomes(settings.max_epochs), MoreGPUMemory()),
         *(halt, IdleWatch(halt), CodeWatch(halt), DiskWatch(halt)),
         *(KeepTheBest(max(KEPT, study.rejudge)), snapshot.CopySnapshots()),
         *loggers(),
@@ -156,7 +157,11 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
             stop=Ends(settings.max_epochs, seconds, waits),
             callbacks=callbacks,
             progress_reporter=StudyProgress(
-                settings.reporter, list(study.space), study.trials, study.metric
+                study.title or study.model,
+                list(study.space),
+                study.trials,
+                study.metric,
+                to_beat if study.metric == "rmse" else {},
             ),
             verbose=1,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),

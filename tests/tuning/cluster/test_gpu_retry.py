@@ -68,7 +68,7 @@ class Large(tune.Trainable):
         return True
 
 ray.init(address="local", num_cpus=8, num_gpus=1, include_dashboard=False, log_to_driver=False)
-outcomes = Outcomes()
+outcomes = Outcomes(max_epochs=9)
 tuner = tune.Tuner(
     tune.with_resources(Large, {"cpu": 1, "gpu": 0.25}),
     param_space={"trial": tune.grid_search(list(range(8)))},

@@ -36,6 +36,7 @@ COMMAND += ["--trials", str(TRIALS), "--max-epochs", "8", "--resume"]
 ONE_STUDY = "--model i_autorec --fix hidden=50 --sampler random --scheduler none".split()
 SCHEDULERS = ("asha", "hyperband", "median", "none")
 SAMPLERS = ("tpe", "random", "qmc", "gp", "nsga2")
+ENDINGS = ("completed", "stopped early", "stalled")
 IN_ORDER = {"random", "qmc"}
 """Samplers whose draws do not depend on results."""
 KEPT = ("config", "epoch", "valid_rmse", "trials")
@@ -235,7 +236,7 @@ class Search:
         ids = {row["trial_id"] for row in rows}
         if not len(rows) == len(ids) == TRIALS:
             self.problem(f"{len(rows)} trials, {len(ids)} different")
-        unended = [row["ended"] for row in rows if row["ended"] not in ("completed", "stalled")]
+        unended = [row["ended"] for row in rows if row["ended"] not in ENDINGS]
         if unended:
             self.problem(f"trials ended {unended}")
         ran = {path.parent.name for path in (self.out / STUDY).glob("tune/*/result.json")}

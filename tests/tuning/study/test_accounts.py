@@ -11,30 +11,37 @@ NODE_DIED = "The actor died because its node has died. Node Id: 1f2e"
 
 
 def test_every_failed_attempt_is_noted_with_its_reason(tmp_path):
-    outcomes = Outcomes()
+    outcomes = Outcomes(max_epochs=9)
     errors = ["ValueError: no", "torch.OutOfMemoryError: CUDA out of memory.", NODE_DIED]
     for error in errors:
         outcomes.on_trial_recover(0, [], failed(error, tmp_path, CPU=1.0))
-    again = Outcomes()
+    again = Outcomes(max_epochs=9)
     again.set_state(outcomes.get_state())
     assert again.failures == {"a": errors} and not again.ended
 
 
 def test_the_way_a_trial_ended_is_noted_until_it_starts_again(tmp_path):
-    outcomes, trial = Outcomes(), failed("ValueError: no", tmp_path, CPU=1.0)
+    outcomes, trial = Outcomes(max_epochs=9), failed("ValueError: no", tmp_path, CPU=1.0)
     outcomes.on_trial_error(0, [], trial)
     assert outcomes.ended == {"a": "failed"} and outcomes.failures == {"a": ["ValueError: no"]}
-    again = Outcomes()
+    again = Outcomes(max_epochs=9)
     again.set_state(outcomes.get_state())
     assert again.ended == {"a": "failed"}
     again.on_trial_start(0, [], trial)
     assert not again.ended and outcomes.ended
-    again.on_trial_complete(0, [], trial)
-    assert again.ended == {"a": "completed"}
+    for last, end in [
+        ({"epoch": 9}, "completed"),
+        ({"epoch": 8}, "stopped early"),
+        ({}, "stopped early"),
+        ({"epoch": 9, "reason": "stalled"}, "stalled"),
+    ]:
+        trial.last_result = last
+        again.on_trial_complete(0, [], trial)
+        assert again.ended == {"a": end} and again.end_of("a") == end
 
 
 def test_a_lost_node_is_no_failure_of_the_trials_but_ten_may_be(tmp_path):
-    outcomes, counted = Outcomes(), []
+    outcomes, counted = Outcomes(max_epochs=9), []
     known = SimpleNamespace(num_failures=0)
     for error in (NODE_DIED, "ValueError: no", *[NODE_DIED] * 11):
         trial = failed(error, tmp_path, CPU=1.0)

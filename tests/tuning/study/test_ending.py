@@ -26,7 +26,7 @@ FULL = "Traceback (most recent call last):\n  File a\nOSError: [Errno 28] No spa
 def test_the_reason_of_a_halt_comes_first(error, reason):
     halt = Halt()
     halt.reason = reason
-    assert early_end(error, halt, Outcomes(), None) == reason
+    assert early_end(error, halt, Outcomes(max_epochs=9), None) == reason
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_reason_of_a_halt_comes_first(error, reason):
     ],
 )
 def test_errors_of_tune_and_of_disks_have_one_line_and_others_none(error, failures, reason):
-    outcomes = Outcomes()
+    outcomes = Outcomes(max_epochs=9)
     outcomes.failures = {"a": failures} if failures else {}
     assert early_end(error, Halt(), outcomes, None) == reason
 
@@ -52,10 +52,10 @@ def test_a_full_disk_of_rays_is_named(error, tmp_path, monkeypatch):
     staging.mkdir(parents=True)
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(ending.shutil, "disk_usage", lambda folder: usage(4096))
-    told = early_end(error, Halt(), Outcomes(), staging)
+    told = early_end(error, Halt(), Outcomes(max_epochs=9), staging)
     assert told == f"No space left on device: {tmp_path}"
     monkeypatch.setattr(ending.shutil, "disk_usage", lambda folder: usage(2**30))
-    assert str(tmp_path) not in early_end(error, Halt(), Outcomes(), staging)
+    assert str(tmp_path) not in early_end(error, Halt(), Outcomes(max_epochs=9), staging)
 
 
 def row(ended, *failures, epochs=0):

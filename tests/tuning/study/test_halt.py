@@ -96,7 +96,8 @@ def test_a_node_with_other_code_halts_the_search_until_it_is_mended(study, setti
         with pytest.raises(UserError, match=words):
             run_study(study, settings, resume=False)
     rows = run_study(study, settings, resume=True)
-    assert [row.ended in ("completed", "stalled") for row in rows] == [True] * study.trials
+    assert {row.ended for row in rows} <= {"completed", "stopped early", "stalled"}
+    assert len(rows) == study.trials
 
 
 def test_a_search_that_waits_in_vain_for_a_node_says_so(study, settings, monkeypatch):

@@ -13,7 +13,7 @@ def result(name, **metrics):
 def test_trials_are_sorted_by_their_best_epoch_and_keep_what_is_known_of_them(monkeypatch):
     configs = [{"hidden": 1}, {"hidden": 2}, {"autorec": {"hidden": 3}}, {"hidden": 4}]
     monkeypatch.setattr(study_rows, "configs_of", lambda grid: configs)
-    outcomes, usage = Outcomes(), Usage()
+    outcomes, usage = Outcomes(max_epochs=9), Usage()
     outcomes.ended = {"good": "completed", "best": "completed", "lost": "failed"}
     outcomes.failures = {"lost": ["its node has died", "ValueError: no"]}
     usage.seconds = {"best": (3.0, 1.5)}
