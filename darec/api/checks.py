@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Literal, TypeGuard, get_args
 
-import torch
-
 from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
 from darec.data.scale import Scale
 from darec.errors import UserError
@@ -118,5 +116,11 @@ def check_finite(option: str, value: object) -> None:
 def check_device(device: object, address: str | None) -> None:
     """Raise `UserError` unless a device is known and, on this machine, present."""
     check_choice("--device", device, ("cpu", "cuda"))
-    if device == "cuda" and address is None and not torch.cuda.is_available():
+    if device == "cuda" and address is None and not _has_gpu():
         raise UserError("--device cuda: no CUDA device is available here; leave it out")
+
+
+def _has_gpu() -> bool:
+    import torch  # takes seconds, and most commands do not ask
+
+    return torch.cuda.is_available()

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from darec.api.names import listed, named_models
 from darec.api.values import check_drawn, check_fixed
 from darec.core.config import field_names
 from darec.data.ratings import DomainPair
@@ -64,19 +65,19 @@ def search_space(model: str) -> Space:
 
 
 def chosen_models(model: str, cold_users: bool = False, made: bool = False) -> list[str]:
-    """Return the models that ``--model`` names: one of the known ones, or all of them.
+    """Return the models that ``--model`` names: some of the known ones, or all of them.
 
     With ``cold_users`` only models that take part in that task are meant; with ``made`` a stack is
     meant, too. Raises `UserError` for an unknown name, or for a model that cannot take part.
     """
     known = {**all_models(), **(MADE if made else {})}
-    if model not in [*known, "all"]:
-        raise UserError(f"--model must be one of {', '.join(known)} or all, but got {model!r}")
-    if model != "all":
-        if cold_users:
-            check_answers(model)
-        return [model]
-    return [name for name, kind in known.items() if kind.cold_users or not cold_users]
+    names = named_models(model, known)
+    if "all" in listed(model):
+        return [name for name in names if known[name].cold_users or not cold_users]
+    if cold_users:
+        for name in names:
+            check_answers(name)
+    return names
 
 
 def check_answers(model: str) -> None:

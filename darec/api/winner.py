@@ -4,7 +4,7 @@ from darec.api.result import SearchResult
 from darec.data.scale import in_words
 from darec.reporter import LOGGER, Reporter
 from darec.tuning.study.trials_table import REJUDGED
-from darec.tuning.trial.names import METRIC
+from darec.tuning.trial.names import METRIC, flatten
 
 
 def report_winner(result: SearchResult, reporter: Reporter) -> None:
@@ -31,8 +31,8 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
         reporter.line(f"  {name:17} {rmse:.4f}: {_verdict(best.valid_rmse, rmse)}")
     if best.stage1_valid_rmse is not None:
         reporter.line(f"  validation RMSE of its own first stage: {best.stage1_valid_rmse:.4f}")
-    for name, value in best.config.items():
-        reporter.line(f"  {name:15} {value}")
+    for name, value in flatten(best.config).items():
+        reporter.line(f"  {name:28} {value}")
     edges = trials["at_edge"].iloc[0]
     if edges:
         LOGGER.warning(

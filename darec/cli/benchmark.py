@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from darec.cli.command import command
+from darec.cli.console import Terminal
 from darec.cli.options import Data, SectionName
-from darec.reporter import Reporter
 
 
 @command
 def benchmark(
-    reporter: Reporter,
+    reporter: Terminal,
     section: Annotated[SectionName, typer.Option(help="What to measure.")] = "all",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats, smaller sizes.")] = False,
     pair: Annotated[
@@ -38,4 +38,5 @@ def benchmark(
     """
     from darec.benchmark.sections import measure
 
-    measure(section, quick=quick, pair=pair, data=data, out=out, reporter=reporter)
+    figures = measure(section, quick=quick, pair=pair, data=data, out=out, reporter=reporter)
+    reporter.answer({"section": section, "figures": figures})

@@ -19,7 +19,8 @@ from darec.errors import UserError
 from darec.processes import INTERRUPTED, begin_command, note_stop
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show diagnostic messages.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show the result and errors only.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 EXAMPLE = re.compile(
     r"\bdarec (prepare|tune|stack|evaluate|fit|predict|recommend|serve|"
     r"reproduce|benchmark|own-cluster)\b"
@@ -30,12 +31,14 @@ EXAMPLE = re.compile(
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Return a typer command from a function whose first parameter is the reporter.
 
-    Adds ``-v`` and ``-q``. An exception becomes one line on stderr and exit code 1 (see
+    Adds ``-v``, ``-q`` and ``--json``. An exception becomes one line on stderr and exit code 1 (see
     `darec.cli.errors`), an interruption exit code 130.
     """
 
     @wraps(function)
-    def run(*, verbose: bool = False, quiet: bool = False, **options: Any) -> None:
+    def run(
+        *, verbose: bool = False, quiet: bool = False, as_json: bool = False, **options: Any
+    ) -> None:
         from darec.cli.console import set_up
 
         begin_command()
@@ -43,7 +46,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         try:
             if verbose and quiet:
                 raise UserError("give either --verbose or --quiet")
-            function(set_up(verbose, quiet), **options)
+            reporter = set_up(verbose, quiet, as_json)
+            function(reporter, **options)
+            reporter.end()
         except (typer.Exit, typer.Abort, typer.BadParameter):  # for typer itself
             raise
         except Exception as error:
@@ -59,7 +64,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(function).parameters.values())[1:]
     extra = [
         inspect.Parameter(name, keyword, default=False, annotation=kind)
-        for name, kind in (("verbose", Verbose), ("quiet", Quiet))
+        for name, kind in (("verbose", Verbose), ("quiet", Quiet), ("as_json", Json))
     ]
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads it
         [*(parameter.replace(kind=keyword) for parameter in own), *extra]

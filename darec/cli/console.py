@@ -1,14 +1,21 @@
 """Draws the library's messages on a terminal: results on stdout, progress and logs on stderr."""
 
+import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from darec.reporter import SILENT, Advance, Reporter, Show, StudyView, line_now_and_then
+from darec.reporter import (
+    Advance,
+    Show,
+    SilentReporter,
+    StudyView,
+    line_now_and_then,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,15 +95,49 @@ class ConsoleReporter:
 
             yield show
 
+    def answer(self, values: Mapping[str, Any], line: str = "") -> None:
+        """Print nothing: a person was told the result before."""
+
+    def end(self) -> None:
+        """End the command's output."""
+
+
+class Answers(SilentReporter):
+    """Prints the results of a command and nothing else: short lines, or JSON for a program."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self._answers: list[Mapping[str, Any]] = []
+
+    def answer(self, values: Mapping[str, Any], line: str = "") -> None:
+        """Take one result, as values and, where there is more to say than a file's name, a line."""
+        self._answers.append(values)
+        if line and not self._json:
+            print(line)
+
+    def end(self) -> None:
+        """Print all results as one JSON object, if JSON is asked for."""
+        if self._json:
+            print(json.dumps({"results": self._answers}, default=_plain))
+
+
+Terminal = ConsoleReporter | Answers
+"""The reporter of a command."""
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON does not know as a number or text: numpy's numbers, paths."""
+    return value.item() if hasattr(value, "item") else str(value)
+
 
 def _console(**options: Any) -> Console:
     """Return a console that shows text as it is: brackets, colons and numbers mean nothing."""
     return Console(markup=False, emoji=False, highlight=False, **options)
 
 
-def set_up(verbose: bool, quiet: bool) -> Reporter:
-    """Set up logging to stderr for ``-v`` and ``-q``, and return the command's reporter."""
+def set_up(verbose: bool, quiet: bool, as_json: bool) -> Terminal:
+    """Set up logging to stderr, and return the reporter for ``-v``, ``-q`` or ``--json``."""
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s")
     logging.getLogger("darec").setLevel(level)
-    return SILENT if quiet else ConsoleReporter()
+    return Answers(as_json) if quiet or as_json else ConsoleReporter()

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import command, command_line
+from darec.cli.console import Terminal
 from darec.cli.options import (
     Address,
     ColdShare,
@@ -14,7 +15,7 @@ from darec.cli.options import (
     Insecure,
     Model,
     Out,
-    Pair,
+    Pairs,
     Split,
     Synthetic,
     Task,
@@ -22,13 +23,12 @@ from darec.cli.options import (
     percent,
     share,
 )
-from darec.reporter import Reporter
 
 
 @command
 def evaluate(
-    reporter: Reporter,
-    pair: Pair,
+    reporter: Terminal,
+    pair: Pairs,
     model: Model = "i_darec",
     train: Train = "90",
     task: Task = "warm",
@@ -75,6 +75,7 @@ def evaluate(
     """
     from darec.api import evaluate as api
     from darec.api.checks import check_device, holdout_of
+    from darec.api.names import listed
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
@@ -82,20 +83,37 @@ def evaluate(
     holdout = holdout_of(percent(train), task, share(cold_share), split)
     names = chosen_models(model, holdout.cold_users is not None, made=True)
     check_device(device, address)
-    prepared = load_pair(pair, data, synthetic, reporter)
-    api.evaluate(
-        finished_searches(names, prepared, holdout, out, required=model != "all"),
-        prepared,
-        seeds=seeds,
-        folds=folds,
-        fresh=fresh,
-        same_split=same_split,
-        refit=refit,
-        device=device,
-        threads=threads,
-        at_once=at_once,
-        address=address,
-        insecure=insecure,
-        reporter=reporter,
-    )
+    prepared = [load_pair(name, data, synthetic, reporter) for name in listed(pair)]
+    required = "all" not in listed(model)
+    found = [finished_searches(names, each, holdout, out, required) for each in prepared]
+    for each, searches in zip(prepared, found, strict=True):
+        scores = api.evaluate(
+            searches,
+            each,
+            seeds=seeds,
+            folds=folds,
+            fresh=fresh,
+            same_split=same_split,
+            refit=refit,
+            device=device,
+            threads=threads,
+            at_once=at_once,
+            address=address,
+            insecure=insecure,
+            reporter=reporter,
+        )
+        for (name, cold), own in scores.groupby(["model", "cold"], sort=False)["test_rmse"]:
+            mean, sd = own.mean(), own.std() if len(own) > 1 else None
+            shown = f"{mean:.4f}" + ("" if sd is None else f" ± {sd:.4f}")
+            reporter.answer(
+                {
+                    "pair": each.name,
+                    "model": name,
+                    "cold": cold,
+                    "test_rmse": mean,
+                    "sd": sd,
+                    "runs": len(own),
+                },
+                f"{name} on {each.name}, cold={cold}: test RMSE {shown}, {len(own)} runs",
+            )
     reporter.line(f"next:   {command_line('tensorboard', {'--logdir': out})}")

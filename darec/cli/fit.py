@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import called, command, command_line
+from darec.cli.console import Terminal
 from darec.cli.options import (
     ColdShare,
     Data,
@@ -19,12 +20,11 @@ from darec.cli.options import (
     percent,
     share,
 )
-from darec.reporter import Reporter
 
 
 @command
 def fit(
-    reporter: Reporter,
+    reporter: Terminal,
     pair: Pair,
     model: Model = "i_darec",
     train: Train = "90",
@@ -62,5 +62,6 @@ def fit(
         place = api.fit(result, prepared, refit=refit, device=device, reporter=reporter)
         card = f"{place}/README.md"
         reporter.line(f"card:  {card}")
+        reporter.answer({"pair": prepared.name, "model": result.best.model, "model_folder": place})
     use = command_line(called("recommend"), {"--user": prepared.user_ids[0]}, place)
     reporter.line(f"next:  {use}")

@@ -34,10 +34,22 @@ def share(cold_share: str) -> Share:
     return shares[cold_share]
 
 
+def labelled(pair: str, synthetic: bool) -> str:
+    """Return how results call a pair."""
+    return f"{pair}-synthetic" if synthetic else pair
+
+
 Pair = Annotated[
     str, typer.Option(help="A pair of Table 1, or the --name that you gave to darec prepare.")
 ]
-Model = Annotated[str, typer.Option(help="A model's name, or all.")]
+Pairs = Annotated[
+    str,
+    typer.Option(
+        "--pair",
+        help="A pair of Table 1, or the --name that you gave to darec prepare; several as a,b.",
+    ),
+]
+Model = Annotated[str, typer.Option(help="A model, several as a,b, or all.")]
 ModelFolder = Annotated[str, typer.Argument(metavar="MODEL", help="Folder or URI of a model.")]
 Unknown = Annotated[
     Literal["cold", "raise"],

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from darec.cli.command import command, command_line
-from darec.reporter import Reporter
+from darec.cli.console import Terminal
 
 
 @command
 def own_cluster(
-    reporter: Reporter,
+    reporter: Terminal,
     hosts: Annotated[
         str, typer.Option(help="Host names or addresses, comma-separated; the first is the head.")
     ],
@@ -42,3 +42,4 @@ def own_cluster(
         f"       RAY_UP_enable_autoscaler_v2=0 {up}   # in the checkout, which every host "
         f"gets; the autoscaler's v2 leaves one host out"
     )
+    reporter.answer({"written": to})

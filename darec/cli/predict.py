@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from darec.cli.command import called, command, command_line
+from darec.cli.console import Terminal
 from darec.cli.options import ModelFolder, Unknown
-from darec.reporter import Reporter
 
 
 @command
 def predict(
-    reporter: Reporter,
+    reporter: Terminal,
     model: ModelFolder,
     pairs: Annotated[Path, typer.Argument(help="CSV or TSV file with the columns user and item.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .parquet or .csv.")],
@@ -32,6 +32,8 @@ def predict(
     import darec
     from darec.serving.batch import predict_file
 
-    predict_file(darec.load(model), pairs, out, unknown=unknown, std=std, reporter=reporter)
+    loaded = darec.load(model)
+    rows = predict_file(loaded, pairs, out, unknown=unknown, std=std, reporter=reporter)
     use = command_line(called("recommend"), {"--user": "ID"}, model)
     reporter.line(f"written: {out}\nnext:    {use}")
+    reporter.answer({"written": out, "rows": rows})

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import called, command, command_line
+from darec.cli.console import Terminal
 from darec.cli.options import Data, Synthetic
 from darec.errors import UserError
-from darec.reporter import Reporter
 
 
 @command
 def prepare(
-    reporter: Reporter,
+    reporter: Terminal,
     pair: Annotated[str | None, typer.Option(help="A pair of Table 1, e.g. toys_auto.")] = None,
     source: Annotated[
         list[Path] | None,
@@ -107,6 +107,7 @@ def prepare(
     """
     from darec.api import pairs
     from darec.data.columns import parse_columns
+    from darec.data.store import counts
 
     years: dict[str, pairs.Year] = {"2014": 2014, "2018": 2018, "2023": 2023}
     prepared = pairs.prepare(
@@ -142,6 +143,7 @@ def prepare(
         "--data": None if data == Path("data") else data,
     }
     reporter.line(f"next: {command_line(called('tune'), same)}")
+    reporter.answer({"pair": prepared.name, "digest": prepared.digest, **counts(prepared)})
 
 
 def parse_scale(option: str, text: str | None) -> tuple[float, float] | None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from darec.cli.command import called, command, command_line, stop_on_sigterm
+from darec.cli.console import Terminal
 from darec.cli.options import Address, Insecure, ModelFolder, Unknown
 from darec.errors import UserError
-from darec.reporter import LOGGER, Reporter
+from darec.reporter import LOGGER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @command
 def recommend(
-    reporter: Reporter,
+    reporter: Terminal,
     model: ModelFolder,
     user: Annotated[
         list[str] | None, typer.Option(help="A user's id; may be given several times.")
@@ -32,7 +33,6 @@ def recommend(
     titles: Annotated[
         Path | None, typer.Option(help="CSV or TSV file with the columns item and title.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Also items that the user has rated.")
     ] = False,
@@ -58,7 +58,7 @@ def recommend(
     On a cluster, -o is a folder or URI that every node sees. It gets a Parquet file for every part
     of the users, and the same command after an interruption makes only the parts that are missing.
     """
-    _check(user, all_users, out, as_json, address)
+    _check(user, all_users, out, address)
     import darec
     from darec.serving.batch import recommend_file, with_titles
     from darec.serving.columns import read_titles
@@ -105,24 +105,19 @@ def recommend(
                 lower_bound=lower_bound,
             )
             found = found if named is None else with_titles(found, named)
-            if as_json:
-                typer.echo(found.to_json(orient="records", force_ascii=False, indent=2))
-                return
             _show(found, reporter)
     written = f"written: {out}\n" if out else ""
+    if out:
+        reporter.answer({"written": out})
     reporter.line(f"{written}next:    {command_line(called('serve'), {}, model)}")
 
 
-def _check(
-    user: list[str] | None, all_users: bool, out: str | None, as_json: bool, address: str | None
-) -> None:
+def _check(user: list[str] | None, all_users: bool, out: str | None, address: str | None) -> None:
     """Raise `UserError` for options that do not go together."""
     if bool(user) == all_users:
         raise UserError("give either --user ID, once or several times, or --all-users")
     if all_users and not out:
         raise UserError("--all-users needs a file to write: -o top.parquet")
-    if as_json and out:
-        raise UserError("--json prints: give either --json or -o")
     if address is not None and not all_users:
         raise UserError("--address is for --all-users: some users are quicker on this machine")
 
@@ -133,8 +128,13 @@ def _tell_unknown(users: list[str]) -> None:
         LOGGER.warning("user %s: %s", ", ".join(map(repr, users)), told)
 
 
-def _show(found: "pd.DataFrame", reporter: Reporter) -> None:
+def _show(found: "pd.DataFrame", reporter: Terminal) -> None:
     """Show a table for each user."""
+    values = found.astype(object).where(found.notna(), None)
+    names = [str(name) for name in found]
+    for each in values.itertuples(index=False):
+        row = dict(zip(names, each, strict=True))
+        reporter.answer(row, f"{row['user']}\t{row['item']}\t{row['score']:.4f}")
     for user, rows in found.groupby("user", sort=False):
         table = rows.drop(columns="user").set_index("rank").fillna("")
         table["score"] = table["score"].map("{:.3f}".format)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from darec.cli.command import command, stop_on_sigterm
+from darec.cli.console import Terminal
 from darec.cli.options import Address, Data, Insecure, Synthetic, percent, share
-from darec.reporter import Reporter
 
 LISTS = ("--pairs", "--models", "--train")
 """Options that take several values, separated by commas or blanks."""
@@ -18,7 +18,7 @@ SECTIONS = ("table2", "fig2", "fig3", "cold_users", "all")
 
 @command
 def reproduce(
-    reporter: Reporter,
+    reporter: Terminal,
     what: Annotated[
         Literal["table2", "fig2", "fig3", "cold_users", "all"],
         typer.Argument(help="What the page shows."),
@@ -78,7 +78,7 @@ def reproduce(
     from darec.report.reproduce import reproduce as reproduce_
 
     stop_on_sigterm()
-    reproduce_(
+    page_file = reproduce_(
         what,
         _words(pairs),
         models=_words(models),
@@ -100,6 +100,7 @@ def reproduce(
         reporter=reporter,
         argv=tuple(sys.argv),
     )
+    reporter.answer({"page": page_file})
 
 
 def _words(text: str) -> tuple[str, ...]:

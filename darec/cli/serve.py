@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 
 from darec.cli.command import command, stop_on_sigterm
+from darec.cli.console import Terminal
 from darec.cli.options import Address, Insecure
 from darec.errors import UserError
-from darec.reporter import Reporter
 
 
 @command
 def serve(
-    reporter: Reporter,
+    reporter: Terminal,
     model: Annotated[str, typer.Argument(help="A model's folder or URI.")],
     host: Annotated[str, typer.Option(help="Address to listen on; there is no login.")] = (
         "127.0.0.1"

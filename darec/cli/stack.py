@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from darec.cli.command import called, command, command_line
+from darec.cli.console import Terminal
 from darec.cli.options import (
     ColdShare,
     Data,
@@ -18,12 +19,12 @@ from darec.cli.options import (
     percent,
     share,
 )
-from darec.reporter import Reporter
+from darec.cli.searches import answer_winner
 
 
 @command
 def stack(
-    reporter: Reporter,
+    reporter: Terminal,
     pair: Pair,
     models: Annotated[
         str, typer.Option(help="Models whose searches are stacked, as a,b,c; or all.")
@@ -59,14 +60,11 @@ def stack(
 
     holdout = holdout_of(percent(train), task, share(cold_share), split)
     cold_users = holdout.cold_users is not None
-    names = [
-        name for model in models.split(",") for name in chosen_models(model.strip(), cold_users)
-    ]
+    names = chosen_models(models, cold_users)
     prepared = load_pair(pair, data, synthetic, reporter)
-    found = finished_searches(
-        dict.fromkeys(names), prepared, holdout, out, required=models != "all"
-    )
-    api.stack(found, prepared, members=members, fit=fit, reporter=reporter)
+    found = finished_searches(names, prepared, holdout, out, required=models != "all")
+    result = api.stack(found, prepared, members=members, fit=fit, reporter=reporter)
+    answer_winner(reporter, result)
     same = {"--model": "stack", "--pair": pair, "--synthetic": synthetic}
     same |= {"--data": None if data == Path("data") else data, "--out": out}
     words = f"{command_line(called('evaluate'), same)} {holdout.options}"

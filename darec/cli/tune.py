@@ -1,14 +1,13 @@
 """``darec tune``: search a model's hyper-parameters."""
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from darec.cli.command import called, command, command_line, stop_on_sigterm
+from darec.cli.command import command, stop_on_sigterm
+from darec.cli.console import Terminal
 from darec.cli.options import (
     Address,
     ColdShare,
@@ -16,7 +15,7 @@ from darec.cli.options import (
     Insecure,
     Model,
     Out,
-    Pair,
+    Pairs,
     SamplerName,
     SchedulerName,
     Seed,
@@ -24,18 +23,18 @@ from darec.cli.options import (
     Synthetic,
     Task,
     Train,
+    labelled,
     percent,
     share,
 )
+from darec.cli.searches import search_pairs, tell_winners
 from darec.errors import UserError
-from darec.processes import INTERRUPTED
-from darec.reporter import LOGGER, Reporter
 
 
 @command
 def tune(
-    reporter: Reporter,
-    pair: Pair,
+    reporter: Terminal,
+    pair: Pairs,
     model: Model = "i_darec",
     train: Train = "90",
     task: Task = "warm",
@@ -164,15 +163,21 @@ def tune(
     if smoke_test:
         synthetic, trials, stage1_trials, max_epochs = True, 2, 2, 2
 
-    from darec.api import stack as api_stack
     from darec.api.checks import holdout_of
+    from darec.api.names import check_no_search, installed_models, listed, named_models
+
+    holdout, pairs = holdout_of(percent(train), task, share(cold_share), split), listed(pair)
+    named = named_models(model, installed_models())
+    if not resume and "://" not in out:
+        check_no_search(out, [holdout.label(labelled(name, synthetic)) for name in pairs], named)
+    reporter.line(f"{model} on {pair}: loading the libraries and the ratings")
+
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models, load_space, models_for, spaces_for
-    from darec.api.search_all import check_budget, search_all
+    from darec.api.search_all import check_budget
     from darec.api.search_checks import check_arguments
     from darec.core.objective import check_metric
     from darec.data import split as splits
-    from darec.tuning import storage
 
     stop_on_sigterm()
     options: dict[str, Any] = {
@@ -205,7 +210,6 @@ def tune(
         "fit": fit,
     }
     check_arguments(options)  # wrong options are told before data are fetched and Ray is started
-    holdout = holdout_of(percent(train), task, share(cold_share), split)
     if stack and metric != "rmse":
         raise UserError(f"--stack needs --metric rmse: it blends by RMSE, but got {metric}")
     names = chosen_models(model, holdout.cold_users is not None)
@@ -213,57 +217,30 @@ def tune(
     given = None if space is None else load_space(space)
     for name in names:
         spaces_for(name, stages, held, given, paper)
-    prepared = load_pair(pair, data, synthetic, reporter)
-    names = models_for(names, prepared, reporter) if model == "all" else names
-    check_metric(metric, splits.split(prepared, holdout, seed).search)
-    try:
-        results = search_all(
-            names, prepared, reporter=reporter, budget=budget, space=given, **options
-        )
-    except KeyboardInterrupt:
-        reporter.line(f"interrupted; continue with: {this_command()} --resume")
-        raise
-    if not results[-1].finished:
-        reporter.line(f"interrupted; continue with: {this_command()} --resume")
-        print("interrupted", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED)
-    if stack is None and model == "all" and metric != "rmse":
-        reporter.line(f"no stack: it blends by RMSE, but these searches selected by {metric}")
-    elif stack if stack is not None else model == "all":
-        try:
-            results.append(api_stack.stack(results, prepared, fit=fit, reporter=reporter))
-        except UserError as error:  # the searches are finished
-            if stack:
-                raise
-            LOGGER.warning("no stack: %s", error)
-    warm = task == "warm"
+    prepared = [load_pair(name, data, synthetic, reporter) for name in pairs]
+    for each in prepared:
+        check_metric(metric, splits.split(each, holdout, seed).search)
+    everything = "all" in listed(model)
+    blends = stack if stack is not None else everything
+    if stack is None and everything and metric != "rmse":
+        reporter.line(f"no stack: it blends by RMSE, but these searches select by {metric}")
+        blends = False
+    options |= {"budget": budget, "space": given}
+    found = search_pairs(
+        {each: models_for(names, each, reporter) if everything else names for each in prepared},
+        blends,
+        stack is True,
+        options,
+        reporter,
+    )
     same = {
-        "--model": "all" if results[-1].best.model == "stack" else model,
+        "--model": "all" if found[-1].best.model == "stack" else model,
         "--pair": pair,
-        "--train": train if warm and split != "file" else None,
-        "--split": None if split == "random" else split,
-        "--task": None if warm else task,
-        "--cold-share": None if warm else cold_share,
         "--synthetic": synthetic,
         "--data": None if data == Path("data") else data,
         "--out": out,
     }
-    place = storage.join(results[-1].path, "model")
-    following = [
-        command_line(called("evaluate"), same),
-        *([command_line(called("recommend"), {"--user": "ID"}, place)] if fit else []),
-        command_line("tensorboard", {"--logdir": out}),
-    ]
-    reporter.line("next:  " + "\n       ".join(following))
-
-
-def this_command() -> str:
-    """Return the command line that runs now, without ``--resume``."""
-    program, *words = sys.argv
-    if not program.endswith("tune.py"):
-        words.remove("tune")  # the subcommand is the first word that is not an option
-    options = shlex.join(word for word in words if word != "--resume")
-    return f"{called('tune')} {options}"
+    tell_winners(reporter, found, same, holdout.options)
 
 
 def parse_fix(words: list[str]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ import darec
 from darec.cli.command import called, command_line
 from darec.cli.main import COMMANDS, app_of
 from darec.cli.reproduce import join_lists
-from darec.cli.tune import parse_fix, this_command
+from darec.cli.searches import this_command
+from darec.cli.tune import parse_fix
 from darec.data.store import load, provenance
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,9 @@ def test_every_command_has_a_launcher_and_no_other_file_is_there():
 def test_help_has_an_example_and_v_and_q(name, invoke):
     ended = invoke(name, "--help")
     text = re.sub(r"\s+", " ", ended.stdout)
-    assert ended.exit_code == 0 and "-v, --verbose" in text and "-q, --quiet" in text
+    assert ended.exit_code == 0 and all(
+        option in text for option in ("-v, --verbose", "-q, --quiet", "--json")
+    )
     assert f"Example: python jobs/{FILES[name].name} " in text
 
 
@@ -88,7 +91,7 @@ API = {
     "prepare": darec.prepare,
 }
 OF_THE_COMMAND = {
-    *("model", "out", "data", "synthetic", "smoke_test", "verbose", "quiet"),
+    *("model", "out", "data", "synthetic", "smoke_test", "verbose", "quiet", "as_json"),
     *("train", "task", "cold_share", "split", "models", "stack", "budget"),
 }
 """Options that say where a pair or result comes from, which the API is given as objects, and those

@@ -60,14 +60,16 @@ def test_recommend_prints_json_and_nothing_else(invoke, tmp_path):
         "recommend", "m", "--user", "u1", "--top", "2", "--titles", "titles.csv", "--json"
     )
     assert ended.exit_code == 0 and not ended.stderr
-    assert json.loads(ended.stdout) == [
+    assert json.loads(ended.stdout)["results"] == [
         {"user": "u1", "item": "i0", "score": 5.0, "rank": 1, "title": "Zo\u00eb/1"},
         {"user": "u1", "item": "i1", "score": 4.0, "rank": 2, "title": None},
     ]
     seen = invoke("recommend", "m", "--user", "u1", "--top", "1", "--include-seen", "--json")
-    assert json.loads(seen.stdout) == [{"user": "u1", "item": "i0", "score": 4.0, "rank": 1}]
+    assert json.loads(seen.stdout)["results"] == [
+        {"user": "u1", "item": "i0", "score": 4.0, "rank": 1}
+    ]
     safe = invoke("recommend", "m", "--user", "u1", "--top", "1", "--lower-bound", "2", "--json")
-    assert json.loads(safe.stdout)[0]["score"] == 3.0
+    assert json.loads(safe.stdout)["results"][0]["score"] == 3.0
 
 
 def test_recommend_writes_some_users_or_all(invoke):
@@ -87,7 +89,6 @@ def test_recommend_writes_some_users_or_all(invoke):
         (["m"], "give either --user ID, once or several times, or --all-users"),
         (["m", "--user", "u1", "--all-users"], "give either --user ID, once or several times, or"),
         (["m", "--all-users"], "--all-users needs a file to write: -o top.parquet"),
-        (["m", "--user", "u1", "--json", "-o", "o.csv"], "--json prints: give either --json or -o"),
         (["m", "--user", "u1", "--address", "auto"], "--address is for --all-users"),
         (["m", "--user", "u1", "-o", "o.txt"], "--out must end in .parquet or .csv, but got o.txt"),
         (["m", "--user", "u1", "--titles", "none.csv"], "none.csv: no such file"),

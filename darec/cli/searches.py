@@ -1,0 +1,136 @@
+"""Runs the searches of ``darec tune`` on each pair, and tells what they found."""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from darec.cli.command import called, command_line
+from darec.cli.console import Terminal
+from darec.errors import UserError
+from darec.processes import INTERRUPTED
+from darec.reporter import LOGGER
+
+if TYPE_CHECKING:
+    from darec.api.result import SearchResult
+    from darec.data.ratings import DomainPair
+
+
+def search_pairs(
+    models: "Mapping[DomainPair, Sequence[str]]",
+    blends: bool,
+    must_blend: bool,
+    options: Mapping[str, Any],
+    reporter: Terminal,
+) -> "list[SearchResult]":
+    """Search some models on each pair, and blend them if asked; a failure stops no other pair.
+
+    Ends the command if it is interrupted. Raises `UserError` in the end if a model has no winner.
+    """
+    results: list[SearchResult] = []
+    failed = []
+    for pair, names in models.items():
+        try:
+            results += _search_pair(names, pair, blends, must_blend, options, reporter)
+        except UserError as error:
+            if len(models) == 1:
+                raise
+            failed.append(pair.name)
+            LOGGER.error("%s: %s", pair.name, error)
+    if failed:
+        raise UserError(f"without a winner of each model: {', '.join(failed)}")
+    return results
+
+
+def _search_pair(
+    models: Sequence[str],
+    pair: "DomainPair",
+    blends: bool,
+    must_blend: bool,
+    options: Mapping[str, Any],
+    reporter: Terminal,
+) -> "list[SearchResult]":
+    from darec.api import stack
+    from darec.api.search_all import search_all
+
+    try:
+        results = search_all(models, pair, reporter=reporter, **options)
+    except KeyboardInterrupt:
+        reporter.line(f"interrupted; continue with: {this_command()} --resume")
+        raise
+    if not results[-1].finished:
+        reporter.line(f"interrupted; continue with: {this_command()} --resume")
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+    if blends:
+        try:
+            results.append(stack.stack(results, pair, fit=options["fit"], reporter=reporter))
+        except UserError as error:  # the searches are finished
+            if must_blend:
+                raise
+            LOGGER.warning("no stack: %s", error)
+    return results
+
+
+def tell_winners(
+    reporter: Terminal,
+    results: "Sequence[SearchResult]",
+    same: Mapping[str, object],
+    holdout: str,
+) -> None:
+    """Tell the winners, and the commands that use them.
+
+    ``same`` and ``holdout`` are the options that those commands share with this one.
+    """
+    from darec.tuning import storage
+
+    last = storage.join(results[-1].path, "model")
+    following = [
+        f"{command_line(called('evaluate'), same)} {holdout}",
+        *([command_line(called("recommend"), {"--user": "ID"}, last)] if _has(results[-1]) else []),
+        command_line("tensorboard", {"--logdir": same["--out"]}),
+    ]
+    reporter.line("next:  " + "\n       ".join(following))
+    for result in results:
+        answer_winner(reporter, result)
+
+
+def answer_winner(reporter: Terminal, result: "SearchResult") -> None:
+    """Give the winner of a search as the result of a command."""
+    from darec.tuning import storage
+
+    best = result.best
+    reporter.answer(
+        {
+            "pair": best.pair,
+            "model": best.model,
+            "valid_rmse": best.valid_rmse,
+            "bias_valid_rmse": best.bias_valid_rmse,
+            "hierarchical_valid_rmse": best.hierarchical_valid_rmse,
+            "trial": best.trial_id,
+            "epoch": best.epoch,
+            "config": best.config,
+            "study": result.path,
+            "model_folder": storage.join(result.path, "model") if _has(result) else None,
+        },
+        f"{best.model} on {best.pair}: validation RMSE {best.valid_rmse:.4f} "
+        f"(bias {best.bias_valid_rmse:.4f}, hierarchical_bias "
+        f"{best.hierarchical_valid_rmse:.4f}); {result.path}",
+    )
+
+
+def _has(result: "SearchResult") -> bool:
+    from darec.api.fit import has_model
+
+    return has_model(result)
+
+
+def this_command() -> str:
+    """Return the command line that runs now, without ``--resume``."""
+    program, *words = sys.argv
+    if not program.endswith("tune.py"):
+        words.remove("tune")  # the subcommand is the first word that is not an option
+    options = shlex.join(word for word in words if word != "--resume")
+    return f"{called('tune')} {options}"
