@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from darec.api.result import SearchResult, load_result
     from darec.api.search import search
     from darec.api.stack import stack
+    from darec.api.status import status, stop
     from darec.errors import UserError
     from darec.models import ModelKind
     from darec.models import all_models as models
@@ -36,6 +37,8 @@ _PLACES = {
     "SearchResult": "darec.api.result",
     "load_result": "darec.api.result",
     "stack": "darec.api.stack",
+    "status": "darec.api.status",
+    "stop": "darec.api.status",
     "evaluate": "darec.api.evaluate",
     "fit": "darec.api.fit",
     "load": "darec.serving.load",
@@ -71,6 +74,8 @@ __all__ = [
     "search",
     "search_space",
     "stack",
+    "status",
+    "stop",
 ]
 
 

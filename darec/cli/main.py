@@ -16,6 +16,7 @@ from darec.cli.recommend import recommend
 from darec.cli.reproduce import join_lists, reproduce
 from darec.cli.serve import serve
 from darec.cli.stack import stack
+from darec.cli.status import status, stop
 from darec.cli.step import step
 from darec.cli.tune import tune
 
@@ -24,6 +25,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "tune": tune,
     "stack": stack,
     "evaluate": evaluate,
+    "status": status,
+    "stop": stop,
     "fit": fit,
     "predict": predict,
     "recommend": recommend,

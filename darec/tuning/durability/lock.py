@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +15,7 @@ from darec.errors import UserError
 from darec.files import open_to_append
 from darec.tuning.storage import is_uri
 
+LOCK = ".lock"
 NAMESPACE = "darec"
 LONGEST = 300
 """Most bytes that are read of what the holder wrote about itself."""
@@ -48,10 +50,31 @@ def _name_taken(uri: str) -> Iterator[None]:
         ray.kill(actor)
 
 
+def holder_of(folder: Path) -> str | None:
+    """Return which process searches in a folder, ``process 12 on a_host``; None if none does."""
+    path = folder / LOCK
+    told = path.read_text(errors="replace")[:LONGEST] if path.is_file() else ""
+    number, host = process_of(told) or (0, "")
+    if not number or (host == socket.gethostname() and not Path(f"/proc/{number}").exists()):
+        return None
+    with path.open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return told
+    return None
+
+
+def process_of(told: str) -> tuple[int, str] | None:
+    """Return the process and host that a lock names."""
+    found = re.fullmatch(r"process (\d+) on (\S+)", told)
+    return (int(found[1]), found[2]) if found else None
+
+
 @contextmanager
 def folder_locked(folder: Path) -> Iterator[None]:
     """Hold a folder against all processes on all machines that share it; raises `UserError`."""
-    with open_to_append(folder / ".lock") as lock:
+    with open_to_append(folder / LOCK) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

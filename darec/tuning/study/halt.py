@@ -4,6 +4,7 @@ import shutil
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from pyarrow.fs import LocalFileSystem
@@ -17,6 +18,10 @@ from darec.tuning.trial.trainable import OtherCodeError
 
 IDLE_S = 1800.0
 """A study is halted if all of its trials have been waiting for this many seconds."""
+STOP = ".stop"
+"""The file that asks a running study to end."""
+LOOK_S = 1.0
+"""Seconds between two looks for that file."""
 NO_SPACE = "No space left"
 """The words of the operating system for a full disk."""
 
@@ -47,7 +52,12 @@ class Halt(tune.Callback):
         if self.reason:
             return
         self.reason = reason
+        self.interrupt(reason)
+
+    def interrupt(self, reason: str) -> None:
+        """End the run as Ctrl-C does, or in another thread raise `StudyHalted`."""
         if threading.current_thread() is not threading.main_thread():
+            self.reason = reason
             raise StudyHalted(reason)
         signal.raise_signal(signal.SIGINT)
 
@@ -71,6 +81,32 @@ class IdleWatch(tune.Callback):
         elif time.monotonic() - self._busy_at > IDLE_S:
             reason = f"no trial could run for {IDLE_S:g} s: the cluster has no room for a trial"
             self._halt.because(reason)
+
+
+class StopWatch(tune.Callback):
+    """Ends a run as Ctrl-C does when the file `STOP` is put into the study's folder."""
+
+    def __init__(self, halt: Halt, folder: Path) -> None:
+        self._halt, self.folder = halt, folder
+        self._looked_at = -LOOK_S
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / STOP
+
+    def setup(self, **info: Any) -> None:
+        """Begin a run, for which an old file does not count."""
+        self._looked_at = -LOOK_S
+        self._file.unlink(missing_ok=True)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Look for the file once a second."""
+        if time.monotonic() - self._looked_at < LOOK_S:
+            return
+        self._looked_at = time.monotonic()
+        if self._file.exists():
+            self._file.unlink(missing_ok=True)
+            self._halt.interrupt("it was told to stop")
 
 
 class CodeWatch(tune.Callback):

@@ -20,8 +20,19 @@ MEASURES: dict[Metric, str] = {"rmse": "RMSE", "mae": "MAE", "ndcg@10": "1 - NDC
 """How the error is called that a search minimises."""
 
 
+KEEP_EVERY_S = 5.0
+"""Seconds between two tables of the trials; more, if writing one takes more than 1 / `COST`."""
+COST = 50
+Keep = Callable[[Sequence[Any]], object]
+"""Keeps Tune's trials as they are now."""
+
+
 def shows_nothing(view: StudyView) -> None:
     """Drop a view."""
+
+
+def keeps_nothing(trials: Sequence[Any]) -> None:
+    """Keep no trials."""
 
 
 class StudyProgress(ProgressReporter):
@@ -41,11 +52,17 @@ class StudyProgress(ProgressReporter):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what cannot be pickled; `show_through` gives it to a resumed study."""
-        return {**self.__dict__, "_show": shows_nothing, "_ending": str}
+        return {**self.__dict__, "_show": shows_nothing, "_ending": str, "_keep": keeps_nothing}
 
-    def show_through(self, show: Show, ending: Callable[[str], str]) -> None:
-        """Show through this from now on; ``ending`` says how a trial ended, by its id."""
-        self._show, self._ending = show, ending
+    def show_through(
+        self, show: Show, ending: Callable[[str], str], keep: Keep = keeps_nothing
+    ) -> None:
+        """Show through this from now on, and keep the trials now and then.
+
+        ``ending`` says how a trial ended, by its id.
+        """
+        self._show, self._ending, self._keep = show, ending, keep
+        self._keep_at = 0.0
         self._shown_at = -EVERY_S
         self._begin = time.monotonic()
         self._ended_before: int | None = None
@@ -58,6 +75,10 @@ class StudyProgress(ProgressReporter):
         """Show where the study is."""
         self._shown_at = time.monotonic()
         self._show(self.view(trials))
+        if done or self._shown_at >= self._keep_at:
+            self._keep(trials)
+            now = time.monotonic()
+            self._keep_at = now + max(KEEP_EVERY_S, COST * (now - self._shown_at))
 
     def view(self, trials: list[Any]) -> StudyView:
         """Return where the study is."""

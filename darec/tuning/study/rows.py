@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,19 @@ def trial_rows(grid: tune.ResultGrid, outcomes: Outcomes, usage: Usage) -> list[
     The order of equally good ones does not depend on Tune's, which a resumed search changes.
     """
     found = zip(grid, configs_of(grid), strict=True)
-    rows = [_row(result, config, outcomes, usage) for result, config in found]
+    rows = [
+        replace(
+            _row(Path(result.path).name, result.metrics or {}, config, outcomes, usage),
+            checkpoint=result.checkpoint,
+        )
+        for result, config in found
+    ]
+    return sorted(rows, key=_rank)
+
+
+def rows_so_far(trials: Sequence[Any], outcomes: Outcomes, usage: Usage) -> list[TrialRow]:
+    """Return the trials of a running study, best first, without checkpoints."""
+    rows = [_row(t.trial_id, t.last_result or {}, t.config, outcomes, usage) for t in trials]
     return sorted(rows, key=_rank)
 
 
@@ -60,8 +73,13 @@ def _rank(row: TrialRow) -> tuple[bool, float, int, str]:
     return row.best_epoch == 0, row.objective, row.best_epoch, drawn
 
 
-def _row(result: tune.Result, config: dict[str, Any], outcomes: Outcomes, usage: Usage) -> TrialRow:
-    trial_id, metrics = Path(result.path).name, result.metrics or {}
+def _row(
+    trial_id: str,
+    metrics: Mapping[str, Any],
+    config: dict[str, Any],
+    outcomes: Outcomes,
+    usage: Usage,
+) -> TrialRow:
     cpu_s, gpu_s = usage.seconds.get(trial_id, (0.0, 0.0))
     return TrialRow(
         trial_id=trial_id,
@@ -77,7 +95,6 @@ def _row(result: tune.Result, config: dict[str, Any], outcomes: Outcomes, usage:
         failures=tuple(outcomes.failures.get(trial_id, ())),
         stage1_valid_rmse=metrics.get("stage1_valid_rmse"),
         objective=float(metrics.get(METRIC, math.inf)),
-        checkpoint=result.checkpoint,
     )
 
 

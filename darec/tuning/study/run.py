@@ -1,11 +1,15 @@
 """Run one study: Optuna proposes trials, and Tune runs them and stops poor ones early."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from ray import tune
 
 from darec.errors import UserError
+from darec.reporter import LOGGER
 from darec.tuning.durability import snapshot
 from darec.tuning.private import (
     numbered_trials,
@@ -17,7 +21,8 @@ from darec.tuning.study.accounts import Clock, Outcomes, Usage, own_failures
 from darec.tuning.study.ending import early_end, storage_fault, without_winner
 from darec.tuning.study.flat import Flat
 from darec.tuning.study.halt import Halt
-from darec.tuning.study.rows import TrialRow, summary_lines, trial_rows
+from darec.tuning.study.results import save_trials
+from darec.tuning.study.rows import TrialRow, rows_so_far, summary_lines, trial_rows
 from darec.tuning.study.searcher import SafeOptunaSearch
 from darec.tuning.study.study import Settings, Study, StudyInterrupted
 from darec.tuning.study.tuner import MAX_FAILURES, make_tuner, one_of
@@ -107,7 +112,8 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
             numbered_trials(search_algorithm_of(tuner)),
             settings.reporter.study() as show,
         ):
-            progress_reporter_of(tuner).show_through(show, watched.outcomes.end_of)
+            keep = partial(_keep_table, study, watched)
+            progress_reporter_of(tuner).show_through(show, watched.outcomes.end_of, keep)
             grid = tuner.fit()
     except Exception as error:
         if reason := early_end(error, watched.halt, watched.outcomes, watched.snapshots.folder):
@@ -115,3 +121,11 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
         raise
     watched.snapshots.copy()
     return trial_rows(grid, watched.outcomes, watched.usage), watched
+
+
+def _keep_table(study: Study, watched: _Watched, trials: Sequence[Any]) -> None:
+    """Write ``trials.csv`` of a running study, for whoever looks at it meanwhile."""
+    try:
+        save_trials(study, rows_so_far(trials, watched.outcomes, watched.usage))
+    except OSError as error:  # the search itself will tell, if it matters
+        LOGGER.debug("trials.csv: %s", error)

@@ -25,7 +25,7 @@ from darec.tuning.private import (
 from darec.tuning.study.accounts import Clock, Outcomes, Usage
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.flat import Flat, tolerance
-from darec.tuning.study.halt import CodeWatch, DiskWatch, Halt, IdleWatch
+from darec.tuning.study.halt import CodeWatch, DiskWatch, Halt, IdleWatch, StopWatch
 from darec.tuning.study.in_order import InOrderSearch
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.results import baseline_rmses
@@ -102,6 +102,7 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
         return None
     snapshot.delete_unknown_trials(path, {Path(result.path).name for result in results})
     one_of(SchedulerState, tuner).expected = len(results)
+    one_of(StopWatch, tuner).folder = study.folder  # it may have been moved
     limit_concurrency(search_algorithm_of(tuner), settings.slots.concurrent)
     return tuner
 
@@ -134,7 +135,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
         _check_saves(f"--{option} {part}", save)
     callbacks = [
         *(state, Clock(), Usage(), Outcomes(settings.max_epochs), MoreGPUMemory()),
-        *(halt, IdleWatch(halt), CodeWatch(halt), DiskWatch(halt)),
+        *(halt, IdleWatch(halt), StopWatch(halt, study.folder), CodeWatch(halt), DiskWatch(halt)),
         *(KeepTheBest(max(KEPT, study.rejudge)), snapshot.CopySnapshots()),
         *loggers(),
     ]

@@ -1,0 +1,137 @@
+"""What searches are doing, read from their files; and the request to stop one."""
+
+import logging
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+import darec
+from darec.api import status as api
+from darec.tuning.durability.lock import LOCK, folder_locked, holder_of
+from darec.tuning.study import halt as halting
+from darec.tuning.study.halt import STOP, Halt, StopWatch, StudyHalted
+from darec.tuning.study.record import write_record
+from tests.tuning.common import request_for
+
+
+@pytest.fixture
+def searches(tiny_pair, tmp_path):
+    """A finished one-stage search, and one of two stages in its second study."""
+    for model in ("i_autorec", "i_darec"):
+        folder = tmp_path / "out" / "tiny-90" / model
+        write_record(request_for(model, tiny_pair, folder), {})
+    head = "trial_id,ended,best_valid_rmse\n"
+    one, two = (tmp_path / "out" / "tiny-90" / model for model in ("i_autorec", "i_darec"))
+    (one / "trials.csv").write_text(head + "0,completed,0.9\n1,diverged: nan,inf\n2,failed,inf\n")
+    (one / "best.json").touch()
+    (two / "stage1_target").mkdir()
+    (two / "stage1_target" / "best.json").touch()
+    (two / "stage1_target" / "trials.csv").write_text(head + "0,stalled,0.8\n1,completed,0.7\n")
+    (two / "stage1_source").mkdir()
+    (two / "stage1_source" / "trials.csv").write_text(head + "0,unfinished,inf\n")
+    return tmp_path / "out"
+
+
+def told(found):
+    return [(each.study, each.state, each.n_ended, each.asked) for each in found]
+
+
+def test_studies_are_listed_with_what_they_are_doing(searches):
+    found = darec.status(searches)
+    assert told(found) == [
+        ("tiny-90/i_autorec", "finished", 3, 6),
+        ("tiny-90/i_darec/stage1_target", "finished", 2, 2),
+        ("tiny-90/i_darec/stage1_source", "interrupted", 0, 2),
+        ("tiny-90/i_darec", "waiting", 0, 6),
+    ]
+    assert found[0].ended == {"completed": 1, "diverged": 1, "failed": 1}
+    assert [each.best_valid_rmse for each in found] == [0.9, 0.7, None, None]
+    sizes = [path.stat().st_size for path in (searches / "tiny-90" / "i_autorec").iterdir()]
+    assert found[0].bytes == sum(sizes)
+    assert found[3].bytes == (searches / "tiny-90" / "i_darec" / "study.json").stat().st_size
+    with folder_locked(searches / "tiny-90" / "i_darec"):
+        running = darec.status(searches)[2]
+        assert running.state == "running" and running.process.startswith("process ")
+    assert darec.status(searches)[2].state == "interrupted"
+
+
+def test_a_damaged_record_is_told_and_hides_no_other(searches, caplog):
+    (searches / "tiny-90" / "i_autorec" / "study.json").write_text("{")
+    with caplog.at_level(logging.WARNING, "darec"):
+        assert len(darec.status(searches)) == 3
+    assert "i_autorec/study.json: " in caplog.text
+    (searches / "tiny-90" / "i_darec" / "stage1_target" / "trials.csv").write_text("a\n")
+    with pytest.raises(darec.UserError, match="no search is in this folder"):
+        darec.status(searches)
+
+
+def test_without_a_search_there_is_one_line(tmp_path):
+    with pytest.raises(darec.UserError, match="none: no such folder"):
+        darec.status(tmp_path / "none")
+    with pytest.raises(darec.UserError, match="no search is in this folder"):
+        darec.status(tmp_path)
+
+
+def test_a_search_is_asked_to_stop_and_waited_for(searches, monkeypatch):
+    folder, asked = searches / "tiny-90" / "i_darec", []
+    with pytest.raises(darec.UserError, match="no search runs here"):
+        darec.stop(folder)
+    with pytest.raises(darec.UserError, match="no search is here"):
+        darec.stop(searches)
+    with pytest.raises(darec.UserError, match="a search at a URI is stopped where it runs"):
+        darec.stop("s3://bucket/x")
+    with folder_locked(folder):
+        assert darec.stop(folder, wait_s=0.0) is False
+        assert (folder / STOP).exists() and (folder / "stage1_source" / STOP).exists()
+    held = folder_locked(folder)
+    held.__enter__()
+
+    def sleep(seconds):  # the search ends meanwhile
+        asked.append(seconds)
+        held.__exit__(None, None, None)
+
+    monkeypatch.setattr(api, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
+    assert darec.stop(folder) is True and asked == [api.LOOK_S]
+    assert not list(searches.rglob(STOP))
+
+
+def test_a_run_ends_when_its_folder_has_the_file(tmp_path, monkeypatch):
+    clock, sent = SimpleNamespace(monotonic=lambda: clock.now, now=0.0), []
+    monkeypatch.setattr(halting, "time", clock)
+    monkeypatch.setattr(halting.signal, "raise_signal", sent.append)
+    halt = Halt()
+    watch = StopWatch(halt, tmp_path / "old")
+    watch.folder = tmp_path  # a study that was moved
+    (tmp_path / STOP).touch()
+    watch.setup()
+    watch.on_step_end(0, [])
+    assert not sent and not (tmp_path / STOP).exists()  # it was of an earlier run
+    (tmp_path / STOP).touch()
+    watch.on_step_end(0, [])
+    assert not sent  # it looks once a second
+    clock.now = 1.0
+    watch.on_step_end(0, [])
+    assert sent == [halting.signal.SIGINT] and not halt.reason and not (tmp_path / STOP).exists()
+    (tmp_path / STOP).touch()
+    clock.now, raised = 2.0, []
+
+    def elsewhere():
+        with pytest.raises(StudyHalted, match="it was told to stop"):
+            watch.on_step_end(0, [])
+        raised.append(halt.reason)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert raised == ["it was told to stop"]
+
+
+def test_a_lock_that_nobody_holds_names_no_process(tmp_path):
+    assert holder_of(tmp_path) is None
+    (tmp_path / LOCK).write_text("process 1 on elsewhere")
+    assert holder_of(tmp_path) is None
+    (tmp_path / LOCK).write_text("???")
+    assert holder_of(tmp_path) is None
+    with folder_locked(tmp_path):
+        assert holder_of(tmp_path).startswith("process ")
