@@ -18,6 +18,7 @@ from darec.core.objective import Metric, check_metric
 from darec.data import split as splits
 from darec.data.holdout import ColdPercent, SplitKind, TrainPercent
 from darec.data.ratings import DomainPair
+from darec.errors import UserError
 from darec.models import kind_of
 from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
@@ -224,30 +225,48 @@ def _search(
     cache: ClusterCache,
 ) -> None:
     """Check the machines and run all studies; an interruption leaves the search unfinished."""
-    try:
-        settings = Settings(
-            sampler=request.sampler,
-            scheduler=request.scheduler,
-            max_epochs=request.budget.max_epochs,
-            slots=computed_share(request, wanted),
-            seed=request.seed,
-            cache=cache,
-            trial_limit=trial_limit,
-            reporter=reporter,
-        )
-        for line in describe(request, settings):
-            reporter.line(line)
-        with alone(request.folder, request.storage):
-            if storage.is_uri(request.storage):
-                storage.fetch(request.storage, request.folder)
-            check_record(request, resume)  # another search may have begun, or be at the URI
-            share = checked_share(request, wanted, settings.slots, reporter)
-            lag = lag_of(request, wanted.at_once or share.concurrent)
-            request, settings = replace(request, lag=lag), replace(settings, lag=lag, slots=share)
-            publish = storage.publisher(request.folder, request.storage)
+    settings = Settings(
+        sampler=request.sampler,
+        scheduler=request.scheduler,
+        max_epochs=request.budget.max_epochs,
+        slots=computed_share(request, wanted),
+        seed=request.seed,
+        cache=cache,
+        trial_limit=trial_limit,
+        reporter=reporter,
+    )
+    for line in describe(request, settings):
+        reporter.line(line)
+    with alone(request.folder, request.storage):
+        if storage.is_uri(request.storage):
+            storage.fetch(request.storage, request.folder)
+        check_record(request, resume)  # another search may have begun, or be at the URI
+        share = checked_share(request, wanted, settings.slots, reporter)
+        lag = lag_of(request, wanted.at_once or share.concurrent)
+        request, settings = replace(request, lag=lag), replace(settings, lag=lag, slots=share)
+        upload = storage.publisher(request.folder, request.storage)
+
+        def publish() -> None:
+            _write_page(request)
+            upload()
+
+        try:
             Protocol(request, settings, resume, publish).run(arguments)
-    except StudyInterrupted:
-        LOGGER.debug("interrupted: %s", request.folder)
+        except StudyInterrupted:
+            LOGGER.debug("interrupted: %s", request.folder)
+            publish()
+
+
+def _write_page(request: Request) -> None:
+    """Write ``study.html``, if there is a trial to show."""
+    from darec.api.study_page import write_study_page  # matplotlib is slow to import
+
+    try:
+        write_study_page(request.folder)
+    except UserError as error:
+        LOGGER.debug("no page: %s", error)
+    except Exception as error:  # a search must not be lost for a picture of it
+        LOGGER.warning("%s: the page could not be written: %s", request.folder, error)
 
 
 def _finish(

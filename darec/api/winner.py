@@ -3,6 +3,8 @@
 from darec.api.result import SearchResult
 from darec.data.scale import in_words
 from darec.reporter import LOGGER, Reporter
+from darec.tuning import storage
+from darec.tuning.study.record import PAGE
 from darec.tuning.study.trials_table import REJUDGED
 from darec.tuning.trial.names import METRIC, flatten
 
@@ -40,7 +42,7 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
         )
     if best.epoch == best.max_epochs > 1:
         LOGGER.warning("the winner's best epoch is its last; more --max-epochs may be better")
-    reporter.line(f"files: {result.path}")
+    reporter.line(f"files: {result.path}\npage:  {storage.join(result.path, PAGE)}")
 
 
 def _verdict(rmse: float, baseline: float) -> str:

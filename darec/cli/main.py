@@ -10,6 +10,7 @@ from darec.cli.command import help_of
 from darec.cli.evaluate import evaluate
 from darec.cli.fit import fit
 from darec.cli.own_cluster import own_cluster
+from darec.cli.plot import plot
 from darec.cli.predict import predict
 from darec.cli.prepare import prepare
 from darec.cli.recommend import recommend
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "status": status,
     "stop": stop,
+    "plot": plot,
     "fit": fit,
     "predict": predict,
     "recommend": recommend,

@@ -46,3 +46,5 @@ class Section:
     pictures: list[Picture] = field(default_factory=list)
     foot: str = ""
     """A paragraph below the tables."""
+    code: str = ""
+    """Text to copy, as it is."""

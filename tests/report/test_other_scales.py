@@ -5,11 +5,11 @@ import csv
 import pytest
 
 from darec.data.scale import STARS, Scale
-from darec.report.analysis.importance import read_study
 from darec.report.matrix.cells import Budget, distinct
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering.page import write_report
+from darec.tuning.study.importance import read_study
 from tests.report.made import scored
 from tests.scales import on
 

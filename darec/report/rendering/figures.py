@@ -115,17 +115,6 @@ def gaps(found: Mapping[str, Sequence[float]], axis_label: str, shade: str) -> D
     return draw
 
 
-def bars(shares: Mapping[str, float]) -> Draw:
-    """Draw importances, the greatest at the top."""
-
-    def draw(axes: Axes) -> None:
-        names = list(shares)[::-1]
-        axes.barh(names, [shares[name] for name in names], color=USER)
-        axes.set_xlabel("importance (PED-ANOVA)")
-
-    return draw
-
-
 def ranges(places: Mapping[str, Sequence[float]]) -> Draw:
     """Draw where the good trials lie in each range; the best trial is filled."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from darec.api.study_figures import bars
 from darec.core.cold import COLD
 from darec.errors import UserError
 from darec.evaluation.summary import summarise
@@ -14,7 +15,6 @@ from darec.page.picture import USER, Draw
 from darec.page.section import Section, Table, TableCell
 from darec.paper import RANGES
 from darec.report.analysis.effects import cold_item_levels, cold_user_errors, part_effects
-from darec.report.analysis.importance import importances, places, read_study
 from darec.report.analysis.statistics import p_shown
 from darec.report.matrix.cells import BIASES, DAREC, PARTS, printed
 from darec.report.matrix.request import Request
@@ -23,6 +23,7 @@ from darec.report.rendering import figures, texts
 from darec.report.rendering.figures import picture
 from darec.report.rendering.tables import of_range, shown, signed
 from darec.reporter import LOGGER
+from darec.tuning.study.importance import importances, places, read_study
 
 
 def cold_items(request: Request, results: Results, folder: Path) -> Iterator[Section]:
@@ -133,7 +134,7 @@ def hyper_parameters(request: Request, results: Results, folder: Path) -> Iterat
             said = (label, model, stage, str(len(study.trials)), ranked or "too few", edges)
             rows.append([TableCell(text) for text in said])
         if shares := importances(studies["stage 2"]):
-            panels["stage 2: importance"] = figures.bars(shares)
+            panels["stage 2: importance"] = bars(shares)
         if panels:
             numbers = ", ".join(f"{name} {place:.2f}" for name, place in best.items())
             caption = f"{model} on {label}: where the best quarter of the trials lies."

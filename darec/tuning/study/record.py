@@ -37,6 +37,8 @@ OPTIONS = {
 """How the user names what is asked of a search."""
 BY_OPTION = ("fix", "paper", "stages")
 """What decides the space as well. A difference is told as that of the option."""
+PAGE = "study.html"
+"""The page of a search, beside ``study.json``."""
 LONGEST = 24
 """Most characters of a value that a message shows."""
 UNFINISHED = ("tune", COPY)

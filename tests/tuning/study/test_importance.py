@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from darec.errors import UserError
-from darec.report.analysis.importance import LEAST_TRIALS, importances, places, read_study
 from darec.report.matrix.cells import Cell
+from darec.tuning.study.importance import LEAST_TRIALS, importances, places, read_study
 from tests.report import made
 
 

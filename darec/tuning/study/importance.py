@@ -17,7 +17,6 @@ from optuna.distributions import (
 )
 from optuna.importance import PedAnovaImportanceEvaluator
 
-from darec.data.scale import Scale
 from darec.errors import UserError
 from darec.models.best import distribution_of, read_best
 from darec.tuning.study.record import load_study
@@ -26,13 +25,14 @@ LEAST_TRIALS = 8
 """With fewer trials no importances are given; with fewer than 50 they are rough."""
 EPOCH = IntDistribution(0, 10**9)
 """The range of a trial's best epoch, which is 0 if it diverged."""
+VERY_LARGE = 1e300
 GOOD = 0.25
 """Share of the trials that counts as good."""
 
 
 @dataclass(frozen=True)
-class FinishedStudy:
-    """The trials of a finished study, the best first."""
+class DrawnTrials:
+    """The trials of a study that had a finite error, the best first."""
 
     distributions: dict[str, BaseDistribution]
     """What the trials drew from; hyper-parameters that never varied are left out."""
@@ -43,8 +43,8 @@ class FinishedStudy:
     """The winner's hyper-parameters that lie within a hundredth of an end of their range."""
 
 
-def read_study(folder: Path) -> FinishedStudy:
-    """Read ``study.json`` and ``trials.csv`` of a finished study on the target.
+def read_study(folder: Path) -> DrawnTrials:
+    """Read ``study.json`` and ``trials.csv`` of a study, which may be running.
 
     Raises `UserError` naming the file, and the line and the column of a value that cannot be.
     """
@@ -54,7 +54,7 @@ def read_study(folder: Path) -> FinishedStudy:
     distributions = {name: distribution_of(value) for name, value in space.drawn.items()}
     path = folder / "trials.csv"
     try:
-        rows = list(_rows(path, distributions, read_best(top).scale))
+        rows = list(_rows(path, distributions, _widest_error(top)))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -63,7 +63,13 @@ def read_study(folder: Path) -> FinishedStudy:
         raise UserError(f"{path}: must have a trial that did not diverge, but has none")
     varied = {n: d for n, d in distributions.items() if len({row.drawn[n] for row in rows}) > 1}
     trials = [{name: row.drawn[name] for name in varied} for row in rows]
-    return FinishedStudy(varied, trials, [row.error for row in rows], rows[0].at_edge)
+    return DrawnTrials(varied, trials, [row.error for row in rows], rows[0].at_edge)
+
+
+def _widest_error(folder: Path) -> float:
+    """Return the largest error that a finished search can have; very large for an unfinished one,
+    which does not say its scale."""
+    return read_best(folder).scale.range if (folder / "best.json").is_file() else VERY_LARGE
 
 
 @dataclass(frozen=True)
@@ -76,9 +82,9 @@ class _Row:
 
 
 def _rows(
-    path: Path, distributions: Mapping[str, BaseDistribution], scale: Scale
+    path: Path, distributions: Mapping[str, BaseDistribution], widest: float
 ) -> Iterator[_Row]:
-    error_range = FloatDistribution(0.0, scale.range)
+    error_range = FloatDistribution(0.0, widest)
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file, restval="", strict=True)
         names = ("best_epoch", "best_valid_rmse", "at_edge", *distributions)
@@ -93,7 +99,7 @@ def _rows(
             yield _Row(error, row["at_edge"].split(), drawn)
 
 
-def importances(study: FinishedStudy) -> dict[str, float]:
+def importances(study: DrawnTrials) -> dict[str, float]:
     """Return each hyper-parameter's share of importance by PED-ANOVA, the greatest first.
 
     Equal shares are in the order of names. It is empty for fewer than `LEAST_TRIALS` trials.
@@ -114,21 +120,26 @@ def importances(study: FinishedStudy) -> dict[str, float]:
     return dict(sorted(shares.items(), key=lambda item: (-round(item[1], 9), item[0])))
 
 
-def places(study: FinishedStudy) -> dict[str, list[float]]:
+def places(study: DrawnTrials) -> dict[str, list[float]]:
     """Return where the good trials lie in each numeric range, from 0 to 1, the best trial first.
 
     Places are on a logarithmic scale if the search drew on one.
     """
     n_good = max(1, math.ceil(GOOD * len(study.trials)))
-    found = {}
-    for name, distribution in study.distributions.items():
-        if isinstance(distribution, CategoricalDistribution):
-            continue
-        low, high, log = (getattr(distribution, part) for part in ("low", "high", "log"))
-        scale = math.log if log else float
-        span = scale(high) - scale(low)
-        found[name] = [(scale(t[name]) - scale(low)) / span for t in study.trials[:n_good]]
-    return found
+    return {
+        name: [place_of(distribution, trial[name]) for trial in study.trials[:n_good]]
+        for name, distribution in study.distributions.items()
+        if not isinstance(distribution, CategoricalDistribution)
+    }
+
+
+def place_of(distribution: BaseDistribution, value: Any) -> float:
+    """Return where a value lies in its range or among the choices, from 0 to 1."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices.index(value) / max(1, len(distribution.choices) - 1)
+    low, high, log = (getattr(distribution, part) for part in ("low", "high", "log"))
+    scale = math.log if log else float
+    return (scale(value) - scale(low)) / (scale(high) - scale(low))
 
 
 def _value(place: str, row: Mapping[str, str], name: str, distribution: BaseDistribution) -> Any:

@@ -1,0 +1,23 @@
+"""``darec plot``: write the page of a search."""
+
+from darec.cli.command import command
+from darec.cli.console import Terminal
+from darec.cli.status import Study
+
+
+@command
+def plot(reporter: Terminal, study: Study) -> None:
+    """Write study.html of a search, which may be running: its curves, and what mattered.
+
+    Example: darec plot results/toys_auto-90/i_darec
+
+    The page is one file that asks for nothing from elsewhere. A search writes it by itself when it
+    ends or is interrupted.
+    """
+    from pathlib import Path
+
+    from darec.api.study_page import write_study_page
+
+    page = write_study_page(Path(study))
+    reporter.line(f"page:  {page}")
+    reporter.answer({"page": page}, str(page))
