@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from darec.api.study_figures import slice_of
+from darec.api.study_figures import curves, slice_of
 from darec.api.study_page import MOST_ROWS, write_study_page
 from darec.errors import UserError
 from darec.models.best import read_best
@@ -89,9 +89,15 @@ def test_the_page_has_the_winner_its_gaps_its_cost_and_its_configuration(finishe
         assert url in ("", "data:,"), url  # the page asks for nothing
 
 
-def test_the_curves_show_the_rungs_and_the_winner(finished):
-    text = write_study_page(finished).read_text()
-    assert "where trials are compared" in text and "the winner" in text
+def test_the_curves_show_the_rungs_the_winner_and_the_baselines():
+    axes = Figure().add_subplot()
+    found = {"0007": ([1, 2, 3], [1.0, 0.9, 0.95]), "0003": ([1, 2], [1.1, 30.0])}
+    curves(found, [3, 9], {"bias": 0.97})(axes)
+    assert "where trials are compared" in axes.get_xlabel()
+    told = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert told == ["trial 0007, the winner", "bias 0.9700"]
+    low, high = axes.get_ylim()
+    assert low < 0.9 and 1.0 < high < 5.0  # a trial that went wrong does not flatten the others
 
 
 def test_a_slice_covers_what_was_searched_and_shows_the_papers_range():
