@@ -119,9 +119,13 @@ class RefitDivergedError(UserError):
     """Training the winner on every rating diverges."""
 
 
-def has_model(result: SearchResult) -> bool:
-    """Return whether a search has a model folder."""
-    return (result.folder / FOLDER / model_folder.CARD).is_file()
+def has_model(result: SearchResult, of_this_winner: bool = False) -> bool:
+    """Return whether a search has a model folder, or even one of its present winner."""
+    path = result.folder / FOLDER
+    if not (path / model_folder.CARD).is_file() or not of_this_winner:
+        return (path / model_folder.CARD).is_file()
+    card, best = model_folder.read_card(path), result.best
+    return (card.config, card.epoch) == (best.config, best.epoch)
 
 
 def refresh_cards(results: Sequence[SearchResult]) -> None:

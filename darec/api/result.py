@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from darec.api.checks import check_count
 from darec.data.holdout import Holdout
 from darec.data.ratings import DomainPair
 from darec.errors import UserError
@@ -13,6 +14,7 @@ from darec.models.best import Best
 from darec.serving.card import Refit
 from darec.tuning import storage
 from darec.tuning.study.identity import load_best
+from darec.tuning.study.record import load_study
 from darec.tuning.study.trials_table import read_trials
 
 
@@ -25,7 +27,7 @@ class SearchResult:
     task or split (`Holdout.label`)."""
     root: Path
     """The local folder of all results: ``<out>``, or for a URI a scratch folder like it."""
-    _continue: "Callable[[], SearchResult] | None" = field(default=None, repr=False, compare=False)
+    _continue: "Callable[..., SearchResult] | None" = field(default=None, repr=False, compare=False)
     """Continues the search with its first arguments; None for a result that was read from disk."""
     _pair: DomainPair | None = field(default=None, repr=False, compare=False)
     """What was searched on; None for a result that was read from disk."""
@@ -39,6 +41,11 @@ class SearchResult:
     def folder(self) -> Path:
         """The local folder with the study's result files."""
         return self.root.joinpath(*self.path.rstrip("/").rsplit("/", 2)[1:])
+
+    @property
+    def begun(self) -> bool:
+        """Whether the folder here says what was asked of the search."""
+        return (self.folder / "study.json").exists()
 
     @property
     def finished(self) -> bool:
@@ -76,6 +83,18 @@ class SearchResult:
             raise UserError(f"{self.path}: give the pair: fit(darec.load_pair(...))")
         return fit(self, pair, refit=refit)
 
+    def extend(self, trials: int) -> "SearchResult":
+        """Go on with more trials than before; the winner is the best of all.
+
+        Raises `UserError` for a result that was read from disk: call `search` with ``resume=True``,
+        the same arguments and more ``trials`` instead.
+        """
+        check_count("trials", trials)
+        if self._continue is None:
+            how = "call darec.search(..., resume=True, trials=...)"
+            raise UserError(f"{self.path}: {how} for more trials")
+        return self._continue(trials=load_study(self.folder).budget.trials + trials)
+
     def resume(self) -> "SearchResult":
         """Continue an unfinished search with the arguments it was begun with.
 
@@ -95,7 +114,7 @@ def result_at(
     pair: str,
     holdout: Holdout,
     model: str,
-    continue_: "Callable[[], SearchResult] | None" = None,
+    continue_: "Callable[..., SearchResult] | None" = None,
     searched: DomainPair | None = None,
 ) -> SearchResult:
     """Return the result of a model's search under ``out``; ``root`` is `SearchResult.root`."""
@@ -127,7 +146,7 @@ def load_result(path: str | Path) -> SearchResult:
     result = SearchResult(place, storage.working_folder(place.rsplit("/", 2)[0]))
     if storage.is_uri(place):
         storage.fetch(place, result.folder)
-    if not (result.folder / "study.json").exists():
+    if not result.begun:
         raise UserError(f"{path}: no search here; run one first (darec tune)")
     return result
 

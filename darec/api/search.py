@@ -28,8 +28,8 @@ from darec.tuning.durability.lock import alone
 from darec.tuning.study.algorithms import default_sampler
 from darec.tuning.study.launch import checked_share, computed_share, lag_of
 from darec.tuning.study.plan import describe
-from darec.tuning.study.protocol import Protocol, check_finished
-from darec.tuning.study.record import check_record, space_json
+from darec.tuning.study.protocol import Protocol, asks_for_more, check_finished, reopen
+from darec.tuning.study.record import check_record, load_study, space_json
 from darec.tuning.study.request import Budget, Request, Stages
 from darec.tuning.study.study import Settings, StudyInterrupted
 from darec.tuning.trial.stage1_cache import ClusterCache
@@ -116,7 +116,8 @@ def search(
         insecure: Whether to join also a cluster that asks for no token.
         seed: Root seed of the split, the sampler and the runs.
         out: Folder or URI (``s3://...``) of all results.
-        resume: Whether to continue a search that is there already.
+        resume: Whether to continue a search that is there already. With more ``trials`` than it
+            had, it goes on even if it is finished.
         fit: Whether to train the winner on every rating in the end and write a model folder
             (`darec.fit`).
         reporter: Receives the plan, progress and messages; by default they are logged.
@@ -150,6 +151,10 @@ def search(
     root = storage.working_folder(out)
     again = partial(search, **arguments)
     result = result_at(out, root, pair.name, holdout, model, again, pair)
+    before = load_study(result.folder) if resume and result.begun else None
+    if before is not None:  # what was left to darec stays as it was
+        sampler = sampler or before.sampler
+        stage1_trials = before.budget.stage1_trials if stage1_trials is None else stage1_trials
     request = Request(
         model=model,
         kind=kind,
@@ -187,7 +192,7 @@ def search(
     reporter = reporter or LogReporter()
     if not storage.is_uri(out):  # the files of a URI are not here yet
         check_record(request, resume)
-    if result.finished:
+    if result.finished and not asks_for_more(request):
         check_finished(request)
         _finish(result, pair, fit, reporter)
     else:
@@ -241,6 +246,7 @@ def _search(
         if storage.is_uri(request.storage):
             storage.fetch(request.storage, request.folder)
         check_record(request, resume)  # another search may have begun, or be at the URI
+        reopen(request)
         share = checked_share(request, wanted, settings.slots, reporter)
         lag = lag_of(request, wanted.at_once or share.concurrent)
         request, settings = replace(request, lag=lag), replace(settings, lag=lag, slots=share)
@@ -279,5 +285,5 @@ def _finish(
     """Report the winner of a finished search, and write its model folder unless there is one."""
     if result.finished:
         report_winner(result, reporter)
-        if fit and not has_model(result):
+        if fit and not has_model(result, of_this_winner=True):
             ship(result, pair, reporter, cache)

@@ -125,10 +125,10 @@ class _Study:
         """Yield the sections of this study; a first stage has fewer."""
         stage, prefix = self.name, f"{self.name}-" if self.name else ""
         of = STAGES[stage]
-        if not stage:
-            yield self._winner()
         shown = self.headline if stage else "Lower is better."
         yield Section(f"{prefix}search", f"Search{of}", [shown], [], list(self._search(prefix)))
+        if not stage:
+            yield self._winner()
         drawn = read_study(self.folder)
         if found := list(self._what_mattered(drawn, prefix)):
             text = [
@@ -247,10 +247,11 @@ def _notes(studies: list[_Study]) -> list[str]:
     cpus, gpus = float(asked.get("cpus_per_trial") or 1.0), float(asked.get("gpus_per_trial") or 0)
     seconds = sum(study.seconds for study in studies)
     kwh = seconds * (cpus * WATTS_CPU + gpus * WATTS_GPU) / 3.6e6
+    share, watts = f"{cpus:g} CPU", f"{WATTS_CPU:g} W a CPU core"
+    if gpus:
+        share, watts = f"{share} and {gpus:g} GPU", f"{watts} and {WATTS_GPU:g} W a GPU"
     return [
-        f"Cost of all trials: {duration(seconds)} of {cpus:g} CPU"
-        + (f" and {gpus:g} GPU" if gpus else "")
-        + f" each, about {kwh:.2g} kWh at {WATTS_CPU:g} W a CPU core and {WATTS_GPU:g} W a GPU.",
+        f"Cost of all trials: {duration(seconds)} with {share}, about {kwh:.2g} kWh at {watts}.",
         f"{record.holdout.in_words}, seed {record.seed}; {record.sampler}, {record.scheduler}, at "
         f"most {record.budget.max_epochs} epochs. Test ratings have no part in this page.",
     ]

@@ -118,16 +118,22 @@ def callback_states_in(content: bytes) -> list[dict[str, Any]]:
 
 
 @_private
-def moved(generator: bytes, files: FileSystem, folder: str) -> bytes:
-    """Return the content of `GENERATOR` of a search whose folder is now this one.
+def continued(generator: bytes, files: FileSystem, folder: str, trials: int) -> bytes:
+    """Return the content of `GENERATOR` of a search whose folder and number of trials are these.
 
     Tune itself only moves the trials that there are. Without this, those that are still to be drawn
-    would be stored where the search began.
+    would be stored where the search began, and there would be as many as at first.
     """
     state = ray.cloudpickle.loads(generator)
     storage, here = state["experiment"].spec["storage"], PurePosixPath(folder)
-    if storage.experiment_fs_path == str(here) and storage.storage_filesystem.equals(files):
+    same_place = storage.experiment_fs_path == str(here) and storage.storage_filesystem.equals(
+        files
+    )
+    if same_place and state["total_samples"] == trials:
         return generator
+    if state["total_samples"] != trials:
+        state["total_samples"] = state["experiment"].spec["num_samples"] = trials
+        state["finished"] = False
     storage.storage_filesystem = files
     storage.storage_fs_path, storage.experiment_dir_name = str(here.parent), here.name
     content: bytes = ray.cloudpickle.dumps(state)

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import optuna
+import pandas as pd
 import pytest
 import ray
 import torch
+from safetensors.numpy import load_file
 
 import darec
 from darec.api import runs, search
@@ -486,3 +488,28 @@ def test_a_kind_that_is_registered_can_be_loaded_back(tmp_path):
     plugins.OUTSIDE.clear()
     with pytest.raises(darec.UserError, match="there is no model 'mine'"):
         read_best(tmp_path)
+
+
+@pytest.mark.ray
+def test_a_finished_search_goes_on_with_more_trials(cluster, tiny_pair, tmp_path):
+    options = {"max_epochs": 3, "sampler": "random", "at_once": 1, "out": tmp_path}
+    few = darec.search("i_autorec", tiny_pair, trials=3, **options)
+    first, kept = few.trials.set_index("trial_id"), few.best
+    more = few.extend(2)
+    assert more.finished and len(more.trials) == more.best.trials == 5
+    again = more.trials.set_index("trial_id").loc[first.index]
+    pd.testing.assert_frame_equal(again, first)  # nothing was trained again
+    assert more.best.valid_rmse == more.trials["best_valid_rmse"].min() <= kept.valid_rmse
+    whole = darec.search("i_autorec", tiny_pair, trials=5, **{**options, "out": tmp_path / "w"})
+    drawn = [name for name in first if name in darec.search_space("i_autorec").space]
+    in_order = [each.trials.sort_values("trial_id")[drawn] for each in (more, whole)]
+    assert in_order[0].reset_index(drop=True).equals(in_order[1].reset_index(drop=True))
+    predictions = load_file(more.folder / "valid_predictions.safetensors")
+    assert sorted(predictions) == sorted(more.trials["trial_id"])
+    assert darec.load(more.path + "/model").card.config == more.best.config
+    same = darec.search("i_autorec", tiny_pair, trials=5, resume=True, **options)
+    assert same.best == more.best
+    with pytest.raises(darec.UserError, match="--resume needs the same --trials: the search there"):
+        darec.search("i_autorec", tiny_pair, trials=4, resume=True, **options)
+    with pytest.raises(darec.UserError, match=r"call darec.search\(..., resume=True, trials=...\)"):
+        darec.load_result(more.path).extend(1)

@@ -98,12 +98,19 @@ def test_a_snapshot_is_written_to_these_files(ran):
         assert pickled.parent.name in {Path(each.path).name for each in ran.grid if each.error}
 
 
-def test_the_trials_still_to_be_drawn_can_be_stored_elsewhere(ran):
-    with relied_on_by("moved"):
+def test_the_trials_still_to_be_drawn_can_be_more_and_stored_elsewhere(ran):
+    with relied_on_by("continued"):
         (path,) = ran.folder.glob(private.GENERATOR.format("*"))
         content, files = path.read_bytes(), LocalFileSystem()
-        assert private.moved(content, files, str(ran.folder)) == content
-        elsewhere = ray.cloudpickle.loads(private.moved(content, files, "/elsewhere/tune"))
+        before = ray.cloudpickle.loads(content)
+        trials = before["total_samples"]
+        assert private.continued(content, files, str(ran.folder), trials) == content
+        more = private.continued(content, files, str(ran.folder), trials + 3)
+        assert ray.cloudpickle.loads(more)["total_samples"] == trials + 3
+        assert before["finished"] or before["counter"] == trials
+        assert not ray.cloudpickle.loads(more)["finished"]
+        moved = private.continued(content, files, "/elsewhere/tune", trials)
+        elsewhere = ray.cloudpickle.loads(moved)
         assert elsewhere["experiment"].storage.experiment_fs_path == "/elsewhere/tune"
         # what Tune makes each new trial from
         assert elsewhere["experiment"].spec["storage"] is elsewhere["experiment"].storage

@@ -29,7 +29,7 @@ from darec.tuning.private import (
     SNAPSHOT_FILES,
     TUNER_FILE,
     callback_states_in,
-    moved,
+    continued,
     snapshot_place,
 )
 
@@ -164,8 +164,8 @@ def has_snapshot(path: str) -> bool:
     return any(each.size for each in found)
 
 
-def follow(path: str) -> None:
-    """Let the trials that are still to be drawn be stored in Tune's folder, wherever it is now.
+def follow(path: str, trials: int) -> None:
+    """Let trials be drawn until there are this many, and be stored in Tune's folder.
 
     The folder may have been moved or copied since the search began.
     """
@@ -173,8 +173,8 @@ def follow(path: str) -> None:
     for found in storage.listed(files, folder):
         if _kind_of(found.base_name) == GENERATOR:
             before = storage.read(files, found.path)
-            if (here := moved(before, files, folder)) != before:
-                LOGGER.debug("%s: continued here, and not where it began", folder)
+            if (here := continued(before, files, folder, trials)) != before:
+                LOGGER.debug("%s: continued here, with %d trials", folder, trials)
                 storage.replace(files, found.path, here)
 
 

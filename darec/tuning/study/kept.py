@@ -20,12 +20,10 @@ from darec.files import write_json
 from darec.models.best import REMEDY, Best, Count, Rmse
 from darec.parsing import read_json
 from darec.tuning.durability.retention import KEPT
-from darec.tuning.study.results import write_weights
+from darec.tuning.study.results import KEPT_TRIALS, kept_weights, write_weights
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial.names import nest
-
-NAME = "kept.json"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -58,12 +56,12 @@ def save_kept(study: Study, rows: list[TrialRow], settings: Settings) -> None:
         first_of = {getattr(configs[n], variant): n for n in reversed(range(len(able)))}
         kept += [n for n in sorted(first_of.values()) if n not in kept]
     for row in (able[n] for n in kept[1:]):
-        write_weights(study, row, settings, _weights_of(study.folder, row.trial_id))
+        write_weights(study, row, settings, kept_weights(study.folder, row.trial_id))
     trials = [
         KeptTrial(row.trial_id, plain(config), row.best_epoch, row.best_valid_rmse)
         for row, config in ((able[n], configs[n]) for n in kept)
     ]
-    write_json(study.folder / NAME, asdict(KeptTrials(trials)))
+    write_json(study.folder / KEPT_TRIALS, asdict(KeptTrials(trials)))
 
 
 def read_kept(folder: Path, best: Best, place: str) -> list[KeptTrial]:
@@ -71,11 +69,11 @@ def read_kept(folder: Path, best: Best, place: str) -> list[KeptTrial]:
 
     Raises `UserError` if the file is damaged or of another study, or an earlier version searched.
     """
-    named = f"{place}/{NAME}"
-    if not (folder / NAME).is_file():
+    named = f"{place}/{KEPT_TRIALS}"
+    if not (folder / KEPT_TRIALS).is_file():
         told = "an earlier version searched, which kept no trials for a stack"
         raise UserError(f"{named}: {told}; search again with another --out")
-    trials = read_json(folder / NAME, KeptTrials, named, REMEDY).trials
+    trials = read_json(folder / KEPT_TRIALS, KeptTrials, named, REMEDY).trials
     if not trials or trials[0].trial_id != best.trial_id:
         raise UserError(f"{named}: must begin with trial {best.trial_id} of best.json; {REMEDY}")
     return trials
@@ -84,14 +82,10 @@ def read_kept(folder: Path, best: Best, place: str) -> list[KeptTrial]:
 def read_weights(folder: Path, best: Best, trial_id: str, place: str) -> Weights:
     """Return a kept trial's weights; raises `UserError` if their file cannot be read."""
     own = folder / "best.safetensors" if trial_id == best.trial_id else None
-    path = own or _weights_of(folder, trial_id)
+    path = own or kept_weights(folder, trial_id)
     try:
         weights: Weights = load_file(path)
     except (OSError, SafetensorError) as error:
         named = f"{place}/{path.relative_to(folder)}"
         raise UserError(f"{named}: cannot be read: {error}; {REMEDY}") from error
     return weights
-
-
-def _weights_of(folder: Path, trial_id: str) -> Path:
-    return folder / "weights" / f"{trial_id}.safetensors"

@@ -46,7 +46,7 @@ class StudyProgress(ProgressReporter):
         metric: Metric = "rmse",
         to_beat: Mapping[str, float] | None = None,
     ) -> None:
-        self._title, self._names, self._n_trials = title, list(hyper_parameters), n_trials
+        self._title, self._names, self.n_trials = title, list(hyper_parameters), n_trials
         self._measure, self._to_beat = MEASURES[metric], dict(to_beat or {})
         self.show_through(shows_nothing, str)
 
@@ -91,14 +91,14 @@ class StudyProgress(ProgressReporter):
         spent_s, pace = time.monotonic() - self._begin, self._pace(ended, running)
         return StudyView(
             title=self._title,
-            trials=self._n_trials,
+            trials=self.n_trials,
             ended=Counter(self._ending(trial.trial_id) for trial in ended),
             running=[self._seen(trial) for trial in running],
             best=None if best is None else self._seen(best),
             measure=self._measure,
             to_beat=self._to_beat,
             spent_s=spent_s,
-            left_s=pace and max(0.0, self._n_trials / pace - self._ended_before / pace - spent_s),
+            left_s=pace and max(0.0, self.n_trials / pace - self._ended_before / pace - spent_s),
             an_hour=pace and 3600 * pace,
         )
 

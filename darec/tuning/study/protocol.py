@@ -3,6 +3,7 @@
 One-stage models and joint searches are one study.
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 
 from darec.errors import UserError
 from darec.models import kind_of
-from darec.models.best import REMEDY, Best, Domain, Identity, SpaceRecord
+from darec.models.best import REMEDY, Best, Domain, Identity, SpaceRecord, read_best
 from darec.models.kind import FirstStage
 from darec.reporter import LOGGER
 from darec.tuning import storage
@@ -22,7 +23,7 @@ from darec.tuning.study.model_code import code_of
 from darec.tuning.study.record import space_json, write_record
 from darec.tuning.study.rejudge import rejudged
 from darec.tuning.study.request import Request, SearchSpace
-from darec.tuning.study.results import save_trials, save_weights, winner
+from darec.tuning.study.results import kept_weights, save_trials, save_weights, winner
 from darec.tuning.study.run import run_study
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.study.trials_table import read_trials
@@ -88,6 +89,28 @@ class Protocol:
             delete_checkpoints(row.checkpoint)  # the winner's weights are beside best.json
         delete_copy(study.tune_folder)
         return best
+
+
+def asks_for_more(request: Request) -> bool:
+    """Return whether a finished search is asked for more trials than it has."""
+    if not (request.folder / "best.json").exists():
+        return False
+    before = read_best(request.folder, request.storage).trials_asked
+    return bool(request.space.space) and before < request.budget.trials
+
+
+def reopen(request: Request) -> None:
+    """Let a finished search go on, if it is asked for more trials than it has.
+
+    Until it is finished again, it has no winner.
+    """
+    if not asks_for_more(request):
+        return
+    before = read_best(request.folder, request.storage)
+    kept = kept_weights(request.folder, before.trial_id)
+    kept.parent.mkdir(exist_ok=True)
+    shutil.copyfile(request.folder / "best.safetensors", kept)  # it may not win again
+    (request.folder / "best.json").unlink()
 
 
 def check_finished(request: Request) -> Best:

@@ -97,6 +97,8 @@ def check_record(request: Request, resume: bool) -> None:
     now = asdict(_record_of(request, {}))
     for name in OF_THE_RUN:
         del before[name], now[name]
+    if request.space.space and before["budget"]["trials"] < now["budget"]["trials"]:
+        before["budget"]["trials"] = now["budget"]["trials"]  # a search may be given more trials
     for first in (*BY_OPTION, ""):
         there, here = ({first: each.get(first)} if first else each for each in (before, now))
         if found := difference(there, here):
@@ -107,8 +109,8 @@ def check_record(request: Request, resume: bool) -> None:
 def write_record(request: Request, arguments: Mapping[str, Any]) -> Record:
     """Write ``study.json`` and return its content; ``arguments`` are those of `darec.search`.
 
-    If other code began a resumed search, the record gets the present code's digest as well. Log a
-    warning if other code or libraries did.
+    If other code began a resumed search, the record gets the present code's digest as well, and a
+    warning is logged. It also gets the number of trials, which may have become larger.
     """
     path, record = request.folder / "study.json", _record_of(request, arguments)
     if path.exists():
@@ -116,7 +118,8 @@ def write_record(request: Request, arguments: Mapping[str, Any]) -> Record:
         if (before.code, before.versions) != (record.code, record.versions):
             told = "other code or libraries began this search; it has trials of both"
             LOGGER.warning("%s: %s", join(request.storage, "study.json"), told)
-        record = replace(before, code=list(dict.fromkeys([*before.code, *record.code])))
+        codes = list(dict.fromkeys([*before.code, *record.code]))
+        record = replace(before, code=codes, budget=record.budget)
         if record == before:
             return record
     write_json(path, asdict(record))

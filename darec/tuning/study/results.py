@@ -1,5 +1,6 @@
 """A finished study's plain files: ``trials.csv``, ``best.safetensors`` and ``best.json``."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import ray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from darec.core.cold import ColdRule
 from darec.core.config import parse, plain
@@ -32,6 +33,8 @@ from darec.tuning.trial.checkpoint import DamagedError, load_state
 from darec.tuning.trial.names import METRIC, nest
 from darec.tuning.trial.travel import send_by_value
 
+KEPT_TRIALS = "kept.json"
+"""The configs of the trials whose weights a finished study keeps."""
 EDGE = 0.01
 """Share of a range that counts as its edge, on a logarithmic scale if the range has one."""
 
@@ -83,7 +86,7 @@ def save_weights(study: Study, row: TrialRow, settings: Settings) -> str:
 
 def write_weights(study: Study, row: TrialRow, settings: Settings, path: Path) -> None:
     """Write the weights of a trial's best epoch to a safetensors file."""
-    weights = _from_checkpoint(row) or _trained_again(study, row, settings)
+    weights = _from_checkpoint(row) or _kept(study, row) or _trained_again(study, row, settings)
     weights = {name: tensor.contiguous() for name, tensor in weights.items()}
     write(path, lambda temporary: save_file(weights, temporary))
 
@@ -101,6 +104,23 @@ def _from_checkpoint(row: TrialRow) -> Weights | None:
         return None
     weights: Weights = state["best"]["weights"]
     return weights
+
+
+def _kept(study: Study, row: TrialRow) -> Weights | None:
+    """Return the best weights of a trial that a study kept before it went on with more trials."""
+    path, kept = kept_weights(study.folder, row.trial_id), study.folder / KEPT_TRIALS
+    if not (path.is_file() and kept.is_file()):
+        return None
+    epochs = {each["trial_id"]: each["epoch"] for each in json.loads(kept.read_text())["trials"]}
+    if epochs.get(row.trial_id) != row.best_epoch:
+        return None
+    weights: Weights = load_file(path)
+    return weights
+
+
+def kept_weights(folder: Path, trial_id: str) -> Path:
+    """Return where a study keeps the weights of a trial other than its winner."""
+    return folder / "weights" / f"{trial_id}.safetensors"
 
 
 def _trained_again(study: Study, row: TrialRow, settings: Settings) -> Weights:

@@ -20,6 +20,7 @@ from darec.tuning.private import (
     callbacks_of,
     limit_concurrency,
     pickled,
+    progress_reporter_of,
     search_algorithm_of,
 )
 from darec.tuning.study.accounts import Clock, Outcomes, Usage
@@ -87,7 +88,7 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
         return None
     snapshot.delete_pickled_errors(path)
     try:
-        snapshot.follow(path)
+        snapshot.follow(path, study.trials)
         tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
         results = list(tuner.get_results())
     except Exception as error:  # a damaged pickle, or one of another version, may raise anything
@@ -103,6 +104,7 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
     snapshot.delete_unknown_trials(path, {Path(result.path).name for result in results})
     one_of(SchedulerState, tuner).expected = len(results)
     one_of(StopWatch, tuner).folder = study.folder  # it may have been moved
+    progress_reporter_of(tuner).n_trials = study.trials  # it may have become larger
     limit_concurrency(search_algorithm_of(tuner), settings.slots.concurrent)
     return tuner
 

@@ -45,10 +45,12 @@ def gather_predictions(
 ) -> None:
     """Write the predictions of a study's trials into one file of its folder.
 
-    ``checkpoints`` has each trial's id and last checkpoint. Trials whose predictions are lost are
-    left out.
+    ``checkpoints`` has each trial's id and last checkpoint. A study that goes on with more trials
+    has a file of the first ones already. Trials whose predictions are lost are left out.
     """
     found = {}
+    with suppress(OSError, SafetensorError):
+        found = dict(load_file(folder / OF_STUDY))
     for trial_id, checkpoint in checkpoints:
         predictions = None if checkpoint is None else _of(checkpoint)
         if predictions is not None and len(predictions):
