@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from darec.api.fit import has_model, ship
 from darec.api.registry import check_answers, check_levels, spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.api.search_checks import check_arguments
+from darec.api.warm_start import winners_of
 from darec.api.winner import report_winner
 from darec.core.objective import Metric, check_metric
 from darec.data import split as splits
@@ -64,6 +65,7 @@ def search(
     reproducible: bool = False,
     address: str | None = None,
     insecure: bool = False,
+    warm_start: Sequence[str | Path] = (),
     seed: int = 0,
     out: str | Path = "results",
     resume: bool = False,
@@ -114,6 +116,8 @@ def search(
             bits.
         address: The Ray cluster to join, ``auto`` for example; None: this machine.
         insecure: Whether to join also a cluster that asks for no token.
+        warm_start: Folders or URIs of earlier searches, of this or other pairs. The winners of the
+            same model are tried first, and are at most a third of the trials.
         seed: Root seed of the split, the sampler and the runs.
         out: Folder or URI (``s3://...``) of all results.
         resume: Whether to continue a search that is there already. With more ``trials`` than it
@@ -181,6 +185,7 @@ def search(
         metric=metric,
         rejudge=rejudge,
         reproducible=reproducible,
+        winners=winners_of(warm_start),
         folder=result.folder,
         storage=result.path,
     )

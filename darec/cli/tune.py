@@ -115,6 +115,10 @@ def tune(
             help="Find the same trials and winner in every run with this --at-once.",
         ),
     ] = False,
+    warm_start: Annotated[
+        list[str] | None,
+        typer.Option(help="Earlier search, or folder of such, whose winners are tried first."),
+    ] = None,
     address: Address = None,
     insecure: Insecure = False,
     seed: Seed = 0,
@@ -155,6 +159,10 @@ def tune(
     The best lists of ten items: darec tune --pair toys_auto --synthetic --metric ndcg@10
 
     Train on the past, test on the last ratings: darec tune --pair books_music --split temporal
+
+    Begin with the winners of other pairs: darec tune --pair books_music --warm-start results
+
+    More trials of a search, finished or not: darec tune --pair books_music --trials 80 --resume
 
     For users without target ratings: darec tune --pair toys_auto --task cold_users --model u_darec
     """
@@ -202,6 +210,7 @@ def tune(
         "metric": metric,
         "rejudge": rejudge,
         "reproducible": reproducible,
+        "warm_start": warm_start or [],
         "address": address,
         "insecure": insecure,
         "seed": seed,

@@ -13,6 +13,7 @@ from darec.core.threads import torch_threads
 from darec.data.scale import in_words
 from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
+from darec.reporter import duration
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.flat import FEWEST
 from darec.tuning.study.request import Budget, Request, checked_config, middle, middle_trial
@@ -54,6 +55,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"  search     {budget.trials} trials{stage1}, <= {budget.max_epochs} epochs each; "
         f"{settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
         f"{', first a good guess' if request.space.start else ''}",
+        *([_known(request)] if request.winners.get(request.model) else []),
         *([WHOLE_FIT] if request.kind.whole_fit else []),
         *([f"  winner     of the best {request.rejudge}, judged again"] if request.rejudge else []),
         *([f"  metric     {request.metric} on the validation ratings selects"] if by_other else []),
@@ -61,7 +63,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         *([REPRODUCIBLE] if request.reproducible else []),
         f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
         f"{slots.gpus:g} GPU, {slots.memory / 2**30:.1f} GiB",
-        f"  time       about {_duration(cost.expected)}, at most {_duration(cost.greatest)}"
+        f"  time       about {duration(cost.expected)}, at most {duration(cost.greatest)}"
         f"{' on CPUs' if slots.gpus else ''}",
         f"  files      {request.storage}",
     ]
@@ -94,6 +96,11 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     return Estimate(min(limit, start + greatest * share), min(limit, start + greatest))
 
 
+def _known(request: Request) -> str:
+    n = len(request.winners[request.model])
+    return f"  winners    {n} of earlier searches of {request.model} are tried first if they fit"
+
+
 def _trial_seconds(
     kind: ModelKind, data: SearchData, values: dict[str, Any], budget: Budget, metric: Metric
 ) -> float:
@@ -116,7 +123,3 @@ def _first_stage_seconds(request: Request) -> float:
     for first_stage in model.stage1.values():
         first_stage.train_epoch()
     return time.perf_counter() - begin
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -17,7 +17,7 @@ from darec.reporter import LOGGER
 from darec.tuning import storage
 from darec.tuning.durability.retention import delete_checkpoints
 from darec.tuning.durability.snapshot import delete_copy
-from darec.tuning.study.identity import finished_study, identity_of, impossible
+from darec.tuning.study.identity import finished_study, identity_of, impossible, may_draw
 from darec.tuning.study.kept import save_kept
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.record import space_json, write_record
@@ -29,6 +29,8 @@ from darec.tuning.study.study import Settings, Study
 from darec.tuning.study.trials_table import read_trials
 from darec.tuning.trial.predictions import gather_predictions
 
+KNOWN_SHARE = 1 / 3
+"""The largest share of trials that are winners of earlier searches."""
 STAGE1_SHARE = 0.25
 """Each of the two first-stage studies may use this share of the time budget."""
 
@@ -143,6 +145,7 @@ def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]
         space=dict(request.space.space),
         fixed=fixed,
         start=dict(request.space.start),
+        then=_known_winners(request, request.model, request.space, request.budget.trials),
         trials=request.budget.trials,
         folder=request.folder,
         storage=request.storage,
@@ -184,6 +187,7 @@ def _run_first_stage(
         space=dict(space.space),
         fixed=dict(space.fixed),
         start=dict(space.start),
+        then=_known_winners(request, first.model, space, request.budget.stage1_trials),
         trials=request.budget.stage1_trials,
         folder=request.folder / name,
         storage=storage.join(request.storage, name),
@@ -194,6 +198,22 @@ def _run_first_stage(
     )
     best = finish(study, _asked(request, study, domain))
     return {**best.config, first.epochs: best.epoch}
+
+
+def _known_winners(
+    request: Request, model: str, space: SearchSpace, trials: int
+) -> list[dict[str, Any]]:
+    """Return what earlier winners of a model drew, where this space can draw it, each once.
+
+    They are at most `KNOWN_SHARE` of the trials, so that the sampler also draws.
+    """
+    found: list[dict[str, Any]] = []
+    for config in request.winners.get(model, ()):
+        drawn = {name: config.get(name) for name in space.space}
+        possible = all(may_draw(each, drawn[name]) for name, each in space.space.items())
+        if possible and drawn and drawn not in [dict(space.start), *found]:
+            found.append(drawn)
+    return found[: max(1, int(KNOWN_SHARE * trials))]
 
 
 def _asked(request: Request, study: Study, domain: Domain) -> Identity:

@@ -39,6 +39,12 @@ BY_OPTION = ("fix", "paper", "stages")
 """What decides the space as well. A difference is told as that of the option."""
 PAGE = "study.html"
 """The page of a search, beside ``study.json``."""
+REASONS = {
+    "budget.max_epochs": "the epochs at which trials were compared depend on it",
+    "budget.stage1_trials": "the second stage has the winners of the first",
+    "budget.time_budget": "each study has a share of it",
+}
+"""Why a search cannot go on with another value."""
 LONGEST = 24
 """Most characters of a value that a message shows."""
 UNFINISHED = ("tune", COPY)
@@ -151,6 +157,8 @@ def _unlike(name: str, there: Any, here: Any) -> str:
     group, _, key = name.partition(".")
     option = f"--fix {key}" if group == "fix" else OPTIONS.get(name, name)
     told = f"the search there has {_shown(there)}, but you asked for {_shown(here)}"
+    if name in REASONS:
+        told += f" ({REASONS[name]})"
     remedy = "ask for that, or begin another search with another --out"
     return f"--resume needs the same {option}: {told}; {remedy}"
 

@@ -1,6 +1,6 @@
 """What the user asked a search for: a model, data, search spaces and a budget."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
@@ -95,6 +95,8 @@ class Request:
     """Whether the outcome must not depend on timing."""
     lag: Count | None = None
     """Of a reproducible search, `darec.tuning.study.in_order` says what it is."""
+    winners: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Configs of earlier winners by model, under flat names: trials that are run first."""
 
     @property
     def cold_users(self) -> ColdPercent | None:

@@ -1,7 +1,7 @@
 """What one study searches, and the settings of all studies of a search."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,8 @@ class Study:
     """Whether the study ends when more trials are not worth it (`darec.tuning.study.flat`)."""
     metric: Metric = "rmse"
     """What decides the best epoch of each trial, and the best trial."""
+    then: Sequence[Mapping[str, Any]] = ()
+    """The values of the trials after the first, winners of earlier studies for example."""
     title: str = ""
     """How a display calls it; the model's name if empty."""
 

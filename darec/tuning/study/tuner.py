@@ -125,7 +125,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
         metric=METRIC,
         mode="min",
         sampler=SAMPLERS[settings.sampler](sampler_seed),
-        points_to_evaluate=[dict(study.start)] if study.start else None,
+        points_to_evaluate=[dict(each) for each in (study.start, *study.then) if each] or None,
     )
     state, halt = SchedulerState(scheduler), Halt()
     baselines = baseline_rmses(study.data)

@@ -78,7 +78,7 @@ def test_the_winner_is_the_lowest_row_with_the_weights_of_that_row(
     with pytest.raises(UserError, match="holds a search already"):
         search(request, settings, resume=False)
     assert search(request, settings, resume=True) == best
-    other = replace(request, budget=Budget(7, 2, 4, None))
+    other = replace(request, budget=Budget(5, 2, 4, None))
     with pytest.raises(UserError, match="--resume needs the same --trials"):
         search(other, settings, resume=True)
 
@@ -121,6 +121,23 @@ def test_stage_1_is_searched_on_target_and_source_and_frozen(studies, tiny_pair,
     (target.folder.parent / "best.json").unlink()
     search(request, SETTINGS, resume=True)  # what is finished is not run again
     assert studies[3:] == [second]
+
+
+def test_winners_of_earlier_searches_are_tried_first_where_they_fit(studies, tiny_pair, tmp_path):
+    request = request_for("i_darec", tiny_pair, tmp_path)
+    first = {**middle(request.stage1), "hidden": 20}
+    wide = {**first, "hidden": 10_000}  # this space does not draw it
+    other = {**flatten(middle(request.space)), "beta": 0.25}
+    many = [{**other, "mu": float(mu)} for mu in range(1, 9)]
+    winners = {"i_autorec": [wide, first, first], "i_darec": many, "cmf": [{"rank": 3}]}
+    search(replace(request, winners=winners), SETTINGS, resume=False)
+    target, source, second = studies
+    assert [dict(each) for each in target.then] == [{n: first[n] for n in target.space}]
+    assert set(source.then[0]) == set(source.space)
+    assert [each["mu"] for each in second.then] == [1.0, 2.0]  # a third of six trials
+    again = replace(request, folder=tmp_path / "x", storage=str(tmp_path / "x"))
+    search(again, SETTINGS, resume=False)
+    assert [list(study.then) for study in studies[3:]] == [[], [], []]
 
 
 def test_stage_1_is_searched_on_training_users_in_the_cold_user_task(studies, tiny_pair, tmp_path):

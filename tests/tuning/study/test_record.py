@@ -43,10 +43,14 @@ def test_a_record_names_the_command_the_code_and_all_that_was_asked_for(request_
     ("change", "words"),
     [
         (
-            {"budget": Budget(7, 2, 4, None)},
+            {"budget": Budget(5, 2, 4, None)},
             "--trials: the search there has 6, but you asked f",
         ),
-        ({"budget": Budget(6, 2, 9, None)}, "--max-epochs: the search there has 4, but you asked"),
+        (
+            {"budget": Budget(6, 2, 9, None)},
+            r"--max-epochs: the search there has 4, but you asked for 9 \(the epochs at which",
+        ),
+        ({"budget": Budget(6, 3, 4, None)}, "--stage1-trials: the search there has 2, but you "),
         ({"budget": Budget(6, 2, 4, 9.0)}, "--time-budget: the search there has nothing, but you "),
         ({"seed": 1}, "--seed: the search there has 0, but you asked for 1"),
         ({"sampler": "random"}, "--sampler: the search there has tpe, but you asked for random"),
@@ -63,7 +67,16 @@ def test_a_search_is_only_resumed_as_it_was_begun(request_here, change, words):
     remedy = "; ask for that, or begin another search with another --out"
     with pytest.raises(UserError, match=f"--resume needs the same {words}.*{remedy}$") as caught:
         check_record(replace(request_here, **change), resume=True)
-    assert len(str(caught.value)) - len(str(request_here.folder)) < 200
+    assert len(str(caught.value)) - len(str(request_here.folder)) < 260
+
+
+def test_a_search_may_be_given_more_trials(request_here):
+    write_record(request_here, {})
+    more = replace(request_here, budget=Budget(9, 2, 4, None))
+    check_record(more, resume=True)
+    assert write_record(more, {}).budget.trials == 9
+    with pytest.raises(UserError, match="--resume needs the same --trials: the search there has 9"):
+        check_record(request_here, resume=True)
 
 
 def test_another_value_that_is_held_fixed_is_told_as_the_option_alone(request_here):

@@ -1,0 +1,37 @@
+"""Winners of earlier searches, which a new search tries first."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from darec.errors import UserError
+from darec.models.best import read_best
+from darec.reporter import LOGGER
+from darec.tuning import storage
+from darec.tuning.trial.names import flatten
+
+
+def winners_of(places: Sequence[str | Path]) -> dict[str, list[dict[str, Any]]]:
+    """Return the configs of all winners below some folders or URIs, by model, under flat names.
+
+    First stages have winners of their own. Raises `UserError` for a place without any.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for place in map(str, places):
+        folder = storage.working_folder(place) if storage.is_uri(place) else Path(place)
+        if storage.is_uri(place):
+            storage.fetch(place, folder)
+        some = False
+        for path in sorted(folder.rglob("best.json")):
+            try:
+                best = read_best(path.parent)
+            except UserError as error:
+                LOGGER.warning("--warm-start leaves out what cannot be read: %s", error)
+                continue
+            some = True
+            configs = found.setdefault(best.model, [])
+            if (config := flatten(best.config)) not in configs:
+                configs.append(config)
+        if not some:
+            raise UserError(f"--warm-start {place}: no finished search is in this folder")
+    return found
