@@ -25,7 +25,7 @@ from pyarrow.fs import (
 from darec.errors import UserError
 from darec.files import write
 
-PLAIN = (".json", ".jsonl", ".csv", ".safetensors", ".parquet", ".md", ".html")
+PLAIN = (".json", ".jsonl", ".csv", ".safetensors", ".parquet", ".md", ".html", ".log")
 """Suffixes of the plain result files of a study."""
 LARGE = {"model.safetensors", "ratings.safetensors"}
 """Files of a model folder, which only who loads the model needs."""

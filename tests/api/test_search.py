@@ -28,6 +28,7 @@ from darec.files import digest_of
 from darec.models import plugins
 from darec.models.best import read_best, study_folder
 from darec.models.bias import BiasConfig, build_bias
+from darec.tuning.study.journal import open_journal
 from darec.tuning.study.results import COLUMNS
 from darec.tuning.trial.stage1_cache import ClusterCache
 from tests.pairs import timed
@@ -504,6 +505,12 @@ def test_a_finished_search_goes_on_with_more_trials(cluster, tiny_pair, tmp_path
     drawn = [name for name in first if name in darec.search_space("i_autorec").space]
     in_order = [each.trials.sort_values("trial_id")[drawn] for each in (more, whole)]
     assert in_order[0].reset_index(drop=True).equals(in_order[1].reset_index(drop=True))
+    journal = open_journal(more.folder)
+    errors = {each.user_attrs["trial"]: each.value for each in journal.trials}
+    assert errors == dict(zip(more.trials["trial_id"], more.trials["best_valid_rmse"], strict=True))
+    assert journal.best_trial.user_attrs["trial"] == more.best.trial_id
+    assert all(each.intermediate_values for each in journal.trials)
+    assert (more.folder / "study.html").stat().st_size > 10_000
     predictions = load_file(more.folder / "valid_predictions.safetensors")
     assert sorted(predictions) == sorted(more.trials["trial_id"])
     assert darec.load(more.path + "/model").card.config == more.best.config

@@ -28,6 +28,7 @@ from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.flat import Flat, tolerance
 from darec.tuning.study.halt import CodeWatch, DiskWatch, Halt, IdleWatch, StopWatch
 from darec.tuning.study.in_order import InOrderSearch
+from darec.tuning.study.journal import Journal
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.results import baseline_rmses
 from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
@@ -104,6 +105,7 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
     snapshot.delete_unknown_trials(path, {Path(result.path).name for result in results})
     one_of(SchedulerState, tuner).expected = len(results)
     one_of(StopWatch, tuner).folder = study.folder  # it may have been moved
+    one_of(Journal, tuner).folder = study.folder
     progress_reporter_of(tuner).n_trials = study.trials  # it may have become larger
     limit_concurrency(search_algorithm_of(tuner), settings.slots.concurrent)
     return tuner
@@ -138,6 +140,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
     callbacks = [
         *(state, Clock(), Usage(), Outcomes(settings.max_epochs), MoreGPUMemory()),
         *(halt, IdleWatch(halt), StopWatch(halt, study.folder), CodeWatch(halt), DiskWatch(halt)),
+        Journal(study.folder, study.space),
         *(KeepTheBest(max(KEPT, study.rejudge)), snapshot.CopySnapshots()),
         *loggers(),
     ]
