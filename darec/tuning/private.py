@@ -9,7 +9,7 @@ raises `PrivateInterfaceError`.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
@@ -25,6 +25,7 @@ from pyarrow.fs import FileSystem
 from ray import tune
 from ray.tune.experiment.trial import Trial
 from ray.tune.logger import TBXLoggerCallback
+from ray.tune.result import TRAINING_ITERATION
 from ray.tune.search.optuna import OptunaSearch
 
 from darec.reporter import LOGGER
@@ -296,18 +297,32 @@ def serve_on_loopback() -> None:
     replica.add_port_to_grpc_server = lambda server, _: listen(server, "127.0.0.1:0")
 
 
-class OneHParamsMetric(TBXLoggerCallback):
-    """Tune's TensorBoard logger, whose HParams tab shows one metric instead of every number.
+class ChosenScalars(TBXLoggerCallback):
+    """Tune's TensorBoard logger with chosen curves, and one metric in its HParams tab.
 
     It closes its files with the search. tensorboardX would do so with the process, and print a
     traceback for each if the disk is full.
     """
 
     hparams_metric = ""
-    """The name of that metric in a trial's results."""
+    """The tag of that metric."""
+
+    def scalars(self, result: Mapping[str, Any]) -> dict[str, float]:
+        """Return what is drawn of a result, by tag; a subclass chooses."""
+        raise NotImplementedError
+
+    def log_trial_result(self, iteration: int, trial: Any, result: dict[str, Any]) -> None:
+        """Write a result's scalars; its step is Tune's iteration."""
+        if trial not in self._trial_writer:
+            self.log_trial_start(trial)
+        writer, scalars = self._trial_writer[trial], self.scalars(result)
+        for tag, value in scalars.items():
+            writer.add_scalar(tag, value, global_step=result[TRAINING_ITERATION])
+        self._trial_result[trial] = scalars
+        writer.flush()
 
     def _try_log_hparams(self, trial: Any, result: dict[str, Any]) -> None:
-        name = f"ray/tune/{self.hparams_metric}"
+        name = self.hparams_metric
         super()._try_log_hparams(trial, {name: result[name]} if name in result else {})
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:

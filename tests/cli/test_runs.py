@@ -110,28 +110,23 @@ def assert_curves(folder):
 
     wanted = {
         "tune": {
-            "loss_rating_source",
-            "loss_rating_target",
-            "loss_domain",
-            "loss_regulariser",
-            "domain_accuracy",
-            "valid_rmse",
-            "stage1_valid_rmse",
-            "best_valid_rmse",
+            *("loss/rating_source", "loss/rating_target", "loss/domain", "loss/regulariser"),
+            *("domain/accuracy", "valid/rmse", "valid/stage1_rmse", "valid/best_rmse"),
         },
-        "stage1_target/tune": {"loss_rating_target", "loss_regulariser", "valid_rmse"},
-        "stage1_source/tune": {"valid_rmse"},
+        "stage1_target/tune": {"loss/rating_target", "loss/regulariser", "valid/rmse"},
+        "stage1_source/tune": {"valid/rmse", "time/total_s"},
     }
     for study, tags in wanted.items():
         events = sorted((folder / study).glob("*/events.out.tfevents.*"))
         assert len(events) == 2
         for path in events:
             seen = EventAccumulator(str(path)).Reload()
-            assert {f"ray/tune/{tag}" for tag in tags} <= set(seen.Tags()["scalars"])
+            found = set(seen.Tags()["scalars"])
+            assert tags <= found and all("/" in tag for tag in found)
             assert "_hparams_/session_start_info" in seen.summary_metadata
             plugin = seen.summary_metadata["_hparams_/experiment"].plugin_data
             shown = HParamsPluginData.FromString(plugin.content).experiment.metric_infos
-            assert [metric.name.tag for metric in shown] == ["ray/tune/best_valid_rmse"]
+            assert [metric.name.tag for metric in shown] == ["valid/best_rmse"]
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment.trial import Trial
 from ray.tune.logger import TBXLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darec.tuning import private
 from darec.tuning.private import PrivateInterfaceError
@@ -33,7 +34,7 @@ FUNCTIONS = [  # the last five have no object to break
     if inspect.isfunction(each)
     and each.__module__ == private.__name__
     and name[0] != "_"
-    and name not in ("callback_states_in", "moved")  # they take bytes
+    and name not in ("callback_states_in", "continued")  # they take bytes
     and name not in ("read_authentication_again", "resolved", "on_loopback", "serve_on_loopback")
     and name != "numbered_trials"
 ]
@@ -178,23 +179,35 @@ def test_optuna_search_knows_which_trials_are_open():
         assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
 
 
-def test_tensorboard_shows_one_metric_of_each_trial(tmp_path, monkeypatch):
+class Halved(private.ChosenScalars):
+    """Draws half of the loss."""
+
+    hparams_metric = "loss/half"
+
+    def scalars(self, result):
+        return {"loss/half": result["loss"] / 2, "x": 1.0}
+
+
+def test_tensorboard_shows_chosen_curves_and_one_metric_of_each_trial(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(
         TBXLoggerCallback, "_try_log_hparams", lambda self, trial, result: shown.append(result)
     )
-    logger, trial = private.OneHParamsMetric(), LoggedTrial(tmp_path)
-    logger.hparams_metric = "loss"
-    with relied_on_by("OneHParamsMetric"):
-        logger.log_trial_start(trial)
-        logger.log_trial_result(1, trial, {"loss": 0.5, "other": 2.0, "training_iteration": 1})
+    logger, trial = Halved(), LoggedTrial(tmp_path)
+    with relied_on_by("ChosenScalars"):
+        logger.log_trial_result(1, trial, {"loss": 0.5, "other": 2.0, "training_iteration": 3})
         logger.log_trial_end(trial)
-        assert shown == [{"ray/tune/loss": 0.5}]
+        assert shown == [{"loss/half": 0.25}]
+    (events,) = tmp_path.glob("events.out.tfevents.*")
+    seen = EventAccumulator(str(events)).Reload()
+    assert sorted(seen.Tags()["scalars"]) == ["loss/half", "x"]
+    (point,) = seen.Scalars("loss/half")
+    assert (point.step, point.value) == (3, 0.25)
 
 
 def test_tensorboard_files_are_closed_with_the_search_even_without_room(tmp_path, monkeypatch):
-    logger, trial = private.OneHParamsMetric(), LoggedTrial(tmp_path)
-    with relied_on_by("OneHParamsMetric"):
+    logger, trial = private.ChosenScalars(), LoggedTrial(tmp_path)
+    with relied_on_by("ChosenScalars"):
         logger.log_trial_start(trial)
         (writer,) = logger._trial_writer.values()
         events = writer.file_writer.event_writer

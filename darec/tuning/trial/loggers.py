@@ -1,14 +1,28 @@
 """Tune's own loggers, with one row per epoch although a report may hold several epochs."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from ray.tune.callback import Callback
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
-from ray.tune.result import SHOULD_CHECKPOINT, TRAINING_ITERATION
+from ray.tune.result import SHOULD_CHECKPOINT, TIME_TOTAL_S, TRAINING_ITERATION
 
-from darec.tuning.private import OneHParamsMetric
-from darec.tuning.trial.names import ROWS, TIME
+from darec.tuning.private import ChosenScalars
+from darec.tuning.trial.names import METRIC, ROWS, TIME
 
+TAGS = {
+    "valid_rmse": "valid/rmse",
+    "best_valid_rmse": "valid/best_rmse",
+    "stage1_valid_rmse": "valid/stage1_rmse",
+    "valid_rmse_source": "valid/source_rmse",
+    METRIC: "valid/objective",
+    "domain_accuracy": "domain/accuracy",
+    TIME_TOTAL_S: "time/total_s",
+}
+"""Where TensorBoard shows entries of a result."""
+GROUPS = {"loss_": "loss", "grad_norm_": "grad"}
+"""The same for all entries whose names begin so."""
 NOT_LOGGED = (ROWS, SHOULD_CHECKPOINT)
 
 
@@ -32,13 +46,30 @@ class EpochJSON(_PerEpoch, JsonLoggerCallback):
     """Writes ``result.json``."""
 
 
-class EpochTensorBoard(_PerEpoch, OneHParamsMetric):
-    """Writes the event files that ``tensorboard --logdir`` reads.
+class EpochTensorBoard(_PerEpoch, ChosenScalars):
+    """Writes the event files that ``tensorboard --logdir`` reads, with curves in groups.
 
     The HParams tab shows the RMSE of each trial's best epoch, which all searches have.
     """
 
-    hparams_metric = "best_valid_rmse"
+    hparams_metric = "valid/best_rmse"
+
+    def scalars(self, result: Mapping[str, Any]) -> dict[str, float]:
+        """Return the finite numbers of an epoch that make a curve."""
+        tags = {name: tag_of(name) for name in result}
+        return {
+            tag: float(result[name])
+            for name, tag in tags.items()
+            if tag and isinstance(result[name], int | float) and math.isfinite(result[name])
+        }
+
+
+def tag_of(name: str) -> str:
+    """Return under which group and name TensorBoard shows an entry; empty if it shows it not."""
+    for prefix, group in GROUPS.items():
+        if name.startswith(prefix):
+            return f"{group}/{name.removeprefix(prefix)}"
+    return TAGS.get(name, "")
 
 
 class ForgetRows(Callback):
