@@ -77,7 +77,7 @@ def evaluate(
         UserError: A search is not finished, the ratings are not those it saw, several searches are
             of different tasks, or a run has no score.
 
-    Example:
+    Examples:
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
         >>> options = {"trials": 2, "max_epochs": 2, "out": "results", "resume": True}

@@ -62,7 +62,7 @@ def fit(
         UserError: The search is not finished, the ratings are not those it saw, its weights are
             damaged, or training diverges.
 
-    Example:
+    Examples:
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
         >>> result = darec.search("bias", pair, trials=1, out="results", resume=True)

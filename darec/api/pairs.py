@@ -46,7 +46,7 @@ def load_pair(
     Raises:
         UserError: There is no such pair, or its files are damaged.
 
-    Example:
+    Examples:
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
         >>> len(pair.user_ids)

@@ -30,7 +30,7 @@ def register(name: str, kind: ModelKind, space: Space) -> None:
         UserError: The name belongs to a model of darec or is not an identifier, or the kind is
             not a `ModelKind`.
 
-    Example:
+    Examples:
         >>> import darec
         >>> from darec.models.bias import BiasConfig, build_bias
         >>> darec.register("my_bias", darec.ModelKind(BiasConfig, build_bias), darec.Space({}))
@@ -51,7 +51,7 @@ def search_space(model: str) -> Space:
     Raises:
         UserError: There is no such model, or it is not searched.
 
-    Example:
+    Examples:
         >>> import darec
         >>> sorted(darec.search_space("bias").space)
         ['reg_item', 'reg_user']

@@ -135,7 +135,7 @@ def load_result(path: str | Path) -> SearchResult:
     Raises:
         UserError: There is no search at this path.
 
-    Example:
+    Examples:
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
         >>> done = darec.search("mean", pair, out="results", resume=True)

@@ -134,7 +134,7 @@ def search(
         UserError: An argument is wrong, the folder holds another search, a machine fails a check
             or lacks room, or no trial reached a finite validation RMSE.
 
-    Example:
+    Examples:
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
         >>> result = darec.search("bias", pair, trials=2, max_epochs=2, out="results")

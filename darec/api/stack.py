@@ -51,7 +51,7 @@ def stack(
         UserError: The searches do not go together, are of other ratings or of an earlier version,
             or their files are damaged.
 
-    Example:
+    Examples:
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
         >>> options = {"trials": 2, "max_epochs": 3, "out": "results", "resume": True}

@@ -51,7 +51,7 @@ def status(out: str | Path = "results") -> list[StudyStatus]:
 
     Raises `UserError` if there is no such folder, or no search in it.
 
-    Example:
+    Examples:
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
         >>> _ = darec.search("mean", pair, out="results", resume=True)

@@ -87,7 +87,7 @@ def reproduce(
     Raises:
         UserError: An argument is wrong. Also raised once the page is written, if searches failed.
 
-    Example:
+    Examples:
         >>> reproduce("fig2", ["toys_auto"], synthetic=True, plan=True)
     """
     if "://" in str(out):

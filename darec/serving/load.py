@@ -40,7 +40,7 @@ def load(path: str | Path, cold: Cold | None = None) -> LoadedModel:
     Raises:
         UserError: The folder is absent, damaged, of another model, or of a later version.
 
-    Example:
+    Examples:
         >>> import darec
         >>> pair = darec.load_pair("toys_auto", synthetic=True)
         >>> folder = darec.search("bias", pair, trials=1, out="results", resume=True).fit()

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -127,6 +129,25 @@ def assert_curves(folder):
             plugin = seen.summary_metadata["_hparams_/experiment"].plugin_data
             shown = HParamsPluginData.FromString(plugin.content).experiment.metric_infos
             assert [metric.name.tag for metric in shown] == ["valid/best_rmse"]
+
+
+@pytest.mark.slow
+def test_every_command_of_the_quickstart_does_what_the_page_says(invoke, tmp_path):
+    page = (JOBS.parent / "docs" / "quickstart.md").read_text()
+    lines = re.findall(r"^python jobs/(\w+)\.py (.+)$", page, re.MULTILINE)
+    said = []
+    for name, words in lines:
+        ended = invoke(name, *shlex.split(words))
+        assert ended.exit_code == 0, (name, words, ended.stderr[-2000:])
+        said.append(ended.stdout)
+    assert [name for name, _ in lines] == ["tune", "tune", "status", "evaluate", "recommend"]
+    assert "Plan: i_autorec on toys_auto-synthetic" in said[0] and "page:  " in said[0]
+    assert re.search(r"i_autorec +│ finished +│ 6/6 ", said[2])
+    assert "2 seeds" in said[3] and "hierarchical_bias" in said[3]
+    assert len(re.findall(r"t\d{6}", said[4])) == 5
+    study = tmp_path / "results" / "toys_auto-synthetic-90" / "i_autorec"
+    assert (study / "study.html").stat().st_size > 10_000
+    assert (study / "optuna.log").stat().st_size > 1000
 
 
 @pytest.mark.slow
