@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -10,15 +9,14 @@ from safetensors.torch import load_file
 
 from darec.api.checks import check_choice, check_device
 from darec.api.result import SearchResult
+from darec.api.winner_scores import scores_of_winner
 from darec.core.cold import COLD
 from darec.core.config import parse
 from darec.core.recommender import Cache, DivergedError, Recommender, Run, Weights
 from darec.data.ratings import DomainPair
 from darec.data.split import Training, split
 from darec.errors import UserError
-from darec.evaluation import kept
 from darec.evaluation.origin import this_origin
-from darec.evaluation.scores import Score
 from darec.evaluation.summary import summarise
 from darec.files import digest_of
 from darec.models import ModelKind, kind_of
@@ -201,23 +199,9 @@ def _card(
 
 
 def _scores(result: SearchResult, best: Best) -> list[TestScore]:
-    """Return the winner's test scores under each cold policy, of models without a refit."""
-    path = result.root / "scores.jsonl"
-    if storage.is_uri(result.path) and not path.is_file():
-        storage.fetch_file(storage.join(result.out, path.name), path)
-    asked = (
-        *("model", "pair", "train", "cold_users", "split", "config", "data_digest", "max_epochs"),
-        "metric",
-    )
-    wanted = {name: getattr(best, name) for name in asked}
-    by_policy: dict[Any, list[Score]] = {}
-    for same in kept.by_key(kept.read(path, Score, storage.join(result.out, path.name))).values():
-        score = same[-1]
-        whole = not score.refit and score.folds is None
-        if whole and {name: getattr(score, name) for name in asked} == wanted:
-            by_policy.setdefault(score.cold, []).append(score)
+    """Return the means of the winner's test scores under each cold policy."""
     found = []
-    for policy, scores in by_policy.items():
+    for policy, scores in scores_of_winner(result, best).items():
         rmse, *baselines = (
             summarise([getattr(score, name) for score in scores])
             for name in ("test_rmse", "bias_rmse", "mean_rmse", "hierarchical_rmse")

@@ -22,7 +22,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show diagnostic 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show the result and errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 EXAMPLE = re.compile(
-    r"\bdarec (prepare|tune|stack|evaluate|status|stop|plot|fit|predict|recommend|serve|"
+    r"\bdarec (prepare|tune|stack|evaluate|compare|status|stop|plot|fit|predict|recommend|serve|"
     r"reproduce|benchmark|own-cluster)\b"
 )
 """Finds the commands in a help text."""

@@ -7,6 +7,7 @@ import typer
 
 from darec.cli.benchmark import benchmark
 from darec.cli.command import help_of
+from darec.cli.compare import compare
 from darec.cli.evaluate import evaluate
 from darec.cli.fit import fit
 from darec.cli.own_cluster import own_cluster
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "tune": tune,
     "stack": stack,
     "evaluate": evaluate,
+    "compare": compare,
     "status": status,
     "stop": stop,
     "plot": plot,
