@@ -255,25 +255,22 @@ def _search(
         share = checked_share(request, wanted, settings.slots, reporter)
         lag = lag_of(request, wanted.at_once or share.concurrent)
         request, settings = replace(request, lag=lag), replace(settings, lag=lag, slots=share)
-        upload = storage.publisher(request.folder, request.storage)
-
-        def publish() -> None:
-            _write_page(request)
-            upload()
-
+        publish = storage.publisher(request.folder, request.storage)
         try:
             Protocol(request, settings, resume, publish).run(arguments)
         except StudyInterrupted:
             LOGGER.debug("interrupted: %s", request.folder)
-            publish()
+        _write_page(request)
 
 
 def _write_page(request: Request) -> None:
-    """Write ``study.html``, if there is a trial to show."""
+    """Write ``study.html``, if there is a trial to show, also where results are at a URI."""
     from darec.api.study_page import write_study_page  # matplotlib is slow to import
 
     try:
-        write_study_page(request.folder)
+        page = write_study_page(request.folder)
+        if storage.is_uri(request.storage):
+            storage.publish_file(page, storage.join(request.storage, page.name))
     except UserError as error:
         LOGGER.debug("no page: %s", error)
     except Exception as error:  # a search must not be lost for a picture of it

@@ -161,6 +161,13 @@ def fetch_file(uri: str, path: Path) -> None:
             copy_files(source, str(path), files, LocalFileSystem())
 
 
+def publish_file(path: Path, uri: str) -> None:
+    """Copy one file to a URI; raises `UserError` when it cannot be written."""
+    files, to = open_place(uri)
+    with _naming(uri):
+        _copy(path, files, to)
+
+
 def publish(folder: Path, uri: str) -> None:
     """Copy a folder's plain result files to a URI; ``best.json`` comes last and marks the end.
 

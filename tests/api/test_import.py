@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import darec
-from darec.api import evaluate, pairs, registry, result, search, stack
+from darec.api import evaluate, pairs, registry, result, search, stack, status
 
 FUNCTIONS = [name for name in darec.__all__ if inspect.isfunction(getattr(darec, name))]
 
@@ -41,9 +41,10 @@ def test_every_function_is_typed_and_documented(name):
     [
         pairs,
         registry,
+        *(pytest.param(module, marks=pytest.mark.ray) for module in (result, search, status)),
         *(
-            pytest.param(module, marks=pytest.mark.ray)
-            for module in (evaluate, result, search, stack)
+            pytest.param(module, marks=[pytest.mark.ray, pytest.mark.nightly])
+            for module in (evaluate, stack)
         ),
     ],
 )

@@ -31,6 +31,7 @@ def lab():
 
 
 @pytest.mark.cluster
+@pytest.mark.nightly
 def test_a_model_is_served_by_a_worker_and_reached_through_the_head(lab, tmp_path, tiny_pair):
     file, port = tmp_path / "own-cluster.yaml", free_port()
     environment = {

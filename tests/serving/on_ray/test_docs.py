@@ -54,6 +54,7 @@ def test_the_way_from_two_csv_files(tmp_path, environment, tiny_pair):
 
 
 @pytest.mark.ray
+@pytest.mark.nightly
 def test_the_walk_through_on_a_laptop(tmp_path, environment):
     port = free_port()
 
