@@ -30,11 +30,12 @@ class Summary:
     half_width: float | None
     """Half the width of the interval; None for a single seed."""
 
-    def __str__(self) -> str:
+    @property
+    def interval(self) -> str:
+        """The interval as text; ``-`` for a single seed."""
         if self.half_width is None:
-            return self.short
-        low, high = self.mean - self.half_width, self.mean + self.half_width
-        return f"{self.short} [{low:.4f}, {high:.4f}]"
+            return "-"
+        return f"{self.mean - self.half_width:.4f} to {self.mean + self.half_width:.4f}"
 
     @property
     def short(self) -> str:
@@ -80,7 +81,7 @@ FIGURES = {
     "warm RMSE": "warm_rmse",
     "cold share": "cold_share",
     "source RMSE": "rmse_source",
-    "both": "rmse_both",
+    "target and source": "rmse_both",
     "source shuffled": "shuffled_rmse",
     "own stage 1": "stage1_rmse",
     "bias baseline": "bias_rmse",
@@ -88,7 +89,9 @@ FIGURES = {
     "mean baseline": "mean_rmse",
     "validation RMSE": "valid_rmse",
 }
-"""The rows of `table`: label and field of `Score`."""
+"""The rows of `table`: label and field of `Score`. The authors print "target and source"."""
+INTERVAL = "95 % interval of it"
+"""The row of `table` below the test RMSE."""
 
 
 def title(scores: Sequence[Score]) -> str:
@@ -143,17 +146,18 @@ def mixed(scores: Sequence[Score]) -> str:
 def table(scores: Sequence[Score]) -> pd.DataFrame:
     """Return one model's figures: a row per figure, a column per cold policy.
 
-    A cell is ``mean ± sd [low, high]`` over the seeds, or ``-`` where a policy lacks the figure.
-    Figures that the model does not have at all are left out.
+    A cell is ``mean ± sd`` over the seeds, or ``-`` where a policy lacks the figure. Below the test
+    RMSE is the interval of its mean. Figures that the model does not have at all are left out.
     """
-    policies = dict.fromkeys(score.cold for score in scores)
-    cells = {
-        f"cold={policy}": [_over_seeds(scores, name, policy) for name in FIGURES.values()]
-        for policy in policies
-    }
-    rows = pd.DataFrame(cells, pd.Index(FIGURES, name="mean ± sd [95 % interval]"))
-    texts = rows.map(lambda summary: "-" if summary is None else str(summary))
-    return texts[(texts != "-").any(axis=1)]
+    cells: dict[str, list[str]] = {}
+    for policy in dict.fromkeys(score.cold for score in scores):
+        found = {label: _over_seeds(scores, name, policy) for label, name in FIGURES.items()}
+        first, *others = map(_short, found.values())
+        rmse = found["test RMSE"]
+        cells[policy] = [first, "-" if rmse is None else rmse.interval, *others]
+    labels = list(FIGURES)
+    rows = pd.DataFrame(cells, pd.Index([labels[0], INTERVAL, *labels[1:]], name="cold policy"))
+    return rows[(rows != "-").any(axis=1)]
 
 
 LEAST_GAP = 0.00005

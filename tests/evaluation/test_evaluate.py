@@ -112,7 +112,9 @@ def test_the_interval_is_students(tiny_pair):
     summary = summarise([1.0, 2.0, 3.0])
     assert (summary.mean, summary.sd) == (2.0, 1.0)
     assert summary.half_width == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
-    assert str(summarise([2.0])) == "2.0000"
+    half = summary.half_width
+    assert summary.interval == f"{2 - half:.4f} to {2 + half:.4f}"
+    assert (summarise([2.0]).short, summarise([2.0]).interval) == ("2.0000", "-")
 
 
 def test_the_verdict_follows_the_mean_gap_to_the_bias_baseline(tiny_pair):
@@ -146,10 +148,11 @@ def test_tables_have_the_scores_figures(tiny_pair):
     floors = [score for score in scores if score.cold == "floor"]
     assert title(scores) == "bias on tiny, 90 % training, 2 seeds"
     shown = table(scores)
-    assert shown.columns.tolist() == ["cold=hierarchical", "cold=fallback", "cold=floor"]
-    assert shown.index.name == "mean ± sd [95 % interval]"
-    expected = str(summarise([score.test_rmse for score in floors]))
-    assert shown.loc["test RMSE", "cold=floor"] == expected
+    assert shown.columns.tolist() == ["hierarchical", "fallback", "floor"]
+    assert shown.index.name == "cold policy"
+    expected = summarise([score.test_rmse for score in floors])
+    assert shown.loc["test RMSE", "floor"] == expected.short
+    assert shown.loc["95 % interval of it", "floor"] == expected.interval
     assert "own stage 1" not in shown.index and "source RMSE" in shown.index
     rows = frame(scores)
     assert rows["test_rmse"].tolist() == [score.test_rmse for score in scores]
