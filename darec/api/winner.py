@@ -33,8 +33,10 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
         reporter.line(f"  {name:17} {rmse:.4f}: {_verdict(best.valid_rmse, rmse)}")
     if best.stage1_valid_rmse is not None:
         reporter.line(f"  validation RMSE of its own first stage: {best.stage1_valid_rmse:.4f}")
+    asked = {*best.space.drawn, *flatten(best.space.fixed)}
     for name, value in flatten(best.config).items():
-        reporter.line(f"  {name:28} {value}")
+        if name in asked:  # the others have their defaults, which may not even be in use
+            reporter.line(f"  {name:28} {value}")
     edges = trials["at_edge"].iloc[0]
     if edges:
         LOGGER.warning(
