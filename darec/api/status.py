@@ -75,7 +75,7 @@ def status(out: str | Path = "results") -> list[StudyStatus]:
 
 
 def stop(study: str | Path, wait_s: float = 60.0) -> bool:
-    """Ask a running search to end as Ctrl-C does; return whether it ended within ``wait_s`` seconds.
+    """Ask a running search to end as Ctrl-C does; return whether it did within ``wait_s`` seconds.
 
     ``study`` is its folder. Raises `UserError` if no search runs there.
     """
