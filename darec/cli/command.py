@@ -15,6 +15,7 @@ import typer
 
 from darec.cli.errors import line_of
 from darec.cli.home import give_home
+from darec.cli.model_list import model_list
 from darec.errors import UserError
 from darec.processes import INTERRUPTED, begin_command, note_stop
 
@@ -26,6 +27,8 @@ EXAMPLE = re.compile(
     r"reproduce|benchmark|own-cluster)\b"
 )
 """Finds the commands in a help text."""
+MODELS = "<models>"
+"""Stands for the list of models in a help text."""
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -76,7 +79,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 def help_of(function: Callable[..., None]) -> str:
     """Return a command's help text, with all commands in it written as the user calls them."""
-    return EXAMPLE.sub(lambda found: called(found[1]), inspect.getdoc(function) or "")
+    text = EXAMPLE.sub(lambda found: called(found[1]), inspect.getdoc(function) or "")
+    return text.replace(MODELS, f"\b\n{model_list()}") if MODELS in text else text
 
 
 def called(name: str) -> str:

@@ -165,6 +165,8 @@ def tune(
     More trials of a search, finished or not: darec tune --pair books_music --trials 80 --resume
 
     For users without target ratings: darec tune --pair toys_auto --task cold_users --model u_darec
+
+    <models>
     """
     held = parse_fix(fix or [])
     gpus = None if gpus_per_trial == "auto" else _number("--gpus-per-trial", gpus_per_trial)

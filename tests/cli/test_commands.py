@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 import darec
 from darec.cli.command import called, command_line
 from darec.cli.main import COMMANDS, app_of
+from darec.cli.model_list import ABOUT
 from darec.cli.reproduce import join_lists
 from darec.cli.searches import this_command
 from darec.cli.tune import parse_fix
 from darec.data.store import load, provenance
+from darec.models import MODELS
 
 ROOT = Path(__file__).parents[2]
 JOBS = ROOT / "jobs"
@@ -60,6 +62,14 @@ def test_help_has_an_example_and_v_and_q(name, invoke):
         option in text for option in ("-v, --verbose", "-q, --quiet", "--json")
     )
     assert f"Example: python jobs/{FILES[name].name} " in text
+
+
+def test_the_help_of_tune_lists_every_model_with_a_line(invoke):
+    assert list(ABOUT) == list(MODELS)
+    lines = invoke("tune", "--help").stdout.splitlines()
+    for name, told in ABOUT.items():
+        assert any(line.split() == [name, *told.split()] for line in lines), name
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_launcher_works_from_any_directory(tmp_path):
