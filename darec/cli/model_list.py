@@ -21,8 +21,8 @@ ABOUT = {
     "i_cf_nade": "the same of items' rows",
     "u_autorec": "autoencoder of users' rating rows",
     "i_autorec": "the same of items' rating rows",
-    "u_darec": "DARec on users' rows: stage 1 is u_autorec in both domains",
-    "i_darec": "the same on items' rows: stage 1 is i_autorec",
+    "u_darec": "DARec on users' rows; stage 1 is u_autorec",
+    "i_darec": "the same on items' rows; stage 1 is i_autorec",
 }
 """What each model of darec is, in a line."""
 
