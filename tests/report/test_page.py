@@ -62,12 +62,19 @@ class Walk(HTMLParser):
 def test_all_sections_are_there_and_every_figure_has_words(made):
     walk, text = Walk(), made[0].read_text()
     walk.feed(text)
-    wanted = "claims table2 fig3 fig2 cold-items cold-users parts ranges made"
+    wanted = "answer claims table2 fig3 fig2 cold-items cold-users parts ranges made"
     assert not walk.open and walk.sections == wanted.split()
     assert len(walk.labels) == text.count("<figure")
     assert all(re.search(r"\d\.\d\d", label) for label in walk.labels)
     (figure3,) = (label for label in walk.labels if label.startswith("Test RMSE on toys_auto"))
     assert "u_darec 1" in figure3 and "u_darec (ours) 1" in figure3
+    (first,) = re.findall(r'<section id="answer">.*?<p>(.*?)</p>', text, re.DOTALL)
+    assert re.fullmatch(
+        r"toys_auto-synthetic, 90 % training: \S+ has the lowest test RMSE, 1\.\d{4} ± 0\.\d{4} "
+        r"\(not surely the best\), 0\.\d{4} below bias, 0\.\d{4} below hierarchical_bias, "
+        r"\d+ of \d+ models do not lose to bias or hierarchical_bias\.",
+        first,
+    ), first
     ids = re.findall(r'\sid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert (

@@ -6,6 +6,7 @@ from pathlib import Path
 from darec.page.section import Section
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
+from darec.report.rendering.answer import answer
 from darec.report.rendering.further_sections import (
     cold_items,
     cold_users,
@@ -18,6 +19,8 @@ from darec.report.rendering.tables import Views
 
 def sections(request: Request, results: Results, views: Views, folder: Path) -> Iterator[Section]:
     """Yield the sections that were asked for; their figures are written to ``folder``."""
+    if request.shows("table2"):
+        yield from answer(views, folder)
     yield from claims(request, results)
     if request.shows("table2"):
         yield table2(request, views)

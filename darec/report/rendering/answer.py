@@ -1,0 +1,49 @@
+"""The first section of the page: who is best on what, by how much, and whether it beats bias."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from darec.core.cold import COLD
+from darec.page.section import Section
+from darec.report.analysis.numbers import Entry
+from darec.report.matrix.cells import BIASES
+from darec.report.rendering import figures
+from darec.report.rendering.figures import picture
+from darec.report.rendering.tables import Views
+
+
+def answer(views: Views, folder: Path) -> Iterator[Section]:
+    """Yield a sentence and a chart for each column of Table 2 that has scores."""
+    columns = {
+        label: {name: entry for name, entry in entries.items() if ": " not in name}
+        for label, entries in views[COLD].items()
+        if entries
+    }
+    if not columns:
+        return
+    told, pictures = [], []
+    for (pair, train), entries in columns.items():
+        ordered = dict(sorted(entries.items(), key=lambda item: item[1].mean))
+        told.append(f"{pair}, {train} % training: {_in_words(ordered)}")
+        alt = f"Models on {pair} by test RMSE: " + ", ".join(f"{m} {e.mean:.4f}" for m, e in ordered.items())
+        near = {name: entry for name, entry in ordered.items() if name != "mean"}  # it lies far off
+        panel = {f"{pair}, {train} %": figures.models(near)}
+        pictures.append(picture(folder, f"answer-{pair}-{train}", "", alt, panel, inches=5.5))
+    yield Section("answer", "Who is best, and by how much", told, [], pictures)
+
+
+def _in_words(ordered: Mapping[str, Entry]) -> str:
+    """Return the answer for one column, whose entries are in order."""
+    (best, entry), *_ = ordered.items()
+    sd = "" if entry.sd is None else f" ± {entry.sd:.4f}"
+    sure = "surely" if entry.best else "not surely"
+    words = [f"{best} has the lowest test RMSE, {entry.mean:.4f}{sd} ({sure} the best)"]
+    for name in BIASES:
+        if name in ordered and name != best:
+            words.append(f"{ordered[name].mean - entry.mean:.4f} below {name}")
+    known = [name for name in BIASES if name in ordered]
+    others = [each for name, each in ordered.items() if name not in known and name != "mean"]
+    if known and others:
+        beat = sum(not each.loses_to for each in others)
+        words.append(f"{beat} of {len(others)} models do not lose to {' or '.join(known)}")
+    return f"{', '.join(words)}."
