@@ -25,9 +25,10 @@ def answer(views: Views, folder: Path) -> Iterator[Section]:
     for (pair, train), entries in columns.items():
         ordered = dict(sorted(entries.items(), key=lambda item: item[1].mean))
         told.append(f"{pair}, {train} % training: {_in_words(ordered)}")
-        alt = f"Models on {pair} by test RMSE: " + ", ".join(f"{m} {e.mean:.4f}" for m, e in ordered.items())
+        listed = ", ".join(f"{name} {entry.mean:.4f}" for name, entry in ordered.items())
         near = {name: entry for name, entry in ordered.items() if name != "mean"}  # it lies far off
         panel = {f"{pair}, {train} %": figures.models(near)}
+        alt = f"Models on {pair} by test RMSE: {listed}"
         pictures.append(picture(folder, f"answer-{pair}-{train}", "", alt, panel, inches=5.5))
     yield Section("answer", "Who is best, and by how much", told, [], pictures)
 
