@@ -42,5 +42,6 @@ def check_no_search(out: str, labels: Sequence[str], models: Sequence[str]) -> N
     places = [Path(out).resolve() / label / model for label in labels for model in models]
     taken = [str(place) for place in places if (place / "study.json").exists()]
     if taken:
-        ways = "continue with --resume, delete it, or give another --out"
-        raise UserError(f"{', '.join(taken)} holds a search already; {ways}")
+        ways = "continue with --resume, delete what is there, or give another --out"
+        holds = "holds" if len(taken) == 1 else "hold"
+        raise UserError(f"{', '.join(taken)} {holds} a search already; {ways}")
