@@ -78,9 +78,20 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def help_of(function: Callable[..., None]) -> str:
-    """Return a command's help text, with all commands in it written as the user calls them."""
-    text = EXAMPLE.sub(lambda found: called(found[1]), inspect.getdoc(function) or "")
+    """Return a command's help text, with all commands in it written as the user calls them.
+
+    An example stands on a line of its own, unbroken, so that it can be copied.
+    """
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    text = "\n\n".join(map(_with_example, paragraphs))
+    text = EXAMPLE.sub(lambda found: called(found[1]), text)
     return text.replace(MODELS, f"\b\n{model_list()}") if MODELS in text else text
+
+
+def _with_example(paragraph: str) -> str:
+    """Return a paragraph; if it is ``Words: command``, as two lines that are not wrapped."""
+    found = re.fullmatch(r"([^:]{1,60}): (darec \w.*)", " ".join(paragraph.split()))
+    return f"\b\n{found[1]}:\n  {found[2]}" if found else paragraph
 
 
 def called(name: str) -> str:

@@ -71,7 +71,8 @@ def evaluate(
     Cross-validation: darec evaluate --pair toys_auto --synthetic --model i_darec --folds 5
 
     Users without target ratings: darec evaluate --pair toys_auto --task cold_users --model all
-    scores what darec tune has searched for that task, beside controls whose source is shuffled.
+
+    Such scores stand beside those of controls whose source is shuffled.
     """
     from darec.api import evaluate as api
     from darec.api.checks import check_device, holdout_of

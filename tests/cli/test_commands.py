@@ -74,7 +74,7 @@ def test_the_help_of_tune_lists_every_model_with_a_line(invoke):
 
 def test_a_launcher_works_from_any_directory(tmp_path):
     ended = run("tune", "--help", cwd=tmp_path)
-    assert ended.returncode == 0 and "Example: python" in ended.stdout
+    assert ended.returncode == 0 and "Example:\n    python" in ended.stdout
 
 
 def test_the_darec_command_lists_all_commands():
@@ -84,7 +84,7 @@ def test_the_darec_command_lists_all_commands():
     assert " step " not in ended.stdout  # it is for darec itself
     command[-1:] = ["tune", "--help"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
-    assert "Example: python -m darec tune " in ended.stdout
+    assert "Example:\n    python -m darec tune " in ended.stdout
 
 
 def test_commands_import_nothing_heavy():
