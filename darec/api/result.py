@@ -14,7 +14,7 @@ from darec.models.best import Best
 from darec.serving.card import Refit
 from darec.tuning import storage
 from darec.tuning.study.identity import load_best
-from darec.tuning.study.record import load_study
+from darec.tuning.study.record import Record, load_study
 from darec.tuning.study.trials_table import read_trials
 
 
@@ -27,6 +27,8 @@ class SearchResult:
     task or split (`Holdout.label`)."""
     root: Path
     """The local folder of all results: ``<out>``, or for a URI a scratch folder like it."""
+    interrupted: bool = field(default=False, compare=False)
+    """Whether this run was interrupted. An earlier winner may be there all the same."""
     _continue: "Callable[..., SearchResult] | None" = field(default=None, repr=False, compare=False)
     """Continues the search with its first arguments; None for a result that was read from disk."""
     _pair: DomainPair | None = field(default=None, repr=False, compare=False)
@@ -42,6 +44,13 @@ class SearchResult:
         """The local folder with the study's result files."""
         return self.root.joinpath(*self.path.rstrip("/").rsplit("/", 2)[1:])
 
+    def recorded(self) -> Record | None:
+        """Return what was asked of the search; None if it was never begun."""
+        path = self.folder / "study.json"
+        if storage.is_uri(self.path):
+            storage.fetch_file(storage.join(self.path, path.name), path)
+        return load_study(self.folder, self.path) if path.exists() else None
+
     @property
     def begun(self) -> bool:
         """Whether the folder here says what was asked of the search."""
@@ -50,7 +59,7 @@ class SearchResult:
     @property
     def finished(self) -> bool:
         """Whether the search is finished; if not, `resume` continues it."""
-        return (self.folder / "best.json").exists()
+        return not self.interrupted and (self.folder / "best.json").exists()
 
     @property
     def best(self) -> Best:
@@ -93,7 +102,8 @@ class SearchResult:
         if self._continue is None:
             how = "call darec.search(..., resume=True, trials=...)"
             raise UserError(f"{self.path}: {how} for more trials")
-        return self._continue(trials=load_study(self.folder).budget.trials + trials)
+        before = self.recorded()
+        return self._continue(trials=trials + (before.budget.trials if before else 0))
 
     def resume(self) -> "SearchResult":
         """Continue an unfinished search with the arguments it was begun with.
@@ -120,7 +130,7 @@ def result_at(
     """Return the result of a model's search under ``out``; ``root`` is `SearchResult.root`."""
     place = out if storage.is_uri(out) else str(root)
     path = storage.join(place, holdout.label(pair), model)
-    return SearchResult(path, root, continue_, searched)
+    return SearchResult(path, root, _continue=continue_, _pair=searched)
 
 
 def load_result(path: str | Path) -> SearchResult:

@@ -27,14 +27,18 @@ from darec.tuning.cluster.connection import connected, goes_on
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
 from darec.tuning.study.algorithms import default_sampler
+from darec.tuning.study.halt import stop_asked
 from darec.tuning.study.launch import checked_share, computed_share, lag_of
 from darec.tuning.study.plan import describe
-from darec.tuning.study.protocol import Protocol, asks_for_more, check_finished, reopen
-from darec.tuning.study.record import check_record, load_study, space_json
+from darec.tuning.study.protocol import Protocol, asks_for_more, check_finished
+from darec.tuning.study.record import check_record, space_json
 from darec.tuning.study.request import Budget, Request, Stages
 from darec.tuning.study.study import Settings, StudyInterrupted
 from darec.tuning.trial.stage1_cache import ClusterCache
 from search_spaces import Space
+
+TRIALS = 50
+"""Trials of a model's study by default."""
 
 
 def search(
@@ -45,7 +49,7 @@ def search(
     task: Task = "warm",
     cold_share: ColdPercent = COLD_SHARE,
     split: SplitKind = "random",
-    trials: int = 50,
+    trials: int | None = None,
     stage1_trials: int | None = None,
     max_epochs: int = 100,
     sampler: str | None = None,
@@ -65,7 +69,7 @@ def search(
     reproducible: bool = False,
     address: str | None = None,
     insecure: bool = False,
-    warm_start: Sequence[str | Path] = (),
+    warm_start: str | Path | Sequence[str | Path] = (),
     seed: int = 0,
     out: str | Path = "results",
     resume: bool = False,
@@ -87,7 +91,7 @@ def search(
         split: How the warm task divides the ratings: ``random`` as in the paper, ``temporal`` to
             test on the last ones, ``user-temporal`` on each user's last ones, ``file`` as the split
             file says that the pair was prepared with (docs/splits.md).
-        trials: Trials of the model's study.
+        trials: Trials of the model's study; 50 by default, and as many as before with ``resume``.
         stage1_trials: Trials of each first-stage study; a third of ``trials`` by default.
         max_epochs: Number of epochs after which a trial ends at the latest.
         sampler: How trials are drawn (`darec.tuning.study.algorithms.SAMPLERS`); by default ``gp``,
@@ -149,16 +153,18 @@ def search(
         check_answers(model)
     check_levels(model, pair)
     data = splits.split(pair, holdout, int(seed)).search
-    trials, max_epochs, seed = int(trials), int(max_epochs), int(seed)
+    max_epochs, seed = int(max_epochs), int(seed)
     time_budget = None if time_budget == math.inf else time_budget
     kind, (drawn, stage1) = kind_of(model), spaces_for(model, stages, fix, space, paper)
     root = storage.working_folder(out)
     again = partial(search, **arguments)
     result = result_at(out, root, pair.name, holdout, model, again, pair)
-    before = load_study(result.folder) if resume and result.begun else None
+    before = result.recorded() if resume else None
     if before is not None:  # what was left to darec stays as it was
         sampler = sampler or before.sampler
+        trials = before.budget.trials if trials is None else trials
         stage1_trials = before.budget.stage1_trials if stage1_trials is None else stage1_trials
+    trials = TRIALS if trials is None else int(trials)
     request = Request(
         model=model,
         kind=kind,
@@ -185,7 +191,7 @@ def search(
         metric=metric,
         rejudge=rejudge,
         reproducible=reproducible,
-        winners=winners_of(warm_start),
+        winners=winners_of(warm_start) if before is None else {},
         folder=result.folder,
         storage=result.path,
     )
@@ -206,7 +212,8 @@ def search(
             cache = ClusterCache()
             try:
                 recorded = _recorded(arguments)
-                _search(request, wanted, trial_limit, resume, reporter, recorded, cache)
+                ended = _search(request, wanted, trial_limit, resume, reporter, recorded, cache)
+                result = replace(result, interrupted=not ended)
                 _finish(result, pair, fit, reporter, cache)
             finally:
                 if goes_on():  # otherwise the cache ends with the connection
@@ -233,8 +240,8 @@ def _search(
     reporter: Reporter,
     arguments: dict[str, Any],
     cache: ClusterCache,
-) -> None:
-    """Check the machines and run all studies; an interruption leaves the search unfinished."""
+) -> bool:
+    """Check the machines and run all studies; return whether they came to their end."""
     settings = Settings(
         sampler=request.sampler,
         scheduler=request.scheduler,
@@ -251,16 +258,20 @@ def _search(
         if storage.is_uri(request.storage):
             storage.fetch(request.storage, request.folder)
         check_record(request, resume)  # another search may have begun, or be at the URI
-        reopen(request)
         share = checked_share(request, wanted, settings.slots, reporter)
         lag = lag_of(request, wanted.at_once or share.concurrent)
         request, settings = replace(request, lag=lag), replace(settings, lag=lag, slots=share)
         publish = storage.publisher(request.folder, request.storage)
+        stop_asked(request.folder)  # what was asked of an earlier run does not count
+        ended = True
         try:
             Protocol(request, settings, resume, publish).run(arguments)
         except StudyInterrupted:
             LOGGER.debug("interrupted: %s", request.folder)
+            publish()
+            ended = False
         _write_page(request)
+    return ended
 
 
 def _write_page(request: Request) -> None:

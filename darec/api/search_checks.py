@@ -92,7 +92,7 @@ CHECKS: dict[str, Check] = {
     "stages": partial(check_choice, known=("paper", "joint")),
     "metric": _check_metric,
     "fix": _check_fix,
-    "trials": check_count,
+    "trials": partial(check_count, optional=True),
     "stage1_trials": partial(check_count, optional=True),
     "max_epochs": check_count,
     "time_budget": partial(check_positive, optional=True),

@@ -1,7 +1,9 @@
 """What the searches below a folder are doing, read from their files alone; and how to stop one."""
 
+import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -86,22 +88,24 @@ def stop(study: str | Path, wait_s: float = 60.0) -> bool:
         raise UserError(f"{study}: no search is here; darec status lists all")
     if holder_of(folder) is None:
         raise UserError(f"{study}: no search runs here")
-    files = [each / STOP for each in (folder, *folder.glob("stage1_*"))]
-    for file in files:
-        file.touch()
+    (folder / STOP).touch()
     until = time.monotonic() + wait_s
     while holder_of(folder) is not None:
         if time.monotonic() >= until:
             return False
         time.sleep(LOOK_S)
-    for file in files:
-        file.unlink(missing_ok=True)
+    (folder / STOP).unlink(missing_ok=True)
     return True
 
 
 def _searches(root: Path) -> Iterator[Path]:
     """Yield the folders of all searches."""
-    yield from (path.parent for path in sorted(root.rglob("study.json")))
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name != "tune"]  # Ray Tune's own files
+        if "study.json" in names:
+            found.append(Path(folder))
+    yield from sorted(found)
 
 
 def _studies(root: Path, folder: Path) -> Iterator[StudyStatus]:
@@ -111,6 +115,8 @@ def _studies(root: Path, folder: Path) -> Iterator[StudyStatus]:
     counts = [record.budget.stage1_trials, record.budget.stage1_trials, record.budget.trials]
     studies = [*(stages if record.stage1 else []), folder]
     current = next((each for each in studies if not (each / "best.json").is_file()), None)
+    if current is None and process:
+        current = folder  # a finished search that is given more trials
     for each, asked in zip(studies, counts[-len(studies) :], strict=True):
         ended, best = _trials(each)
         state: State = "finished"
@@ -139,14 +145,20 @@ def _trials(folder: Path) -> tuple[dict[str, int], float | None]:
         table = pd.read_csv(path, usecols=["ended", "best_valid_rmse"])
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
+    if not len(table):
+        return {}, None
     ends = table["ended"].str.partition(":")[0].value_counts()
     best = float(table["best_valid_rmse"].min())
     return {str(end): int(n) for end, n in ends.items()}, best if best < float("inf") else None
 
 
 def _size(folder: Path, without: list[Path]) -> int:
-    return sum(
-        path.stat().st_size
-        for path in folder.rglob("*")
-        if path.is_file() and not any(path.is_relative_to(each) for each in without)
-    )
+    """Return the bytes of all files below a folder, without those of some folders in it."""
+    total, left_out = 0, {each.name for each in without}
+    for place, folders, names in os.walk(folder):
+        if Path(place) == folder:
+            folders[:] = [name for name in folders if name not in left_out]
+        for name in names:
+            with suppress(OSError):  # a running search deletes files
+                total += (Path(place) / name).lstat().st_size
+    return total

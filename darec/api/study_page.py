@@ -21,7 +21,8 @@ from darec.reporter import duration
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.importance import DrawnTrials, importances, place_of, read_study
 from darec.tuning.study.record import PAGE, Record, load_study
-from darec.tuning.study.trials_table import TEXTS
+from darec.tuning.study.trials_table import REJUDGED, TEXTS
+from darec.tuning.trial.names import METRIC, nest
 
 STAGES = {"": "", "stage1_target": ", stage 1, target", "stage1_source": ", stage 1, source"}
 """The folders of a search's studies, and what the titles of their sections end in."""
@@ -62,7 +63,6 @@ class _Study:
         self.folder, self.name, self.record, self.trials = folder, name, record, trials
         finished = (folder / "best.json").is_file()
         self.best: Best | None = read_best(folder) if finished else None
-        self.model = self.best.model if self.best else record.model
         self.errors = trials["best_valid_rmse"].astype(float)
 
     @classmethod
@@ -149,7 +149,9 @@ class _Study:
     def _config_so_far(self) -> dict[str, Any]:
         first = self.trials.iloc[0]
         names = list(self.trials.columns)[list(self.trials.columns).index("at_edge") + 1 :]
-        return {name: first[name] for name in names if pd.notna(first[name])}
+        drawn = [name for name in names if name not in (METRIC, REJUDGED) and pd.notna(first[name])]
+        plain = {name: first[name] for name in drawn}
+        return nest({n: v.item() if hasattr(v, "item") else v for n, v in plain.items()})
 
     def _search(self, prefix: str) -> Iterator[Picture]:
         numbers = pd.to_numeric(self.trials["trial_id"], errors="coerce")

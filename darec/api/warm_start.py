@@ -11,13 +11,14 @@ from darec.tuning import storage
 from darec.tuning.trial.names import flatten
 
 
-def winners_of(places: Sequence[str | Path]) -> dict[str, list[dict[str, Any]]]:
+def winners_of(places: str | Path | Sequence[str | Path]) -> dict[str, list[dict[str, Any]]]:
     """Return the configs of all winners below some folders or URIs, by model, under flat names.
 
     First stages have winners of their own. Raises `UserError` for a place without any.
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    for place in map(str, places):
+    several = [places] if isinstance(places, str | Path) else places
+    for place in map(str, several):
         folder = storage.working_folder(place) if storage.is_uri(place) else Path(place)
         if storage.is_uri(place):
             storage.fetch(place, folder)

@@ -50,8 +50,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             if verbose and quiet:
                 raise UserError("give either --verbose or --quiet")
             reporter = set_up(verbose, quiet, as_json)
-            function(reporter, **options)
-            reporter.end()
+            try:
+                function(reporter, **options)
+            finally:
+                reporter.end()
         except (typer.Exit, typer.Abort, typer.BadParameter):  # for typer itself
             raise
         except Exception as error:

@@ -35,7 +35,7 @@ def compare(
     found = compare_([load_result(study) for study in studies], cold)
     first, *others = found
     for each in others:
-        reporter.line(f"{each.name} minus {first.name}: {each.told}")
+        reporter.line(each.told(first.name))
     rows = {
         each.name: {
             "test RMSE": f"{each.rmse:.4f} ± {each.sd:.4f}",
@@ -48,4 +48,5 @@ def compare(
     reporter.table(f"cold={cold}", pd.DataFrame.from_dict(rows, orient="index"))
     for each in found:
         reporter.answer(asdict(each), f"{each.name}: test RMSE {each.rmse:.4f} ± {each.sd:.4f}")
-    reporter.line(f"next:  {command_line(called('plot'), {}, studies[-1])}")
+    if "://" not in studies[-1]:
+        reporter.line(f"next:  {command_line(called('plot'), {}, studies[-1])}")

@@ -1,11 +1,11 @@
-"""Draws the library's messages on a terminal: results on stdout, progress and logs on stderr."""
+"""Draws the library's messages on a terminal: what is found on stdout, logs on stderr."""
 
 import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 
@@ -135,9 +135,22 @@ def _console(**options: Any) -> Console:
     return Console(markup=False, emoji=False, highlight=False, **options)
 
 
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what is stderr at that moment: a live block lets lines appear above itself."""
+
+    @property
+    def stream(self) -> TextIO:
+        """Today's stderr."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """Keep no other stream."""
+
+
 def set_up(verbose: bool, quiet: bool, as_json: bool) -> Terminal:
     """Set up logging to stderr, and return the reporter for ``-v``, ``-q`` or ``--json``."""
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s")
+    logging.basicConfig(handlers=[_StderrHandler()], format="%(levelname)s: %(message)s")
     logging.getLogger("darec").setLevel(level)
     return Answers(as_json) if quiet or as_json else ConsoleReporter()

@@ -35,7 +35,7 @@ def share(cold_share: str) -> Share:
 
 
 def labelled(pair: str, synthetic: bool) -> str:
-    """Return how results call a pair."""
+    """Return a pair's name in results."""
     return f"{pair}-synthetic" if synthetic else pair
 
 

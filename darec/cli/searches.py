@@ -71,6 +71,8 @@ def _search_pair(
             if must_blend:
                 raise
             LOGGER.warning("no stack: %s", error)
+    for result in results:
+        answer_winner(reporter, result)
     return results
 
 
@@ -93,8 +95,6 @@ def tell_winners(
         command_line("tensorboard", {"--logdir": same["--out"]}),
     ]
     reporter.line("next:  " + "\n       ".join(following))
-    for result in results:
-        answer_winner(reporter, result)
 
 
 def answer_winner(reporter: Terminal, result: "SearchResult") -> None:
@@ -124,7 +124,7 @@ def answer_winner(reporter: Terminal, result: "SearchResult") -> None:
 def _has(result: "SearchResult") -> bool:
     from darec.api.fit import has_model
 
-    return has_model(result)
+    return has_model(result, of_this_winner=True)
 
 
 def this_command() -> str:

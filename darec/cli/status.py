@@ -67,7 +67,8 @@ def stop(reporter: Terminal, study: Study) -> None:
 
     Example: darec stop results/toys_auto-90/i_darec
 
-    It works from any machine that sees the folder. Returns when the search has ended.
+    It works from any machine that sees the folder. Returns when the search has ended, or
+    after a minute.
     """
     from darec.api import status as api
 

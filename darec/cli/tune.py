@@ -40,7 +40,10 @@ def tune(
     task: Task = "warm",
     cold_share: ColdShare = "20",
     split: Split = "random",
-    trials: Annotated[int, typer.Option(min=1, help="Trials of the model's study.")] = 50,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials of the model's study: 50, or with --resume as before."),
+    ] = None,
     stage1_trials: Annotated[
         int | None,
         typer.Option(min=1, help="Trials of each stage-1 study; a third of --trials by default."),

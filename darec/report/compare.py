@@ -30,14 +30,18 @@ class Compared:
     p: float | None
     """Of a paired test, corrected for their number; None for fewer splits than `LEAST_SPLITS`."""
 
+    def told(self, first: str) -> str:
+        """Return the difference in words; ``first`` is the name of the first one."""
+        return f"{self.name} is {self._difference.format(first)}"
+
     @property
-    def told(self) -> str:
-        """Return the difference in words, without the name of the first one."""
+    def _difference(self) -> str:
         if self.p is None:
-            return f"{abs(self.gap):.4f} {self._side} on {self.splits} splits, too few for a test"
+            few = "one split" if self.splits == 1 else f"{self.splits} splits"
+            return f"{self._side} than {{}} by {abs(self.gap):.4f} on {few}, too few for a test"
         if self.p >= LEVEL:
-            return f"level with it (p = {p_shown(self.p)})"
-        return f"{self._side} than it by {abs(self.gap):.4f} (p {self._p})"
+            return f"level with {{}} (p = {p_shown(self.p)})"
+        return f"{self._side} than {{}} by {abs(self.gap):.4f} (p {self._p})"
 
     @property
     def _side(self) -> str:
@@ -77,16 +81,19 @@ def _task(best: Best) -> str:
     return f"{best.pair} ({best.data_digest[:8]}), {best.holdout.in_words}"
 
 
-def _errors(result: SearchResult, best: Best, cold: ColdPolicy) -> dict[tuple[int, int], float]:
-    """Return a winner's test RMSE by the seeds of its split and run."""
+def _errors(result: SearchResult, best: Best, cold: ColdPolicy) -> dict[int, float]:
+    """Return a winner's test RMSE by the seed of the split, the mean over runs on it."""
     scores = scores_of_winner(result, best).get(cold, [])
     if not scores:
         raise UserError(f"{result.path}: no test scores (cold={cold}); run darec evaluate first")
-    return {(score.split_seed, score.run_seed): score.test_rmse for score in scores}
+    by_split: dict[int, list[float]] = {}
+    for score in scores:
+        by_split.setdefault(score.split_seed, []).append(score.test_rmse)
+    return {split: float(np.mean(errors)) for split, errors in by_split.items()}
 
 
 def _compared(
-    names: Sequence[str], errors: Sequence[dict[tuple[int, int], float]], best: Best
+    names: Sequence[str], errors: Sequence[dict[int, float]], best: Best
 ) -> list[Compared]:
     found, p_values = [], []
     for name, own in zip(names, errors, strict=True):

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -520,3 +521,25 @@ def test_a_finished_search_goes_on_with_more_trials(cluster, tiny_pair, tmp_path
         darec.search("i_autorec", tiny_pair, trials=4, resume=True, **options)
     with pytest.raises(darec.UserError, match=r"call darec.search\(..., resume=True, trials=...\)"):
         darec.load_result(more.path).extend(1)
+
+
+@pytest.mark.ray
+def test_a_search_that_is_interrupted_on_its_way_to_more_trials_keeps_its_winner(
+    cluster, tiny_pair, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("darec.tuning.study.progress.EVERY_S", 0.0)
+    options = {"max_epochs": 3, "out": tmp_path}
+    few = darec.search("bias", tiny_pair, trials=3, **options)
+    options |= {"resume": True}
+    again = darec.search("bias", tiny_pair, **options)
+    assert again.best == few.best and again.best.trials == 3  # as many as before
+    more = darec.search("bias", tiny_pair, trials=40, reporter=Interrupting(), **options)
+    assert not more.finished
+    there = darec.load_result(more.path)
+    assert there.finished and there.best == few.best and len(there.trials) == 3
+    whole = more.resume()
+    assert whole.finished and len(whole.trials) == whole.best.trials == 40
+    shutil.rmtree(whole.folder / "tune")
+    with pytest.raises(darec.UserError, match="the files of Ray Tune are gone, so that the search"):
+        whole.extend(1)
+    assert darec.load_result(more.path).best == whole.best

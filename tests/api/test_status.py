@@ -10,7 +10,7 @@ import darec
 from darec.api import status as api
 from darec.tuning.durability.lock import LOCK, folder_locked, holder_of
 from darec.tuning.study import halt as halting
-from darec.tuning.study.halt import STOP, Halt, StopWatch, StudyHalted
+from darec.tuning.study.halt import STOP, Halt, StopWatch, StudyHalted, stop_asked
 from darec.tuning.study.record import write_record
 from tests.tuning.common import request_for
 
@@ -83,7 +83,7 @@ def test_a_search_is_asked_to_stop_and_waited_for(searches, monkeypatch):
         darec.stop("s3://bucket/x")
     with folder_locked(folder):
         assert darec.stop(folder, wait_s=0.0) is False
-        assert (folder / STOP).exists() and (folder / "stage1_source" / STOP).exists()
+        assert [path.parent for path in searches.rglob(STOP)] == [folder]
     held = folder_locked(folder)
     held.__enter__()
 
@@ -102,17 +102,19 @@ def test_a_run_ends_when_its_folder_has_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(halting.signal, "raise_signal", sent.append)
     halt = Halt()
     watch = StopWatch(halt, tmp_path / "old")
-    watch.folder = tmp_path  # a study that was moved
-    (tmp_path / STOP).touch()
+    watch.folder = tmp_path  # a search that was moved
     watch.setup()
     watch.on_step_end(0, [])
-    assert not sent and not (tmp_path / STOP).exists()  # it was of an earlier run
+    assert not sent and not halt.stopped
     (tmp_path / STOP).touch()
     watch.on_step_end(0, [])
     assert not sent  # it looks once a second
     clock.now = 1.0
     watch.on_step_end(0, [])
-    assert sent == [halting.signal.SIGINT] and not halt.reason and not (tmp_path / STOP).exists()
+    assert sent == [halting.signal.SIGINT] and halt.stopped and not halt.reason
+    assert not (tmp_path / STOP).exists() and not stop_asked(tmp_path)
+    halt.setup()
+    assert not halt.stopped
     (tmp_path / STOP).touch()
     clock.now, raised = 2.0, []
 
@@ -135,3 +137,12 @@ def test_a_lock_that_nobody_holds_names_no_process(tmp_path):
     assert holder_of(tmp_path) is None
     with folder_locked(tmp_path):
         assert holder_of(tmp_path).startswith("process ")
+
+
+def test_a_header_alone_is_no_trial_and_tunes_own_files_are_not_looked_at(searches):
+    folder = searches / "tiny-90" / "i_autorec"
+    (folder / "trials.csv").write_text("trial_id,ended,best_valid_rmse\n")
+    (folder / "tune" / "0000").mkdir(parents=True)
+    (folder / "tune" / "0000" / "study.json").write_text("{")
+    found = darec.status(searches)
+    assert len(found) == 4 and (found[0].n_ended, found[0].best_valid_rmse) == (0, None)

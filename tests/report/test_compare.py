@@ -35,8 +35,8 @@ def test_each_is_compared_with_the_first_in_pairs(results):
     assert (cmf.lower, conet.lower) == (5, 2)
     p_values = holm([paired_p(BIAS, BETTER), paired_p(BIAS, SAME)])
     assert [cmf.p, conet.p] == p_values
-    assert cmf.told == "lower than it by 0.0980 (p < 0.001)"
-    assert conet.told.startswith("level with it (p = ")
+    assert cmf.told("bias") == "cmf is lower than bias by 0.0980 (p < 0.001)"
+    assert conet.told("bias").startswith("conet is level with bias (p = ")
     assert cmf.gap_sd == pytest.approx(0.00837, abs=1e-5)
     floor = compare(results, "floor")
     assert floor[1].rmse == pytest.approx(1.902)
@@ -50,7 +50,21 @@ def test_fewer_than_five_splits_are_too_few_for_a_test(tmp_path):
         found.append(darec.load_result(cell.folder(tmp_path)))
     told = compare(found)[1]
     assert told.p is None and told.splits == 4
-    assert told.told == "0.1000 lower on 4 splits, too few for a test"
+    assert told.told("x") == "cmf is lower than x by 0.1000 on 4 splits, too few for a test"
+
+
+def test_runs_on_one_split_are_one_split(tmp_path):
+    found = []
+    for model, errors in (("bias", BIAS), ("cmf", BETTER)):
+        cell = Cell("toys_auto", 90, model, True)
+        made.scored(cell, tmp_path, errors)
+        found.append(darec.load_result(cell.folder(tmp_path)))
+    scores = tmp_path / "scores.jsonl"
+    lines = [json.loads(line) for line in scores.read_text().splitlines()]
+    scores.write_text("".join(json.dumps({**line, "split_seed": 0}) + "\n" for line in lines))
+    cmf = compare(found)[1]
+    assert (cmf.splits, cmf.p) == (1, None) and cmf.gap == pytest.approx(-0.098)
+    assert cmf.told("bias") == "cmf is lower than bias by 0.0980 on one split, too few for a test"
 
 
 def test_what_cannot_be_compared_is_told(results, tmp_path):
@@ -75,7 +89,7 @@ def test_the_command_says_the_answer_first_and_fits_80_columns(results, monkeypa
     ended = CliRunner().invoke(app_of("compare"), places)
     assert ended.exit_code == 0, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0] == "cmf minus bias: lower than it by 0.0980 (p < 0.001)"
+    assert lines[0] == "cmf is lower than bias by 0.0980 (p < 0.001)"
     table = [line for line in lines if "│" in line]
     assert len(table) == 3 and max(map(len, table)) <= 80
     as_json = CliRunner().invoke(app_of("compare"), [*places, "--json"])

@@ -55,7 +55,9 @@ def holder_of(folder: Path) -> str | None:
     path = folder / LOCK
     told = path.read_text(errors="replace")[:LONGEST] if path.is_file() else ""
     number, host = process_of(told) or (0, "")
-    if not number or (host == socket.gethostname() and not Path(f"/proc/{number}").exists()):
+    processes = Path("/proc")  # where the system has it, a lock need not be tried in vain
+    gone = processes.is_dir() and not (processes / str(number)).exists()
+    if not number or (host == socket.gethostname() and gone):
         return None
     with path.open("rb") as lock:
         try:

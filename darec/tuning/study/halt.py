@@ -26,6 +26,15 @@ NO_SPACE = "No space left"
 """The words of the operating system for a full disk."""
 
 
+def stop_asked(folder: Path) -> bool:
+    """Return whether a search was asked to stop, by a file that is removed then."""
+    try:
+        (folder / STOP).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 class StudyHalted(Exception):
     """Ends Tune's run where a signal cannot."""
 
@@ -39,10 +48,12 @@ class Halt(tune.Callback):
     def __init__(self) -> None:
         self.reason = ""
         """Why the study was halted; empty while it may go on."""
+        self.stopped = False
+        """Whether the search was told to stop, which is an interruption and no fault."""
 
     def setup(self, **info: Any) -> None:
         """Begin a run. The cause of an earlier halt may be gone."""
-        self.reason = ""
+        self.reason, self.stopped = "", False
 
     def because(self, reason: str) -> None:
         """End the run; a second reason changes nothing.
@@ -84,28 +95,23 @@ class IdleWatch(tune.Callback):
 
 
 class StopWatch(tune.Callback):
-    """Ends a run as Ctrl-C does when the file `STOP` is put into the study's folder."""
+    """Ends a run as Ctrl-C does when the file `STOP` is put into the search's folder."""
 
     def __init__(self, halt: Halt, folder: Path) -> None:
         self._halt, self.folder = halt, folder
         self._looked_at = -LOOK_S
 
-    @property
-    def _file(self) -> Path:
-        return self.folder / STOP
-
     def setup(self, **info: Any) -> None:
-        """Begin a run, for which an old file does not count."""
+        """Begin a run."""
         self._looked_at = -LOOK_S
-        self._file.unlink(missing_ok=True)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Look for the file once a second."""
         if time.monotonic() - self._looked_at < LOOK_S:
             return
         self._looked_at = time.monotonic()
-        if self._file.exists():
-            self._file.unlink(missing_ok=True)
+        if stop_asked(self.folder):
+            self._halt.stopped = True
             self._halt.interrupt("it was told to stop")
 
 

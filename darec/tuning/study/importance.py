@@ -54,7 +54,7 @@ def read_study(folder: Path) -> DrawnTrials:
     distributions = {name: distribution_of(value) for name, value in space.drawn.items()}
     path = folder / "trials.csv"
     try:
-        rows = list(_rows(path, distributions, _widest_error(top)))
+        rows = list(_rows(path, distributions, _widest_error(folder)))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -1,6 +1,6 @@
 """``optuna.log``: a study as an Optuna journal, which optuna-dashboard opens, also during a search.
 
-Each trial is added when it ends, with the metric of every epoch as intermediate values.
+Each trial is added when it ends. Its intermediate values are the lowest errors up to each epoch.
 """
 
 import logging
@@ -28,7 +28,18 @@ class Journal(tune.Callback):
     def __init__(self, folder: Path, space: Mapping[str, BaseDistribution]) -> None:
         self.folder, self._space = folder, dict(space)
         self._errors: dict[str, dict[int, float]] = {}
-        """The metric of each epoch, of trials that have not ended."""
+        """The lowest error up to each epoch, of trials that have not ended."""
+        self._study: optuna.Study | None = None
+        self._completed: set[str] = set()
+        """The trials that are in the journal and did not fail."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the open journal, for Tune's pickles."""
+        return {**self.__dict__, "_study": None}
+
+    def setup(self, **info: Any) -> None:
+        """Begin a run, which opens the journal when it needs it."""
+        self._study = None
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -61,8 +72,8 @@ class Journal(tune.Callback):
         finite = math.isfinite(value) and bool((trial.last_result or {}).get("best_epoch"))
         state = state if finite else TrialState.FAIL
         try:
-            study = open_journal(self.folder)
-            if any(each.user_attrs["trial"] == trial.trial_id for each in study.trials):
+            study = self._opened()
+            if trial.trial_id in self._completed:
                 return  # a search that was killed wrote it, and runs it again
             study.add_trial(
                 create_trial(
@@ -74,8 +85,20 @@ class Journal(tune.Callback):
                     user_attrs={"trial": trial.trial_id},
                 )
             )
+            if state == TrialState.COMPLETE:
+                self._completed.add(trial.trial_id)
         except (OSError, ValueError) as error:
             LOGGER.debug("%s: trial %s is not in it: %s", NAME, trial.trial_id, error)
+
+    def _opened(self) -> optuna.Study:
+        if self._study is None:
+            self._study = open_journal(self.folder)
+            self._completed = {
+                each.user_attrs["trial"]
+                for each in self._study.trials
+                if each.state == TrialState.COMPLETE
+            }
+        return self._study
 
 
 def open_journal(folder: Path) -> optuna.Study:

@@ -17,7 +17,7 @@ from darec.tuning.trial.names import METRIC, TIME, flatten
 EVERY_S = 1.0
 """Seconds between two views."""
 MEASURES: dict[Metric, str] = {"rmse": "RMSE", "mae": "MAE", "ndcg@10": "1 - NDCG@10"}
-"""How the error is called that a search minimises."""
+"""The name of the error that a search minimises."""
 
 
 KEEP_EVERY_S = 5.0
@@ -92,7 +92,7 @@ class StudyProgress(ProgressReporter):
         return StudyView(
             title=self._title,
             trials=self.n_trials,
-            ended=Counter(self._ending(trial.trial_id) for trial in ended),
+            ended=Counter(self._ending(trial.trial_id).partition(":")[0] for trial in ended),
             running=[self._seen(trial) for trial in running],
             best=None if best is None else self._seen(best),
             measure=self._measure,

@@ -10,22 +10,24 @@ from functools import partial
 from typing import Any
 
 from darec.errors import UserError
+from darec.files import write
 from darec.models import kind_of
 from darec.models.best import REMEDY, Best, Domain, Identity, SpaceRecord, read_best
 from darec.models.kind import FirstStage
 from darec.reporter import LOGGER
 from darec.tuning import storage
 from darec.tuning.durability.retention import delete_checkpoints
-from darec.tuning.durability.snapshot import delete_copy
+from darec.tuning.durability.snapshot import delete_copy, has_snapshot
+from darec.tuning.study.halt import stop_asked
 from darec.tuning.study.identity import finished_study, identity_of, impossible, may_draw
 from darec.tuning.study.kept import save_kept
 from darec.tuning.study.model_code import code_of
-from darec.tuning.study.record import space_json, write_record
+from darec.tuning.study.record import record_trials, space_json, write_record
 from darec.tuning.study.rejudge import rejudged
 from darec.tuning.study.request import Request, SearchSpace
 from darec.tuning.study.results import kept_weights, save_trials, save_weights, winner
 from darec.tuning.study.run import run_study
-from darec.tuning.study.study import Settings, Study
+from darec.tuning.study.study import Settings, Study, StudyInterrupted
 from darec.tuning.study.trials_table import read_trials
 from darec.tuning.trial.predictions import gather_predictions
 
@@ -55,7 +57,10 @@ class Protocol:
         other search (`darec.tuning.study.record.check_record`). Raises `UserError` if a finished
         study is not one of this search.
         """
-        if self.resume and (self.request.folder / "best.json").exists():
+        more = self.resume and asks_for_more(self.request)
+        if more:
+            check_can_go_on(self.request)
+        elif self.resume and (self.request.folder / "best.json").exists():
             return check_finished(self.request)
         code = list(write_record(self.request, arguments).code)
         self.publish()
@@ -67,13 +72,16 @@ class Protocol:
 
         ``code`` has the digests of all code that ran the search; a finished study adds its own.
         """
-        if self.resume and (study.folder / "best.json").exists():
+        more = study.folder == self.request.folder and asks_for_more(self.request)
+        if self.resume and (study.folder / "best.json").exists() and not more:
             best = _finished(study, asked)
             if best.code != [code_of(self.request.kind)]:
                 told = "other code ran this study; the search mixes both"
                 LOGGER.warning("%s/best.json: %s", study.storage, told)
             code += [each for each in best.code if each not in code]
             return best
+        if stop_asked(self.request.folder):
+            raise StudyInterrupted(study.storage)
         study.folder.mkdir(parents=True, exist_ok=True)
         rows = run_study(study, self.settings, self.resume)
         if told := impossible(rows[0].config, asked.space):
@@ -82,9 +90,13 @@ class Protocol:
         rows = rejudged(study, rows, self.settings, study.rejudge)
         save_trials(study, rows)
         gather_predictions([(row.trial_id, row.checkpoint) for row in rows], study.folder)
+        if more:
+            _keep_former(self.request)
         weights = save_weights(study, rows[0], self.settings)
         save_kept(study, rows, self.settings)
         best = winner(study, asked, rows, weights, list(code))
+        if more:
+            record_trials(self.request)
         best.save(study.folder)
         self.publish()
         for row in rows:
@@ -94,25 +106,34 @@ class Protocol:
 
 
 def asks_for_more(request: Request) -> bool:
-    """Return whether a finished search is asked for more trials than it has."""
+    """Return whether a finished search is asked for more trials than it has.
+
+    Until it has them, its winner so far stays.
+    """
     if not (request.folder / "best.json").exists():
         return False
     before = read_best(request.folder, request.storage).trials_asked
     return bool(request.space.space) and before < request.budget.trials
 
 
-def reopen(request: Request) -> None:
-    """Let a finished search go on, if it is asked for more trials than it has.
+def check_can_go_on(request: Request) -> None:
+    """Raise `UserError` if a finished search cannot be given more trials."""
+    best = read_best(request.folder, request.storage)
+    other = "begin another search with --warm-start and another --out"
+    if request.budget.time_budget is not None and best.trials < best.trials_asked:
+        told = "its time budget was used up, so that it cannot have more trials"
+        raise UserError(f"{request.storage}: {told}; {other}")
+    tune_folder = storage.join(request.storage, "tune")
+    if not has_snapshot(tune_folder):
+        told = "the files of Ray Tune are gone, so that the search cannot go on"
+        raise UserError(f"{tune_folder}: {told}; {other}")
 
-    Until it is finished again, it has no winner.
-    """
-    if not asks_for_more(request):
-        return
+
+def _keep_former(request: Request) -> None:
+    """Keep the weights of the winner so far, which may not win again."""
     before = read_best(request.folder, request.storage)
     kept = kept_weights(request.folder, before.trial_id)
-    kept.parent.mkdir(exist_ok=True)
-    shutil.copyfile(request.folder / "best.safetensors", kept)  # it may not win again
-    (request.folder / "best.json").unlink()
+    write(kept, lambda path: shutil.copyfile(request.folder / "best.safetensors", path))
 
 
 def check_finished(request: Request) -> Best:

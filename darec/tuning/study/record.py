@@ -116,7 +116,8 @@ def write_record(request: Request, arguments: Mapping[str, Any]) -> Record:
     """Write ``study.json`` and return its content; ``arguments`` are those of `darec.search`.
 
     If other code began a resumed search, the record gets the present code's digest as well, and a
-    warning is logged. It also gets the number of trials, which may have become larger.
+    warning is logged. The number of trials stays until a search that is given more has them
+    (`record_trials`).
     """
     path, record = request.folder / "study.json", _record_of(request, arguments)
     if path.exists():
@@ -124,12 +125,18 @@ def write_record(request: Request, arguments: Mapping[str, Any]) -> Record:
         if (before.code, before.versions) != (record.code, record.versions):
             told = "other code or libraries began this search; it has trials of both"
             LOGGER.warning("%s: %s", join(request.storage, "study.json"), told)
-        codes = list(dict.fromkeys([*before.code, *record.code]))
-        record = replace(before, code=codes, budget=record.budget)
+        record = replace(before, code=list(dict.fromkeys([*before.code, *record.code])))
         if record == before:
             return record
     write_json(path, asdict(record))
     return record
+
+
+def record_trials(request: Request) -> None:
+    """Note in ``study.json`` that a search has as many trials as it was asked for."""
+    before = load_study(request.folder, request.storage)
+    budget = replace(before.budget, trials=request.budget.trials)
+    write_json(request.folder / "study.json", asdict(replace(before, budget=budget)))
 
 
 def space_json(space: Ranges) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import ray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from darec.core.cold import ColdRule
@@ -111,10 +112,13 @@ def _kept(study: Study, row: TrialRow) -> Weights | None:
     path, kept = kept_weights(study.folder, row.trial_id), study.folder / KEPT_TRIALS
     if not (path.is_file() and kept.is_file()):
         return None
-    epochs = {each["trial_id"]: each["epoch"] for each in json.loads(kept.read_text())["trials"]}
-    if epochs.get(row.trial_id) != row.best_epoch:
-        return None
-    weights: Weights = load_file(path)
+    try:
+        trials = json.loads(kept.read_text())["trials"]
+        if {each["trial_id"]: each["epoch"] for each in trials}[row.trial_id] != row.best_epoch:
+            return None
+        weights: Weights = load_file(path)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None  # it is damaged, or has another trial
     return weights
 
 

@@ -21,8 +21,8 @@ class TrialRow:
 
     trial_id: str
     ended: str
-    """``completed`` (by its last epoch or the scheduler), ``failed``, ``unfinished``, or the reason
-    that the trial gave itself."""
+    """``completed`` (its last epoch), ``stopped early`` (by the scheduler or a time budget),
+    ``failed``, ``unfinished``, or the reason that the trial gave itself."""
     epochs: int
     best_epoch: int
     """The epoch with the lowest validation error; 0 if no epoch had a finite one."""

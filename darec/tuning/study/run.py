@@ -116,6 +116,8 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
             progress_reporter_of(tuner).show_through(show, watched.outcomes.end_of, keep)
             grid = tuner.fit()
     except Exception as error:
+        if watched.halt.stopped:
+            raise StudyInterrupted(study.storage) from error
         if reason := early_end(error, watched.halt, watched.outcomes, watched.snapshots.folder):
             raise UserError(f"{study.storage}: {reason}; {REMEDY}") from error
         raise
@@ -125,6 +127,8 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
 
 def _keep_table(study: Study, watched: _Watched, trials: Sequence[Any]) -> None:
     """Write ``trials.csv`` of a running study, for whoever looks at it meanwhile."""
+    if (study.folder / "best.json").exists():
+        return  # a finished study that is given more trials keeps its table until it has them
     try:
         save_trials(study, rows_so_far(trials, watched.outcomes, watched.usage))
     except OSError as error:  # the search itself will tell, if it matters

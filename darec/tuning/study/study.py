@@ -70,7 +70,12 @@ class Study:
     then: Sequence[Mapping[str, Any]] = ()
     """The values of the trials after the first, winners of earlier studies for example."""
     title: str = ""
-    """How a display calls it; the model's name if empty."""
+    """Its name on a display; the model's name if empty."""
+
+    @property
+    def search_folder(self) -> Path:
+        """The folder of the search; a first stage's own folder is below it."""
+        return self.folder.parent if self.folder.name.startswith("stage1_") else self.folder
 
     @property
     def tune_folder(self) -> str:

@@ -28,6 +28,7 @@ from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
 from darec.tuning.study.flat import Flat, tolerance
 from darec.tuning.study.halt import CodeWatch, DiskWatch, Halt, IdleWatch, StopWatch
 from darec.tuning.study.in_order import InOrderSearch
+from darec.tuning.study.journal import NAME as JOURNAL
 from darec.tuning.study.journal import Journal
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.results import baseline_rmses
@@ -45,8 +46,12 @@ MAX_FAILURES = 3
 
 
 def one_of(kind: type[CallbackT], tuner: tune.Tuner) -> CallbackT:
-    """Return a tuner's callback of a kind."""
-    return next(each for each in callbacks_of(tuner) if isinstance(each, kind))
+    """Return a tuner's callback of a kind; raises `UserError` if a restored one lacks it."""
+    for each in callbacks_of(tuner):
+        if isinstance(each, kind):
+            return each
+    told = f"an earlier version began this search, without its {kind.__name__}"
+    raise UserError(f"{told}; {snapshot.START_AGAIN}")
 
 
 def make_tuner(study: Study, settings: Settings, resume: bool) -> tune.Tuner:
@@ -104,7 +109,7 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
         return None
     snapshot.delete_unknown_trials(path, {Path(result.path).name for result in results})
     one_of(SchedulerState, tuner).expected = len(results)
-    one_of(StopWatch, tuner).folder = study.folder  # it may have been moved
+    one_of(StopWatch, tuner).folder = study.search_folder  # it may have been moved
     one_of(Journal, tuner).folder = study.folder
     progress_reporter_of(tuner).n_trials = study.trials  # it may have become larger
     limit_concurrency(search_algorithm_of(tuner), settings.slots.concurrent)
@@ -129,6 +134,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
         sampler=SAMPLERS[settings.sampler](sampler_seed),
         points_to_evaluate=[dict(each) for each in (study.start, *study.then) if each] or None,
     )
+    (study.folder / JOURNAL).unlink(missing_ok=True)  # of a study that begins anew
     state, halt = SchedulerState(scheduler), Halt()
     baselines = baseline_rmses(study.data)
     to_beat = {"bias": baselines.bias, "hierarchical_bias": baselines.hierarchical}
@@ -139,7 +145,13 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
         _check_saves(f"--{option} {part}", save)
     callbacks = [
         *(state, Clock(), Usage(), Outcomes(settings.max_epochs), MoreGPUMemory()),
-        *(halt, IdleWatch(halt), StopWatch(halt, study.folder), CodeWatch(halt), DiskWatch(halt)),
+        *(
+            halt,
+            IdleWatch(halt),
+            StopWatch(halt, study.search_folder),
+            CodeWatch(halt),
+            DiskWatch(halt),
+        ),
         Journal(study.folder, study.space),
         *(KeepTheBest(max(KEPT, study.rejudge)), snapshot.CopySnapshots()),
         *loggers(),

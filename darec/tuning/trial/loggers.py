@@ -65,7 +65,7 @@ class EpochTensorBoard(_PerEpoch, ChosenScalars):
 
 
 def tag_of(name: str) -> str:
-    """Return under which group and name TensorBoard shows an entry; empty if it shows it not."""
+    """Return under which group and name TensorBoard shows an entry; empty if it is not shown."""
     for prefix, group in GROUPS.items():
         if name.startswith(prefix):
             return f"{group}/{name.removeprefix(prefix)}"

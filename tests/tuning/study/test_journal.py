@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+import ray
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -53,8 +54,14 @@ def test_trials_are_there_as_they_end_with_their_epochs(tmp_path, read):
     again.on_trial_complete(0, [], diverged)
     again.on_trial_error(0, [], failed)
     again.on_trial_complete(0, [], good)  # run again by a search that was killed
+    third = ray.cloudpickle.loads(ray.cloudpickle.dumps(again))
+    third.setup()
+    report(third, failed, 0.8)
+    third.on_trial_complete(0, [], failed)  # --resume repeats what failed
     study = read()
-    assert [each.state for each in study.trials] == [
+    *trials, repeated = study.trials
+    assert (repeated.state, repeated.value) == (TrialState.COMPLETE, 0.8)
+    assert [each.state for each in trials] == [
         TrialState.COMPLETE,
         TrialState.FAIL,
         TrialState.FAIL,
@@ -62,7 +69,7 @@ def test_trials_are_there_as_they_end_with_their_epochs(tmp_path, read):
     first = study.trials[0]
     assert first.value == 0.9 and first.intermediate_values == {1: 1.0, 2: 0.9}
     assert first.params == {"autorec/alpha": 0.01, "center": "bias"}
-    assert first.user_attrs == {"trial": "0000"} and study.best_trial == first
+    assert first.user_attrs == {"trial": "0000"} and study.best_trial == repeated
     assert study.trials[2].intermediate_values == {1: 0.8}
 
 
