@@ -533,12 +533,12 @@ def test_a_search_that_is_interrupted_on_its_way_to_more_trials_keeps_its_winner
     options |= {"resume": True}
     again = darec.search("bias", tiny_pair, **options)
     assert again.best == few.best and again.best.trials == 3  # as many as before
-    more = darec.search("bias", tiny_pair, trials=40, reporter=Interrupting(), **options)
+    more = darec.search("bias", tiny_pair, trials=12, reporter=Interrupting(), **options)
     assert not more.finished
     there = darec.load_result(more.path)
     assert there.finished and there.best == few.best and len(there.trials) == 3
     whole = more.resume()
-    assert whole.finished and len(whole.trials) == whole.best.trials == 40
+    assert whole.finished and len(whole.trials) == whole.best.trials == 12
     shutil.rmtree(whole.folder / "tune")
     with pytest.raises(darec.UserError, match="the files of Ray Tune are gone, so that the search"):
         whole.extend(1)
