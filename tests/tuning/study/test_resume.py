@@ -71,7 +71,7 @@ def listing(folder):
 
 def test_a_time_budget_is_used_up_by_a_search_that_was_interrupted(study, settings):
     """Tune's clock of it goes on where the search does, and so does ours."""
-    long, told = replace(study, time_budget=25.0, trials=10_000), Recorder()
+    long, told = replace(study, time_budget=35.0, trials=10_000), Recorder()
 
     def interrupt():
         while not any(path.stat().st_size for path in study.folder.glob("tune/*/result.json")):
