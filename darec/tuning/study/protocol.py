@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.files import write
 from darec.models import kind_of
@@ -25,7 +26,13 @@ from darec.tuning.study.model_code import code_of
 from darec.tuning.study.record import record_trials, space_json, write_record
 from darec.tuning.study.rejudge import rejudged
 from darec.tuning.study.request import Request, SearchSpace
-from darec.tuning.study.results import kept_weights, save_trials, save_weights, winner
+from darec.tuning.study.results import (
+    baseline_rmses,
+    kept_weights,
+    save_trials,
+    save_weights,
+    winner,
+)
 from darec.tuning.study.run import run_study
 from darec.tuning.study.study import Settings, Study, StudyInterrupted
 from darec.tuning.study.trials_table import read_trials
@@ -167,6 +174,7 @@ def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]
         fixed=fixed,
         start=dict(request.space.start),
         then=_known_winners(request, request.model, request.space, request.budget.trials),
+        to_beat=_to_beat(request, request.data),
         trials=request.budget.trials,
         folder=request.folder,
         storage=request.storage,
@@ -201,14 +209,16 @@ def _run_first_stage(
 ) -> dict[str, Any]:
     """Return the config of a domain's winner, with its best epoch as its number of epochs."""
     name, budget = f"stage1_{domain}", request.budget.time_budget
+    data = request.stage1_data if domain == "target" else request.stage1_data.swapped()
     study = Study(
         model=first.model,
         kind=kind_of(first.model),
-        data=request.stage1_data if domain == "target" else request.stage1_data.swapped(),
+        data=data,
         space=dict(space.space),
         fixed=dict(space.fixed),
         start=dict(space.start),
         then=_known_winners(request, first.model, space, request.budget.stage1_trials),
+        to_beat=_to_beat(request, data),
         trials=request.budget.stage1_trials,
         folder=request.folder / name,
         storage=storage.join(request.storage, name),
@@ -219,6 +229,13 @@ def _run_first_stage(
     )
     best = finish(study, _asked(request, study, domain))
     return {**best.config, first.epochs: best.epoch}
+
+
+def _to_beat(request: Request, data: SearchData) -> dict[str, float]:
+    if request.metric != "rmse":
+        return {}
+    baselines = baseline_rmses(data)
+    return {"bias": baselines.bias, "hierarchical_bias": baselines.hierarchical}
 
 
 def _known_winners(

@@ -69,6 +69,8 @@ class Study:
     """What decides the best epoch of each trial, and the best trial."""
     then: Sequence[Mapping[str, Any]] = ()
     """The values of the trials after the first, winners of earlier studies for example."""
+    to_beat: Mapping[str, float] = field(default_factory=dict)
+    """The validation RMSE of the baselines, for a display; empty for another metric."""
     title: str = ""
     """Its name on a display; the model's name if empty."""
 

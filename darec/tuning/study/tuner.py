@@ -31,7 +31,6 @@ from darec.tuning.study.in_order import InOrderSearch
 from darec.tuning.study.journal import NAME as JOURNAL
 from darec.tuning.study.journal import Journal
 from darec.tuning.study.progress import StudyProgress
-from darec.tuning.study.results import baseline_rmses
 from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
 from darec.tuning.study.stopper import Ends
 from darec.tuning.study.study import Settings, Study
@@ -136,8 +135,6 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
     )
     (study.folder / JOURNAL).unlink(missing_ok=True)  # of a study that begins anew
     state, halt = SchedulerState(scheduler), Halt()
-    baselines = baseline_rmses(study.data)
-    to_beat = {"bias": baselines.bias, "hierarchical_bias": baselines.hierarchical}
     for option, part, save in (
         ("sampler", settings.sampler, lambda: pickled(search)),
         ("scheduler", settings.scheduler, state.get_state),
@@ -179,7 +176,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
                 list(study.space),
                 study.trials,
                 study.metric,
-                to_beat if study.metric == "rmse" else {},
+                study.to_beat,
             ),
             verbose=1,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),

@@ -111,6 +111,8 @@ def test_stage_1_is_searched_on_target_and_source_and_frozen(studies, tiny_pair,
     assert [study.time_budget for study in studies] == [25.0, 25.0, 50.0]
     assert [study.folder.name for study in (target, source)] == ["stage1_target", "stage1_source"]
     assert target.data is request.data and second.data is request.data
+    assert list(target.to_beat) == list(second.to_beat) == ["bias", "hierarchical_bias"]
+    assert target.to_beat == second.to_beat != source.to_beat
     assert source.data.training.target is request.data.training.source
     first = read_best(target.folder)
     for name in ("hidden", "center"):  # the source keeps the target's

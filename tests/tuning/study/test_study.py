@@ -39,7 +39,6 @@ def test_the_first_trial_is_the_good_guess(study, settings):
     assert row.config == {**study.fixed, **start}
 
 
-@pytest.mark.filterwarnings("ignore:the hierarchical biases still changed")  # no wonder
 def test_a_study_whose_trials_all_diverge_says_why(study, settings):
     target = study.data.training.target
     poisoned = target.take(np.arange(len(target)))
