@@ -148,7 +148,7 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
         """Keep no other stream."""
 
 
-def set_up(verbose: bool, quiet: bool, as_json: bool) -> Terminal:
+def set_up(verbose: bool, quiet: bool, as_json: bool = False) -> Terminal:
     """Set up logging to stderr, and return the reporter for ``-v``, ``-q`` or ``--json``."""
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
     logging.basicConfig(handlers=[_StderrHandler()], format="%(levelname)s: %(message)s")
