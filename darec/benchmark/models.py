@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from darec.benchmark.core import Figure
-from darec.benchmark.memory import MIB, peak
+from darec.benchmark.memory import MIB, forget_peak, peak
 from darec.core.config import parse
 from darec.core.fit import Fit
 from darec.core.recommender import Run
@@ -51,6 +51,7 @@ def _measure(name: str, pair: str, values: dict[str, Any]) -> tuple[float, int]:
     """
     torch.set_num_threads(1)
     data, kind = split(synthetic_pair(pair)).search, MODELS[name]
+    forget_peak()
     before, begin = peak(), time.perf_counter()
     fit = Fit(kind.build(parse(kind.config, values), data.training, Run()), data)
     building = time.perf_counter() - begin

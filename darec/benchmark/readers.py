@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from darec.benchmark.core import Figure
 from darec.benchmark.data import write_ratings
-from darec.benchmark.memory import peak
+from darec.benchmark.memory import forget_peak, peak
 from darec.data.readers import read_ratings
 
 MIB = 2**20
@@ -78,6 +78,7 @@ def _run(which: str, path: Path) -> tuple[float, int]:
 
 
 def _measure(which: str, path: Path) -> tuple[float, int]:
+    forget_peak()
     before, begin = peak(), time.perf_counter()
     if which == "pandas":
         table = pd.read_csv(path, names=NAMES)

@@ -15,6 +15,7 @@ from darec.core.cold import ColdRule
 from darec.core.metrics import clip, rmse
 from darec.data.split import split
 from darec.models import MODELS
+from darec.tuning.cluster.shares import Slots
 from darec.tuning.study.flat import EVERY, FEWEST, Flat, standard_error
 from darec.tuning.study.in_order import InOrderSearch
 from darec.tuning.study.run import run_study
@@ -128,11 +129,13 @@ def test_a_flat_study_has_fewer_trials_says_so_and_does_not_go_on(flat_study, se
 def test_a_flat_study_whose_last_trials_are_interrupted_is_resumed(
     flat_study, settings, monkeypatch
 ):
-    settings, look, at = replace(settings, max_epochs=1), Flat.look, []
+    # Four trials on two CPUs: when the study is flat, one at least has not yet begun.
+    settings = replace(settings, max_epochs=1, slots=Slots(1.0, 0.0, 4))
+    look, at = Flat.look, []
 
     def interrupted(flat, known):
         if look(flat, known) and not at:
-            at.append(len(known.trials))  # one trial still runs
+            at.append(len(known.trials))
             signal.raise_signal(signal.SIGINT)
         return flat.reached
 
