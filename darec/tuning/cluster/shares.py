@@ -125,12 +125,13 @@ def trial_bytes(n_weights: int, training: Training) -> int:
     return COPIES * WEIGHT_BYTES * n_weights + ratings + PROCESS_BYTES
 
 
-def checkpoint_bytes(n_weights: int) -> int:
-    """Return what a trial's checkpoints take on disk.
+def disk_bytes(n_weights: int, at_once: int) -> int:
+    """Return what all checkpoints of a running search take on disk at most.
 
-    Each holds the weights, two Adam moments and the best epoch's weights.
+    A checkpoint holds the weights, two Adam moments and the best epoch's weights. Each of the
+    trials that run ``at_once`` has `CHECKPOINTS`. Those of ended trials take as much as two more.
     """
-    return CHECKPOINTS * 4 * WEIGHT_BYTES * n_weights
+    return (at_once + 2) * CHECKPOINTS * 4 * WEIGHT_BYTES * n_weights
 
 
 def _gpu_bytes() -> int:

@@ -1,10 +1,10 @@
 """Decides which checkpoints stay on disk while a search runs.
 
-The checkpoints of running and failed trials stay, and those of the best trials that have ended.
+Running and failed trials keep their checkpoints. A trial that has ended keeps none, or its last one
+if it is among the best, as soon as a search that is resumed would not need them any more.
 """
 
 import math
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,12 @@ from ray import tune
 from ray.tune.experiment.trial import Trial
 
 from darec.reporter import LOGGER
+from darec.tuning.durability.snapshot import CopySnapshots
 from darec.tuning.private import CHECKPOINT_FOLDER
 from darec.tuning.storage import listed
 from darec.tuning.trial.names import METRIC
 from darec.tuning.trial.predictions import keep_predictions
-from darec.tuning.trial.trainable import SNAPSHOT_S
 
-SNAPSHOT_AGE_S, SNAPSHOT_PERIODS = 120.0, 40
-"""An ended trial's checkpoints are kept for this many seconds, or for this many times the cost of a
-snapshot if that is longer. A search that is resumed from an older snapshot needs them."""
 KEPT = 3
 """So many best trials of a study keep their weights, as possible members of a stack."""
 AT_ONCE = 20
@@ -29,30 +26,40 @@ AT_ONCE = 20
 
 
 class KeepTheBest(tune.Callback):
-    """Deletes an ended trial's checkpoints after a while, unless it is one of the best by then."""
+    """Deletes checkpoints of trials that have ended and that no snapshot needs."""
 
-    def __init__(self, kept: int = KEPT) -> None:
-        self._kept = kept
-        self._ended_at: dict[str, float] = {}
+    def __init__(self, snapshots: CopySnapshots, kept: int = KEPT) -> None:
+        self._snapshots, self._kept = snapshots, kept
+        self._thinned: set[str] = set()
         self._deleted: set[str] = set()
 
-    def setup(self, **info: Any) -> None:
-        """Begin a run: trials that ended in an earlier run count as ended now."""
-        self._ended_at = {}
-
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Delete the checkpoints of trials that ended long ago and are not among the best."""
-        now = time.monotonic()
-        age = max(SNAPSHOT_AGE_S, SNAPSHOT_PERIODS * SNAPSHOT_S * len(trials))
-        old = [
+        """Delete what became superfluous before this trial's end."""
+        self._delete(trials, AT_ONCE)
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Delete all that is superfluous once the last snapshot is copied."""
+        self._snapshots.copy()
+        self._delete(trials, len(trials))
+
+    def _delete(self, trials: list[Any], most: int) -> None:
+        needed = self._snapshots.going_on
+        if needed is None:
+            return
+        ended = [
             each
             for each in trials
             if each.status == Trial.TERMINATED
             and each.checkpoint is not None
             and each.trial_id not in self._deleted
-            and now - self._ended_at.setdefault(each.trial_id, now) >= age
+            and each.trial_id not in needed
         ]
-        for each in sorted(old, key=_objective)[self._kept :][:AT_ONCE]:
+        ended.sort(key=_objective)
+        for each in ended[: self._kept]:
+            if each.trial_id not in self._thinned:
+                self._thinned.add(each.trial_id)
+                delete_checkpoints(each.checkpoint, but_this=True)
+        for each in ended[self._kept :][:most]:
             self._deleted.add(each.trial_id)
             LOGGER.debug("trial %s: its checkpoints are deleted", each.trial_id)
             keep_predictions(each.checkpoint)
@@ -63,11 +70,15 @@ def _objective(trial: Any) -> float:
     return float(trial.last_result.get(METRIC, math.inf))
 
 
-def delete_checkpoints(checkpoint: tune.Checkpoint | None) -> None:
-    """Delete all checkpoints of the trial that this one belongs to; ignore errors of the disk."""
+def delete_checkpoints(checkpoint: tune.Checkpoint | None, but_this: bool = False) -> None:
+    """Delete all checkpoints of the trial that this one belongs to, with or without this one.
+
+    Errors of the disk are ignored.
+    """
     if checkpoint is None:
         return
+    kept = Path(checkpoint.path).name if but_this else ""
     with suppress(OSError):
         for found in listed(checkpoint.filesystem, str(Path(checkpoint.path).parent)):
-            if found.base_name.startswith(CHECKPOINT_FOLDER):
+            if found.base_name.startswith(CHECKPOINT_FOLDER) and found.base_name != kept:
                 checkpoint.filesystem.delete_dir(found.path)

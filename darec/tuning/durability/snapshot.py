@@ -18,6 +18,7 @@ from zipfile import ZipFile
 
 from pyarrow.fs import FileSystem, FileType
 from ray import tune
+from ray.tune.experiment.trial import Trial
 
 from darec.errors import UserError
 from darec.reporter import LOGGER
@@ -46,15 +47,24 @@ class CopySnapshots(tune.Callback):
     """Copies each new snapshot that Tune writes."""
 
     def __init__(self) -> None:
-        self._place: tuple[Path, FileSystem, str] | None = None
-        self._copied, self._due = 0, 0.0
+        self._begin()
 
     def setup(self, **info: Any) -> None:
         """Begin a run of the search."""
-        self._place, self._copied, self._due = None, 0, 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._place: tuple[Path, FileSystem, str] | None = None
+        self._copied, self._due = 0, 0.0
+        self._trials: list[Any] = []
+        self._latest_going: frozenset[str] = frozenset()
+        self.going_on: frozenset[str] | None = None
+        """The trials with a checkpoint that have not ended in the copy, by id. A search that is
+        resumed from the copy needs their checkpoints. None before the first copy."""
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Look for a new snapshot when it is time."""
+        self._trials = trials
         if trials and self._place is None:
             self._place = snapshot_place(trials[0])
         if time.monotonic() >= self._due:
@@ -66,7 +76,12 @@ class CopySnapshots(tune.Callback):
         return self._place[0] if self._place else None
 
     def get_state(self) -> dict[str, Any]:
-        """Return the digests of a snapshot's other files, all of which are written before."""
+        """Return the digests of a snapshot's other files, all of which are written before.
+
+        Tune asks for it with every snapshot.
+        """
+        going = (each for each in self._trials if each.status != Trial.TERMINATED)
+        self._latest_going = frozenset(each.trial_id for each in going if each.checkpoint)
         latest = _latest(self._place[0]) if self._place else {}
         others = {kind: path for kind, path in latest.items() if kind != CALLBACK_STATES}
         return {DIGESTS: {kind: _digest(path.read_bytes()) for kind, path in others.items()}}
@@ -85,7 +100,7 @@ class CopySnapshots(tune.Callback):
         if len(latest) == len(SNAPSHOT_FILES) and changed != self._copied:
             with suppress(OSError):
                 storage.replace(files, copy_of(folder), _packed(files, folder, latest))
-                self._copied = changed
+                self._copied, self.going_on = changed, self._latest_going
         now = time.monotonic()
         self._due = now + max(EVERY_S, (now - begin) / SHARE)
 

@@ -35,7 +35,7 @@ def checked_share(request: Request, wanted: Wanted, share: Slots, reporter: Repo
     if share.gpus and wanted.gpus is None and not (request.folder / "best.json").is_file():
         share = _measured_share(request, wanted, share, reporter)
     if not storage.is_uri(request.storage):
-        checkpoints = (share.concurrent + 2) * shares.checkpoint_bytes(n_weights(request))
+        checkpoints = shares.disk_bytes(n_weights(request), share.concurrent)
         preflight.check_disk(request.folder, preflight.LEAST_FREE + checkpoints)
     return share
 

@@ -14,9 +14,17 @@ from darec.data.scale import in_words
 from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
 from darec.reporter import duration
+from darec.tuning.cluster.shares import disk_bytes
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.flat import FEWEST
-from darec.tuning.study.request import Budget, Request, checked_config, middle, middle_trial
+from darec.tuning.study.request import (
+    Budget,
+    Request,
+    checked_config,
+    middle,
+    middle_trial,
+    n_weights,
+)
 from darec.tuning.study.results import baseline_rmses
 from darec.tuning.study.study import Settings
 
@@ -43,6 +51,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
     with torch_threads(max(1, int(slots.cpus))):
         cost = estimate(request, settings)
     to_beat, most = baseline_rmses(data), max(budget.trials, budget.stage1_trials)
+    disk = disk_bytes(n_weights(request), slots.concurrent)
     by_other = request.metric != "rmse"
     stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
     lines = [
@@ -65,6 +74,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{slots.gpus:g} GPU, {slots.memory / 2**30:.1f} GiB",
         f"  time       about {duration(cost.expected)}, at most {duration(cost.greatest)}"
         f"{' on CPUs' if slots.gpus else ''}",
+        f"  disk       checkpoints of at most {disk / 2**20:.0f} MiB while it runs",
         f"  files      {request.storage}",
     ]
     if settings.sampler in ("gp", "tpe") and slots.concurrent > max(2, budget.trials // 4):

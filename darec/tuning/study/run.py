@@ -121,7 +121,6 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
         if reason := early_end(error, watched.halt, watched.outcomes, watched.snapshots.folder):
             raise UserError(f"{study.storage}: {reason}; {REMEDY}") from error
         raise
-    watched.snapshots.copy()
     return trial_rows(grid, watched.outcomes, watched.usage), watched
 
 

@@ -134,7 +134,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
         points_to_evaluate=[dict(each) for each in (study.start, *study.then) if each] or None,
     )
     (study.folder / JOURNAL).unlink(missing_ok=True)  # of a study that begins anew
-    state, halt = SchedulerState(scheduler), Halt()
+    state, halt, snapshots = SchedulerState(scheduler), Halt(), snapshot.CopySnapshots()
     for option, part, save in (
         ("sampler", settings.sampler, lambda: pickled(search)),
         ("scheduler", settings.scheduler, state.get_state),
@@ -150,7 +150,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
             DiskWatch(halt),
         ),
         Journal(study.folder, study.space),
-        *(KeepTheBest(max(KEPT, study.rejudge)), snapshot.CopySnapshots()),
+        *(snapshots, KeepTheBest(snapshots, max(KEPT, study.rejudge))),
         *loggers(),
     ]
     return tune.Tuner(

@@ -1,25 +1,24 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from pyarrow.fs import LocalFileSystem
 from ray import tune
+from ray.tune.experiment.trial import Trial
 
 from darec.core.cold import ColdRule
 from darec.tuning.durability import retention
-from darec.tuning.durability.retention import delete_checkpoints
+from darec.tuning.durability.retention import KeepTheBest, delete_checkpoints
+from darec.tuning.durability.snapshot import CopySnapshots
 from darec.tuning.study.run import run_study
+from darec.tuning.trial.names import METRIC
 from darec.tuning.trial.predictions import gather_predictions, read_predictions
 
 
-def test_checkpoints_are_kept_of_the_best_and_of_those_that_ended_last(
-    study, settings, monkeypatch
-):
-    monkeypatch.setattr(retention, "SNAPSHOT_AGE_S", 0.0)
-    monkeypatch.setattr(retention, "SNAPSHOT_PERIODS", 0)
+def test_a_finished_study_has_one_checkpoint_of_each_of_the_best(study, settings):
     rows = run_study(replace(study, trials=9), settings, resume=False)
-    kept = {path.parent.name for path in study.folder.glob("tune/*/checkpoint_*")}
-    best = {row.trial_id for row in rows[: retention.KEPT]}
-    assert best <= kept and len(kept) <= retention.KEPT + settings.slots.concurrent
+    kept = [path.parent.name for path in study.folder.glob("tune/*/checkpoint_*")]
+    assert sorted(kept) == sorted(row.trial_id for row in rows[: retention.KEPT])
     assert all(row.cpu_s >= row.seconds > 0 and row.gpu_s == 0 for row in rows)
     gather_predictions([(row.trial_id, row.checkpoint) for row in rows], study.folder)
     valid, rule = study.data.valid, ColdRule(study.data.training)
@@ -27,6 +26,46 @@ def test_checkpoints_are_kept_of_the_best_and_of_those_that_ended_last(
     assert found.keys() == {row.trial_id for row in rows}  # also of those whose checkpoints went
     for row in rows:
         assert rule.rmse(found[row.trial_id], valid) == pytest.approx(row.best_valid_rmse)
+
+
+@pytest.fixture
+def trials(tmp_path):
+    """Four trials with three checkpoints each; the first has the lowest objective."""
+    made = []
+    for number in range(4):
+        folders = [tmp_path / f"{number}" / f"checkpoint_00000{k}" for k in range(3)]
+        for folder in folders:
+            folder.mkdir(parents=True)
+        newest = tune.Checkpoint(str(folders[-1]), LocalFileSystem())
+        made.append(
+            SimpleNamespace(
+                trial_id=f"{number}",
+                status=Trial.TERMINATED,
+                checkpoint=newest,
+                last_result={METRIC: 1.0 + number},
+            )
+        )
+    return made
+
+
+def left(tmp_path):
+    """How many checkpoints each trial has."""
+    return [len(list((tmp_path / f"{number}").glob("checkpoint_*"))) for number in range(4)]
+
+
+def test_checkpoints_stay_while_a_resumed_search_would_need_them(trials, tmp_path):
+    snapshots = CopySnapshots()
+    keep = KeepTheBest(snapshots, kept=1)
+    trials[3].status = Trial.RUNNING
+    keep.on_trial_complete(1, trials, trials[3])
+    assert left(tmp_path) == [3, 3, 3, 3]  # there is no copy yet
+    snapshots.going_on = frozenset({"2", "3"})
+    keep.on_trial_complete(2, trials, trials[3])
+    assert left(tmp_path) == [1, 0, 3, 3]  # 2 has not ended in the copy
+    trials[3].status = Trial.TERMINATED
+    snapshots.going_on = frozenset()
+    keep.on_experiment_end(trials)
+    assert left(tmp_path) == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -41,6 +80,6 @@ def test_all_checkpoints_of_one_trial_are_deleted_and_nothing_else(tmp_path, the
         newest = None  # a trial without a checkpoint
     for _ in range(2):  # again: they are gone
         delete_checkpoints(newest)
-    left = {path.name for path in mine.iterdir()}
-    assert left == ({"result.json"} if there else {path.name for path in other.iterdir()})
+    rest = {path.name for path in mine.iterdir()}
+    assert rest == ({"result.json"} if there else {path.name for path in other.iterdir()})
     assert len(list(other.iterdir())) == 3

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+from ray.tune.experiment.trial import Trial
 
 from darec.errors import UserError
 from darec.tuning import storage
@@ -43,7 +44,8 @@ def step(copier, tmp_path, files=None):
         experiment_fs_path="tune" if files else str(tmp_path / "tune"),
         storage_filesystem=files or LocalFileSystem(),
     )
-    copier.on_step_begin(0, [SimpleNamespace(storage=storage)])
+    trial = SimpleNamespace(storage=storage, status="RUNNING", trial_id="0001", checkpoint=object())
+    copier.on_step_begin(0, [trial])
 
 
 def test_the_copy_takes_the_place_of_files_cut_short_or_of_another_moment(search, tmp_path):
@@ -74,6 +76,22 @@ def test_each_new_snapshot_is_copied_but_not_too_often(search, tmp_path, monkeyp
     step(search, tmp_path)
     restore_copy(str(tmp_path / "tune"))
     assert states(tmp_path / "tune") == ["three"] * 4
+
+
+def test_it_knows_which_trials_go_on_from_the_copy(search, tmp_path):
+    trial = search._trials[0]
+    assert search.going_on == frozenset()  # of the first snapshot, which was asked for no state
+    for number, status in ((2, "RUNNING"), (3, Trial.TERMINATED)):
+        trial.status = status
+        search.get_state()  # as Tune does with a snapshot
+        before = search.going_on
+        trial.status = "ended after the snapshot"
+        assert search.going_on == before
+        staged(tmp_path, f"{number}")
+        search.copy()
+        assert search.going_on == ({"0001"} if status == "RUNNING" else set())
+    search.setup()
+    assert search.going_on is None
 
 
 def test_half_a_snapshot_is_not_copied(search, tmp_path):
