@@ -22,7 +22,7 @@ from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.importance import DrawnTrials, importances, place_of, read_study
 from darec.tuning.study.record import PAGE, Record, load_study
 from darec.tuning.study.trials_table import REJUDGED, TEXTS
-from darec.tuning.trial.names import METRIC, nest
+from darec.tuning.trial.names import METRIC, nest, trial_id_of
 
 STAGES = {"": "", "stage1_target": ", stage 1, target", "stage1_source": ", stage 1, source"}
 """The folders of a search's studies, and what the titles of their sections end in."""
@@ -233,9 +233,10 @@ class _Study:
 def _curves(folder: Path, trials: list[str]) -> dict[str, figures.Curve]:
     """Return the learning curves of some trials whose files are here."""
     found: dict[str, figures.Curve] = {}
+    paths = {trial_id_of(path.parent.name): path for path in folder.glob("tune/*/progress.csv")}
     for name in trials:
-        path = folder / "tune" / name / "progress.csv"
-        if not path.is_file() or not path.stat().st_size:
+        path = paths.get(name)
+        if path is None or not path.stat().st_size:
             continue
         table = pd.read_csv(path, usecols=["epoch", "valid_rmse"]).drop_duplicates("epoch")
         if len(table):

@@ -298,14 +298,11 @@ def serve_on_loopback() -> None:
 
 
 class ChosenScalars(TBXLoggerCallback):
-    """Tune's TensorBoard logger with chosen curves, and one metric in its HParams tab.
+    """Tune's TensorBoard logger with chosen curves and hyper-parameters.
 
     It closes its files with the search. tensorboardX would do so with the process, and print a
     traceback for each if the disk is full.
     """
-
-    hparams_metric = ""
-    """The tag of that metric."""
 
     def scalars(self, result: Mapping[str, Any]) -> dict[str, float]:
         """Return what is drawn of a result, by tag; a subclass chooses."""
@@ -321,9 +318,21 @@ class ChosenScalars(TBXLoggerCallback):
         self._trial_result[trial] = scalars
         writer.flush()
 
+    def hparams_of(self, trial: Any) -> dict[str, Any]:
+        """Return the numbers, words and flags that the HParams tab shows of a trial."""
+        return dict(trial.evaluated_params)
+
     def _try_log_hparams(self, trial: Any, result: dict[str, Any]) -> None:
-        name = self.hparams_metric
-        super()._try_log_hparams(trial, {name: result[name]} if name in result else {})
+        """Write a trial's hyper-parameters but no list of all that there are.
+
+        TensorBoard shows the first such list of a folder for all trials below it. Without any, it
+        collects the hyper-parameters and metrics of all trials, whatever their models.
+        """
+        from tensorboardX.summary import hparams  # its import takes seconds
+
+        _, *begin_and_end = hparams(self.hparams_of(trial), {})
+        for summary in begin_and_end:
+            self._trial_writer[trial].file_writer.add_summary(summary)
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """Close the files of trials that have not ended; without room, last events are lost."""

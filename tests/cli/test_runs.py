@@ -108,12 +108,11 @@ def test_several_models_end_in_one_table_under_a_uri(invoke, tmp_path):
 def assert_curves(folder):
     """TensorBoard finds the loss parts, domain accuracy, RMSE of both stages and the HParams."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     wanted = {
         "tune": {
             *("loss/rating_source", "loss/rating_target", "loss/domain", "loss/regulariser"),
-            *("domain/accuracy", "valid/rmse", "valid/stage1_rmse", "valid/best_rmse"),
+            *("domain/accuracy", "valid/rmse", "valid/stage1_rmse", "best/valid_rmse"),
         },
         "stage1_target/tune": {"loss/rating_target", "loss/regulariser", "valid/rmse"},
         "stage1_source/tune": {"valid/rmse", "time/total_s"},
@@ -126,9 +125,12 @@ def assert_curves(folder):
             found = set(seen.Tags()["scalars"])
             assert tags <= found and all("/" in tag for tag in found)
             assert "_hparams_/session_start_info" in seen.summary_metadata
-            plugin = seen.summary_metadata["_hparams_/experiment"].plugin_data
-            shown = HParamsPluginData.FromString(plugin.content).experiment.metric_infos
-            assert [metric.name.tag for metric in shown] == ["valid/best_rmse"]
+            assert "_hparams_/experiment" not in seen.summary_metadata
+    winner = json.loads((folder / "best.json").read_text())["trial_id"]
+    (marked,) = (folder / "winner").iterdir()
+    (original,) = (folder / "tune" / marked.name).glob("events.out.tfevents.*")
+    assert marked.name.startswith(f"{winner}_") and "=" in marked.name
+    assert (marked / original.name).read_bytes() == original.read_bytes()
 
 
 @pytest.mark.slow

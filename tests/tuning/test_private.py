@@ -16,9 +16,9 @@ from optuna.trial import TrialState
 from ray import tune
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment.trial import Trial
-from ray.tune.logger import TBXLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from darec.tuning import private
 from darec.tuning.private import PrivateInterfaceError
@@ -182,27 +182,29 @@ def test_optuna_search_knows_which_trials_are_open():
 class Halved(private.ChosenScalars):
     """Draws half of the loss."""
 
-    hparams_metric = "loss/half"
-
     def scalars(self, result):
         return {"loss/half": result["loss"] / 2, "x": 1.0}
 
 
-def test_tensorboard_shows_chosen_curves_and_one_metric_of_each_trial(tmp_path, monkeypatch):
-    shown = []
-    monkeypatch.setattr(
-        TBXLoggerCallback, "_try_log_hparams", lambda self, trial, result: shown.append(result)
-    )
+def test_tensorboard_shows_chosen_curves_and_the_hyper_parameters_of_each_trial(tmp_path):
     logger, trial = Halved(), LoggedTrial(tmp_path)
     with relied_on_by("ChosenScalars"):
         logger.log_trial_result(1, trial, {"loss": 0.5, "other": 2.0, "training_iteration": 3})
         logger.log_trial_end(trial)
-        assert shown == [{"loss/half": 0.25}]
     (events,) = tmp_path.glob("events.out.tfevents.*")
     seen = EventAccumulator(str(events)).Reload()
     assert sorted(seen.Tags()["scalars"]) == ["loss/half", "x"]
     (point,) = seen.Scalars("loss/half")
     assert (point.step, point.value) == (3, 0.25)
+    assert hparams_in(seen) == {"x": 1.0}
+    assert "_hparams_/experiment" not in seen.summary_metadata  # it would hide other models'
+
+
+def hparams_in(seen):
+    """The hyper-parameters that the events of a trial hold."""
+    plugin = seen.summary_metadata["_hparams_/session_start_info"].plugin_data
+    info = HParamsPluginData.FromString(plugin.content).session_start_info
+    return {name: value.number_value for name, value in info.hparams.items()}
 
 
 def test_tensorboard_files_are_closed_with_the_search_even_without_room(tmp_path, monkeypatch):

@@ -33,6 +33,7 @@ from darec.tuning.private import (
     continued,
     snapshot_place,
 )
+from darec.tuning.trial.names import trial_id_of
 
 COPY = "snapshot.zip"
 """The copy's name; it lies beside Tune's folder."""
@@ -200,7 +201,7 @@ def delete_unknown_trials(path: str, known: set[str]) -> None:
     """
     files, folder = storage.open_place(path)
     for found in storage.listed(files, folder):
-        if found.type == FileType.Directory and found.base_name.isdigit():
+        if found.type == FileType.Directory and trial_id_of(found.base_name).isdigit():
             if found.base_name not in known:
                 files.delete_dir(found.path)
 

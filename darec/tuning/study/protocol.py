@@ -19,6 +19,7 @@ from darec.reporter import LOGGER
 from darec.tuning import storage
 from darec.tuning.durability.retention import delete_checkpoints
 from darec.tuning.durability.snapshot import delete_copy, has_snapshot
+from darec.tuning.study.curves import mark_winner
 from darec.tuning.study.halt import stop_asked
 from darec.tuning.study.identity import finished_study, identity_of, impossible, may_draw
 from darec.tuning.study.kept import save_kept
@@ -104,6 +105,7 @@ class Protocol:
         best = winner(study, asked, rows, weights, list(code))
         if more:
             record_trials(self.request)
+        mark_winner(study, best.trial_id)
         best.save(study.folder)
         self.publish()
         for row in rows:

@@ -12,7 +12,7 @@ from ray.tune.result import TIME_TOTAL_S
 
 from darec.tuning.private import configs_of
 from darec.tuning.study.accounts import Outcomes, Usage
-from darec.tuning.trial.names import METRIC, TIME, flatten
+from darec.tuning.trial.names import METRIC, TIME, flatten, trial_id_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ def trial_rows(grid: tune.ResultGrid, outcomes: Outcomes, usage: Usage) -> list[
     found = zip(grid, configs_of(grid), strict=True)
     rows = [
         replace(
-            _row(Path(result.path).name, result.metrics or {}, config, outcomes, usage),
+            _row(
+                trial_id_of(Path(result.path).name), result.metrics or {}, config, outcomes, usage
+            ),
             checkpoint=result.checkpoint,
         )
         for result, config in found

@@ -35,7 +35,7 @@ from darec.tuning.study.searcher import Limiter, SafeOptunaSearch, empty_space
 from darec.tuning.study.stopper import Ends
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial.loggers import loggers
-from darec.tuning.trial.names import METRIC, TIME, flatten
+from darec.tuning.trial.names import METRIC, TIME, flatten, trial_folder
 from darec.tuning.trial.trainable import RecommenderTrainable, TrialTask
 from darec.tuning.trial.travel import send_by_value
 
@@ -151,7 +151,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
         ),
         Journal(study.folder, study.space),
         *(snapshots, KeepTheBest(snapshots, max(KEPT, study.rejudge))),
-        *loggers(),
+        *loggers(study.model),
     ]
     return tune.Tuner(
         trainable,
@@ -163,7 +163,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
             scheduler=scheduler,
             num_samples=study.trials,
             reuse_actors=True,
-            trial_dirname_creator=_trial_id,
+            trial_dirname_creator=_trial_folder,
             trial_name_creator=_trial_id,
         ),
         run_config=tune.RunConfig(
@@ -198,3 +198,7 @@ def _check_saves(name: str, save: Callable[[], Any]) -> None:
 
 def _trial_id(trial: Any) -> str:
     return str(trial.trial_id)
+
+
+def _trial_folder(trial: Any) -> str:
+    return trial_folder(str(trial.trial_id), trial.evaluated_params)

@@ -13,7 +13,7 @@ from darec.tuning.trial.names import METRIC, ROWS, TIME
 
 TAGS = {
     "valid_rmse": "valid/rmse",
-    "best_valid_rmse": "valid/best_rmse",
+    "best_valid_rmse": "best/valid_rmse",
     "stage1_valid_rmse": "valid/stage1_rmse",
     "valid_rmse_source": "valid/source_rmse",
     METRIC: "valid/objective",
@@ -49,10 +49,17 @@ class EpochJSON(_PerEpoch, JsonLoggerCallback):
 class EpochTensorBoard(_PerEpoch, ChosenScalars):
     """Writes the event files that ``tensorboard --logdir`` reads, with curves in groups.
 
-    The HParams tab shows the RMSE of each trial's best epoch, which all searches have.
+    The HParams tab shows the RMSE of each trial's best epoch first, since its columns of metrics
+    are sorted by name.
     """
 
-    hparams_metric = "valid/best_rmse"
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self._model = model
+
+    def hparams_of(self, trial: Any) -> dict[str, Any]:
+        """Return the model, and the hyper-parameters that were drawn."""
+        return {"model": self._model, **super().hparams_of(trial)}
 
     def scalars(self, result: Mapping[str, Any]) -> dict[str, float]:
         """Return the finite numbers of an epoch that make a curve."""
@@ -82,6 +89,6 @@ class ForgetRows(Callback):
         result.pop(ROWS, None)
 
 
-def loggers() -> list[Callback]:
-    """Return all loggers; Tune then adds none of its own."""
-    return [EpochCSV(), EpochJSON(), EpochTensorBoard(), ForgetRows()]
+def loggers(model: str) -> list[Callback]:
+    """Return all loggers of a study of a model; Tune then adds none of its own."""
+    return [EpochCSV(), EpochJSON(), EpochTensorBoard(model), ForgetRows()]

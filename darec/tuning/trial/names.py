@@ -1,8 +1,11 @@
-"""The names of a report's entries, and the flat names of nested hyper-parameters.
+"""The names of a report's entries, of trials' folders and of nested hyper-parameters.
 
 Optuna's names are flat (``autorec/hidden``), configs are nested.
 """
 
+import re
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 METRIC = "objective"
@@ -11,6 +14,27 @@ TIME = "epoch"
 """The entry that schedulers take as a trial's time."""
 ROWS = "epochs"
 """The entry of a report that holds one row for every epoch since the last report."""
+
+IN_FOLDER_NAME = 3
+"""The name of a trial's folder, which TensorBoard shows, has so many hyper-parameters."""
+
+
+def trial_folder(trial_id: str, drawn: Mapping[str, Any]) -> str:
+    """Return the name of a trial's folder, with its first hyper-parameters.
+
+    >>> trial_folder("0007", {"autorec/hidden": 300, "autorec/lr": 0.00123, "activation": "tanh"})
+    '0007_hidden=300_lr=0.0012_activation=tanh'
+    """
+    words = [trial_id]
+    for name, value in islice(drawn.items(), IN_FOLDER_NAME):
+        shown = f"{value:.2g}" if isinstance(value, float) else f"{value}"
+        words.append(f"{name.rpartition('/')[2]}={shown}")
+    return re.sub(r"[^\w.=+-]", "-", "_".join(words))
+
+
+def trial_id_of(folder_name: str) -> str:
+    """Return the id of the trial that a folder belongs to."""
+    return folder_name.partition("_")[0]
 
 
 def nest(flat: dict[str, Any]) -> dict[str, Any]:

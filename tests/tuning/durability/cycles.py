@@ -239,7 +239,7 @@ class Search:
         unended = [row["ended"] for row in rows if row["ended"] not in ENDINGS]
         if unended:
             self.problem(f"trials ended {unended}")
-        ran = {path.parent.name for path in (self.out / STUDY).glob("tune/*/result.json")}
+        ran = {path.parent.name.partition("_")[0] for path in (self.out / STUDY).glob("tune/*/result.json")}
         self.figures.forgotten += len(ran - ids)
         if wanted and winner(self.out) != wanted:
             self.problem(f"winner {winner(self.out)}, undisturbed {wanted}")

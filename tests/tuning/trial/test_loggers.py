@@ -37,7 +37,7 @@ def test_every_epoch_of_a_report_is_a_row(tmp_path):
 
 def test_the_rows_are_forgotten_after_all_loggers_have_written_them():
     result = dict(REPORT)
-    *_, last = loggers()
+    *_, last = loggers("bias")
     assert isinstance(last, ForgetRows)
     last.on_trial_result(0, [], None, result)
     assert ROWS not in result and result["epoch"] == 5
