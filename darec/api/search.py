@@ -33,7 +33,7 @@ from darec.tuning.study.plan import describe
 from darec.tuning.study.protocol import Protocol, asks_for_more, check_finished
 from darec.tuning.study.record import check_record, space_json
 from darec.tuning.study.request import Budget, Request, Stages
-from darec.tuning.study.study import Settings, StudyInterrupted
+from darec.tuning.study.study import Settings, StudyInterrupted, Tracker
 from darec.tuning.trial.stage1_cache import ClusterCache
 from search_spaces import Space
 
@@ -74,6 +74,7 @@ def search(
     out: str | Path = "results",
     resume: bool = False,
     fit: bool = True,
+    tracker: Tracker | None = None,
     reporter: Reporter | None = None,
 ) -> SearchResult:
     """Search a model's hyper-parameters; the lowest validation RMSE, or other ``metric``, wins.
@@ -128,6 +129,8 @@ def search(
             had, it goes on even if it is finished.
         fit: Whether to train the winner on every rating in the end and write a model folder
             (`darec.fit`).
+        tracker: Where to log each trial, too: ``mlflow`` (``MLFLOW_TRACKING_URI``, by default
+            ``mlflow.db`` in the current folder) or ``wandb``.
         reporter: Receives the plan, progress and messages; by default they are logged.
 
     Returns:
@@ -210,9 +213,20 @@ def search(
         with connected(address, insecure=insecure) as joined:
             wanted = Wanted(cpus_per_trial, gpus_per_trial, at_once, joined)
             cache = ClusterCache()
+            settings = Settings(
+                sampler=request.sampler,
+                scheduler=scheduler,
+                max_epochs=request.budget.max_epochs,
+                slots=computed_share(request, wanted),
+                seed=seed,
+                cache=cache,
+                trial_limit=trial_limit,
+                reporter=reporter,
+                tracker=tracker,
+            )
             try:
                 recorded = _recorded(arguments)
-                ended = _search(request, wanted, trial_limit, resume, reporter, recorded, cache)
+                ended = _search(request, wanted, settings, resume, recorded)
                 result = replace(result, interrupted=not ended)
                 _finish(result, pair, fit, reporter, cache)
             finally:
@@ -223,7 +237,7 @@ def search(
 
 def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `search` as JSON values, with the pair's name for the pair."""
-    left_out = ("reporter", "resume", "fit")
+    left_out = ("reporter", "resume", "fit", "tracker")
     values = {name: value for name, value in arguments.items() if name not in left_out}
     values |= {"pair": arguments["pair"].name, "fix": dict(arguments["fix"] or {})}
     if isinstance(values["space"], Space):
@@ -235,30 +249,18 @@ def _recorded(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _search(
     request: Request,
     wanted: Wanted,
-    trial_limit: float,
+    settings: Settings,
     resume: bool,
-    reporter: Reporter,
     arguments: dict[str, Any],
-    cache: ClusterCache,
 ) -> bool:
     """Check the machines and run all studies; return whether they came to their end."""
-    settings = Settings(
-        sampler=request.sampler,
-        scheduler=request.scheduler,
-        max_epochs=request.budget.max_epochs,
-        slots=computed_share(request, wanted),
-        seed=request.seed,
-        cache=cache,
-        trial_limit=trial_limit,
-        reporter=reporter,
-    )
     for line in describe(request, settings):
-        reporter.line(line)
+        settings.reporter.line(line)
     with alone(request.folder, request.storage):
         if storage.is_uri(request.storage):
             storage.fetch(request.storage, request.folder)
         check_record(request, resume)  # another search may have begun, or be at the URI
-        share = checked_share(request, wanted, settings.slots, reporter)
+        share = checked_share(request, wanted, settings.slots, settings.reporter)
         lag = lag_of(request, wanted.at_once or share.concurrent)
         request, settings = replace(request, lag=lag), replace(settings, lag=lag, slots=share)
         publish = storage.publisher(request.folder, request.storage)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.util import find_spec
 from numbers import Integral
 from typing import Any, get_args
 
@@ -11,6 +12,7 @@ from darec.core.objective import Metric
 from darec.errors import UserError
 from darec.tuning.cluster.connection import check_address
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
+from darec.tuning.study.study import Tracker
 
 Check = Callable[[str, Any], None]
 """Raises `UserError` for an option, by its name, with a value that breaks a rule."""
@@ -86,6 +88,14 @@ def _check_address(option: str, value: Any) -> None:
         check_address(value)
 
 
+def _check_tracker(option: str, value: Any) -> None:
+    if value is None:
+        return
+    check_choice(option, value, known=get_args(Tracker))
+    if find_spec(value) is None:
+        raise UserError(f'{option} {value} needs its library: pip install "darec[{value}]"')
+
+
 CHECKS: dict[str, Check] = {
     "sampler": _check_sampler,
     "scheduler": partial(check_choice, known=SCHEDULERS),
@@ -101,6 +111,7 @@ CHECKS: dict[str, Check] = {
     "rejudge": _check_rejudge,
     "at_once": partial(check_count, optional=True),
     "trial_limit": check_positive,
+    "tracker": _check_tracker,
     "seed": _check_seed,
     "address": _check_address,
 }

@@ -130,6 +130,10 @@ def tune(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an unfinished search.")
     ] = False,
+    tracker: Annotated[
+        Literal["mlflow", "wandb"] | None,
+        typer.Option(help="Log each trial there, too: MLflow, or Weights & Biases."),
+    ] = None,
     fit: Annotated[
         bool,
         typer.Option(
@@ -221,6 +225,7 @@ def tune(
         "seed": seed,
         "out": out,
         "resume": resume,
+        "tracker": tracker,
         "fit": fit,
     }
     check_arguments(options)  # wrong options are told before data are fetched and Ray is started

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from optuna.distributions import BaseDistribution
 
@@ -15,6 +15,9 @@ from darec.models import ModelKind
 from darec.reporter import SILENT, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster.shares import Slots
+
+Tracker = Literal["mlflow", "wandb"]
+"""Where each trial's curves go, too (`darec.tuning.trial.trackers`)."""
 
 
 class StudyInterrupted(Exception):
@@ -42,6 +45,7 @@ class Settings:
     trial_limit: float = math.inf
     """Seconds of training after which a trial ends; `RecommenderTrainable` ends one that hangs."""
     reporter: Reporter = SILENT
+    tracker: Tracker | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,11 @@ class Study:
     def search_folder(self) -> Path:
         """The folder of the search; a first stage's own folder is below it."""
         return self.folder.parent if self.folder.name.startswith("stage1_") else self.folder
+
+    @property
+    def label(self) -> str:
+        """What trackers call the study: the names of its pair and its model."""
+        return self.folder.relative_to(self.search_folder.parents[1]).as_posix()
 
     @property
     def tune_folder(self) -> str:

@@ -152,6 +152,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
         Journal(study.folder, study.space),
         *(snapshots, KeepTheBest(snapshots, max(KEPT, study.rejudge))),
         *loggers(study.model),
+        *_tracker(study, settings),
     ]
     return tune.Tuner(
         trainable,
@@ -194,6 +195,14 @@ def _check_saves(name: str, save: Callable[[], Any]) -> None:
     except Exception as error:
         told = "cannot be resumed, because its state cannot be pickled"
         raise UserError(f"{name}: a search with it {told}: {error}") from error
+
+
+def _tracker(study: Study, settings: Settings) -> list[tune.Callback]:
+    if settings.tracker is None:
+        return []
+    from darec.tuning.trial.trackers import tracker_of  # imports a library that may be missing
+
+    return [tracker_of(settings.tracker, study.label)]
 
 
 def _trial_id(trial: Any) -> str:

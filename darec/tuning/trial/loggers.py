@@ -26,7 +26,7 @@ GROUPS = {"loss_": "loss", "grad_norm_": "grad"}
 NOT_LOGGED = (ROWS, SHOULD_CHECKPOINT)
 
 
-class _PerEpoch:
+class PerEpoch:
     """Splits a report into its epochs and numbers them as Tune numbers its iterations."""
 
     def log_trial_result(self, iteration: int, trial: Any, result: dict[str, Any]) -> None:
@@ -38,15 +38,15 @@ class _PerEpoch:
             super().log_trial_result(iteration, trial, numbered)  # type: ignore[misc]
 
 
-class EpochCSV(_PerEpoch, CSVLoggerCallback):
+class EpochCSV(PerEpoch, CSVLoggerCallback):
     """Writes ``progress.csv``."""
 
 
-class EpochJSON(_PerEpoch, JsonLoggerCallback):
+class EpochJSON(PerEpoch, JsonLoggerCallback):
     """Writes ``result.json``."""
 
 
-class EpochTensorBoard(_PerEpoch, ChosenScalars):
+class EpochTensorBoard(PerEpoch, ChosenScalars):
     """Writes the event files that ``tensorboard --logdir`` reads, with curves in groups.
 
     The HParams tab shows the RMSE of each trial's best epoch first, since its columns of metrics
@@ -62,13 +62,18 @@ class EpochTensorBoard(_PerEpoch, ChosenScalars):
         return {"model": self._model, **super().hparams_of(trial)}
 
     def scalars(self, result: Mapping[str, Any]) -> dict[str, float]:
-        """Return the finite numbers of an epoch that make a curve."""
-        tags = {name: tag_of(name) for name in result}
-        return {
-            tag: float(result[name])
-            for name, tag in tags.items()
-            if tag and isinstance(result[name], int | float) and math.isfinite(result[name])
-        }
+        """Return the curves of an epoch."""
+        return curves_of(result)
+
+
+def curves_of(result: Mapping[str, Any]) -> dict[str, float]:
+    """Return the finite numbers of an epoch that make a curve, by group and name."""
+    tags = {name: tag_of(name) for name in result}
+    return {
+        tag: float(result[name])
+        for name, tag in tags.items()
+        if tag and isinstance(result[name], int | float) and math.isfinite(result[name])
+    }
 
 
 def tag_of(name: str) -> str:

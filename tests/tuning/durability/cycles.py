@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from darec.tuning.private import SNAPSHOT_FILES
+from darec.tuning.trial.names import trial_id_of
 from tests.tuning.durability.processes import descendants
 
 ROOT = Path(__file__).parents[3]
@@ -239,7 +240,8 @@ class Search:
         unended = [row["ended"] for row in rows if row["ended"] not in ENDINGS]
         if unended:
             self.problem(f"trials ended {unended}")
-        ran = {path.parent.name.partition("_")[0] for path in (self.out / STUDY).glob("tune/*/result.json")}
+        written = (self.out / STUDY).glob("tune/*/result.json")
+        ran = {trial_id_of(path.parent.name) for path in written}
         self.figures.forgotten += len(ran - ids)
         if wanted and winner(self.out) != wanted:
             self.problem(f"winner {winner(self.out)}, undisturbed {wanted}")
