@@ -10,6 +10,7 @@ from darec.cli.command import help_of
 from darec.cli.compare import compare
 from darec.cli.evaluate import evaluate
 from darec.cli.fit import fit
+from darec.cli.grouped import GroupedCommand
 from darec.cli.own_cluster import own_cluster
 from darec.cli.plot import plot
 from darec.cli.predict import predict
@@ -46,7 +47,7 @@ def main() -> None:
     sys.argv[:] = join_lists(sys.argv)
     app = _empty_app()
     for name, function in COMMANDS.items():
-        app.command(name, help=help_of(function))(function)
+        app.command(name, cls=GroupedCommand, help=help_of(function))(function)
     app.command("step", hidden=True)(step)
     app(prog_name="darec")
 
@@ -60,7 +61,7 @@ def run_command(name: str) -> None:
 def app_of(name: str) -> typer.Typer:
     """Return a program of one command."""
     app = _empty_app()
-    app.command(help=help_of(COMMANDS[name]))(COMMANDS[name])
+    app.command(cls=GroupedCommand, help=help_of(COMMANDS[name]))(COMMANDS[name])
     return app
 
 

@@ -1,5 +1,6 @@
 """The options that several commands share."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 else:  # the registries decide what the commands accept
     SamplerName, SchedulerName = Literal[tuple(SAMPLERS)], Literal[tuple(SCHEDULERS)]
     SectionName = Literal[("all", *BENCHMARK_SECTIONS)]
+
+DataOption = partial(typer.Option, rich_help_panel="Data and task")
+SearchOption = partial(typer.Option, rich_help_panel="How to search")
+MachineOption = partial(typer.Option, rich_help_panel="Budget and machines")
+"""Options that ``--help`` lists under headings of their own (`darec.cli.grouped`)."""
 
 Percent = Literal[90, 80]
 Share = Literal[20, 50, 80]
@@ -58,29 +64,29 @@ Unknown = Annotated[
 Data = Annotated[Path, typer.Option(help="Folder of downloads and prepared pairs.")]
 Train = Annotated[
     Literal["90", "80"],
-    typer.Option(help="Percent of ratings not held out; of the warm task alone."),
+    DataOption(help="Percent of ratings not held out; of the warm task alone."),
 ]
 Task = Annotated[
     Literal["warm", "cold_users"],
-    typer.Option(help="Predict held-out ratings, or users without any target rating."),
+    DataOption(help="Predict held-out ratings, or users without any target rating."),
 ]
 Split = Annotated[
     Literal["random", "temporal", "user-temporal", "file"],
-    typer.Option(
+    DataOption(
         help="Test on random ratings (the paper's), the last ones, each user's last ones, or as "
         "the pair's --split-file says; of the warm task alone."
     ),
 ]
 ColdShare = Annotated[
     Literal["20", "50", "80"],
-    typer.Option(help="Percent of the users who are cold test users; of --task cold_users alone."),
+    DataOption(help="Percent of the users who are cold test users; of --task cold_users alone."),
 ]
 Address = Annotated[
-    str | None, typer.Option(help="Ray cluster to join, e.g. auto; by default this machine.")
+    str | None, MachineOption(help="Ray cluster to join, e.g. auto; by default this machine.")
 ]
 Insecure = Annotated[
     bool,
-    typer.Option("--insecure", help="Join also a cluster that asks for no token (not advised)."),
+    MachineOption("--insecure", help="Join also a cluster that asks for no token (not advised)."),
 ]
 Out = Annotated[
     str, typer.Option(envvar="DAREC_OUT", help="Folder or URI (s3://...) of all results.")
@@ -90,7 +96,7 @@ Fresh = Annotated[
 ]
 Synthetic = Annotated[
     bool,
-    typer.Option(
+    DataOption(
         "--synthetic",
         help="Generate a pair with Table 1's counts; results are labelled <pair>-synthetic.",
     ),

@@ -12,12 +12,15 @@ from darec.cli.options import (
     Address,
     ColdShare,
     Data,
+    DataOption,
     Insecure,
+    MachineOption,
     Model,
     Out,
     Pairs,
     SamplerName,
     SchedulerName,
+    SearchOption,
     Seed,
     Split,
     Synthetic,
@@ -46,81 +49,83 @@ def tune(
     ] = None,
     stage1_trials: Annotated[
         int | None,
-        typer.Option(min=1, help="Trials of each stage-1 study; a third of --trials by default."),
+        SearchOption(min=1, help="Trials of each stage-1 study; a third of --trials by default."),
     ] = None,
     max_epochs: Annotated[int, typer.Option(min=1, help="Maximum epochs of a trial.")] = 100,
     sampler: Annotated[
         SamplerName | None,
-        typer.Option(help="How trials are drawn; gp by default, tpe for more than 200 trials."),
+        SearchOption(help="How trials are drawn; gp by default, tpe for more than 200 trials."),
     ] = None,
-    scheduler: Annotated[SchedulerName, typer.Option(help="How trials are stopped.")] = "asha",
+    scheduler: Annotated[SchedulerName, SearchOption(help="How trials are stopped.")] = "asha",
     stages: Annotated[
         Literal["paper", "joint"],
-        typer.Option(help="Tune stage 1 first and freeze it, or search both together."),
+        SearchOption(help="Tune stage 1 first and freeze it, or search both together."),
     ] = "paper",
     fix: Annotated[
         list[str] | None,
-        typer.Option(help="Hold a hyper-parameter fixed, KEY=VALUE; stage 1's as autorec/KEY."),
+        SearchOption(help="Hold a hyper-parameter fixed, KEY=VALUE; stage 1's as autorec/KEY."),
     ] = None,
     space: Annotated[
         Path | None,
-        typer.Option(help="Python file whose SPACE replaces the model's search space."),
+        SearchOption(help="Python file whose SPACE replaces the model's search space."),
     ] = None,
     paper: Annotated[
         bool,
-        typer.Option(
+        SearchOption(
             "--paper",
             help="Search AutoRec or DARec as the paper prints them, over its ranges alone; "
             "or CF-NADE as its authors have it, without a centre.",
         ),
     ] = False,
     time_budget: Annotated[
-        float | None, typer.Option(min=1, help="Seconds for all studies of a model together.")
+        float | None, MachineOption(min=1, help="Seconds for all studies of a model together.")
     ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(
+        MachineOption(
             min=1, help="Seconds for all models of --model all: each gets a share of what is left."
         ),
     ] = None,
-    cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="CPUs (threads) per trial.")] = 1.0,
+    cpus_per_trial: Annotated[
+        float, MachineOption(min=0.1, help="CPUs (threads) per trial.")
+    ] = 1.0,
     gpus_per_trial: Annotated[
-        str, typer.Option(help="GPUs of a trial, also a fraction; auto: what its memory needs.")
+        str, MachineOption(help="GPUs of a trial, also a fraction; auto: what its memory needs.")
     ] = "auto",
     at_once: Annotated[
         int | None,
-        typer.Option(min=1, help="Most trials at once; as many as there is room for by default."),
+        MachineOption(min=1, help="Most trials at once; as many as there is room for by default."),
     ] = None,
     trial_limit: Annotated[
         float,
-        typer.Option(min=1, help="Seconds of training after which a trial ends; inf: no limit."),
+        MachineOption(min=1, help="Seconds of training after which a trial ends; inf: no limit."),
     ] = float("inf"),
     stop_when_flat: Annotated[
         bool,
-        typer.Option(
+        SearchOption(
             "--stop-when-flat",
             help="From 20 trials on, end a study when more trials can gain next to nothing.",
         ),
     ] = False,
     metric: Annotated[
-        str, typer.Option(help="What selects, on validation ratings: rmse, mae or ndcg@10.")
+        str, SearchOption(help="What selects, on validation ratings: rmse, mae or ndcg@10.")
     ] = "rmse",
     rejudge: Annotated[
         int,
-        typer.Option(
+        SearchOption(
             min=0, help="Best configurations to judge again on reshuffled validation ratings."
         ),
     ] = 0,
     reproducible: Annotated[
         bool,
-        typer.Option(
+        SearchOption(
             "--reproducible",
             help="Find the same trials and winner in every run with this --at-once.",
         ),
     ] = False,
     warm_start: Annotated[
         list[str] | None,
-        typer.Option(help="Earlier search, or folder of such, whose winners are tried first."),
+        SearchOption(help="Earlier search, or folder of such, whose winners are tried first."),
     ] = None,
     address: Address = None,
     insecure: Insecure = False,
@@ -150,7 +155,7 @@ def tune(
     ] = None,
     synthetic: Synthetic = False,
     smoke_test: Annotated[
-        bool, typer.Option("--smoke-test", help="Run 2 trials of 2 epochs on synthetic data.")
+        bool, DataOption("--smoke-test", help="Run 2 trials of 2 epochs on synthetic data.")
     ] = False,
 ) -> None:
     """Search hyper-parameters; the lowest validation RMSE wins, or the best --metric.

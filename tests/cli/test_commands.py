@@ -72,6 +72,16 @@ def test_the_help_of_tune_lists_every_model_with_a_line(invoke):
     assert max(len(f"    {name:17}  {told}") for name, told in ABOUT.items()) <= 80
 
 
+def test_the_help_of_tune_groups_its_options(invoke):
+    text = invoke("tune", "--help").stdout
+    headings = ["Options:", "Data and task:", "How to search:", "Budget and machines:"]
+    assert re.findall(r"^[A-Z].*:$", text, re.MULTILINE)[-4:] == headings
+    groups = re.split("|".join(f"^{each}$" for each in headings), text, flags=re.MULTILINE)[1:]
+    for option, group in (("--trials", 0), ("--train", 1), ("--sampler", 2), ("--at-once", 3)):
+        assert [f"  {option} " in each for each in groups].index(True) == group
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_a_launcher_works_from_any_directory(tmp_path):
     ended = run("tune", "--help", cwd=tmp_path)
     assert ended.returncode == 0 and "Example:\n    python" in ended.stdout
