@@ -30,6 +30,11 @@ class Table:
     """A last row, which sorting leaves at the bottom."""
 
     @property
+    def is_text(self) -> bool:
+        """Whether it has words only; on a narrow screen each row is a card then."""
+        return all(cell.sort == "" for row in self.rows for cell in row)
+
+    @property
     def lines(self) -> Sequence[Sequence[TableCell]]:
         """All rows, the last one included."""
         return [*self.rows, self.foot] if self.foot else self.rows

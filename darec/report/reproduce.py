@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from darec.api.checks import check_count, check_gpus
@@ -16,6 +17,7 @@ from darec.report.matrix.plan import describe
 from darec.report.matrix.request import Request, What
 from darec.report.matrix.results import Results, Todo
 from darec.report.rendering.page import write_report
+from darec.report.rendering.provenance import request_in
 from darec.report.running.runner import Runner, Status
 from darec.report.running.step import Place
 from darec.report.spaces import present_spaces
@@ -58,6 +60,8 @@ def reproduce(
 ) -> Path | None:
     """Run the missing searches and scores, and write the page. The same call continues later.
 
+    The page also shows what earlier calls with the same ``out`` put there.
+
     Args:
         what: ``table2``, ``fig2``, ``fig3``, ``cold_users`` or ``all``.
         pairs: Names of pairs; the paper's four if empty.
@@ -77,7 +81,8 @@ def reproduce(
         gpus_per_trial: GPUs of a trial; chosen by its memory if None.
         synthetic: Use the stand-ins with Table 1's counts.
         plan: Only say what would run, and for how long.
-        page: Run nothing, and write the page from the scores that exist.
+        page: Run nothing, and write the page from the scores that exist, of searches with any
+            budget.
         reporter: Receives messages and progress; they are logged if None.
         argv: The command line, which provenance.json records.
 
@@ -116,7 +121,7 @@ def reproduce(
     }
     digests = _digests(request, prepared)
     cells = distinct(request.cells())
-    results = Results(out, request.budget, digests, present_spaces)
+    results = Results(out, request.budget, digests, present_spaces, any_budget=page)
     missing = {cell: results.missing(cell) for cell in cells}
     todo = [(c, steps) for c, steps in missing.items() if steps and c not in results.refused]
     failures = dict(results.refused)
@@ -124,10 +129,17 @@ def reproduce(
         raise UserError(next(iter(failures.values())))
     for told in results.others(cells):
         LOGGER.warning("%s; darec evaluate --fresh scores them again", told)
-    reporter.line("Plan: " + "\n".join(describe(cells, todo, failures, request, prepared)))
+    if not page:
+        reporter.line("Plan: " + "\n".join(describe(cells, todo, failures, request, prepared)))
     if plan:
         return None
 
+    shown = _with_earlier(request, out / "report", data)
+    prepared |= {
+        name: obtain(name, data, synthetic, reporter)
+        for name in shown.pairs
+        if name not in prepared
+    }
     with folder_locked(out / "report"):
         try:
             if todo and not page:
@@ -137,16 +149,15 @@ def reproduce(
                 with connected(address, insecure=insecure):
                     cpus = int(cluster_cpus())
                     n_at_once = at_once or max(LEAST_AT_ONCE, cpus // CPUS_PER_SEARCH)
-                    share = (
-                        cpus // n_at_once or None
-                    )  # None: each search takes what there is room for
+                    share = cpus // n_at_once or None  # None: as many trials as there is room for
                     place = Place(
                         out, data.resolve(), cluster_address(), share, gpus_per_trial, insecure
                     )
                     failures |= _run(request.budget, todo, place, n_at_once, reporter)
         finally:
-            results = Results(out, request.budget, digests, present_spaces)
-            path = write_report(request, results, prepared, out / "report", argv, failures)
+            digests, any_budget = _digests(shown, prepared), page or bool(shown.earlier)
+            results = Results(out, request.budget, digests, present_spaces, any_budget)
+            path = write_report(shown, results, prepared, out / "report", argv, failures)
             for cell, reason in failures.items():
                 reporter.line(f"failed: {cell.name}: {reason}")
             reporter.line(f"page:  {path}")
@@ -155,10 +166,25 @@ def reproduce(
     return path
 
 
+def _with_earlier(request: Request, folder: Path, data: Path) -> Request:
+    """Return a request for what an earlier one put on the page in this folder, too.
+
+    Pairs that are no longer prepared are left out. A page of generated pairs is not mixed with one
+    of real pairs.
+    """
+    earlier = request_in(folder)
+    if earlier is None or earlier.synthetic != request.synthetic:
+        return request
+    pairs = earlier.pairs
+    if not request.synthetic:
+        pairs = tuple(name for name in pairs if pair_file(data, name).is_file())
+    return request.with_earlier(replace(earlier, pairs=pairs)) if pairs else request
+
+
 def _digests(request: Request, prepared: Mapping[str, DomainPair]) -> dict[str, str]:
     """Return the digests of all pairs' ratings, by label."""
     digests = {request.label(name): pair.digest for name, pair in prepared.items()}
-    if request.what == "all":
+    if request.shows("all"):
         controls = [shuffle_source(pair) for pair in prepared.values()]
         digests |= {control.name: control.digest for control in controls}
     return digests

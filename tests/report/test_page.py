@@ -220,6 +220,8 @@ const column = k => [...body.rows].map(row => row.cells[k].textContent.trim().sp
 const told = {before: column(0)};
 head.click(); told.up = column(0); told.rising = column(1);
 head.click(); told.down = column(0); told.falling = column(1);
+const claim = document.querySelector("#claims tbody tr");
+told.stacked = claim.cells[0].offsetTop < claim.cells[1].offsetTop;
 told.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
 document.title = JSON.stringify(told);
 """
@@ -230,3 +232,4 @@ document.title = JSON.stringify(told);
         told["down"],
     )
     assert set(told["up"]) == set(told["before"]) and told["wide"] <= 0
+    assert told["stacked"] == (width == 390)

@@ -27,6 +27,8 @@ class Request:
     budget: Budget
     cold_share: ColdPercent = 20
     """Percent of the users who are test users of the cold-user task."""
+    earlier: tuple[What, ...] = ()
+    """What earlier requests asked for; the page still shows it."""
 
     def __post_init__(self) -> None:
         if self.what not in get_args(What):
@@ -54,7 +56,18 @@ class Request:
 
     def shows(self, section: What) -> bool:
         """Whether the report has a section that can also be asked for by itself."""
-        return self.what in (section, "all")
+        return not {self.what, *self.earlier}.isdisjoint((section, "all"))
+
+    def with_earlier(self, other: "Request") -> "Request":
+        """Return a request for what is on the page of an earlier one, too."""
+        models = (*other.models, *self.models) if other.models and self.models else ()
+        return replace(
+            self,
+            pairs=tuple(dict.fromkeys((*other.pairs, *self.pairs))),
+            models=tuple(dict.fromkeys(models)),
+            train=tuple(sorted({*other.train, *self.train}, reverse=True)),
+            earlier=tuple(dict.fromkeys((*other.earlier, other.what))),
+        )
 
     def cells(self) -> list[Cell]:
         """Return the cells of all sections; a cell of two sections is in the list twice."""
@@ -69,7 +82,7 @@ class Request:
                 found += self.figure2(pair).values()
             if self.shows("cold_users"):
                 found += self.cold_users(pair)
-            if self.what == "all":
+            if self.shows("all"):
                 whole = (*cells.BIASES, *cells.DAREC)  # the further sections need them at 90 %
                 found += self._kept(
                     [cells.printed(pair, 90, name, self.synthetic) for name in whole]

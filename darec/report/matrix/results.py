@@ -33,20 +33,21 @@ WAYS = "choose another --out, or delete that folder"
 def find_winner(
     cell: Cell,
     out: Path,
-    budget: Budget,
+    budget: Budget | None,
     digest: str = "",
     spaces: SearchSpaces | None = None,
 ) -> Best | None:
     """Return a cell's winner, or None if the cell was not searched or not to the end.
 
-    Raises `UserError` if the folder holds a search with other options, with another space than
-    ``spaces`` gives, or of other ratings than ``digest`` names.
+    Without ``budget``, the search may have had any. Raises `UserError` if the folder holds a search
+    with other options, with another space than ``spaces`` gives, or of other ratings than
+    ``digest`` names.
     """
     folder = cell.folder(out)
     if not (folder / "study.json").is_file():
         return None
     study = asdict(load_study(folder))
-    used, wanted = _used(study), _wanted(cell, budget, study)
+    used, wanted = _used(study), _wanted(cell, budget or budget_in(folder), study)
     for name, value in wanted.items():
         if used[name] != value:
             told = f"the search in {folder} used --{name.replace('_', '-')} {_shown(used[name])}"
@@ -63,6 +64,12 @@ def find_winner(
         told = f"the search in {folder} used other ratings than {cell.label} has now"
         raise UserError(f"{told}; {WAYS}")
     return best
+
+
+def budget_in(folder: Path) -> Budget:
+    """Return the budget that a search had; it does not know the seeds that score its winner."""
+    had = load_study(folder).budget
+    return Budget(had.trials, had.stage1_trials, had.max_epochs, seeds=0)
 
 
 def _used(study: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +123,8 @@ class Results:
 
     If a run has several scores, those count that the present code would compute, then the last.
     ``digests`` are the digests of the pairs' ratings, by label. With ``spaces``, a search of
-    another space than the cell's present one is refused.
+    another space than the cell's present one is refused. One of another budget is refused unless
+    there may be ``any_budget``.
     """
 
     def __init__(
@@ -125,8 +133,10 @@ class Results:
         budget: Budget,
         digests: Mapping[str, str],
         spaces: SearchSpaces | None = None,
+        any_budget: bool = False,
     ) -> None:
         self.out, self.budget, self.digests, self._spaces = out, budget, dict(digests), spaces
+        self.any_budget = any_budget
         self._scores: dict[Path, dict[Key, list[Score]]] = {}
         self.refused: dict[Cell, str] = {}
         """Why a search in a cell's folder is not the cell's own: see `find_winner`."""
@@ -134,8 +144,9 @@ class Results:
     def winner(self, cell: Cell) -> Best | None:
         """Return a cell's winner; None if there is none, or if its search is refused."""
         digest = self.digests.get(cell.label, "")
+        budget = None if self.any_budget else self.budget
         try:
-            return find_winner(cell, self.out, self.budget, digest, self._spaces)
+            return find_winner(cell, self.out, budget, digest, self._spaces)
         except UserError as error:
             self.refused[cell] = str(error)
             return None

@@ -18,6 +18,7 @@ from darec.report.matrix.cells import Cell, distinct
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering import texts
+from darec.report.rendering.budgets import budgets
 from darec.report.rendering.paper_sections import table2_tables, table2_views
 from darec.report.rendering.provenance import origins_shown, provenance
 from darec.report.rendering.sections import sections
@@ -44,7 +45,7 @@ def write_report(
         *sections(request, results, views, folder / "figures"),
         _how_made(request, results, pairs, failures),
     ]
-    budget = texts.budget(request.budget)
+    budget = budgets(request, results)
     warning = [texts.SYNTHETIC] if request.synthetic else []
     warning += [
         texts.scales(request.label(name), pair.source.scale, pair.target.scale)

@@ -12,6 +12,7 @@ from darec.report.analysis.numbers import VIEWS, column, errors, stage1_entries,
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering import figures, texts
+from darec.report.rendering.budgets import budgets
 from darec.report.rendering.figures import picture
 from darec.report.rendering.tables import Views, by_column
 
@@ -53,10 +54,10 @@ def claims(request: Request, results: Results) -> Iterator[Section]:
         yield Section("claims", "Which of the paper's claims hold", [texts.CLAIMS], [table])
 
 
-def table2(request: Request, views: Views) -> Section:
+def table2(request: Request, results: Results, views: Views) -> Section:
     """Return Table 2, also if no model is scored."""
     title, tables = "Table 2: cross-domain models", table2_tables(request, views)
-    foot = texts.budget(request.budget)
+    foot = budgets(request, results)
     return Section("table2", title, texts.TABLE_2, tables, foot=foot)
 
 
@@ -83,7 +84,7 @@ def figure3(request: Request, results: Results, folder: Path) -> Iterator[Sectio
     models = [cell.row for cell in request.figure3("", 90)]
     title = "Fig. 3: single-domain models and DARec"
     table = by_column(texts.VIEW_TITLES[COLD], models, columns)
-    foot = texts.budget(request.budget)
+    foot = budgets(request, results)
     yield Section("fig3", title, [texts.FIGURE_3], [table], pictures, foot)
 
 
@@ -112,5 +113,5 @@ def figure2(request: Request, results: Results, folder: Path) -> Iterator[Sectio
             )
     if pictures:
         title = "Fig. 2: the size of the embedding"
-        foot = texts.budget(request.budget)
+        foot = budgets(request, results)
         yield Section("fig2", title, [texts.FIGURE_2], [], pictures, foot)

@@ -1,13 +1,18 @@
 """What provenance.json records: the command, code, libraries, machine, data, scores, winners."""
 
+import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from darec.data.ratings import DomainPair
+from darec.errors import UserError
 from darec.evaluation.origin import by_origin
 from darec.evaluation.scores import Score
 from darec.models.best import Best
@@ -17,6 +22,7 @@ from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.tuning.study.record import load_study
 
+REQUEST = TypeAdapter(Request)
 OF_THE_PAGE = ("pandas", "matplotlib", "jinja2")
 """Libraries that draw the page."""
 
@@ -37,10 +43,19 @@ def provenance(
         "machine": {"platform": platform.platform(), "cpus": os.cpu_count()},
         "data_sha256": {request.label(name): pair.digest for name, pair in pairs.items()}
         | results.digests,
-        "budget": vars(request.budget),
+        "request": asdict(request),
         "seeds": seeds,
         "winners": {cell.name: _winner(results, cell, best) for cell, best in winners.items()},
     }
+
+
+def request_in(folder: Path) -> Request | None:
+    """Return what the page in a folder shows; None if there is none, or only an older one."""
+    try:
+        made = json.loads((folder / "provenance.json").read_text())
+        return REQUEST.validate_python(made["request"])
+    except (OSError, ValueError, KeyError, TypeError, UserError):
+        return None
 
 
 def origins_shown(cells: Sequence[Cell], results: Results) -> list[list[Score]]:

@@ -23,15 +23,15 @@ def sections(request: Request, results: Results, views: Views, folder: Path) -> 
         yield from answer(views, folder)
     yield from claims(request, results)
     if request.shows("table2"):
-        yield table2(request, views)
+        yield table2(request, results, views)
     if request.shows("fig3"):
         yield from figure3(request, results, folder)
     if request.shows("fig2"):
         yield from figure2(request, results, folder)
-    if request.what == "all":
+    if request.shows("all"):
         yield from cold_items(request, results, folder)
     if request.shows("cold_users"):
         yield from cold_users(request, results, folder)
-    if request.what == "all":
+    if request.shows("all"):
         yield from parts(request, results, folder)
         yield from hyper_parameters(request, results, folder)

@@ -1,5 +1,7 @@
 """What the page says about its sections."""
 
+from collections.abc import Mapping, Sequence
+
 from darec.data.scale import Scale
 from darec.report.analysis.statistics import LEAST_SPLITS
 from darec.report.matrix.cells import Budget
@@ -103,6 +105,19 @@ def mixed(n: int) -> str:
     return (
         f"The scores come from {n} different codes, sets of libraries or devices, so differences "
         "between rows, and spreads over seeds, may come from these. The last section has the list."
+    )
+
+
+def budgets(found: Mapping[Budget, Sequence[str]]) -> str:
+    """Say what each search could spend, if not all could spend the same; by budget the models."""
+    told = "; ".join(
+        f"{each.trials} trials ({each.stage1_trials} of stage 1) of at most {each.max_epochs} "
+        f"epochs: {', '.join(models)}"
+        for each, models in found.items()
+    )
+    return (
+        f"The searches had different budgets, from which differences between rows may come. {told}."
+        f" Winners are chosen by validation RMSE and scored on {next(iter(found)).seeds} seeds."
     )
 
 
