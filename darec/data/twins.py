@@ -60,20 +60,26 @@ def _alike(ratings: Ratings) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArra
     """Yield pairs of items, each once and as two arrays, among which are all twins.
 
     An item of n users shares at least c = max(COMMON, SIMILAR * n) of them with a twin. Sort the
-    users by their number of ratings: then the first n - c + 1 users of two twins have one in common
-    (prefix filtering). Users with very many ratings come last, and so are rarely compared.
+    users by their number of ratings: then the first n - c + COMMON users of two twins have at least
+    COMMON in common (prefix filtering). Users with very many ratings come last, and so are rarely
+    compared.
     """
     sizes_I = ratings.item_counts
     needed_I = np.maximum(COMMON, np.ceil(SIMILAR * sizes_I - 1e-9)).astype(np.int64)
-    order = np.lexsort((ratings.user_counts[ratings.users], ratings.items))
+    rank_U = np.empty(ratings.n_users, np.int64)
+    rank_U[np.argsort(ratings.user_counts, kind="stable")] = np.arange(ratings.n_users)
+    order = np.argsort(ratings.items * np.int64(ratings.n_users) + rank_U[ratings.users])
     rank_N = np.arange(len(order)) - np.repeat(np.cumsum(sizes_I) - sizes_I, sizes_I)
-    kept = order[rank_N < np.repeat(sizes_I - needed_I + 1, sizes_I)]
+    kept = order[rank_N < np.repeat(sizes_I - needed_I + COMMON, sizes_I)]
     cells = ratings.items[kept], ratings.users[kept]
     shape = (ratings.n_items, ratings.n_users)
     few_IU: Any = sparse.csr_matrix((np.ones(len(kept), np.int32), cells), shape)
+    few_UI = few_IU.T.tocsr()
     for rows in _parts(few_IU @ np.bincount(cells[1], minlength=ratings.n_users)):
-        shared = (few_IU[rows] @ few_IU.T).tocoo()
-        first, second = shared.row.astype(np.int64) + rows.start, shared.col.astype(np.int64)
+        shared = (few_IU[rows] @ few_UI).tocoo()
+        enough = shared.data >= COMMON
+        first = shared.row[enough].astype(np.int64) + rows.start
+        second = shared.col[enough].astype(np.int64)
         smaller, larger = np.sort([sizes_I[first], sizes_I[second]], axis=0)
         possible = (first < second) & (smaller >= SIMILAR * larger)
         first, second, larger = first[possible], second[possible], larger[possible]
