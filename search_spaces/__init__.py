@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 
 from search_spaces import (
     autorec,
@@ -65,6 +65,17 @@ class Space:
         """Return the space with these hyper-parameters held fixed."""
         space = {name: kept for name, kept in self.space.items() if name not in values}
         return replace(self, space=space, fixed={**self.fixed, **values})
+
+    def narrow(self, ends: Mapping[str, int]) -> Self:
+        """Return the space with ranges of whole numbers that end here; the first trial fits in."""
+        space, first = dict(self.space), dict(self.first)
+        for name, end in ends.items():
+            drawn = self.space[name]
+            assert isinstance(drawn, IntDistribution)
+            space[name] = IntDistribution(drawn.low, end, log=drawn.log, step=drawn.step)
+            if name in first:
+                first[name] = min(first[name], end)
+        return replace(self, space=space, first=first)
 
     def joined(self, stage1: "Space", prefix: str) -> Self:
         """Return the joint space of this second stage and of its first stage.

@@ -28,11 +28,17 @@ from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
 from darec.tuning.study.algorithms import default_sampler
 from darec.tuning.study.halt import stop_asked
-from darec.tuning.study.launch import checked_share, computed_share, lag_of
+from darec.tuning.study.launch import (
+    checked_share,
+    computed_share,
+    fitted_to_machine,
+    lag_of,
+)
 from darec.tuning.study.plan import describe
 from darec.tuning.study.protocol import Protocol, asks_for_more, check_finished
 from darec.tuning.study.record import check_record, space_json
 from darec.tuning.study.request import Budget, Request, Stages
+from darec.tuning.study.sizes import as_recorded, decoupled
 from darec.tuning.study.study import Settings, StudyInterrupted, Tracker
 from darec.tuning.trial.stage1_cache import ClusterCache
 from search_spaces import Space
@@ -198,6 +204,9 @@ def search(
         folder=result.folder,
         storage=result.path,
     )
+    request = decoupled(request)
+    if before is not None:
+        request = as_recorded(request, before.space, before.stage1)
     stages_data = [data]
     if stage1 is not None:
         stages_data += [request.stage1_data, request.stage1_data.swapped()]
@@ -212,6 +221,8 @@ def search(
     else:
         with connected(address, insecure=insecure) as joined:
             wanted = Wanted(cpus_per_trial, gpus_per_trial, at_once, joined)
+            if before is None:
+                request = fitted_to_machine(request, wanted)
             cache = ClusterCache()
             settings = Settings(
                 sampler=request.sampler,

@@ -17,6 +17,7 @@ from darec.report.matrix.cells import Budget, Cell, fix_text
 from darec.tuning.study.algorithms import default_sampler
 from darec.tuning.study.identity import load_best
 from darec.tuning.study.record import load_study
+from darec.tuning.study.sizes import only_narrower
 
 S = TypeVar("S", bound=Keyed)
 
@@ -53,7 +54,7 @@ def find_winner(
             told = f"the search in {folder} used --{name.replace('_', '-')} {_shown(used[name])}"
             raise UserError(f"{told}; you asked for {_shown(value)}; {WAYS}")
     for stage, space in (spaces(cell) if spaces else {}).items():
-        if study[stage]["drawn"] != space:
+        if not only_narrower(study[stage]["drawn"], space):
             what = "stage-1 space" if stage == "stage1" else "space"
             told = f"the search in {folder} used another {what} than search_spaces/ has now"
             raise UserError(f"{told}; {WAYS}")

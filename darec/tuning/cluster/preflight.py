@@ -118,13 +118,19 @@ def check_room(cpus: float, gpus: float) -> None:
     _check(_grown(_ask(None, cpus=cpus, gpus=gpus), cpus, gpus, LOGGER.warning), "")
 
 
-def check_disk(folder: Path, need: int) -> None:
-    """Raise `UserError` when less than ``need`` bytes are free where results go."""
-    free = shutil.disk_usage(folder).free
+def free_bytes(folder: Path) -> int:
+    """Return how many bytes are free where a folder is, or will be."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(there).free
+
+
+def check_disk(folder: Path, need: int, remedy: str = "") -> None:
+    """Raise `UserError`, with a remedy, when less than ``need`` bytes are free for results."""
+    free = free_bytes(folder)
     if free < need:
         raise UserError(
             f"{folder}: {free / 2**30:.1f} GiB are free, but the trials that run at once may "
-            f"need {need / 2**30:.1f} GiB for their checkpoints"
+            f"need {need / 2**30:.1f} GiB for their checkpoints{remedy}"
         )
 
 

@@ -29,6 +29,10 @@ trial's end would often force one."""
 PROCESS_BYTES = 512 * 2**20
 """Memory of Python, torch and compiled code in one process."""
 WEIGHT_BYTES = 4
+ENDED = 2
+"""The checkpoints of trials that have ended, in those of running trials."""
+LARGEST_CHECKPOINTS = 2.5 * 2**30
+"""Bytes that the checkpoints of one trial may take by default; sizes end where they take more."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +129,32 @@ def trial_bytes(n_weights: int, training: Training) -> int:
     return COPIES * WEIGHT_BYTES * n_weights + ratings + PROCESS_BYTES
 
 
+def node_memory(wanted: Wanted) -> float:
+    """Return the bytes of memory that the largest node has for trials; inf if that is unknown."""
+    present = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    to_come = [kind for _, kind in (growth() if wanted.joined else []) or []]
+    return max(float(node.get("memory", math.inf)) for node in (*present, *to_come))
+
+
+def checkpoint_bytes(n_weights: int) -> int:
+    """Return what the checkpoints of one running trial take on disk.
+
+    Each holds the weights, two Adam moments and the best epoch's weights.
+    """
+    return CHECKPOINTS * 4 * WEIGHT_BYTES * n_weights
+
+
 def disk_bytes(n_weights: int, at_once: int) -> int:
     """Return what all checkpoints of a running search take on disk at most.
 
-    A checkpoint holds the weights, two Adam moments and the best epoch's weights. Each of the
-    trials that run ``at_once`` has `CHECKPOINTS`. Those of ended trials take as much as two more.
+    Those of ended trials take as much as those of `ENDED` running ones.
     """
-    return (at_once + 2) * CHECKPOINTS * 4 * WEIGHT_BYTES * n_weights
+    return (at_once + ENDED) * checkpoint_bytes(n_weights)
+
+
+def at_once_on_disk(n_weights: int, free: float) -> int:
+    """Return for how many trials at once this many bytes of disk have room; at least one."""
+    return max(1, int(min(free / max(1, checkpoint_bytes(n_weights)), 2**31) - ENDED))
 
 
 def _gpu_bytes() -> int:

@@ -1,5 +1,6 @@
 """Checks the machines before a search starts, and decides the resources of a trial."""
 
+import math
 from dataclasses import replace
 
 from darec.reporter import LOGGER, Reporter
@@ -9,9 +10,45 @@ from darec.tuning.cluster.shares import Slots, Wanted
 from darec.tuning.study.in_order import LAG
 from darec.tuning.study.record import load_study
 from darec.tuning.study.request import Request, largest_trial, n_weights
+from darec.tuning.study.sizes import fitted, size_that_fits
 from darec.tuning.trial.travel import send_by_value
 
 GIB = 2**30
+
+
+def fitted_to_machine(request: Request, wanted: Wanted) -> Request:
+    """Return the request with sizes whose largest trial fits into memory and onto the disk.
+
+    The paper's ranges end only where the disk is full.
+    """
+    memory, free = shares.node_memory(wanted), _free(request)
+    largest = math.inf if request.paper else shares.LARGEST_CHECKPOINTS
+
+    def fits(n_weights: int) -> bool:
+        return (
+            shares.trial_bytes(n_weights, request.data.training) <= memory
+            and shares.checkpoint_bytes(n_weights) <= largest
+            and shares.disk_bytes(n_weights, 1) <= free
+        )
+
+    return fitted(request, fits)
+
+
+def _check_disk(request: Request, share: Slots) -> None:
+    """Raise `UserError`, naming a size that fits, if the disk has no room for checkpoints."""
+    need, free = shares.disk_bytes(n_weights(request), share.concurrent), _free(request)
+    found = None
+    if need > free:
+        found = size_that_fits(request, lambda n: shares.disk_bytes(n, share.concurrent) <= free)
+    remedy = "" if found is None else f"; --fix {found[0]}={found[1]} fits"
+    preflight.check_disk(request.folder, preflight.LEAST_FREE + need, remedy)
+
+
+def _free(request: Request) -> float:
+    """Return the bytes of disk that checkpoints may take; a URI has no limit."""
+    if storage.is_uri(request.storage):
+        return math.inf
+    return preflight.free_bytes(request.folder) - preflight.LEAST_FREE
 
 
 def computed_share(request: Request, wanted: Wanted) -> Slots:
@@ -20,6 +57,8 @@ def computed_share(request: Request, wanted: Wanted) -> Slots:
         wanted = replace(wanted, gpus=0.0)
     need = _trial_bytes(request)
     share = shares.slots(wanted, request.budget.trials, need)
+    at_once = min(share.concurrent, shares.at_once_on_disk(n_weights(request), _free(request)))
+    share = replace(share, concurrent=at_once)
     LOGGER.debug("a trial needs at most %.2f GiB and gets %s", need / GIB, share)
     return share
 
@@ -35,8 +74,7 @@ def checked_share(request: Request, wanted: Wanted, share: Slots, reporter: Repo
     if share.gpus and wanted.gpus is None and not (request.folder / "best.json").is_file():
         share = _measured_share(request, wanted, share, reporter)
     if not storage.is_uri(request.storage):
-        checkpoints = shares.disk_bytes(n_weights(request), share.concurrent)
-        preflight.check_disk(request.folder, preflight.LEAST_FREE + checkpoints)
+        _check_disk(request, share)
     return share
 
 

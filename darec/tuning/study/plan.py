@@ -33,6 +33,7 @@ PER_STUDY_S = 6.0
 WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and stop none early"
 
 REPRODUCIBLE = "  note       reproducible: its outcome depends on --at-once, not on timing"
+DECOUPLED = "  decay      decoupled: with coupled decay, each step would move all weights"
 FLAT = f"  note       from {FEWEST} trials on, a study ends when it is flat (--stop-when-flat)"
 
 
@@ -74,6 +75,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{slots.gpus:g} GPU, {slots.memory / 2**30:.1f} GiB",
         f"  time       about {duration(cost.expected)}, at most {duration(cost.greatest)}"
         f"{' on CPUs' if slots.gpus else ''}",
+        *([_narrowed(request)] if request.narrowed else []),
+        *([DECOUPLED] if request.space.fixed.get("decay") == "decoupled" else []),
         f"  disk       checkpoints of at most {disk / 2**20:.0f} MiB while it runs",
         f"  files      {request.storage}",
     ]
@@ -104,6 +107,11 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     limit = budget.time_budget or math.inf
     share = SCHEDULERS[settings.scheduler].epoch_share if budget.max_epochs > 1 else 1.0
     return Estimate(min(limit, start + greatest * share), min(limit, start + greatest))
+
+
+def _narrowed(request: Request) -> str:
+    ends = ", ".join(f"{name} <= {end}" for name, end in request.narrowed.items())
+    return f"  sizes      {ends}: larger trials would not fit; --fix holds a size of yours"
 
 
 def _known(request: Request) -> str:

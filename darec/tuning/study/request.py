@@ -54,6 +54,9 @@ class SearchSpace(Ranges, Protocol):
     def fix(self, values: Mapping[str, Any]) -> Self:
         """Return the space with these hyper-parameters held fixed."""
 
+    def narrow(self, ends: Mapping[str, int]) -> Self:
+        """Return the space with ranges of whole numbers that end here."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -95,6 +98,8 @@ class Request:
     """Whether the outcome must not depend on timing."""
     lag: Count | None = None
     """Of a reproducible search, `darec.tuning.study.in_order` says what it is."""
+    narrowed: Mapping[str, int] = field(default_factory=dict)
+    """The sizes that end below their range, because a larger trial would not fit."""
     winners: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Configs of earlier winners by model, under flat names: trials that are run first."""
 
