@@ -11,7 +11,7 @@ from darec.cli.options import (
     ColdShare,
     Data,
     Out,
-    Pair,
+    Pairs,
     Split,
     Synthetic,
     Task,
@@ -25,7 +25,7 @@ from darec.cli.searches import answer_winner
 @command
 def stack(
     reporter: Terminal,
-    pair: Pair,
+    pair: Pairs,
     models: Annotated[
         str, typer.Option(help="Models whose searches are stacked, as a,b,c; or all.")
     ] = "all",
@@ -54,6 +54,7 @@ def stack(
     """
     from darec.api import stack as api
     from darec.api.checks import holdout_of
+    from darec.api.names import listed
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
@@ -61,10 +62,11 @@ def stack(
     holdout = holdout_of(percent(train), task, share(cold_share), split)
     cold_users = holdout.cold_users is not None
     names = chosen_models(models, cold_users)
-    prepared = load_pair(pair, data, synthetic, reporter)
-    found = finished_searches(names, prepared, holdout, out, required=models != "all")
-    result = api.stack(found, prepared, members=members, fit=fit, reporter=reporter)
-    answer_winner(reporter, result)
+    for name in listed(pair):
+        prepared = load_pair(name, data, synthetic, reporter)
+        found = finished_searches(names, prepared, holdout, out, required=models != "all")
+        result = api.stack(found, prepared, members=members, fit=fit, reporter=reporter)
+        answer_winner(reporter, result)
     same = {"--model": "stack", "--pair": pair, "--synthetic": synthetic}
     same |= {"--data": None if data == Path("data") else data, "--out": out}
     words = f"{command_line(called('evaluate'), same)} {holdout.options}"

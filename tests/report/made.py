@@ -13,6 +13,7 @@ from darec.models.best import SpaceRecord
 from darec.provenance import code_digest, versions
 from darec.tuning.study.record import space_json
 from darec.tuning.study.request import middle
+from darec.tuning.study.trials_table import COLUMNS
 from tests.winners import saved, winner_of
 
 
@@ -49,16 +50,19 @@ def searched(cell, out, trials=8, digest="d", scale=STARS, **changed):
 
 
 def trials_of(space, folder, trials):
-    """Write a study's ``trials.csv``: values spread over the ranges, the lowest ones the best."""
+    """Write a study's ``trials.csv``: values spread over the ranges, the lowest ones the best.
+
+    The winner is the last trial.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "trials.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, ["best_epoch", "best_valid_rmse", "at_edge", *space.space])
+        table = csv.DictWriter(file, [*COLUMNS, *space.space], restval="")
         table.writeheader()
         for k in range(trials):
             share = (k + 0.5) / trials
             values = {name: drawn_at(d, share) for name, d in space.space.items()}
-            row = {"best_epoch": 1, "best_valid_rmse": 1 + k / 100, "at_edge": ""}
-            table.writerow({**row, **values})
+            row = {"trial_id": "t" if k == 0 else f"{trials - k}", "best_epoch": 1}
+            table.writerow({**row, "best_valid_rmse": 1 + k / 100, **values})
 
 
 def drawn_at(distribution, share):

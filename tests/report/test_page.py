@@ -62,7 +62,7 @@ class Walk(HTMLParser):
 def test_all_sections_are_there_and_every_figure_has_words(made):
     walk, text = Walk(), made[0].read_text()
     walk.feed(text)
-    wanted = "answer claims table2 fig3 fig2 cold-items cold-users parts ranges made"
+    wanted = "answer claims table2 fig3 fig2 winners cold-items cold-users parts ranges made"
     assert not walk.open and walk.sections == wanted.split()
     assert len(walk.labels) == text.count("<figure")
     assert all(re.search(r"\d\.\d\d", label) for label in walk.labels)
@@ -75,6 +75,8 @@ def test_all_sections_are_there_and_every_figure_has_words(made):
         r"\d+ of \d+ models do not lose to bias or hierarchical_bias\.",
         first,
     ), first
+    (searches,) = (label for label in walk.labels if label.startswith("Lowest validation RMSE"))
+    assert "pmf 1.0000" in searches and "center=" in text
     ids = re.findall(r'\sid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert (

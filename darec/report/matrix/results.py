@@ -40,15 +40,15 @@ def find_winner(
 ) -> Best | None:
     """Return a cell's winner, or None if the cell was not searched or not to the end.
 
-    Without ``budget``, the search may have had any. Raises `UserError` if the folder holds a search
-    with other options, with another space than ``spaces`` gives, or of other ratings than
-    ``digest`` names.
+    Without ``budget``, the search may have had any, and any sampler and scheduler. Raises
+    `UserError` if the folder holds a search with other options, with another space than ``spaces``
+    gives, or of other ratings than ``digest`` names.
     """
     folder = cell.folder(out)
     if not (folder / "study.json").is_file():
         return None
     study = asdict(load_study(folder))
-    used, wanted = _used(study), _wanted(cell, budget or budget_in(folder), study)
+    used, wanted = _used(study), _wanted(cell, budget, study)
     for name, value in wanted.items():
         if used[name] != value:
             told = f"the search in {folder} used --{name.replace('_', '-')} {_shown(used[name])}"
@@ -94,15 +94,16 @@ def _used(study: Mapping[str, Any]) -> dict[str, Any]:
     return {**study["budget"], **{name: study[name] for name in names}}
 
 
-def _wanted(cell: Cell, budget: Budget, study: Mapping[str, Any]) -> dict[str, Any]:
+def _wanted(cell: Cell, budget: Budget | None, study: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that a cell's search must have been started with."""
     kind = MODELS[cell.model]
-    wanted: dict[str, Any] = {"seed": 0, "scheduler": "asha", "stages": "paper"}
+    wanted: dict[str, Any] = {"model": cell.model, "pair": cell.label, "train": cell.train}
+    wanted |= {"cold_users": cell.cold_users, "split": "random", "seed": 0, "stages": "paper"}
+    wanted |= {"fix": dict(cell.fix), "paper": cell.paper, "metric": "rmse"}
+    if budget is None:
+        return wanted
     wanted["sampler"] = default_sampler(max(budget.trials, budget.stage1_trials))
-    wanted |= {"model": cell.model, "pair": cell.label, "train": cell.train}
-    wanted |= {"cold_users": cell.cold_users, "split": "random"}
-    wanted |= {"fix": dict(cell.fix), "paper": cell.paper}
-    wanted |= {"time_budget": None, "rejudge": 0, "stop_when_flat": False, "metric": "rmse"}
+    wanted |= {"scheduler": "asha", "time_budget": None, "rejudge": 0, "stop_when_flat": False}
     wanted["max_epochs"] = 1 if kind.whole_fit else budget.max_epochs
     if study["space"]["drawn"]:
         wanted["trials"] = budget.trials

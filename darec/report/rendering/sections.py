@@ -15,6 +15,7 @@ from darec.report.rendering.further_sections import (
 )
 from darec.report.rendering.paper_sections import claims, figure2, figure3, table2
 from darec.report.rendering.tables import Views
+from darec.report.rendering.winners import winners
 
 
 def sections(request: Request, results: Results, views: Views, folder: Path) -> Iterator[Section]:
@@ -28,6 +29,7 @@ def sections(request: Request, results: Results, views: Views, folder: Path) -> 
         yield from figure3(request, results, folder)
     if request.shows("fig2"):
         yield from figure2(request, results, folder)
+    yield from winners(request, results, folder)
     if request.shows("all"):
         yield from cold_items(request, results, folder)
     if request.shows("cold_users"):
