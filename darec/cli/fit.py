@@ -12,7 +12,7 @@ from darec.cli.options import (
     Data,
     Model,
     Out,
-    Pair,
+    Pairs,
     Split,
     Synthetic,
     Task,
@@ -25,7 +25,7 @@ from darec.cli.options import (
 @command
 def fit(
     reporter: Terminal,
-    pair: Pair,
+    pair: Pairs,
     model: Model = "i_darec",
     train: Train = "90",
     task: Task = "warm",
@@ -50,18 +50,20 @@ def fit(
     """
     from darec.api import fit as api
     from darec.api.checks import holdout_of
+    from darec.api.names import listed
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
 
     holdout = holdout_of(percent(train), task, share(cold_share), split)
     names = chosen_models(model, holdout.cold_users is not None, made=True)
-    prepared = load_pair(pair, data, synthetic, reporter)
-    found = finished_searches(names, prepared, holdout, out, required=model != "all")
-    for result in found:
-        place = api.fit(result, prepared, refit=refit, device=device, reporter=reporter)
-        card = f"{place}/README.md"
-        reporter.line(f"card:  {card}")
-        reporter.answer({"pair": prepared.name, "model": result.best.model, "model_folder": place})
+    for name in listed(pair):
+        prepared = load_pair(name, data, synthetic, reporter)
+        for result in finished_searches(names, prepared, holdout, out, required=model != "all"):
+            place = api.fit(result, prepared, refit=refit, device=device, reporter=reporter)
+            reporter.line(f"card:  {place}/README.md")
+            reporter.answer(
+                {"pair": prepared.name, "model": result.best.model, "model_folder": place}
+            )
     use = command_line(called("recommend"), {"--user": prepared.user_ids[0]}, place)
     reporter.line(f"next:  {use}")

@@ -45,9 +45,6 @@ def labelled(pair: str, synthetic: bool) -> str:
     return f"{pair}-synthetic" if synthetic else pair
 
 
-Pair = Annotated[
-    str, typer.Option(help="A pair of Table 1, or the --name that you gave to darec prepare.")
-]
 Pairs = Annotated[
     str,
     typer.Option(
