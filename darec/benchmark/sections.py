@@ -95,8 +95,9 @@ def _gpu(quick: bool) -> Iterator[Figure]:
 
 
 def _growth(quick: bool) -> Iterator[Figure]:
-    """An epoch of AutoRec on 1, 4 and 16 times as many ratings, alone or with users and items."""
+    """Every step on up to 3 million ratings; epochs of AutoRec with either decay."""
     from darec.benchmark.core import Grows, growth
+    from darec.benchmark.steps import SIZES, steps
     from darec.core.adam import Decay
     from darec.data.ratings import Axis
 
@@ -104,6 +105,7 @@ def _growth(quick: bool) -> Iterator[Figure]:
         for decay in get_args(Decay):
             for axis in get_args(Axis):
                 yield from growth(axis, decay, grows, (1, 4) if quick else (1, 4, 16))
+    yield from steps(SIZES[:2] if quick else SIZES)
 
 
 def _fits(quick: bool) -> Iterator[Figure]:

@@ -18,8 +18,10 @@ from darec.benchmark.search import (
     trial_overhead,
 )
 from darec.benchmark.serving import serving
+from darec.benchmark.steps import steps
 from darec.benchmark.transfer import CONFIGS, informative, transfers
 from darec.data.split import split
+from darec.models import MODELS
 from search_spaces import SPACES
 
 
@@ -34,6 +36,16 @@ def test_growth_is_held_against_the_smallest_size():
     one, two = growth("user", "decoupled", "all", (1, 2))
     assert one.ratio == 1
     assert two.reference == pytest.approx(2 * one.value)
+
+
+@pytest.mark.slow
+def test_every_step_is_held_against_the_smallest_size():
+    figures = {each.name: each for each in steps((10_000, 20_000), slowest=0.01)}
+    assert figures["read_10000"].ratio == 1
+    assert figures["read_20000"].reference == pytest.approx(2 * figures["read_10000"].value)
+    assert figures["prepare_20000_memory"].unit == "MiB"
+    slow = {name for name in MODELS if figures[f"{name}_10000"].value > 0.01}
+    assert slow and not any(f"{name}_20000" in figures for name in slow)
 
 
 def test_an_epoch_is_held_against_dense_adams_traffic(tiny_pair, monkeypatch):

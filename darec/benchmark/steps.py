@@ -1,0 +1,139 @@
+"""Every step from rating files to predictions, on more and more ratings: its time and peak memory.
+
+``python -m darec.benchmark.steps LINES SLOWEST`` prints ``{step: [seconds, bytes]}`` of one size.
+A model whose epoch took longer than SLOWEST seconds at a smaller size is left out there.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from darec.benchmark.core import Figure
+from darec.benchmark.data import write_ratings
+from darec.benchmark.memory import MIB, forget_peak, peak
+from darec.core.cold import ColdRule
+from darec.core.config import parse
+from darec.core.fit import Fit
+from darec.core.recommender import Run
+from darec.data.copies import agreement
+from darec.data.readers import read_ratings
+from darec.data.split import SearchData, split
+from darec.data.store import load, pair_file, prepare
+from darec.data.synthetic import planted_pair
+from darec.models import MODELS
+from darec.paper import Counts
+from darec.tuning.study.request import middle
+from darec.tuning.trial.checkpoint import save_state
+from search_spaces import SPACES
+
+SIZES = (30_000, 100_000, 300_000, 1_000_000, 3_000_000)
+"""Lines of each domain's file; the first is about the size of toys_auto."""
+SLOWEST_S = 20.0
+"""A model is not measured at a larger size once an epoch takes longer."""
+SIZED = {"hidden": 100, "batch_size": 128, "trains_on": "target"}
+"""What all models have in common, if they have it."""
+Steps = dict[str, tuple[float, int]]
+"""Seconds and bytes by step."""
+
+
+def steps(sizes: Sequence[int] = SIZES, slowest: float = SLOWEST_S) -> Iterator[Figure]:
+    """Measure all steps at each size, in a process of its own.
+
+    The reference is the first size's value times the number of lines, so that a ratio of 1 means a
+    constant cost for each rating; below 0.67 a step grows faster than linearly.
+    """
+    first: dict[str, Figure] = {}
+    left_out: list[str] = []
+    for lines in sizes:
+        command = [sys.executable, "-m", __name__, str(lines), ",".join(left_out)]
+        run = subprocess.run(command, check=True, capture_output=True, text=True)
+        found: Steps = json.loads(run.stdout)
+        left_out += [name for name, (seconds, _) in found.items() if seconds > slowest]
+        for step, (seconds, memory) in found.items():
+            for name, value, unit in (
+                (f"{step}_{lines}", seconds, "s"),
+                (f"{step}_{lines}_memory", max(memory, MIB) / MIB, "MiB"),
+            ):
+                start = first.setdefault(
+                    name.replace(str(lines), ""), Figure(name, value, unit, 0, 0)
+                )
+                linear = start.value * lines / sizes[0]
+                yield Figure(name, value, unit, linear, linear / value)
+
+
+def _measure(lines: int, left_out: Sequence[str]) -> Steps:
+    torch.set_num_threads(1)
+    found: Steps = {}
+    warm = split(planted_pair("warm", Counts(100, 50, 50, 1000, 1000))).search
+    _ = ColdRule(warm.training).hierarchical  # loads libraries and compiled code
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        forget_peak()
+        before, begin = peak(), time.perf_counter()
+        yield
+        found[name] = time.perf_counter() - begin, peak() - before
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source, target = folder / "source.csv", folder / "target.csv"
+        write_ratings(source, lines, "A", n_items=lines // 15)
+        write_ratings(target, lines, "B", n_items=lines // 15)
+        with step("read"):
+            read_ratings([source])
+        with step("prepare"):
+            prepare("growth", folder, source, target)
+        with step("load"):
+            pair = load(pair_file(folder, "growth"))
+        with step("twins"):
+            agreement(pair.target)
+        with step("split"):
+            data = split(pair).search
+        with step("centre"):
+            ColdRule(data.training).hierarchical.predict(data.valid.users, data.valid.items)
+        for model, kind in MODELS.items():
+            if model not in left_out:
+                _fit(model, warm).step()  # the same
+                if kind.whole_fit:
+                    with step(model):
+                        fit = _fit(model, data)
+                        fit.step()
+                else:
+                    fit = _fit(model, data)
+                    with step(model):
+                        fit.step()
+                if model == "i_autorec":
+                    with step("validate"):
+                        fit.validate()
+                    with step("checkpoint"):
+                        save_state(fit.state_dict(), folder)
+                    with step("predict"):
+                        fit.model.predict(data.training.target.users, data.training.target.items)
+    return found
+
+
+def _fit(model: str, data: SearchData) -> Fit:
+    """Return a fit in the middle of a model's space, whose first stage is trained for an epoch."""
+    kind, values = MODELS[model], _middle(model)
+    if kind.stage1:
+        values[kind.stage1.field] = {**_middle(kind.stage1.model), kind.stage1.epochs: 1}
+    return Fit(kind.build(parse(kind.config, values), data.training, Run()), data)
+
+
+def _middle(model: str) -> dict[str, Any]:
+    """Return a middling configuration, with decoupled decay where there is a choice."""
+    space = SPACES[model]
+    values = middle(space) | {name: value for name, value in SIZED.items() if space.has(name)}
+    return values | ({"decay": "decoupled"} if space.fixed.get("decay") == "coupled" else {})
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure(int(sys.argv[1]), sys.argv[2].split(","))))
