@@ -9,7 +9,7 @@ raises `PrivateInterfaceError`.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
@@ -24,8 +24,6 @@ from optuna.trial import TrialState
 from pyarrow.fs import FileSystem
 from ray import tune
 from ray.tune.experiment.trial import Trial
-from ray.tune.logger import TBXLoggerCallback
-from ray.tune.result import TRAINING_ITERATION
 from ray.tune.search.optuna import OptunaSearch
 
 from darec.reporter import LOGGER
@@ -297,50 +295,15 @@ def serve_on_loopback() -> None:
     replica.add_port_to_grpc_server = lambda server, _: listen(server, "127.0.0.1:0")
 
 
-class ChosenScalars(TBXLoggerCallback):
-    """Tune's TensorBoard logger with chosen curves and hyper-parameters.
+@_private
+def close_events(writer: Any) -> None:
+    """Close a writer of TensorBoard's events; without room, its last events are lost.
 
-    It closes its files with the search. tensorboardX would do so with the process, and print a
-    traceback for each if the disk is full.
+    Otherwise tensorboardX would try again when the process ends, and print a traceback.
     """
-
-    def scalars(self, result: Mapping[str, Any]) -> dict[str, float]:
-        """Return what is drawn of a result, by tag; a subclass chooses."""
-        raise NotImplementedError
-
-    def log_trial_result(self, iteration: int, trial: Any, result: dict[str, Any]) -> None:
-        """Write a result's scalars; its step is Tune's iteration."""
-        if trial not in self._trial_writer:
-            self.log_trial_start(trial)
-        writer, scalars = self._trial_writer[trial], self.scalars(result)
-        for tag, value in scalars.items():
-            writer.add_scalar(tag, value, global_step=result[TRAINING_ITERATION])
-        self._trial_result[trial] = scalars
-        writer.flush()
-
-    def hparams_of(self, trial: Any) -> dict[str, Any]:
-        """Return the numbers, words and flags that the HParams tab shows of a trial."""
-        return dict(trial.evaluated_params)
-
-    def _try_log_hparams(self, trial: Any, result: dict[str, Any]) -> None:
-        """Write a trial's hyper-parameters but no list of all that there are.
-
-        TensorBoard shows the first such list of a folder for all trials below it. Without any, it
-        collects the hyper-parameters and metrics of all trials, whatever their models.
-        """
-        from tensorboardX.summary import hparams  # its import takes seconds
-
-        _, *begin_and_end = hparams(self.hparams_of(trial), {})
-        for summary in begin_and_end:
-            self._trial_writer[trial].file_writer.add_summary(summary)
-
-    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
-        """Close the files of trials that have not ended; without room, last events are lost."""
-        while self._trial_writer:
-            _, writer = self._trial_writer.popitem()
-            events = writer.file_writer.event_writer
-            try:
-                writer.close()
-            except OSError as error:
-                LOGGER.debug("TensorBoard events: %s", error)
-                events._closed = True
+    events = writer.file_writer.event_writer
+    try:
+        writer.close()
+    except OSError as error:
+        LOGGER.debug("TensorBoard events: %s", error)
+        events._closed = True

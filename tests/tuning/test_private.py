@@ -17,15 +17,13 @@ from ray import tune
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment.trial import Trial
 from ray.tune.search.optuna import OptunaSearch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboardX import SummaryWriter
 
 from darec.tuning import private
 from darec.tuning.private import PrivateInterfaceError
 from darec.tuning.study.progress import StudyProgress
 from darec.tuning.study.searcher import Limiter
 from tests.tuning.assumptions import RELEASES, Tiny, relied_on_by
-from tests.tuning.trials import LoggedTrial
 
 SOURCES = Path(private.__file__).parent
 FUNCTIONS = [  # the last five have no object to break
@@ -179,49 +177,17 @@ def test_optuna_search_knows_which_trials_are_open():
         assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
 
 
-class Halved(private.ChosenScalars):
-    """Draws half of the loss."""
+def test_events_are_closed_even_without_room(tmp_path, monkeypatch):
+    writer = SummaryWriter(str(tmp_path))
+    events = writer.file_writer.event_writer
 
-    def scalars(self, result):
-        return {"loss/half": result["loss"] / 2, "x": 1.0}
+    def full():
+        raise OSError(28, "No space left on device")
 
-
-def test_tensorboard_shows_chosen_curves_and_the_hyper_parameters_of_each_trial(tmp_path):
-    logger, trial = Halved(), LoggedTrial(tmp_path)
-    with relied_on_by("ChosenScalars"):
-        logger.log_trial_result(1, trial, {"loss": 0.5, "other": 2.0, "training_iteration": 3})
-        logger.log_trial_end(trial)
-    (events,) = tmp_path.glob("events.out.tfevents.*")
-    seen = EventAccumulator(str(events)).Reload()
-    assert sorted(seen.Tags()["scalars"]) == ["loss/half", "x"]
-    (point,) = seen.Scalars("loss/half")
-    assert (point.step, point.value) == (3, 0.25)
-    assert hparams_in(seen) == {"x": 1.0}
-    assert "_hparams_/experiment" not in seen.summary_metadata  # it would hide other models'
-
-
-def hparams_in(seen):
-    """The hyper-parameters that the events of a trial hold."""
-    plugin = seen.summary_metadata["_hparams_/session_start_info"].plugin_data
-    info = HParamsPluginData.FromString(plugin.content).session_start_info
-    return {name: value.number_value for name, value in info.hparams.items()}
-
-
-def test_tensorboard_files_are_closed_with_the_search_even_without_room(tmp_path, monkeypatch):
-    logger, trial = private.ChosenScalars(), LoggedTrial(tmp_path)
-    with relied_on_by("ChosenScalars"):
-        logger.log_trial_start(trial)
-        (writer,) = logger._trial_writer.values()
-        events = writer.file_writer.event_writer
-
-        def full():
-            raise OSError(28, "No space left on device")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(events, "flush", full)
-            logger.on_experiment_end([trial])
-            events.close()  # as tensorboardX does when the process ends
-        assert not logger._trial_writer
+    with relied_on_by("close_events"), monkeypatch.context() as patch:
+        patch.setattr(events, "flush", full)
+        private.close_events(writer)
+        events.close()  # as tensorboardX does when the process ends
 
 
 def test_a_replica_of_ray_serve_can_be_kept_to_this_machine(monkeypatch):

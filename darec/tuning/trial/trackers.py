@@ -12,7 +12,8 @@ from ray.tune.callback import Callback
 from ray.tune.result import TRAINING_ITERATION
 
 from darec.tuning.study.study import Tracker
-from darec.tuning.trial.loggers import PerEpoch, curves_of
+from darec.tuning.trial.loggers import PerEpoch
+from darec.tuning.trial.tensorboard import curves_of
 
 
 class _Curves:

@@ -11,6 +11,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from darec.tuning.trial.loggers import EpochTensorBoard
 from darec.tuning.trial.names import ROWS, trial_folder
@@ -65,6 +67,34 @@ def hparams(address):
 
 def named(found):
     return {each["name"] for each in found["hparamInfos"]}
+
+
+def test_each_epoch_is_a_point_and_hyper_parameters_come_with_the_end(tmp_path):
+    logger, trial = EpochTensorBoard("bias"), LoggedTrial(tmp_path)
+    rows = [{"epoch": 1, "loss_rating": 0.5}, {"epoch": 2, "loss_rating": float("nan")}]
+    logger.log_trial_result(1, trial, {"done": True, **rows[-1], ROWS: rows})
+    assert "_hparams_/session_start_info" not in read(tmp_path).summary_metadata
+    logger.log_trial_end(trial)
+    seen = read(tmp_path)
+    assert seen.Tags()["scalars"] == ["loss/rating"]
+    assert [(point.step, point.value) for point in seen.Scalars("loss/rating")] == [(1, 0.5)]
+    plugin = seen.summary_metadata["_hparams_/session_start_info"].plugin_data
+    drawn = HParamsPluginData.FromString(plugin.content).session_start_info.hparams
+    assert drawn["x"].number_value == 1.0 and drawn["model"].string_value == "bias"
+    assert "_hparams_/experiment" not in seen.summary_metadata  # it would hide other models'
+
+
+def test_files_of_trials_that_have_not_ended_are_closed_with_the_search(tmp_path):
+    logger = EpochTensorBoard("bias")
+    logger.log_trial_start(LoggedTrial(tmp_path))
+    logger.on_experiment_end([])
+    logger.on_experiment_end([])  # again: there is nothing left
+    assert not read(tmp_path).Tags()["scalars"]
+
+
+def read(folder):
+    (events,) = folder.glob("events.out.tfevents.*")
+    return EventAccumulator(str(events)).Reload()
 
 
 @pytest.mark.slow
