@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from darec.reporter import duration
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.importance import DrawnTrials, importances, place_of, read_study
 from darec.tuning.study.record import PAGE, Record, load_study
-from darec.tuning.study.trials_table import REJUDGED, TEXTS
+from darec.tuning.study.trials_table import COST, REJUDGED, TEXTS
 from darec.tuning.trial.names import METRIC, nest, trial_id_of
 
 STAGES = {"": "", "stage1_target": ", stage 1, target", "stage1_source": ", stage 1, source"}
@@ -116,10 +116,9 @@ class _Study:
         counts = ", ".join(f"{n} {end}" for end, n in ends.items())
         return f"{len(self.trials)} trials: {counts}."
 
-    @property
-    def seconds(self) -> float:
-        """The time of all trials."""
-        return float(self.trials["seconds"].sum())
+    def spent(self, column: str) -> float:
+        """Return the sum of a column of `COST`; 0 if an earlier version wrote the table."""
+        return float(self.trials[column].sum()) if column in self.trials else 0.0
 
     def sections(self) -> Iterator[Section]:
         """Yield the sections of this study; a first stage has fewer."""
@@ -246,15 +245,16 @@ def _curves(folder: Path, trials: list[str]) -> dict[str, figures.Curve]:
 
 def _notes(studies: list[_Study]) -> list[str]:
     record = studies[0].record
-    asked: Mapping[str, Any] = record.arguments
-    cpus, gpus = float(asked.get("cpus_per_trial") or 1.0), float(asked.get("gpus_per_trial") or 0)
-    seconds = sum(study.seconds for study in studies)
-    kwh = seconds * (cpus * WATTS_CPU + gpus * WATTS_GPU) / 3.6e6
-    share, watts = f"{cpus:g} CPU", f"{WATTS_CPU:g} W a CPU core"
-    if gpus:
-        share, watts = f"{share} and {gpus:g} GPU", f"{watts} and {WATTS_GPU:g} W a GPU"
+    cpu_s, gpu_s = (sum(study.spent(name) for study in studies) for name in COST)
+    kwh = (cpu_s * WATTS_CPU + gpu_s * WATTS_GPU) / 3.6e6
+    spent, watts = f"{duration(cpu_s)} of CPU cores", f"{WATTS_CPU:g} W a CPU core"
+    if gpu_s:
+        spent, watts = (
+            f"{spent} and {duration(gpu_s)} of GPUs",
+            f"{watts} and {WATTS_GPU:g} W a GPU",
+        )
     return [
-        f"Cost of all trials: {duration(seconds)} with {share}, about {kwh:.2g} kWh at {watts}.",
+        f"Cost of all trials: {spent}, about {kwh:.2g} kWh at {watts}.",
         f"{record.holdout.in_words}, seed {record.seed}; {record.sampler}, {record.scheduler}, at "
         f"most {record.budget.max_epochs} epochs. Test ratings have no part in this page.",
     ]

@@ -14,7 +14,7 @@ from darec.errors import UserError
 from darec.models.best import read_best
 from darec.report.matrix.cells import Cell
 from darec.tuning.study.record import PAGE, write_record
-from darec.tuning.study.trials_table import COLUMNS
+from darec.tuning.study.trials_table import COLUMNS, COST
 from tests.report import made
 from tests.tuning.common import request_for
 
@@ -42,11 +42,15 @@ def _complete(folder):
     drawn = [name for name in rows[0] if name not in COLUMNS]
     winner = read_best(folder).trial_id if (folder / "best.json").exists() else "0"
     made_up = {"ended": "completed", "failures": "", "seconds": "3.5", "epochs": "4"}
+    made_up |= {"cpu_s": "6", "gpu_s": "2"}
     numbers = [winner, *(str(n) for n in range(1, len(rows)))]
     write_rows(
         folder,
         [
-            {name: {**row, **made_up, "trial_id": number}[name] for name in (*COLUMNS, *drawn)}
+            {
+                name: {**row, **made_up, "trial_id": number}[name]
+                for name in (*COLUMNS, *COST, *drawn)
+            }
             for number, row in zip(numbers, rows, strict=True)
         ],
     )
@@ -81,7 +85,11 @@ def test_the_page_has_the_winner_its_gaps_its_cost_and_its_configuration(finishe
     ):
         side = "below" if best.valid_rmse < rmse else "above"
         assert f"{abs(rmse - best.valid_rmse):.4f} {side} {name} ({rmse:.4f})" in told
-    assert "kWh at 15 W a CPU core" in told and "Test ratings have no part in this page" in told
+    assert (
+        "of CPU cores and" in told
+        and "kWh at 15 W a CPU core and 400 W a GPU" in told
+        and "Test ratings have no part in this page" in told
+    )
     shown = re.search(r"<pre[^>]*>(.*?)</pre>", text, re.S)[1].replace("&#34;", '"')
     assert json.loads(shown) == best.config
     assert "importances: " in text and text.count("<svg") >= 3

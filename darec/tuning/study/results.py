@@ -29,7 +29,7 @@ from darec.seeds import derive
 from darec.tuning.cluster.preflight import check_room
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
-from darec.tuning.study.trials_table import COLUMNS, REJUDGED
+from darec.tuning.study.trials_table import COLUMNS, COST, REJUDGED
 from darec.tuning.trial.checkpoint import DamagedError, load_state
 from darec.tuning.trial.names import METRIC, nest
 from darec.tuning.trial.travel import send_by_value
@@ -61,6 +61,7 @@ def save_trials(study: Study, rows: list[TrialRow]) -> None:
             **{name: getattr(row, name) for name in COLUMNS if hasattr(row, name)},
             "failures": "; ".join(row.failures),
             "at_edge": " ".join(at_edge(study.space, row.config)),
+            **{name: round(getattr(row, name), 3) for name in COST},
             **row.config,
         }
         for row in rows
@@ -74,7 +75,7 @@ def save_trials(study: Study, rows: list[TrialRow]) -> None:
             {**line, REJUDGED: row.rejudged_rmse} for line, row in zip(lines, rows, strict=True)
         ]
         names.insert(0, REJUDGED)
-    table = pd.DataFrame(lines, columns=[*COLUMNS, *names], dtype=object)
+    table = pd.DataFrame(lines, columns=[*COLUMNS, *COST, *names], dtype=object)
     write(study.folder / "trials.csv", lambda path: table.to_csv(path, index=False))
 
 

@@ -14,6 +14,8 @@ COLUMNS = (
     "at_edge",
 )
 """The first columns of ``trials.csv``; one per hyper-parameter follows."""
+COST = ("cpu_s", "gpu_s")
+"""The columns of what a trial cost, in seconds of CPUs and of GPUs, repeated epochs included."""
 REJUDGED = "rejudged_rmse"
 """The column of `TrialRow.rejudged_rmse`, which decides the order if it is there."""
 TEXTS = ("trial_id", "failures", "at_edge")
