@@ -11,13 +11,13 @@ from darec.tuning.durability import retention
 from darec.tuning.durability.retention import KeepTheBest, delete_checkpoints
 from darec.tuning.durability.snapshot import CopySnapshots
 from darec.tuning.study.run import run_study
-from darec.tuning.trial.names import METRIC
+from darec.tuning.trial.names import METRIC, trial_id_of
 from darec.tuning.trial.predictions import gather_predictions, read_predictions
 
 
 def test_a_finished_study_has_one_checkpoint_of_each_of_the_best(study, settings):
     rows = run_study(replace(study, trials=9), settings, resume=False)
-    kept = [path.parent.name for path in study.folder.glob("tune/*/checkpoint_*")]
+    kept = [trial_id_of(path.parent.name) for path in study.folder.glob("tune/*/checkpoint_*")]
     assert sorted(kept) == sorted(row.trial_id for row in rows[: retention.KEPT])
     assert all(row.cpu_s >= row.seconds > 0 and row.gpu_s == 0 for row in rows)
     gather_predictions([(row.trial_id, row.checkpoint) for row in rows], study.folder)
