@@ -9,6 +9,7 @@ from darec.api.checks import check_count, check_device
 from darec.api.fit import refresh_cards
 from darec.api.result import Results, SearchResult, searches_of
 from darec.api.runs import SCORES, Machines, ScoreRun, measure
+from darec.api.winner import chosen
 from darec.data.folds import Fold, split_by_fold
 from darec.data.holdout import Holdout
 from darec.data.ratings import DomainPair
@@ -99,16 +100,11 @@ def evaluate(
     ]
     machines = Machines(address, at_once, threads, float(device == "cuda"), insecure)
     measured = measure(runs, pair, machines, reporter, fresh)
-    for winner in winners:
-        own = [each for run, each in zip(runs, measured, strict=True) if run.winner is winner]
-        _report([each for each in own if each], reporter)
     all_scores = [score for each in measured for score in each]
     if len(summary.names_of(all_scores)) > 1:
-        told = f"{summary.task(all_scores)}, {summary.runs(all_scores)}"
-        title = f"RMSE on {told}, mean ± sd{summary.mixed(all_scores)}"
-        reporter.table(title, summary.comparison(all_scores))
-        for winner in winners:
-            reporter.line(f"{winner.best.model}: {winner.best.config}")
+        _compare(winners, all_scores, reporter)
+    else:
+        _report([each for each in measured if each], reporter)
     listed = summary.ranking_table(all_scores)
     if len(listed):
         reporter.table(summary.ranking_title(all_scores), listed)
@@ -154,6 +150,16 @@ def _runs(
         ScoreRun(winner, best, best.seed if one_split else seed, seed, refit, device)
         for seed in range(best.seed, best.seed + seeds)
     ]
+
+
+def _compare(winners: Sequence[SearchResult], scores: Sequence[Score], reporter: Reporter) -> None:
+    """Report the mean figures of several models, best first, and each model's configuration."""
+    told = f"{summary.task(scores)}, {summary.runs(scores)}"
+    reporter.table(f"RMSE on {told}, mean ± sd{summary.mixed(scores)}", summary.comparison(scores))
+    if summary.one_split(scores):
+        reporter.line(summary.ONE_SPLIT)
+    for winner in winners:
+        reporter.line(f"{winner.best.model}: {chosen(winner.best)}")
 
 
 def _report(measured: list[list[Score]], reporter: Reporter) -> None:

@@ -2,6 +2,7 @@
 
 from darec.api.result import SearchResult
 from darec.data.scale import in_words
+from darec.models.best import Best
 from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.study.record import PAGE
@@ -45,6 +46,14 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
     if best.epoch == best.max_epochs > 1:
         LOGGER.warning("the winner's best epoch is its last; more --max-epochs may be better")
     reporter.line(f"files: {result.path}\npage:  {storage.join(result.path, PAGE)}")
+
+
+def chosen(best: Best) -> str:
+    """Return the hyper-parameters that a search chose, as words."""
+    values = flatten(best.config)
+    drawn = {name: values[name] for name in best.space.drawn if name in values}
+    shown = {n: f"{v:.3g}" if isinstance(v, float) else str(v) for n, v in drawn.items()}
+    return ", ".join(f"{name}={text}" for name, text in shown.items()) or "nothing to choose"
 
 
 def _verdict(rmse: float, baseline: float) -> str:

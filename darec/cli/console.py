@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WIDEST = 1000
 """The width in characters that a table may have when the output is not a terminal."""
+BORDER = 3
+"""Characters that a column takes besides its words."""
 SHORT = 16
 """Cells of so many characters stay on one line."""
 
@@ -38,16 +40,25 @@ class ConsoleReporter:
         self._out.print(text, soft_wrap=True)
 
     def table(self, title: str, table: "pd.DataFrame") -> None:
-        """Print a table with the index as its first column. Output to a file is never cut short."""
+        """Print a table with the index as its first column. Output to a file is never cut short.
+
+        Columns that do not fit beside the others on a terminal make further tables below.
+        """
+        shown = table.reset_index(names=table.index.name or "").astype(str)
+        if not self._out.is_terminal:
+            self._draw(title, shown)
+            return
+        for k, columns in enumerate(_parts(shown, self._out.width)):
+            self._draw(f"{title}, continued" if k else title, shown[columns])
+
+    def _draw(self, title: str, shown: "pd.DataFrame") -> None:
         from rich.measure import Measurement
         from rich.table import Table
         from rich.text import Text
 
         drawn = Table(title=Text(title), title_justify="left")
-        shown = table.reset_index(names=table.index.name or "").astype(str)
         for name in shown.columns:
-            longest = max(shown[name].str.len(), default=0)
-            drawn.add_column(str(name), no_wrap=longest <= SHORT)
+            drawn.add_column(str(name), no_wrap=_longest(shown[name]) <= SHORT)
         for row in shown.to_numpy():
             drawn.add_row(*row)
         out = self._out
@@ -154,3 +165,21 @@ def set_up(verbose: bool, quiet: bool, as_json: bool = False) -> Terminal:
     logging.basicConfig(handlers=[_StderrHandler()], format="%(levelname)s: %(message)s")
     logging.getLogger("darec").setLevel(level)
     return Answers(as_json) if quiet or as_json else ConsoleReporter()
+
+
+def _longest(column: "pd.Series[str]") -> int:
+    return int(max(column.str.len(), default=0))
+
+
+def _parts(shown: "pd.DataFrame", width: int) -> list[list[str]]:
+    """Divide a table's columns into tables that fit a width; each begins with the first column."""
+    first, *others = shown.columns
+    sizes = {name: max(len(str(name)), _longest(shown[name])) + BORDER for name in shown.columns}
+    parts, room = [[first]], width - 1 - sizes[first]
+    for name in others:
+        if sizes[name] > room and len(parts[-1]) > 1:
+            parts.append([first])
+            room = width - 1 - sizes[first]
+        parts[-1].append(name)
+        room -= sizes[name]
+    return parts

@@ -184,7 +184,7 @@ def verdict(scores: Sequence[Score]) -> str:
 
 
 COMPARED = {
-    "cold=hierarchical": ("hierarchical", "test_rmse"),
+    "cold=hierarchical": (COLD, "test_rmse"),
     "warm": ("hierarchical", "warm_rmse"),
     "cold=fallback": ("fallback", "test_rmse"),
     "cold=floor": ("floor", "test_rmse"),
@@ -228,11 +228,13 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
             cells["minus shuffled"] = _short(_worth_of_source(own))
         searched = [score for score in own if score.searched_split]
         headline = [score for score in own if score.cold == COLD]
+        (label, rmse), *more = cells.items()
         rows[name] = {
-            **cells,
-            "searched split": _short(_over_seeds(searched, "test_rmse", COLD)),
+            label: rmse,
             "beats bias": f"{sum(s.beats_bias for s in headline)}/{len(headline)}",
             "beats hierarchical": f"{sum(s.beats_hierarchical for s in headline)}/{len(headline)}",
+            **dict(more),
+            "searched split": _short(_over_seeds(searched, "test_rmse", COLD)),
             "trials": str(own[0].trials),
         }
     first = by_model[_named(scores[0])]

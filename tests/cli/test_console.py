@@ -1,5 +1,7 @@
 """Text in square brackets is shown as it is."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -26,3 +28,14 @@ def test_a_progress_bar_shows_its_label(reporter, capsys):
     with reporter.progress(TEXT, 2) as advance:
         advance()
     assert TEXT in "".join(capsys.readouterr())
+
+
+def test_a_table_that_is_too_wide_for_a_terminal_goes_on_below(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    wide = pd.DataFrame({f"column {k}": [f"{k}" * 12] for k in range(5)}, index=["row"])
+    ConsoleReporter().table("title", wide)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, text.splitlines())) <= 40
+    assert re.findall(r"\d{12}", text) == [f"{k}" * 12 for k in range(5)]
+    assert text.count("row") == 3 and text.count("title, continued") == 2

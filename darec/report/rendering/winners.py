@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from darec.api.winner import chosen
 from darec.data.holdout import TrainPercent
 from darec.errors import UserError
 from darec.page.picture import Draw, Picture
@@ -18,7 +19,6 @@ from darec.report.rendering import texts
 from darec.report.rendering.figures import picture
 from darec.reporter import LOGGER
 from darec.tuning.study.trials_table import read_trials
-from darec.tuning.trial.names import flatten
 
 COLOURS = [f"C{k}" for k in range(10)]
 """Matplotlib's own ten colours; further curves repeat them in another of the `STYLES`."""
@@ -37,14 +37,12 @@ def winners(request: Request, results: Results, folder: Path) -> Iterator[Sectio
                 best = results.winner(cell)
                 if best is None or cell.model in UNTUNED:
                     continue
-                drawn = {n: v for n, v in flatten(best.config).items() if n in best.space.drawn}
-                config = ", ".join(f"{name}={_short(value)}" for name, value in drawn.items())
                 said = f"{request.label(pair)}, {train} %", cell.row
                 numbers = [
                     TableCell(f"{best.valid_rmse:.4f}", best.valid_rmse),
                     TableCell(str(best.trials), best.trials),
                 ]
-                rows.append([*map(TableCell, said), *numbers, TableCell(config)])
+                rows.append([*map(TableCell, said), *numbers, TableCell(chosen(best))])
                 if curve := _curve(cell, results):
                     curves[cell.row] = curve
             if curves:
@@ -53,10 +51,6 @@ def winners(request: Request, results: Results, folder: Path) -> Iterator[Sectio
         head = ["pair", "model", "validation RMSE", "trials", "configuration"]
         table = Table("lowest validation RMSE of each search", head, rows)
         yield Section("winners", "What the searches found", [texts.WINNERS], [table], pictures)
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _curve(cell: Cell, results: Results) -> list[float]:
