@@ -174,3 +174,21 @@ def test_a_table_is_reproduced_and_the_second_time_nothing_runs(invoke, tmp_path
     assert ended.exit_code == 1 and "failed: toys_auto-synthetic-90-bias: " in ended.stdout
     assert "1 of 8 searches have no score" in ended.stderr
     assert b"3 of 8 searches are scored" in page.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_every_command_of_the_walk_through_does_what_the_page_says(invoke, tmp_path):
+    page = (JOBS.parent / "docs" / "walkthrough.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    exec(code, {})
+    said = {}
+    for name, words in re.findall(r"^python jobs/(\w+)\.py (.+)$", page, re.MULTILINE):
+        ended = invoke(name, *shlex.split(words))
+        assert ended.exit_code == 0, (name, words, ended.stderr[-2000:])
+        said[name] = ended.stdout
+    assert list(said) == ["prepare", "tune", "status", "evaluate", "compare", "reproduce"]
+    shown = re.findall(r"^    (Read books|source: |target: |Test ratings)(.+)$", page, re.MULTILINE)
+    assert all(f"{begin}{rest}" in said["prepare"] for begin, rest in shown) and len(shown) == 4
+    assert re.search(r"i_autorec +│ finished +│ 10/10 ", said["status"])
+    assert "i_autorec" in said["compare"] and (tmp_path / "results/report/report.html").is_file()
