@@ -65,7 +65,7 @@ def test_places_are_of_the_best_quarter_on_the_scale_of_the_search(folder):
         (lambda text: text.replace("1.01", "-1"), r"from 0 to 4, but got '-1'"),
         (lambda text: text.replace("shared", "both"), "predictors must be one of own, shared, but"),
         (lambda text: text[:-60], "line 13: "),
-        (lambda text: "\x00" + text, "must have a column 'best_epoch'"),
+        (lambda text: text.replace("best_epoch", "\x00", 1), "must have a column 'best_epoch'"),
     ],
 )
 def test_trials_that_cannot_be_are_told_in_one_line(folder, change, words):
