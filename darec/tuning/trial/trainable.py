@@ -17,6 +17,7 @@ from ray.tune.result import SHOULD_CHECKPOINT
 from darec.core.cold import ColdRule
 from darec.core.config import parse
 from darec.core.fit import Fit
+from darec.core.hierarchical import HierarchicalBiases, remember
 from darec.core.objective import Metric, worst
 from darec.core.recommender import Cache, DivergedError, Recommender, Run, TwoStage
 from darec.core.threads import begin_to_train
@@ -64,6 +65,8 @@ class TrialTask:
     """The driver's code and libraries."""
     metric: Metric = "rmse"
     """What decides a trial's best epoch."""
+    biases: HierarchicalBiases | None = None
+    """Those of the training ratings, which otherwise each process would fit again."""
 
     def check_node(self) -> None:
         """Raise `OtherCodeError` when this node runs other code or libraries than the driver."""
@@ -84,6 +87,8 @@ class RecommenderTrainable(tune.Trainable):
         task.check_node()
         share = self.trial_resources.required_resources
         begin_to_train(max(1, int(share.get("CPU", 1))))
+        if task.biases is not None:
+            remember(task.data.training, task.biases)
         self._task = task
         self._run = Run(task.seed, "cuda" if share.get("GPU", 0) else "cpu", task.cache)
         self._saved_at, self._saving_s = time.monotonic(), 0.0

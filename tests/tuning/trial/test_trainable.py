@@ -12,6 +12,7 @@ from ray import tune
 from ray.train._internal.session import _TrainingResult
 from ray.tune.result import SHOULD_CHECKPOINT
 
+from darec.core import hierarchical
 from darec.core.recommender import DivergedError, MemoryCache
 from darec.data.split import split
 from darec.models import MODELS
@@ -70,6 +71,17 @@ def local(config, data, model="i_autorec", **changes):
 @pytest.fixture(scope="module")
 def data(tiny_pair):
     return split(tiny_pair).search
+
+
+def test_the_biases_of_the_search_are_not_fitted_again(data, monkeypatch):
+    biases = hierarchical.hierarchical_biases(data.training)
+    monkeypatch.setattr(hierarchical, "_known", {})  # as in another process
+    monkeypatch.setattr(hierarchical.HierarchicalBiases, "fit", lambda training: 1 / 0)
+    centred = {**CONFIG, "center": "hierarchical"}
+    assert local(centred, data, biases=biases).step()["epoch"] == 1
+    monkeypatch.setattr(hierarchical, "_known", {})
+    with pytest.raises(ZeroDivisionError):
+        local(centred, data).step()
 
 
 def test_a_reused_actor_equals_a_fresh_one(data):
