@@ -39,7 +39,8 @@ from darec.tuning.study.protocol import Protocol, asks_for_more, check_finished
 from darec.tuning.study.record import check_record, space_json
 from darec.tuning.study.request import Budget, Request, Stages
 from darec.tuning.study.sizes import as_recorded, decoupled
-from darec.tuning.study.study import Settings, StudyInterrupted, Tracker
+from darec.tuning.study.study import Settings, StudyInterrupted
+from darec.tuning.trial.names import Tracker
 from darec.tuning.trial.stage1_cache import ClusterCache
 from search_spaces import Space
 

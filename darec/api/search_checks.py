@@ -12,7 +12,7 @@ from darec.core.objective import Metric
 from darec.errors import UserError
 from darec.tuning.cluster.connection import check_address
 from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
-from darec.tuning.study.study import Tracker
+from darec.tuning.trial.names import Tracker
 
 Check = Callable[[str, Any], None]
 """Raises `UserError` for an option, by its name, with a value that breaks a rule."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from optuna.distributions import BaseDistribution
 
@@ -15,9 +15,7 @@ from darec.models import ModelKind
 from darec.reporter import SILENT, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster.shares import Slots
-
-Tracker = Literal["mlflow", "wandb"]
-"""Where each trial's curves go, too (`darec.tuning.trial.trackers`)."""
+from darec.tuning.trial.names import Tracker
 
 
 class StudyInterrupted(Exception):

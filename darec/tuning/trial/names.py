@@ -6,7 +6,7 @@ Optuna's names are flat (``autorec/hidden``), configs are nested.
 import re
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 METRIC = "objective"
 """What searches minimise: the lowest validation error of a trial so far, by the search's metric."""
@@ -15,6 +15,8 @@ TIME = "epoch"
 ROWS = "epochs"
 """The entry of a report that holds one row for every epoch since the last report."""
 
+Tracker = Literal["mlflow", "wandb"]
+"""Where each trial's curves go, too (`darec.tuning.trial.trackers`)."""
 IN_FOLDER_NAME = 3
 """The name of a trial's folder, which TensorBoard shows, has so many hyper-parameters."""
 

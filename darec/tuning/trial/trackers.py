@@ -11,8 +11,8 @@ from ray.air.integrations.wandb import WandbLoggerCallback
 from ray.tune.callback import Callback
 from ray.tune.result import TRAINING_ITERATION
 
-from darec.tuning.study.study import Tracker
 from darec.tuning.trial.loggers import PerEpoch
+from darec.tuning.trial.names import Tracker
 from darec.tuning.trial.tensorboard import curves_of
 
 
