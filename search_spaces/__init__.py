@@ -1,6 +1,6 @@
 """Search spaces by model name: add one file here and one line to `SPACES`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -46,8 +46,6 @@ class Space:
     """What ``--paper`` holds fixed; empty if the paper's model is no other."""
     decided: tuple[str, ...] = ("axis",)
     """Hyper-parameters that follow from the model's name. ``--fix`` may not set them."""
-    more: Sequence[Mapping[str, Any]] = ()
-    """Further good guesses, tried after `first`: winners of searches on other pairs."""
 
     @property
     def start(self) -> dict[str, Any]:
@@ -67,10 +65,6 @@ class Space:
         """Return the space with these hyper-parameters held fixed."""
         space = {name: kept for name, kept in self.space.items() if name not in values}
         return replace(self, space=space, fixed={**self.fixed, **values})
-
-    def as_printed(self) -> Self:
-        """Return the space of the paper's model, without our additions and later winners."""
-        return replace(self.fix(self.paper), more=())
 
     def narrow(self, ends: Mapping[str, int]) -> Self:
         """Return the space with ranges of whole numbers that end here; the first trial fits in."""

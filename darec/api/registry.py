@@ -134,7 +134,7 @@ def spaces_for(
         if not own.paper:
             known = ", ".join(name for name, each in SPACES.items() if each.paper)
             raise UserError(f"--paper must go with one of {known}, but got {model}")
-        own, stage1 = own.as_printed(), stage1 and stage1.as_printed()
+        own, stage1 = own.fix(own.paper), stage1 and stage1.fix(stage1.paper)
     if space is not None:
         given = space if isinstance(space, Space) else load_space(space)
         own, stage1 = with_space(own, stage1, prefix, given)

@@ -38,11 +38,11 @@ from darec.tuning.study.plan import describe
 from darec.tuning.study.protocol import Protocol, asks_for_more, check_finished
 from darec.tuning.study.record import check_record, space_json
 from darec.tuning.study.request import Budget, Request, Stages
-from darec.tuning.study.sizes import as_recorded, decoupled
+from darec.tuning.study.sizes import decoupled, narrowed_to
 from darec.tuning.study.study import Settings, StudyInterrupted
 from darec.tuning.trial.names import Tracker
 from darec.tuning.trial.stage1_cache import ClusterCache
-from search_spaces import Space
+from search_spaces import SPACES, Space
 
 TRIALS = 50
 """Trials of a model's study by default."""
@@ -205,9 +205,10 @@ def search(
         folder=result.folder,
         storage=result.path,
     )
-    request = decoupled(request)
+    if space is None and model in SPACES:  # nothing that a user holds fixed is changed
+        request = decoupled(request)
     if before is not None:
-        request = as_recorded(request, before.space, before.stage1)
+        request = narrowed_to(request, before.narrowed)
     stages_data = [data]
     if stage1 is not None:
         stages_data += [request.stage1_data, request.stage1_data.swapped()]

@@ -148,7 +148,8 @@ class _Study:
     def _config_so_far(self) -> dict[str, Any]:
         first = self.trials.iloc[0]
         names = list(self.trials.columns)[list(self.trials.columns).index("at_edge") + 1 :]
-        drawn = [name for name in names if name not in (METRIC, REJUDGED) and pd.notna(first[name])]
+        others = (METRIC, REJUDGED, *COST)
+        drawn = [name for name in names if name not in others and pd.notna(first[name])]
         plain = {name: first[name] for name in drawn}
         return nest({n: v.item() if hasattr(v, "item") else v for n, v in plain.items()})
 
@@ -210,7 +211,7 @@ class _Study:
         varied = [
             name
             for name in names[names.index("at_edge") + 1 :]
-            if self.trials[name].astype(str).nunique() > 1
+            if name not in COST and self.trials[name].astype(str).nunique() > 1
         ]
         rows = [
             [

@@ -17,7 +17,6 @@ from darec.report.matrix.cells import Budget, Cell, fix_text
 from darec.tuning.study.algorithms import default_sampler
 from darec.tuning.study.identity import load_best
 from darec.tuning.study.record import load_study
-from darec.tuning.study.sizes import only_narrower
 
 S = TypeVar("S", bound=Keyed)
 
@@ -54,7 +53,7 @@ def find_winner(
             told = f"the search in {folder} used --{name.replace('_', '-')} {_shown(used[name])}"
             raise UserError(f"{told}; you asked for {_shown(value)}; {WAYS}")
     for stage, space in (spaces(cell) if spaces else {}).items():
-        if not only_narrower(study[stage]["drawn"], space):
+        if study[stage]["drawn"] != _narrowed(space, study["narrowed"]):
             what = "stage-1 space" if stage == "stage1" else "space"
             told = f"the search in {folder} used another {what} than search_spaces/ has now"
             raise UserError(f"{told}; {WAYS}")
@@ -65,6 +64,15 @@ def find_winner(
         told = f"the search in {folder} used other ratings than {cell.label} has now"
         raise UserError(f"{told}; {WAYS}")
     return best
+
+
+def _narrowed(space: Mapping[str, Any], ends: Mapping[str, int]) -> dict[str, Any]:
+    """Return distributions, as JSON values, with the ends that a search gave to sizes."""
+    found = dict(space)
+    for name, end in ends.items():
+        if name in found:
+            found[name] = {**found[name], "attributes": {**found[name]["attributes"], "high": end}}
+    return found
 
 
 def budget_in(folder: Path) -> Budget:

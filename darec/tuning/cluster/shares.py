@@ -29,10 +29,8 @@ trial's end would often force one."""
 PROCESS_BYTES = 512 * 2**20
 """Memory of Python, torch and compiled code in one process."""
 WEIGHT_BYTES = 4
-ENDED = 2
-"""The checkpoints of trials that have ended, in those of running trials."""
 LARGEST_CHECKPOINTS = 2.5 * 2**30
-"""Bytes that the checkpoints of one trial may take by default; sizes end where they take more."""
+"""Bytes that the checkpoints of a trial may take on large pairs; sizes end where they take more."""
 
 
 @dataclass(frozen=True)
@@ -144,17 +142,20 @@ def checkpoint_bytes(n_weights: int) -> int:
     return CHECKPOINTS * 4 * WEIGHT_BYTES * n_weights
 
 
-def disk_bytes(n_weights: int, at_once: int) -> int:
+def disk_bytes(n_weights: int, at_once: int, kept: int) -> int:
     """Return what all checkpoints of a running search take on disk at most.
 
-    Those of ended trials take as much as those of `ENDED` running ones.
+    As many trials as run at once may have ended since the last snapshot, which may need their
+    checkpoints. ``kept`` is of how many of the best ended trials the last checkpoint stays.
     """
-    return (at_once + ENDED) * checkpoint_bytes(n_weights)
+    trials = 2 * at_once + math.ceil(kept / CHECKPOINTS)
+    return trials * checkpoint_bytes(n_weights)
 
 
-def at_once_on_disk(n_weights: int, free: float) -> int:
+def at_once_on_disk(n_weights: int, free: float, kept: int) -> int:
     """Return for how many trials at once this many bytes of disk have room; at least one."""
-    return max(1, int(min(free / max(1, checkpoint_bytes(n_weights)), 2**31) - ENDED))
+    trials = min(free / max(1, checkpoint_bytes(n_weights)), 2**31)
+    return max(1, int((trials - math.ceil(kept / CHECKPOINTS)) / 2))
 
 
 def _gpu_bytes() -> int:

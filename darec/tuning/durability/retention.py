@@ -25,6 +25,11 @@ AT_ONCE = 20
 """Most trials whose checkpoints are deleted in one go, since the driver waits for it."""
 
 
+def kept_trials(rejudge: int) -> int:
+    """Return of how many of the best trials a study keeps the last checkpoint."""
+    return max(KEPT, rejudge)
+
+
 class KeepTheBest(tune.Callback):
     """Deletes checkpoints of trials that have ended and that no snapshot needs."""
 

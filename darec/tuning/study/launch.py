@@ -7,10 +7,11 @@ from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster import gpu_memory, preflight, shares
 from darec.tuning.cluster.shares import Slots, Wanted
+from darec.tuning.durability.retention import kept_trials
 from darec.tuning.study.in_order import LAG
 from darec.tuning.study.record import load_study
 from darec.tuning.study.request import Request, largest_trial, n_weights
-from darec.tuning.study.sizes import fitted, size_that_fits
+from darec.tuning.study.sizes import fitted, is_large, size_that_fits
 from darec.tuning.trial.travel import send_by_value
 
 GIB = 2**30
@@ -19,16 +20,20 @@ GIB = 2**30
 def fitted_to_machine(request: Request, wanted: Wanted) -> Request:
     """Return the request with sizes whose largest trial fits into memory and onto the disk.
 
-    The paper's ranges end only where the disk is full.
+    On large pairs, the checkpoints of a trial are limited as well, but not in the paper's search.
+    A reproducible search does not depend on the machine.
     """
     memory, free = shares.node_memory(wanted), _free(request)
-    largest = math.inf if request.paper else shares.LARGEST_CHECKPOINTS
+    if request.reproducible:
+        memory = free = math.inf
+    limited = is_large(request.data) and not request.paper
+    largest = shares.LARGEST_CHECKPOINTS if limited else math.inf
 
     def fits(n_weights: int) -> bool:
         return (
             shares.trial_bytes(n_weights, request.data.training) <= memory
             and shares.checkpoint_bytes(n_weights) <= largest
-            and shares.disk_bytes(n_weights, 1) <= free
+            and shares.disk_bytes(n_weights, 1, kept_trials(request.rejudge)) <= free
         )
 
     return fitted(request, fits)
@@ -36,12 +41,14 @@ def fitted_to_machine(request: Request, wanted: Wanted) -> Request:
 
 def _check_disk(request: Request, share: Slots) -> None:
     """Raise `UserError`, naming a size that fits, if the disk has no room for checkpoints."""
-    need, free = shares.disk_bytes(n_weights(request), share.concurrent), _free(request)
-    found = None
-    if need > free:
-        found = size_that_fits(request, lambda n: shares.disk_bytes(n, share.concurrent) <= free)
-    remedy = "" if found is None else f"; --fix {found[0]}={found[1]} fits"
-    preflight.check_disk(request.folder, preflight.LEAST_FREE + need, remedy)
+
+    def need(n_weights: int) -> int:
+        return shares.disk_bytes(n_weights, share.concurrent, kept_trials(request.rejudge))
+
+    free, now, remedy = _free(request), need(n_weights(request)), ""
+    if now > free and (found := size_that_fits(request, lambda n: need(n) <= free)):
+        remedy = f"; --fix {found[0]}={found[1]} fits"
+    preflight.check_disk(request.folder, preflight.LEAST_FREE + now, remedy)
 
 
 def _free(request: Request) -> float:
@@ -56,11 +63,16 @@ def computed_share(request: Request, wanted: Wanted) -> Slots:
     if request.kind.cpu_only or request.reproducible:
         wanted = replace(wanted, gpus=0.0)
     need = _trial_bytes(request)
-    share = shares.slots(wanted, request.budget.trials, need)
-    at_once = min(share.concurrent, shares.at_once_on_disk(n_weights(request), _free(request)))
-    share = replace(share, concurrent=at_once)
+    share = _on_disk(request, shares.slots(wanted, request.budget.trials, need))
     LOGGER.debug("a trial needs at most %.2f GiB and gets %s", need / GIB, share)
     return share
+
+
+def _on_disk(request: Request, share: Slots) -> Slots:
+    """Return a share of as many trials at once as the disk has room for."""
+    kept = kept_trials(request.rejudge)
+    room = shares.at_once_on_disk(n_weights(request), _free(request), kept)
+    return replace(share, concurrent=min(share.concurrent, room))
 
 
 def checked_share(request: Request, wanted: Wanted, share: Slots, reporter: Reporter) -> Slots:
@@ -105,6 +117,7 @@ def _measured_share(request: Request, wanted: Wanted, share: Slots, reporter: Re
         return share
     gpus = shares.gpu_share(memory.trial, memory.gpu)
     share = shares.slots(replace(wanted, gpus=gpus), request.budget.trials, _trial_bytes(request))
+    share = _on_disk(request, share)
     takes = f"takes {memory.trial / GIB:.2f} of"
     if memory.trial >= memory.gpu:
         takes = "does not fit (narrow the space with --fix) into"

@@ -15,6 +15,7 @@ from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
 from darec.reporter import duration
 from darec.tuning.cluster.shares import disk_bytes
+from darec.tuning.durability.retention import kept_trials
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.flat import FEWEST
 from darec.tuning.study.request import (
@@ -52,7 +53,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
     with torch_threads(max(1, int(slots.cpus))):
         cost = estimate(request, settings)
     to_beat, most = baseline_rmses(data), max(budget.trials, budget.stage1_trials)
-    disk = disk_bytes(n_weights(request), slots.concurrent)
+    disk = disk_bytes(n_weights(request), slots.concurrent, kept_trials(request.rejudge))
     by_other = request.metric != "rmse"
     stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
     lines = [
@@ -111,7 +112,7 @@ def estimate(request: Request, settings: Settings) -> Estimate:
 
 def _narrowed(request: Request) -> str:
     ends = ", ".join(f"{name} <= {end}" for name, end in request.narrowed.items())
-    return f"  sizes      {ends}: larger trials would not fit; --fix holds a size of yours"
+    return f"  sizes      {ends}, for the memory and the disk; choose others with --fix"
 
 
 def _known(request: Request) -> str:

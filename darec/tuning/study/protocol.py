@@ -245,11 +245,10 @@ def _known_winners(
 ) -> list[dict[str, Any]]:
     """Return what earlier winners of a model drew, where this space can draw it, each once.
 
-    Those of `Request.winners` come before those that the space knows. They are at most
-    `KNOWN_SHARE` of the trials, so that the sampler also draws.
+    They are at most `KNOWN_SHARE` of the trials, so that the sampler also draws.
     """
     found: list[dict[str, Any]] = []
-    for config in (*request.winners.get(model, ()), *space.more):
+    for config in request.winners.get(model, ()):
         drawn = {name: config.get(name) for name in space.space}
         possible = all(may_draw(each, drawn[name]) for name, each in space.space.items())
         if possible and drawn and drawn not in [dict(space.start), *found]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,8 @@ class Record(Asked):
     """Whether its outcome does not depend on timing."""
     lag: Count | None = None
     """What makes it so: `darec.tuning.study.in_order`."""
+    narrowed: dict[str, int] = field(default_factory=dict)
+    """Sizes whose ranges end below those of the space that was asked for (`sizes.fitted`)."""
 
 
 def load_study(folder: Path, place: str | None = None) -> Record:
@@ -202,6 +204,7 @@ def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
         metric=request.metric,
         reproducible=request.reproducible,
         lag=request.lag,
+        narrowed=dict(request.narrowed),
     )
 
 

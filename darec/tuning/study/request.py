@@ -51,10 +51,6 @@ class Ranges(Protocol):
 class SearchSpace(Ranges, Protocol):
     """A search space that can be narrowed (`search_spaces.Space`)."""
 
-    @property
-    def more(self) -> Sequence[Mapping[str, Any]]:
-        """Further good guesses, tried after ``start``."""
-
     def fix(self, values: Mapping[str, Any]) -> Self:
         """Return the space with these hyper-parameters held fixed."""
 

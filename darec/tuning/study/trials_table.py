@@ -13,7 +13,8 @@ COLUMNS = (
     *("trial_id", "ended", "failures", "seconds", "epochs", "best_epoch", "best_valid_rmse"),
     "at_edge",
 )
-"""The first columns of ``trials.csv``; one per hyper-parameter follows."""
+"""The first columns of ``trials.csv``. Those of `COST`, `REJUDGED` and the metric may follow, then
+one for each hyper-parameter."""
 COST = ("cpu_s", "gpu_s")
 """The columns of what a trial cost, in seconds of CPUs and of GPUs, repeated epochs included."""
 REJUDGED = "rejudged_rmse"

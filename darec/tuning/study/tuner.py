@@ -15,7 +15,7 @@ from darec.seeds import derive
 from darec.tuning.cluster.gpu_retry import MoreGPUMemory
 from darec.tuning.cluster.shares import CHECKPOINTS
 from darec.tuning.durability import snapshot
-from darec.tuning.durability.retention import KEPT, KeepTheBest
+from darec.tuning.durability.retention import KeepTheBest, kept_trials
 from darec.tuning.durability.scheduler_state import Resumable, SchedulerState
 from darec.tuning.private import (
     callbacks_of,
@@ -37,6 +37,7 @@ from darec.tuning.study.stopper import Ends
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial.loggers import loggers
 from darec.tuning.trial.names import METRIC, TIME, flatten, trial_folder
+from darec.tuning.trial.tracking import Tracking
 from darec.tuning.trial.trainable import RecommenderTrainable, TrialTask
 from darec.tuning.trial.travel import send_by_value
 
@@ -112,6 +113,7 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
     one_of(SchedulerState, tuner).expected = len(results)
     one_of(StopWatch, tuner).folder = study.search_folder  # it may have been moved
     one_of(Journal, tuner).folder = study.folder
+    one_of(Tracking, tuner).tracker = settings.tracker
     progress_reporter_of(tuner).n_trials = study.trials  # it may have become larger
     limit_concurrency(search_algorithm_of(tuner), settings.slots.concurrent)
     return tuner
@@ -152,9 +154,8 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
             DiskWatch(halt),
         ),
         Journal(study.folder, study.space),
-        *(snapshots, KeepTheBest(snapshots, max(KEPT, study.rejudge))),
-        *loggers(study.model),
-        *_tracker(study, settings),
+        *(snapshots, KeepTheBest(snapshots, kept_trials(study.rejudge))),
+        *loggers(study.model, study.label, settings.tracker),
     ]
     return tune.Tuner(
         trainable,
@@ -197,14 +198,6 @@ def _check_saves(name: str, save: Callable[[], Any]) -> None:
     except Exception as error:
         told = "cannot be resumed, because its state cannot be pickled"
         raise UserError(f"{name}: a search with it {told}: {error}") from error
-
-
-def _tracker(study: Study, settings: Settings) -> list[tune.Callback]:
-    if settings.tracker is None:
-        return []
-    from darec.tuning.trial.trackers import tracker_of  # imports a library that may be missing
-
-    return [tracker_of(settings.tracker, study.label)]
 
 
 def _trial_id(trial: Any) -> str:

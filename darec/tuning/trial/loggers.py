@@ -6,8 +6,9 @@ from ray.tune.callback import Callback
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 from ray.tune.result import SHOULD_CHECKPOINT, TRAINING_ITERATION
 
-from darec.tuning.trial.names import ROWS, TIME
+from darec.tuning.trial.names import ROWS, TIME, Tracker
 from darec.tuning.trial.tensorboard import TensorBoard
+from darec.tuning.trial.tracking import Tracking
 
 NOT_LOGGED = (ROWS, SHOULD_CHECKPOINT)
 
@@ -46,6 +47,10 @@ class ForgetRows(Callback):
         result.pop(ROWS, None)
 
 
-def loggers(model: str) -> list[Callback]:
-    """Return all loggers of a study of a model; Tune then adds none of its own."""
-    return [EpochCSV(), EpochJSON(), EpochTensorBoard(model), ForgetRows()]
+def loggers(model: str, study: str = "", tracker: Tracker | None = None) -> list[Callback]:
+    """Return all loggers of a study of a model; Tune then adds none of its own.
+
+    ``study`` is what a tracker calls it.
+    """
+    tracking = Tracking(study, tracker)
+    return [EpochCSV(), EpochJSON(), EpochTensorBoard(model), tracking, ForgetRows()]

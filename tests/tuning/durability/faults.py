@@ -126,7 +126,7 @@ def searched(cluster, nodes, data, kind, folder):
             nodes.append(cluster.add_node(num_cpus=1))
 
     fault, Fault.kind, Fault.strike = Fault(), kind, staticmethod(strike)
-    running.loggers = lambda model: [fault, *LOGGERS(model)]
+    running.loggers = lambda *study: [fault, *LOGGERS(*study)]
     space = SPACES["i_autorec"].fix({"hidden": 20})
     study = Study(
         model="i_autorec",

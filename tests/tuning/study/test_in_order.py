@@ -201,7 +201,7 @@ def test_the_same_search_twice_has_the_same_files(
 ):
     """At full speed; with one process at once; with a worker and a driver that are killed."""
     loggers = running.loggers
-    monkeypatch.setattr(running, "loggers", lambda model: [*loggers(model), WorkerKiller()])
+    monkeypatch.setattr(running, "loggers", lambda *study: [*loggers(*study), WorkerKiller()])
     options = {"trials": 10, "max_epochs": 9, "reproducible": True, "fit": False}
     options |= {"fix": {"hidden": 20}, "at_once": 3}
 

@@ -51,7 +51,7 @@ def slow_motion(monkeypatch):
     monkeypatch.setattr(snapshot, "EVERY_S", 0.0)
     monkeypatch.setattr(snapshot, "SHARE", 1e9)
     loggers = running.loggers
-    monkeypatch.setattr(running, "loggers", lambda model: [*loggers(model), Killer()])
+    monkeypatch.setattr(running, "loggers", lambda *study: [*loggers(*study), Killer()])
 
 
 def searched(study, settings, folder, kills=()):
