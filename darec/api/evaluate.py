@@ -104,7 +104,9 @@ def evaluate(
     if len(summary.names_of(all_scores)) > 1:
         _compare(winners, all_scores, reporter)
     else:
-        _report([each for each in measured if each], reporter)
+        for winner in winners:  # several searches of one model have a table each
+            own = [each for run, each in zip(runs, measured, strict=True) if run.winner is winner]
+            _report([each for each in own if each], reporter)
     listed = summary.ranking_table(all_scores)
     if len(listed):
         reporter.table(summary.ranking_title(all_scores), listed)

@@ -1,7 +1,7 @@
 """Every step from rating files to predictions, on more and more ratings: its time and peak memory.
 
-``python -m darec.benchmark.steps LINES SLOWEST`` prints ``{step: [seconds, bytes]}`` of one size.
-A model whose epoch took longer than SLOWEST seconds at a smaller size is left out there.
+``python -m darec.benchmark.steps LINES MODEL,...`` prints ``{step: [seconds, bytes]}`` of one size,
+without the models that are named.
 """
 
 import json
@@ -101,7 +101,7 @@ def _measure(lines: int, left_out: Sequence[str]) -> Steps:
             ColdRule(data.training).hierarchical.predict(data.valid.users, data.valid.items)
         for model, kind in MODELS.items():
             if model not in left_out:
-                _fit(model, warm).step()  # the same
+                _fit(model, warm).step()  # compiles the model's code before it is timed
                 if kind.whole_fit:
                     with step(model):
                         fit = _fit(model, data)

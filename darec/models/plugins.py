@@ -34,7 +34,7 @@ def add(name: str, kind: ModelKind, space: Any) -> None:
         raise UserError(f"a model's name {rule}, but got {name!r}")
     if not isinstance(kind, ModelKind):
         raise UserError(f"{name}: kind must be a darec.ModelKind, but got {kind!r}")
-    if not all(hasattr(space, part) for part in ("space", "fixed", "start", "fix")):
+    if not all(hasattr(space, part) for part in ("space", "fixed", "start", "fix", "narrow")):
         raise UserError(f"{name}: space must be a darec.Space, but got {space!r}")
     OUTSIDE[name], SPACES[name] = kind, space
 

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from darec.api.checks import check_count, check_gpus
@@ -60,7 +59,8 @@ def reproduce(
 ) -> Path | None:
     """Run the missing searches and scores, and write the page. The same call continues later.
 
-    The page also shows what earlier calls with the same ``out`` put there.
+    The page also shows what earlier calls with the same ``out`` put there, if only ``what`` and the
+    budget were others.
 
     Args:
         what: ``table2``, ``fig2``, ``fig3``, ``cold_users`` or ``all``.
@@ -134,12 +134,10 @@ def reproduce(
     if plan:
         return None
 
-    shown = _with_earlier(request, out / "report", data)
-    prepared |= {
-        name: obtain(name, data, synthetic, reporter)
-        for name in shown.pairs
-        if name not in prepared
-    }
+    earlier = request_in(out / "report")
+    shown = request if earlier is None else request.with_earlier(earlier)
+    if earlier is not None and shown is request:
+        reporter.line(f"the page no longer shows {earlier.what}, asked for with other options")
     with folder_locked(out / "report"):
         try:
             if todo and not page:
@@ -155,7 +153,7 @@ def reproduce(
                     )
                     failures |= _run(request.budget, todo, place, n_at_once, reporter)
         finally:
-            digests, any_budget = _digests(shown, prepared), page or bool(shown.earlier)
+            digests, any_budget = _digests(shown, prepared), page or shown.mixed
             results = Results(out, request.budget, digests, present_spaces, any_budget)
             path = write_report(shown, results, prepared, out / "report", argv, failures)
             for cell, reason in failures.items():
@@ -164,21 +162,6 @@ def reproduce(
     if failures:
         raise UserError(f"{len(failures)} of {len(cells)} searches have no score; run it again")
     return path
-
-
-def _with_earlier(request: Request, folder: Path, data: Path) -> Request:
-    """Return a request for what an earlier one put on the page in this folder, too.
-
-    Pairs that are no longer prepared are left out. A page of generated pairs is not mixed with one
-    of real pairs.
-    """
-    earlier = request_in(folder)
-    if earlier is None or earlier.synthetic != request.synthetic:
-        return request
-    pairs = earlier.pairs
-    if not request.synthetic:
-        pairs = tuple(name for name in pairs if pair_file(data, name).is_file())
-    return request.with_earlier(replace(earlier, pairs=pairs)) if pairs else request
 
 
 def _digests(request: Request, prepared: Mapping[str, DomainPair]) -> dict[str, str]:

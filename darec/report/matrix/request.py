@@ -29,6 +29,8 @@ class Request:
     """Percent of the users who are test users of the cold-user task."""
     earlier: tuple[What, ...] = ()
     """What earlier requests asked for; the page still shows it."""
+    mixed: bool = False
+    """Whether one of them had another budget."""
 
     def __post_init__(self) -> None:
         if self.what not in get_args(What):
@@ -59,15 +61,22 @@ class Request:
         return not {self.what, *self.earlier}.isdisjoint((section, "all"))
 
     def with_earlier(self, other: "Request") -> "Request":
-        """Return a request for what is on the page of an earlier one, too."""
-        models = (*other.models, *self.models) if other.models and self.models else ()
-        return replace(
-            self,
-            pairs=tuple(dict.fromkeys((*other.pairs, *self.pairs))),
-            models=tuple(dict.fromkeys(models)),
-            train=tuple(sorted({*other.train, *self.train}, reverse=True)),
-            earlier=tuple(dict.fromkeys((*other.earlier, other.what))),
+        """Return a request for what is on an earlier one's page, too, if all else is the same.
+
+        Only the budgets may differ.
+        """
+        same = replace(
+            other,
+            what=self.what,
+            earlier=self.earlier,
+            budget=self.budget,
+            mixed=self.mixed,
         )
+        if same != self:
+            return self
+        earlier = tuple(dict.fromkeys((*other.earlier, other.what)))
+        mixed = other.mixed or other.budget != self.budget
+        return replace(self, earlier=earlier, mixed=mixed)
 
     def cells(self) -> list[Cell]:
         """Return the cells of all sections; a cell of two sections is in the list twice."""

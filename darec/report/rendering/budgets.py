@@ -1,33 +1,39 @@
 """What the page says about the budgets of its searches."""
 
-from dataclasses import replace
-
 from darec.models import MODELS
-from darec.report.matrix.cells import UNTUNED, Budget, Cell, distinct
+from darec.report.matrix.cells import UNTUNED, Cell, distinct
 from darec.report.matrix.request import Request
-from darec.report.matrix.results import Results, budget_in
+from darec.report.matrix.results import Results
 from darec.report.rendering import texts
+from darec.tuning.study.record import load_study
 
 
 def budgets(request: Request, results: Results) -> str:
-    """Say what the searches could spend; each budget with its models if there are several."""
+    """Say what the searches could spend: together, or each budget with its models."""
     if not results.any_budget:
         return texts.budget(results.budget)
-    found: dict[Budget, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for cell in distinct(request.cells()):
         if cell.model not in UNTUNED and results.winner(cell) is not None:
             models = found.setdefault(_budget(cell, results), [])
             if cell.row not in models:
                 models.append(cell.row)
-    if len(found) <= 1:
-        return texts.budget(next(iter(found), results.budget))
-    return texts.budgets(found)
+    return texts.budgets(found, results.budget.seeds)
 
 
-def _budget(cell: Cell, results: Results) -> Budget:
-    """Return what a search could spend; what is not its own is as in the request."""
-    asked, kind = results.budget, MODELS[cell.model]
-    own = replace(budget_in(cell.folder(results.out)), seeds=asked.seeds)
-    if kind.whole_fit:
-        own = replace(own, max_epochs=asked.max_epochs)
-    return own if kind.stage1 else replace(own, stage1_trials=asked.stage1_trials)
+def _budget(cell: Cell, results: Results) -> str:
+    """Say what a search could spend, and what else shortened or narrowed it."""
+    kind, study = MODELS[cell.model], load_study(cell.folder(results.out))
+    words = [f"{study.budget.trials} trials"]
+    if kind.stage1:
+        words.append(f"after {study.budget.stage1_trials} in each stage-1 study")
+    if not kind.whole_fit:
+        words.append(f"of at most {study.budget.max_epochs} epochs")
+    if study.budget.time_budget is not None:
+        words.append(f"within {study.budget.time_budget:g} s")
+    if study.stop_when_flat:
+        words.append("or until flat")
+    if study.rejudge:
+        words.append(f"and {study.rejudge} judged again")
+    words += [f"with {name} <= {end}" for name, end in study.narrowed.items()]
+    return " ".join(words)

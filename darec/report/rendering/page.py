@@ -35,9 +35,9 @@ def write_report(
 ) -> Path:
     """Write the report on all scored cells, and return the path of its page.
 
-    The page lists ``failures``, why a cell has no scores. The same scores and failures give the
-    same bytes, except in provenance.json, which records the present command. Figures of an earlier
-    report are deleted; an earlier table stays if the request does not show it.
+    The page lists ``failures``, why a cell has no scores. The same request, scores and failures
+    give the same bytes, except in provenance.json, which records the present command. Figures of an
+    earlier report are deleted; an earlier table stays if the request does not show it.
     """
     shutil.rmtree(folder / "figures", ignore_errors=True)
     views = table2_views(request, results)

@@ -38,8 +38,8 @@ TABLE_2 = [
     "splits may have been training or validation ratings of the search.",
 ]
 WINNERS = (
-    "Each search chose its configuration by validation RMSE, without a test rating. Only what was "
-    "drawn is listed; results/<pair>-<train>/<model>/study.html shows more of each search."
+    "Each search chose its configuration by validation RMSE, without a test rating. Of two-stage "
+    "models the choice of the second stage is listed. study.html in a search's folder shows more."
 )
 FIGURE_3 = (
     "AutoRec, CF-NADE and DARec are searched as printed (darec tune --paper), and in the rows with "
@@ -112,16 +112,12 @@ def mixed(n: int) -> str:
     )
 
 
-def budgets(found: Mapping[Budget, Sequence[str]]) -> str:
+def budgets(found: Mapping[str, Sequence[str]], seeds: int) -> str:
     """Say what each search could spend, if not all could spend the same; by budget the models."""
-    told = "; ".join(
-        f"{each.trials} trials ({each.stage1_trials} of stage 1) of at most {each.max_epochs} "
-        f"epochs: {', '.join(models)}"
-        for each, models in found.items()
-    )
+    told = "; ".join(f"{words}: {', '.join(models)}" for words, models in found.items())
     return (
-        f"The searches had different budgets, from which differences between rows may come. {told}."
-        f" Winners are chosen by validation RMSE and scored on {next(iter(found)).seeds} seeds."
+        f"Each search had its own budget, from which differences between rows may come. {told}."
+        f" Winners are chosen by validation RMSE and scored on {seeds} seeds."
     )
 
 

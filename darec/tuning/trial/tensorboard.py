@@ -88,8 +88,8 @@ class TensorBoard(TBXLoggerCallback):
         tensorboardX would close them with the process, and print a traceback for each then.
         """
         for trial in list(self._writers):
-            close_events(self._writers.pop(trial))
+            self._close(trial)
 
     def _close(self, trial: Any) -> None:
         if writer := self._writers.pop(trial, None):
-            writer.close()
+            close_events(writer)

@@ -1,11 +1,15 @@
 """Each trial is a run of the tracker, with a point for every epoch."""
 
+from dataclasses import replace
+
 import pytest
 from ray import cloudpickle
 
 from darec.api.search_checks import check_arguments
 from darec.errors import UserError
+from darec.tuning.study.run import run_study
 from darec.tuning.trial.trackers import EpochWandb, tracker_of
+from darec.tuning.trial.tracking import Tracking
 from tests.tuning.trial.test_loggers import logged
 
 
@@ -20,6 +24,42 @@ def test_mlflow_has_a_run_for_each_trial_and_a_point_for_each_epoch(tmp_path, mo
     assert run.info.status == "FINISHED" and run.data.params == {"x": "1.0"}
     points = mlflow.MlflowClient().get_metric_history(run.info.run_id, "valid/rmse")
     assert [(point.step, point.value) for point in points] == [(4, 0.9), (5, 0.8)]
+
+
+def test_a_tracker_that_fails_ends_no_search(tmp_path, monkeypatch, caplog):
+    made = []
+
+    class Failing:
+        def setup(self, **info):
+            made.append(info)
+
+        def on_trial_start(self, iteration, trials, trial):
+            raise OSError("no server")
+
+    monkeypatch.setattr("darec.tuning.trial.trackers.tracker_of", lambda *asked: Failing())
+    tracking = cloudpickle.loads(cloudpickle.dumps(Tracking("p/m", "mlflow")))
+    for _ in range(2):  # a resumed search asks it again
+        tracking.setup(stop=None)
+        tracking.on_trial_start(0, [], None)
+        tracking.on_trial_start(1, [], None)
+    assert made == [{"stop": None}] * 2
+    assert caplog.text.count("--tracker mlflow: no server; the search goes on") == 2
+    silent = Tracking("p/m")
+    silent.setup(stop=None)
+    silent.on_trial_start(0, [], None)
+    assert len(made) == 2
+
+
+@pytest.mark.ray
+def test_a_study_is_logged_to_mlflow(study, settings, tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow", reason="needs MLflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    folder = tmp_path / "pair-90" / "i_autorec"
+    study = replace(study, folder=folder, storage=str(folder), trials=2)
+    rows = run_study(study, replace(settings, tracker="mlflow"), resume=False)
+    runs = mlflow.search_runs(experiment_names=["pair-90/i_autorec"], output_format="list")
+    best = min(run.data.metrics["best/valid_rmse"] for run in runs)
+    assert len(runs) == 2 and best == pytest.approx(rows[0].best_valid_rmse)
 
 
 @pytest.mark.ray
