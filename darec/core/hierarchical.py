@@ -236,11 +236,19 @@ def hierarchical_biases(training: Training) -> HierarchicalBiases:
     """
     if _must_swap(training):
         return hierarchical_biases(training.swapped()).swapped()
-    found = _known.get(_key(training))
+    found = known_biases(training)
     if found is None:
         found = HierarchicalBiases.fit(training)
         remember(training, found)
     return found
+
+
+def known_biases(training: Training) -> HierarchicalBiases | None:
+    """Return the hierarchical biases if this process has fitted equal ratings; None otherwise."""
+    if _must_swap(training):
+        swapped = known_biases(training.swapped())
+        return swapped and swapped.swapped()
+    return _known.get(_key(training))
 
 
 def remember(training: Training, biases: HierarchicalBiases) -> None:

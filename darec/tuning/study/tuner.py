@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ray import tune
 
-from darec.core.hierarchical import hierarchical_biases
+from darec.core.hierarchical import known_biases
 from darec.errors import UserError
 from darec.provenance import this_build
 from darec.seeds import derive
@@ -67,7 +67,7 @@ def make_tuner(study: Study, settings: Settings, resume: bool) -> tune.Tuner:
         n_trials=study.trials,
         driver=this_build(),
         metric=study.metric,
-        biases=hierarchical_biases(study.data.training),
+        biases=known_biases(study.data.training),
     )
     trainable = tune.with_resources(
         tune.with_parameters(RecommenderTrainable, task=task),

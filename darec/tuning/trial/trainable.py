@@ -66,7 +66,7 @@ class TrialTask:
     metric: Metric = "rmse"
     """What decides a trial's best epoch."""
     biases: HierarchicalBiases | None = None
-    """Those of the training ratings, which otherwise each process would fit again."""
+    """Those of the training ratings, if the driver has them; each process would fit them again."""
 
     def check_node(self) -> None:
         """Raise `OtherCodeError` when this node runs other code or libraries than the driver."""

@@ -74,7 +74,9 @@ def data(tiny_pair):
 
 
 def test_the_biases_of_the_search_are_not_fitted_again(data, monkeypatch):
-    biases = hierarchical.hierarchical_biases(data.training)
+    fitted = hierarchical.hierarchical_biases(data.training)
+    biases = hierarchical.known_biases(data.training)
+    assert biases is not None and biases.weights().keys() == fitted.weights().keys()
     monkeypatch.setattr(hierarchical, "_known", {})  # as in another process
     monkeypatch.setattr(hierarchical.HierarchicalBiases, "fit", lambda training: 1 / 0)
     centred = {**CONFIG, "center": "hierarchical"}
