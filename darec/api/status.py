@@ -2,10 +2,10 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import pandas as pd
@@ -13,14 +13,16 @@ import pandas as pd
 from darec.errors import UserError
 from darec.reporter import LOGGER
 from darec.tuning import storage
-from darec.tuning.durability.lock import holder_of
-from darec.tuning.study.halt import STOP
+from darec.tuning.durability.heartbeat import STOP
+from darec.tuning.durability.lock import searching
 from darec.tuning.study.record import load_study
 
 State = Literal["running", "finished", "interrupted", "waiting"]
 """``waiting`` is a study of a search that has not come to it yet."""
 LOOK_S = 0.5
-"""Seconds between two looks whether a search has ended."""
+"""Seconds between two looks whether a search in a folder has ended."""
+LOOK_AT_URI_S = 5.0
+"""The same for a search at a URI."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,18 @@ def status(out: str | Path = "results") -> list[StudyStatus]:
         >>> [(each.study, each.state, each.n_ended) for each in darec.status("results")]
         [('toys_auto-synthetic-90/mean', 'finished', 1)]
     """
-    root = storage.working_folder(str(out)) if storage.is_uri(str(out)) else Path(out)
-    if storage.is_uri(str(out)):
-        storage.fetch(str(out), root)
-    if not root.is_dir():
+    place = str(out)
+    root = storage.working_folder(place) if storage.is_uri(place) else Path(place)
+    if storage.is_uri(place):
+        storage.fetch(place, root)
+    elif not root.is_dir():
         raise UserError(f"{out}: no such folder")
+    sizes = storage.sizes(place) if storage.is_uri(place) else _sizes(root)
     found: list[StudyStatus] = []
-    for path in _searches(root):
+    for search in _searches(sizes):
         try:
-            found += _studies(root, path)
+            process = searching(storage.join(place, search))
+            found += _studies(root, search, process or "", sizes)
         except UserError as error:  # of another version perhaps; the others count
             LOGGER.warning(error)
     if not found:
@@ -79,60 +84,65 @@ def status(out: str | Path = "results") -> list[StudyStatus]:
 def stop(study: str | Path, wait_s: float = 60.0) -> bool:
     """Ask a running search to end as Ctrl-C does; return whether it did within ``wait_s`` seconds.
 
-    ``study`` is its folder. Raises `UserError` if no search runs there.
+    ``study`` is its folder or URI. Raises `UserError` if no search runs there.
     """
-    if storage.is_uri(str(study)):
-        raise UserError(f"{study}: a search at a URI is stopped where it runs, by Ctrl-C")
-    folder = Path(study)
-    if not (folder / "study.json").is_file():
-        raise UserError(f"{study}: no search is here; darec status lists all")
-    if holder_of(folder) is None:
-        raise UserError(f"{study}: no search runs here")
-    (folder / STOP).touch()
-    until = time.monotonic() + wait_s
-    while holder_of(folder) is not None:
-        if time.monotonic() >= until:
-            return False
-        time.sleep(LOOK_S)
-    (folder / STOP).unlink(missing_ok=True)
+    at_uri = storage.is_uri(str(study))
+    place = str(study) if at_uri else str(Path(study).resolve())
+    with storage.naming(str(study)):
+        if not storage.exists(*storage.open_place(storage.join(place, "study.json"))):
+            raise UserError(f"{study}: no search is here; darec status lists all")
+        if searching(place) is None:
+            raise UserError(f"{study}: no search runs here")
+        wish = storage.open_place(storage.join(place, STOP))
+        storage.replace(*wish, b"")
+        until = time.monotonic() + wait_s
+        while searching(place) is not None:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(LOOK_AT_URI_S if at_uri else LOOK_S)
+        storage.delete(*wish)
     return True
 
 
-def _searches(root: Path) -> Iterator[Path]:
-    """Yield the folders of all searches."""
-    found = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if name != "tune"]  # Ray Tune's own files
-        if "study.json" in names:
-            found.append(Path(folder))
-    yield from sorted(found)
+def _searches(sizes: Mapping[str, int]) -> list[str]:
+    """Return the folders of all searches, relative to that of all results."""
+    found = (PurePosixPath(path) for path in sizes)
+    return sorted(
+        str(path.parent)
+        for path in found
+        if path.name == "study.json" and "tune" not in path.parts  # Ray Tune's own files
+    )
 
 
-def _studies(root: Path, folder: Path) -> Iterator[StudyStatus]:
+def _studies(
+    root: Path, search: str, process: str, sizes: Mapping[str, int]
+) -> Iterator[StudyStatus]:
     """Yield the studies of a search in the order in which they run."""
-    record, process = load_study(folder), holder_of(folder) or ""
-    stages = [folder / f"stage1_{domain}" for domain in ("target", "source")]
+    folder = root / search
+    record = load_study(folder)
+    stages = [str(PurePosixPath(search, f"stage1_{domain}")) for domain in ("target", "source")]
     counts = [record.budget.stage1_trials, record.budget.stage1_trials, record.budget.trials]
-    studies = [*(stages if record.stage1 else []), folder]
-    current = next((each for each in studies if not (each / "best.json").is_file()), None)
+    studies = [*(stages if record.stage1 else []), search]
+    current = next((each for each in studies if not (root / each / "best.json").is_file()), None)
     if current is None and process:
-        current = folder  # a finished search that is given more trials
+        current = search  # a finished search that is given more trials
+    of_stage1 = {each: _bytes_below(each, sizes) for each in studies[:-1]}
     for each, asked in zip(studies, counts[-len(studies) :], strict=True):
-        ended, best = _trials(each)
+        ended, best = _trials(root / each)
         state: State = "finished"
         if each == current:
             state = "running" if process else "interrupted"
-        elif not (each / "best.json").is_file():
+        elif not (root / each / "best.json").is_file():
             state = "waiting"
         yield StudyStatus(
-            study=str(each.relative_to(root)),
+            study=each,
             state=state,
             process=process if state == "running" else "",
             ended=ended,
             asked=asked,
             best_valid_rmse=best,
-            began=(folder / "study.json").stat().st_mtime,
-            bytes=_size(each, [] if each != folder else stages),
+            began=record.began or (folder / "study.json").stat().st_mtime,
+            bytes=of_stage1.get(each) or _bytes_below(each, sizes) - sum(of_stage1.values()),
         )
 
 
@@ -152,13 +162,17 @@ def _trials(folder: Path) -> tuple[dict[str, int], float | None]:
     return {str(end): int(n) for end, n in ends.items()}, best if best < float("inf") else None
 
 
-def _size(folder: Path, without: list[Path]) -> int:
-    """Return the bytes of all files below a folder, without those of some folders in it."""
-    total, left_out = 0, {each.name for each in without}
-    for place, folders, names in os.walk(folder):
-        if Path(place) == folder:
-            folders[:] = [name for name in folders if name not in left_out]
+def _bytes_below(folder: str, sizes: Mapping[str, int]) -> int:
+    below = "" if folder == "." else f"{folder}/"
+    return sum(size for path, size in sizes.items() if path.startswith(below))
+
+
+def _sizes(root: Path) -> dict[str, int]:
+    """Return the bytes of every file below a folder, by its path below it."""
+    found = {}
+    for folder, _, names in os.walk(root):
         for name in names:
+            path = Path(folder, name)
             with suppress(OSError):  # a running search deletes files
-                total += (Path(place) / name).lstat().st_size
-    return total
+                found[path.relative_to(root).as_posix()] = path.lstat().st_size
+    return found

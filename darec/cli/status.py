@@ -12,7 +12,7 @@ from darec.cli.console import Terminal
 if TYPE_CHECKING:
     from darec.api.status import StudyStatus
 
-Study = Annotated[str, typer.Argument(metavar="STUDY", help="Folder of the search.")]
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="Folder or URI of the search.")]
 
 
 @command
@@ -67,8 +67,8 @@ def stop(reporter: Terminal, study: Study) -> None:
 
     Example: darec stop results/toys_auto-90/i_darec
 
-    It works from any machine that sees the folder. Returns when the search has ended, or
-    after a minute.
+    It works from any machine that sees the folder or URI. Returns when the search has
+    ended, or after a minute.
     """
     from darec.api import status as api
 

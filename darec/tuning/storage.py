@@ -54,7 +54,7 @@ def open_place(place: str) -> tuple[FileSystem, str]:
 
     Raises `UserError` for a URI that no file system knows, or that has no region or bucket.
     """
-    with _naming(place):
+    with naming(place):
         files, path = FileSystem.from_uri(place)
         if not path:
             raise ValueError("no bucket is named")
@@ -62,7 +62,7 @@ def open_place(place: str) -> tuple[FileSystem, str]:
 
 
 @contextmanager
-def _naming(place: str) -> Iterator[None]:
+def naming(place: str) -> Iterator[None]:
     """Turn the errors of a file system into a `UserError` that names ``--out``."""
     try:
         yield
@@ -129,7 +129,7 @@ def working_folder(out: str) -> Path:
     if not is_uri(out):
         return Path(out).resolve()
     files, root = open_place(out)
-    with _naming(out):
+    with naming(out):
         listed(files, root)
     folder = Path(tempfile.mkdtemp(prefix="darec-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -143,7 +143,7 @@ def fetch(uri: str, folder: Path) -> None:
     Raises `UserError` when they cannot be read.
     """
     files, root = open_place(uri)
-    with _naming(uri):
+    with naming(uri):
         for info in listed(files, root, recursive=True):
             name = Path(info.path[len(root) :].lstrip("/"))
             ours = name.name not in LARGE and not {"..", "tune"} & set(name.parts)
@@ -152,10 +152,21 @@ def fetch(uri: str, folder: Path) -> None:
                 copy_files(info.path, str(folder / name), files, LocalFileSystem())
 
 
+def sizes(uri: str) -> dict[str, int]:
+    """Return the bytes of every file below a URI, by its path below it.
+
+    Raises `UserError` when they cannot be read.
+    """
+    files, root = open_place(uri)
+    with naming(uri):
+        found = [info for info in listed(files, root, recursive=True) if info.is_file]
+    return {info.path[len(root) :].lstrip("/"): info.size for info in found}
+
+
 def fetch_file(uri: str, path: Path) -> None:
     """Copy one file from a URI if it is there; raises `UserError` when it cannot be read."""
     files, source = open_place(uri)
-    with _naming(uri):
+    with naming(uri):
         if exists(files, source):
             path.parent.mkdir(parents=True, exist_ok=True)
             copy_files(source, str(path), files, LocalFileSystem())
@@ -164,7 +175,7 @@ def fetch_file(uri: str, path: Path) -> None:
 def publish_file(path: Path, uri: str) -> None:
     """Copy one file to a URI; raises `UserError` when it cannot be written."""
     files, to = open_place(uri)
-    with _naming(uri):
+    with naming(uri):
         _copy(path, files, to)
 
 
@@ -175,7 +186,7 @@ def publish(folder: Path, uri: str) -> None:
     """
     files, root = open_place(uri)
     found = [path for path in folder.glob("**/*") if _is_plain(path)]
-    with _naming(uri):
+    with naming(uri):
         for path in sorted(found, key=lambda path: (path.name == "best.json", path)):
             _copy(path, files, join(root, path.relative_to(folder).as_posix()))
 
@@ -199,7 +210,7 @@ def publish_lines(path: Path, uri: str) -> None:
     """
     files, root = open_place(uri)
     to = join(root, path.name)
-    with _naming(uri):
+    with naming(uri):
         *kept, _ = (read(files, to) if exists(files, to) else b"").split(b"\n")
         *own, _ = path.read_bytes().split(b"\n")
         replace(files, to, b"".join(line + b"\n" for line in dict.fromkeys([*kept, *own])))

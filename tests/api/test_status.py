@@ -1,13 +1,16 @@
 """What searches are doing, read from their files; and the request to stop one."""
 
+import json
 import logging
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
 import darec
 from darec.api import status as api
+from darec.tuning.durability import heartbeat
 from darec.tuning.durability.lock import LOCK, folder_locked, holder_of
 from darec.tuning.study import halt as halting
 from darec.tuning.study.halt import STOP, Halt, StopWatch, StudyHalted, stop_asked
@@ -79,8 +82,6 @@ def test_a_search_is_asked_to_stop_and_waited_for(searches, monkeypatch):
         darec.stop(folder)
     with pytest.raises(darec.UserError, match="no search is here"):
         darec.stop(searches)
-    with pytest.raises(darec.UserError, match="a search at a URI is stopped where it runs"):
-        darec.stop("s3://bucket/x")
     with folder_locked(folder):
         assert darec.stop(folder, wait_s=0.0) is False
         assert [path.parent for path in searches.rglob(STOP)] == [folder]
@@ -146,3 +147,53 @@ def test_a_header_alone_is_no_trial_and_tunes_own_files_are_not_looked_at(search
     (folder / "tune" / "0000" / "study.json").write_text("{")
     found = darec.status(searches)
     assert len(found) == 4 and (found[0].n_ended, found[0].best_valid_rmse) == (0, None)
+
+
+def test_a_search_at_a_uri_shows_that_it_runs_and_is_asked_to_stop(searches, tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeat, "EVERY_S", 0.01)
+    monkeypatch.setattr(api, "LOOK_AT_URI_S", 0.01)
+    out, scratch = f"file://{searches}", tmp_path / "scratch"
+    search = f"{out}/tiny-90/i_darec"
+    scratch.mkdir()
+    with pytest.raises(darec.UserError, match=f"{search}: no search runs here"):
+        darec.stop(search)
+    with pytest.raises(darec.UserError, match=f"{out}: no search is here"):
+        darec.stop(out)
+    begun = {each.study: each.began for each in darec.status(searches)}
+    assert min(begun.values()) > time.time() - 600
+
+    def run():
+        with heartbeat.beating(scratch, search):
+            while not stop_asked(scratch):
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while heartbeat.runs_at(search) is None:
+        time.sleep(0.01)
+    found = {each.study: each for each in darec.status(out)}
+    assert found["tiny-90/i_darec/stage1_source"].state == "running"
+    assert found["tiny-90/i_darec/stage1_source"].process == heartbeat.this_process()
+    assert {name: each.began for name, each in found.items()} == begun
+    assert darec.stop(search) is True
+    thread.join()
+    assert darec.status(out)[2].state == "interrupted"
+    assert not list(searches.rglob(".*"))
+
+
+def test_a_search_that_was_killed_at_a_uri_is_interrupted(searches, monkeypatch):
+    folder = searches / "tiny-90" / "i_darec"
+    beat = {"process": "process 7 on elsewhere", "at": time.time() - heartbeat.ALIVE_S - 1}
+    (folder / heartbeat.RUNNING).write_text(json.dumps(beat))
+    assert darec.status(f"file://{searches}")[2].state == "interrupted"
+    (folder / heartbeat.RUNNING).write_text(json.dumps({**beat, "at": time.time() - 1}))
+    found = darec.status(f"file://{searches}")[2]
+    assert (found.state, found.process) == ("running", "process 7 on elsewhere")
+
+
+def test_the_folder_of_one_search_can_be_asked_for(searches):
+    whole = {each.study: each.bytes for each in darec.status(searches)}
+    found = {each.study: each.bytes for each in darec.status(searches / "tiny-90" / "i_darec")}
+    assert list(found) == ["stage1_target", "stage1_source", "."]
+    assert found["stage1_source"] == whole["tiny-90/i_darec/stage1_source"]
+    assert found["."] == whole["tiny-90/i_darec"]

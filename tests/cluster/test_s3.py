@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import darec
+from darec.tuning.durability.heartbeat import RUNNING
+
 boto3 = pytest.importorskip("boto3", reason="needs boto3")
 pytest.importorskip("moto.server", reason="needs moto's server")
 
@@ -78,6 +81,8 @@ def test_a_search_under_a_uri_is_killed_resumed_and_evaluated(s3, tmp_path):
         while not any(name.endswith("result.json") for name in keys(s3)):
             assert driver.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
+        (seen,) = darec.status(OUT)
+        assert (seen.state, seen.asked) == ("running", TRIALS)
         driver.kill()
     assert f"{STUDY}/study.json" in keys(s3) and f"{STUDY}/best.json" not in keys(s3)
     for job, options in (("tune", search), ("evaluate", ["--seeds", "1"])):
@@ -85,6 +90,9 @@ def test_a_search_under_a_uri_is_killed_resumed_and_evaluated(s3, tmp_path):
             assert ended.wait(timeout=300) == 0, log.read_text()[-3000:]
     assert {f"{STUDY}/best.json", f"{STUDY}/best.safetensors", "results/scores.jsonl"} < {*keys(s3)}
     table = s3.get_object(Bucket="ours", Key=f"{STUDY}/trials.csv")["Body"].read().decode()
+    (seen,) = darec.status(OUT)
+    assert (seen.state, seen.n_ended, seen.process) == ("finished", TRIALS, "")
+    assert not [name for name in keys(s3) if name.endswith(RUNNING)]
     rows = list(csv.DictReader(io.StringIO(table)))
     assert len({row["trial_id"] for row in rows}) == len(rows) == TRIALS
     assert {row["ended"] for row in rows} <= {"completed", "stopped early", "stalled"}

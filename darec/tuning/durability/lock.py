@@ -1,7 +1,6 @@
 """Allows one search at a time in one place, since two would mix their trials."""
 
 import fcntl
-import os
 import re
 import socket
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darec.errors import UserError
 from darec.files import open_to_append
+from darec.tuning.durability.heartbeat import beating, runs_at, this_process
 from darec.tuning.storage import is_uri
 
 LOCK = ".lock"
@@ -30,13 +30,14 @@ def alone(folder: Path, place: str) -> AbstractContextManager[None]:
     """Hold a study's place; raises `UserError` when another search holds it.
 
     A folder is locked for all processes on all machines that share it. A URI is locked for all
-    searches of the cluster. A search that is killed leaves no lock behind.
+    searches of the cluster, and shows that it is in use (`heartbeat`). A search that is killed
+    leaves no lock behind.
     """
-    return _name_taken(place) if is_uri(place) else folder_locked(folder)
+    return _name_taken(place, folder) if is_uri(place) else folder_locked(folder)
 
 
 @contextmanager
-def _name_taken(uri: str) -> Iterator[None]:
+def _name_taken(uri: str, folder: Path) -> Iterator[None]:
     here = ray.get_runtime_context().get_node_id()  # the actor must not outlive the driver's node
     affinity = NodeAffinitySchedulingStrategy(here, soft=False)
     holder = ray.remote(num_cpus=0, scheduling_strategy=affinity)(_Holder)
@@ -45,9 +46,18 @@ def _name_taken(uri: str) -> Iterator[None]:
     except ValueError as error:
         raise UserError(f"{uri}: another search of this cluster writes here; {REMEDY}") from error
     try:
-        yield
+        with beating(folder, uri):
+            yield
     finally:
         ray.kill(actor)
+
+
+def searching(place: str) -> str | None:
+    """Return which process searches in a folder or at a URI; None if none does.
+
+    Raises `UserError` when a URI cannot be read.
+    """
+    return runs_at(place) if is_uri(place) else holder_of(Path(place))
 
 
 def holder_of(folder: Path) -> str | None:
@@ -84,6 +94,6 @@ def folder_locked(folder: Path) -> Iterator[None]:
             holder = f"another search writes here ({lock.read().decode(errors='replace')})"
             raise UserError(f"{folder}: {holder}; {REMEDY}") from error
         lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        lock.write(this_process().encode())
         lock.flush()
         yield

@@ -12,14 +12,13 @@ from ray import tune
 from ray.tune.experiment.trial import Trial
 
 from darec.tuning.cluster.preflight import LEAST_FREE
+from darec.tuning.durability.heartbeat import STOP
 from darec.tuning.failures import error_of, last_error_of
 from darec.tuning.private import snapshot_place
 from darec.tuning.trial.trainable import OtherCodeError
 
 IDLE_S = 1800.0
 """A study is halted if all of its trials have been waiting for this many seconds."""
-STOP = ".stop"
-"""The file that asks a running study to end."""
 LOOK_S = 1.0
 """Seconds between two looks for that file."""
 NO_SPACE = "No space left"

@@ -1,6 +1,7 @@
 """``study.json`` records what was asked of a search, so that it is resumed as it was begun."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, field, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from darec.tuning.storage import join, open_place
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.request import Budget, Ranges, Request, Stages
 
-OF_THE_RUN = ("arguments", "revision", "versions", "code", "lag")
+OF_THE_RUN = ("arguments", "began", "revision", "versions", "code", "lag")
 """Fields of a record that may differ between the runs of a search. The first lag holds."""
 OPTIONS = {
     **{f"budget.{name}": f"--{name.replace('_', '-')}" for name in Budget.__dataclass_fields__},
@@ -80,6 +81,8 @@ class Record(Asked):
     """Whether its outcome does not depend on timing."""
     lag: Count | None = None
     """What makes it so: `darec.tuning.study.in_order`."""
+    began: float | None = None
+    """When it began, in seconds since 1970."""
     narrowed: dict[str, int] = field(default_factory=dict)
     """Sizes whose ranges end below those of the space that was asked for (`sizes.fitted`)."""
 
@@ -196,6 +199,7 @@ def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
         paper=request.paper,
         stage1=None if stage1 is None else SpaceRecord(**space_json(stage1)),
         arguments=dict(arguments),
+        began=time.time(),
         revision=revision(),
         versions=versions(),
         code=[code_of(request.kind)],

@@ -10,6 +10,7 @@ from ray import tune
 
 from darec.errors import UserError
 from darec.reporter import LOGGER
+from darec.tuning import storage
 from darec.tuning.durability import snapshot
 from darec.tuning.private import (
     numbered_trials,
@@ -130,5 +131,8 @@ def _keep_table(study: Study, watched: _Watched, trials: Sequence[Any]) -> None:
         return  # a finished study that is given more trials keeps its table until it has them
     try:
         save_trials(study, rows_so_far(trials, watched.outcomes, watched.usage))
-    except OSError as error:  # the search itself will tell, if it matters
+        if storage.is_uri(study.storage):
+            table = study.folder / "trials.csv"
+            storage.publish_file(table, storage.join(study.storage, table.name))
+    except (OSError, UserError) as error:  # the search itself will tell, if it matters
         LOGGER.debug("trials.csv: %s", error)
