@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from darec.core.adam import BETAS, EPS, Decay
+from darec.core.adam import BETAS, EPS, Decay, shrink_factor
 from darec.core.batches import Epoch, RowBatch
 from darec.core.lazy_adam_loops import (
     Rates,
     State,
+    fading_sums,
     skip_to_first,
     step_column,
     step_column_sums,
@@ -35,15 +36,14 @@ class Table:
     ) -> None:
         self._parameter = weight_MK
         self._learning_rate = learning_rate
-        self._moments = [torch.zeros_like(weight_MK, requires_grad=False) for _ in range(2)]
-        tensors = weight_MK.detach(), *self._moments
-        self._state = State(*(tensor.numpy() for tensor in tensors))
-        self._real = self._state.weight_MK.dtype.type
-        coupled = decay == "coupled"
-        shrink, l2 = (1.0, 2 * l2) if coupled else (1 - 2 * l2 * learning_rate, 0.0)
-        constants = (shrink, l2, BETAS[0], 1 - BETAS[0], BETAS[1], 1 - BETAS[1], EPS)
-        none = np.empty(0, self._real)
-        self._rates = Rates._make([*map(self._real, constants), none, none])
+        weights = weight_MK.detach().numpy()
+        self._state = State(weights, np.zeros((len(weights), 2, weights.shape[1]), weights.dtype))
+        self._real = weights.dtype.type
+        self._shrink = shrink_factor(learning_rate, l2, decay)
+        slope = 2 * l2 if decay == "coupled" else 0.0
+        constants = (self._shrink, slope, BETAS[0], 1 - BETAS[0], BETAS[1], 1 - BETAS[1], EPS)
+        none = np.empty(0)
+        self._rates = Rates._make([*map(self._real, constants), none, none, none, none[None]])
         self._steps = self._begin = self._end = 0
 
     def begin(self, n_steps: int, first_M: torch.Tensor) -> None:
@@ -56,8 +56,13 @@ class Table:
         count = np.arange(1, self._end + 1, dtype=np.float64)
         step_sizes = self._learning_rate / (1 - BETAS[0] ** count)
         scales = 1 / np.sqrt(1 - BETAS[1] ** count)
+        shrink, kept = self._shrink, BETAS[0] / BETAS[1] ** 0.5 / self._shrink
+        bases = np.array([*BETAS, shrink, kept])
         self._rates = self._rates._replace(
-            step_sizes=step_sizes.astype(self._real), scales=scales.astype(self._real)
+            step_sizes=step_sizes.astype(self._real),
+            scales=scales.astype(self._real),
+            fading=fading_sums(step_sizes, scales, self._begin, kept),
+            powers_4N=bases[:, None] ** np.arange(n_steps + 1),
         )
         skip_to_first(self._state, first_M.numpy(), self._begin, self._rates)
 
@@ -108,18 +113,18 @@ class Table:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the moments and the number of steps done. To be called between two epochs."""
-        return {"steps": self._steps, "moments": self._moments}
+        return {"steps": self._steps, "moments": torch.from_numpy(self._state.moments_M2K)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
         self._steps = self._end = state["steps"]
-        for ours, saved in zip(self._moments, state["moments"], strict=True):
-            ours.copy_(saved)
+        self._state.moments_M2K[:] = state["moments"].numpy()
 
 
 def flattened(parameters: Sequence[torch.nn.Parameter]) -> torch.nn.Parameter:
     """Return one row with all values. The parameters and their gradients become views of it."""
-    row = torch.nn.Parameter(torch.cat([p.detach().flatten() for p in parameters])[None])
+    empty = torch.empty(0)  # for models without any
+    row = torch.nn.Parameter(torch.cat([empty, *(p.detach().flatten() for p in parameters)])[None])
     row.grad = torch.zeros_like(row)
     sizes = [p.numel() for p in parameters]
     parts = zip(torch.split(row.detach()[0], sizes), torch.split(row.grad[0], sizes), strict=True)
@@ -132,7 +137,8 @@ class LazyAdam:
     """`darec.core.adam.Adam` with a `Table` for each rating-sized weight [M, K].
 
     The small parameters ``others`` are flattened into one extra table of one row, because a call
-    for each of them would cost more than its arithmetic.
+    for each of them would cost more than its arithmetic. Those that require no gradient stay as
+    they are. The weights move into arrays of numpy, which asks Linux for large memory pages.
     """
 
     def __init__(
@@ -143,8 +149,11 @@ class LazyAdam:
         l2: float,
         decay: Decay,
     ) -> None:
+        for weight in weights:
+            weight.data = torch.from_numpy(weight.detach().numpy().copy())
         self.tables = [Table(weight, learning_rate, l2, decay) for weight in weights]
-        self._others = Table(flattened(others), learning_rate, l2, decay)
+        trained = [weight for weight in others if weight.requires_grad]
+        self._others = Table(flattened(trained), learning_rate, l2, decay)
 
     def begin(self, *epochs: Epoch) -> None:
         """Begin an epoch. ``epochs`` has one entry for each table.

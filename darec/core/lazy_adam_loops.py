@@ -31,14 +31,18 @@ class Rates(NamedTuple):
     """For each step, the learning rate divided by the first moment's bias correction."""
     scales: Array
     """For each step, 1 divided by the root of the second moment's bias correction."""
+    fading: Array
+    """For each step of the epoch, how much it and all later ones without gradients change a weight.
+    `faded` tells in what units."""
+    powers_4N: Array
+    """Powers 0 to N - 1 of ``keep1``, ``keep2``, ``shrink`` and of what a step's change keeps."""
 
 
 class State(NamedTuple):
-    """Weights, first moments and second moments, each [M, K]."""
+    """Weights [M, K], and the first and the second moment of each row side by side [M, 2, K]."""
 
     weight_MK: Array
-    moment_MK: Array
-    square_MK: Array
+    moments_M2K: Array
 
 
 @compiled
@@ -48,7 +52,11 @@ def step_column(state: State, j: int, grad_K: Array, t: int, end: int, rates: Ra
     A step is ``w -= step_size m / (scale sqrt(v) + eps)``. Without coupled L2 all of these steps
     change a weight by a multiple of ``m / sqrt(v)``, so that one pass over the column does them.
     """
-    weight_K, moment_K, square_K = state.weight_MK[j], state.moment_MK[j], state.square_MK[j]
+    weight_K, moment_K, square_K = (
+        state.weight_MK[j],
+        state.moments_M2K[j, 0],
+        state.moments_M2K[j, 1],
+    )
     step_size, scale = rates.step_sizes[t], rates.scales[t]
     if rates.l2 > 0:
         for k in range(len(grad_K)):
@@ -75,23 +83,40 @@ def step_column(state: State, j: int, grad_K: Array, t: int, end: int, rates: Ra
 def faded(begin: int, end: int, rates: Rates) -> tuple[float, float, float, float]:
     """Return the joint effect of the steps ``begin`` to ``end - 1`` without any gradient.
 
-    Moments then shrink by constant factors. The s-th of these steps changes a weight by
+    Moments then shrink by constant factors. The s-th of these n steps changes a weight by
     ``step_size keep1^s m / (scale sqrt(keep2^s v) + eps)``, and each later step shrinks the weight.
+    So the total is ``shrink^n`` times a sum of ``step_size / scale kept^s``, the difference of two
+    sums to the end of the epoch.
     Returns the total change in units of ``m / sqrt(v)``, and the factors that remain on m, v and w.
     The value of ``eps`` is taken as at the first of the steps.
     """
-    total, keep1, keep2, shrink = 0.0, 1.0, 1.0, 1.0
-    for t in range(begin, end):
-        keep1, keep2, shrink = keep1 * rates.keep1, keep2 * rates.keep2, shrink * rates.shrink
-        change = rates.step_sizes[t] * keep1 / (rates.scales[t] * np.sqrt(keep2))
-        total = total * rates.shrink + change
-    return total, keep1, keep2, shrink
+    n = end - begin
+    powers_4N = rates.powers_4N
+    shrink, kept = powers_4N[2, n], powers_4N[3, n]
+    total = shrink * (rates.fading[begin] - kept * rates.fading[end])
+    return total, powers_4N[0, n], powers_4N[1, n], shrink
+
+
+@compiled
+def fading_sums(step_sizes: Array, scales: Array, begin: int, kept: float) -> Array:
+    """Return for each step from ``begin`` the sum of ``step_size / scale kept^s`` to the last one.
+
+    s is 1 for the step itself, 2 for the next one, and so on. One zero follows the last step.
+    """
+    sums = np.zeros(len(step_sizes) + 1)
+    for t in range(len(step_sizes) - 1, begin - 1, -1):
+        sums[t] = kept * (step_sizes[t] / scales[t] + sums[t + 1])
+    return sums
 
 
 @compiled
 def skip_steps(state: State, j: int, begin: int, end: int, rates: Rates) -> None:
     """Do the steps ``begin`` to ``end - 1`` of column j, whose only gradient is that of L2."""
-    weight_K, moment_K, square_K = state.weight_MK[j], state.moment_MK[j], state.square_MK[j]
+    weight_K, moment_K, square_K = (
+        state.weight_MK[j],
+        state.moments_M2K[j, 0],
+        state.moments_M2K[j, 1],
+    )
     if rates.l2 > 0:
         for t in range(begin, end):
             step_size, scale = rates.step_sizes[t], rates.scales[t]

@@ -111,13 +111,14 @@ def squared_errors(
 
     The same ratings are read from L hidden layers. Returns the sum of squared errors of each row
     [L, B], and the slopes of the sum over all rows, each times its ``weight``, in the predictions
-    [L, n] and in ``hidden`` [L, B, K]. The slope in ``bias`` is added to its gradient.
+    [L, n] and in ``hidden`` [L, B, K]. The slope in ``bias`` is added to its gradient,
+    if it has one.
     """
     slope_Ln = torch.empty(len(hidden_LBK), len(batch.values), dtype=hidden_LBK.dtype)
+    slope_M = bias_M.new_empty(0) if bias_M.grad is None else bias_M.grad
     error_LB, slope_LBK = torch.empty_like(weight_LB), torch.empty_like(hidden_LBK)
     inputs = batch.starts, batch.columns, batch.values, weight_LB, hidden_LBK, decoder_MK, bias_M
-    assert bias_M.grad is not None
-    numba_kernels.decoder_errors(*_arrays(*inputs, error_LB, slope_Ln, slope_LBK, bias_M.grad))
+    numba_kernels.decoder_errors(*_arrays(*inputs, error_LB, slope_Ln, slope_LBK, slope_M))
     return error_LB, slope_Ln, slope_LBK
 
 

@@ -115,7 +115,8 @@ def decoder_errors(
     """Set ``error`` to the sum of squared errors of ``hidden . decoder + bias`` in each row.
 
     Each row's sum counts ``weight`` times. ``slope_Ln`` and ``slope_LBK`` are set to the slopes of
-    the total in the predictions and in ``hidden``. The slope in the biases is added to ``slope_M``.
+    the total in the predictions and in ``hidden``. The slope in the biases is added to ``slope_M``,
+    which is empty where the biases are frozen.
     """
     for reading in range(len(hidden_LBK)):
         for b in range(len(starts_B1) - 1):
@@ -130,7 +131,8 @@ def decoder_errors(
                 total += error * error
                 slope = weight_LB[reading, b] * (error + error)
                 slope_Ln[reading, p] = slope
-                slope_M[columns_n[p]] += slope
+                if len(slope_M) > 0:
+                    slope_M[columns_n[p]] += slope
                 for k in range(len(hidden_K)):
                     slope_K[k] += slope * decoder_K[k]
             error_LB[reading, b] = total

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from darec.core.adam import BETAS, EPS, Decay
+from darec.core.adam import BETAS, EPS, Decay, shrink_factor
 from darec.core.batches import Epoch, RowBatch
 
 
@@ -23,6 +23,7 @@ class TorchAdam:
         l2: float,
         decay: Decay,
     ) -> None:
+        shrink_factor(learning_rate, l2, decay)
         kind = torch.optim.Adam if decay == "coupled" else torch.optim.AdamW
         self._adam = kind(
             parameters,

@@ -89,9 +89,10 @@ class AutoRecNet(nn.Module):
         super().__init__()
         self.is_anchored = activation == "tanh"
         self.encoder_MK = nn.Parameter(torch.empty(n_columns, hidden))
-        self.encoder_bias_K = nn.Parameter(torch.zeros(hidden))
         self.decoder_MK = nn.Parameter(torch.empty(n_columns, hidden))
-        self.decoder_bias_M = nn.Parameter(torch.zeros(n_columns))
+        has_biases = not self.is_anchored
+        self.encoder_bias_K = nn.Parameter(torch.zeros(hidden), requires_grad=has_biases)
+        self.decoder_bias_M = nn.Parameter(torch.zeros(n_columns), requires_grad=has_biases)
         self._backend = backend
         for weight in (self.encoder_MK, self.decoder_MK):
             nn.init.normal_(weight, std=INIT_STD, generator=generator)
@@ -105,13 +106,6 @@ class AutoRecNet(nn.Module):
         """Return the derivative of g, given its values."""
         squares_BK = hidden_BK.square()
         return 1 - squares_BK if self.is_anchored else hidden_BK - squares_BK
-
-    def hold_anchor(self) -> None:
-        """Set the gradients of the biases to 0 if they must stay 0, before a step of Adam."""
-        if self.is_anchored:
-            for bias in (self.encoder_bias_K, self.decoder_bias_M):
-                assert bias.grad is not None
-                bias.grad.zero_()
 
     def forward(self, batch: RowBatch) -> torch.Tensor:
         """Return the reconstructions of the batch's observed ratings, [n]."""
@@ -129,7 +123,6 @@ class AutogradStep:
         """Do a step and return its squared error."""
         loss = squared_error(self._net(batch), batch.values)
         loss.backward()
-        self._net.hold_anchor()
         self._adam.step(batch, batch)
         return loss.detach()
 
@@ -150,11 +143,10 @@ class CpuStep:
                 batch, weight_1B, hidden_1BK, net.decoder_MK, net.decoder_bias_M
             )
             slope_1BK *= net.slope(hidden_1BK)
-            assert net.encoder_bias_K.grad is not None
-            net.encoder_bias_K.grad += slope_1BK.sum((0, 1))
+            if net.encoder_bias_K.grad is not None:
+                net.encoder_bias_K.grad += slope_1BK.sum((0, 1))
             encoder.step_sums(batch, batch.values[None], slope_1BK)
             decoder.step_sums(batch, slope_1n, hidden_1BK)
-            net.hold_anchor()
             self._adam.step_others()
         return error_1B.sum()
 

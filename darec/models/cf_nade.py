@@ -117,7 +117,6 @@ class NADE(Trained):
             logits_nL = logits_nL + expected_nL
         loss = costs(logits_nL, level_n, self._config.ordinal) @ weight_n
         (loss / len(batch.rows)).backward()
-        self._net.hold_anchor()
         self._adam.step(batch, batch)
         return loss.detach()
 

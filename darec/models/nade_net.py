@@ -35,15 +35,16 @@ class NADENet(nn.Module):
         super().__init__()
         n_columns, n_levels = log_shares_ML.shape
         self.levels = levels
-        self.hidden, self._is_anchored, self._backend = hidden, is_anchored, backend
+        self.hidden, self._backend = hidden, backend
         self.input_MW = nn.Parameter(torch.empty(n_columns, n_levels * hidden))
         self.output_MW = nn.Parameter(torch.empty(n_columns, n_levels * hidden))
         bound = ANCHORED_BOUND if is_anchored else (6 / (n_columns + hidden)) ** 0.5
         for weight in (self.input_MW, self.output_MW):
             nn.init.uniform_(weight, -bound, bound, generator=generator)
         steps_ML = torch.diff(log_shares_ML, dim=1, prepend=log_shares_ML[:, :1])
-        self.bias_ML = nn.Parameter(torch.zeros_like(steps_ML) if is_anchored else steps_ML)
-        self.hidden_bias_H = nn.Parameter(torch.zeros(hidden))
+        biases_ML = torch.zeros_like(steps_ML) if is_anchored else steps_ML
+        self.bias_ML = nn.Parameter(biases_ML, requires_grad=not is_anchored)
+        self.hidden_bias_H = nn.Parameter(torch.zeros(hidden), requires_grad=not is_anchored)
 
     def hidden_units(self, batch: RowBatch, seen_nL: torch.Tensor) -> torch.Tensor:
         """Return h of each row [B, H], given the factor of each of its ratings' weights W."""
@@ -69,13 +70,6 @@ class NADENet(nn.Module):
         """Return the same as `hidden_units` without that temporary, and without gradients."""
         weight_MLH = self._by_level(self.input_MW)
         return torch.tanh(weighted_level_sums(weight_MLH, batch, seen_nL) + self.hidden_bias_H)
-
-    def hold_anchor(self) -> None:
-        """Set the gradients of the biases to 0 if they must stay 0, before a step of Adam."""
-        if self._is_anchored:
-            for bias in (self.bias_ML, self.hidden_bias_H):
-                assert bias.grad is not None
-                bias.grad.zero_()
 
     def target_logits(self, hidden_BH: torch.Tensor, batch: RowBatch) -> torch.Tensor:
         """Return s of the batch's ratings, [n, L], given h of each row."""

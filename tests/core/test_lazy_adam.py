@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from darec.core.lazy_adam import LazyAdam
+from darec.core.numba_backend import NumbaBackend
 from darec.core.rating_rows import RatingRows
+from darec.core.torch_backend import TorchBackend
 
 K, L, EPOCHS, BATCH = 5, 2, 4, 3
 REFERENCE = {"coupled": torch.optim.Adam, "decoupled": torch.optim.AdamW}
@@ -130,3 +132,22 @@ def test_an_epoch_cannot_begin_before_the_last_one_has_done_every_step(rows):
     adam.begin(first)
     with pytest.raises(AssertionError, match="the last epoch must have had all of its steps"):
         adam.begin(second)
+
+
+def test_frozen_parameters_are_not_trained(rows):
+    *tables, bias_K = parameters(rows, torch.float32)
+    frozen_K = nn.Parameter(torch.ones(K), requires_grad=False)
+    adam = LazyAdam(tables, [bias_K, frozen_K], 0.05, 0.1, "coupled")
+    before_K = bias_K.detach().clone()
+    train(adam, [*tables, bias_K], epochs(rows, end=1))
+    assert torch.equal(frozen_K, torch.ones(K)) and frozen_K.grad is None
+    assert not torch.equal(bias_K, before_K)
+
+
+@pytest.mark.parametrize("backend", [NumbaBackend(), TorchBackend()])
+def test_decoupled_decay_that_makes_weights_vanish_is_refused(rows, backend):
+    *tables, bias_K = parameters(rows, torch.float32)
+    backend.adam(tables, [bias_K], 0.25, 0.1, "decoupled")
+    backend.adam(tables, [bias_K], 0.26, 0.1, "coupled")
+    with pytest.raises(ValueError, match=r"must be at most 0.025, not 0.1 \* 0.26"):
+        backend.adam(tables, [bias_K], 0.26, 0.1, "decoupled")

@@ -115,6 +115,5 @@ class AutogradStep:
         """Do a step and return its `StepLosses.totals`, [5]."""
         parts = losses(self._net, self._config, self._step_batches.rows(*batches))
         objective(self._config, parts).total.backward()
-        self._net.hold_anchor()
         self._adam.step(*batches)
         return parts.totals()

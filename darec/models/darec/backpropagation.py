@@ -28,16 +28,18 @@ def backward(
 ) -> torch.Tensor:
     """Set the gradients of the layers, and return the slope in their input [D, X].
 
-    ``kept`` is the result of `outputs`, and ``slope`` the slope in the last of them. Layers may be
-    linear or ReLU, or only reshape. Without ``to_input`` the pass ends at the first layer's output.
+    Frozen biases get none. ``kept`` is the result of `outputs`, and ``slope`` the slope in the last
+    of them. Layers may be linear or ReLU, or only reshape. Without ``to_input`` the pass ends at
+    the first layer's output.
     """
     slope = slope_DY
     for i, layer in reversed([*enumerate(layers)]):
         before, after = kept[i], kept[i + 1]
         if isinstance(layer, nn.Linear):
-            assert layer.weight.grad is not None and layer.bias.grad is not None
+            assert layer.weight.grad is not None
             torch.mm(slope.T, before, out=layer.weight.grad)
-            torch.sum(slope, 0, out=layer.bias.grad)
+            if layer.bias.grad is not None:
+                torch.sum(slope, 0, out=layer.bias.grad)
             if i > 0 or to_input:
                 slope = slope @ layer.weight
         elif isinstance(layer, nn.ReLU):

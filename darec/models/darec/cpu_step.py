@@ -64,7 +64,6 @@ class CpuStep:
             error_S += error_B @ (1 - reading.is_target_B)
             error_T += error_B @ reading.is_target_B
         backward(net.extractor, extracted, slope_DH, to_input=False)
-        net.hold_anchor()
         self._adam.step_others()
         named = logit_D, rows.label_D, rows.counts_D
         return torch.stack([error_S, error_T, classifier_loss(*named), *named_correctly(*named)])

@@ -41,7 +41,7 @@ class DANN(nn.Module):
     """A shared extractor, a domain classifier and a rating predictor for each domain (Fig. 1).
 
     With ``n_source=None`` the target's predictor serves both domains, which have the same columns.
-    With ``is_residual`` the predictors predict 0 for an embedding of 0.
+    With ``is_residual`` the predictors predict 0 for an embedding of 0, because all biases stay 0.
     """
 
     def __init__(
@@ -64,6 +64,10 @@ class DANN(nn.Module):
         if n_source is not None:
             self.source = RatingPredictor(n_source, width, pyramid, backend)
         self.target = RatingPredictor(n_target, width, pyramid, backend)
+        if is_residual:
+            for part in (self.extractor, *self.predictors()):
+                for parameter in part.parameters():
+                    parameter.requires_grad_(parameter.dim() > 1)
 
     def predictor(self, domain: Domain) -> RatingPredictor:
         """Return the rating predictor of a domain."""
@@ -85,11 +89,3 @@ class DANN(nn.Module):
         if self.is_residual:
             for predictor in self.predictors():
                 nn.init.zeros_(predictor.weight_MP)
-
-    def hold_anchor(self) -> None:
-        """Set the gradients of biases that residual heads lack to 0, before a step of Adam."""
-        if self.is_residual:
-            for part in (self.extractor, *self.predictors()):
-                for parameter in part.parameters():
-                    if parameter.dim() == 1 and parameter.grad is not None:
-                        parameter.grad.zero_()
