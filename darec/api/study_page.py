@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from darec.api import study_figures as figures
+from darec.api.winner import asked_for
 from darec.errors import UserError
 from darec.files import write
 from darec.models.best import Best, read_best
@@ -141,7 +142,7 @@ class _Study:
             yield Section("trials", "Trials", [], [self._table()])
 
     def _winner(self) -> Section:
-        config = self.best.config if self.best else self._config_so_far()
+        config = nest(asked_for(self.best)) if self.best else self._config_so_far()
         text = ["The configuration of the best trial, to copy:"]
         return Section("winner", "Winner", text, code=json.dumps(config, indent=2, default=str))
 

@@ -1,5 +1,7 @@
 """What a finished search says of its winner."""
 
+from typing import Any
+
 from darec.api.result import SearchResult
 from darec.data.scale import in_words
 from darec.models.best import Best
@@ -34,10 +36,8 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
         reporter.line(f"  {name:17} {rmse:.4f}: {_verdict(best.valid_rmse, rmse)}")
     if best.stage1_valid_rmse is not None:
         reporter.line(f"  validation RMSE of its own first stage: {best.stage1_valid_rmse:.4f}")
-    asked = {*best.space.drawn, *flatten(best.space.fixed)}
-    for name, value in flatten(best.config).items():
-        if name in asked:  # the others have their defaults, which may not even be in use
-            reporter.line(f"  {name:28} {value}")
+    for name, value in asked_for(best).items():
+        reporter.line(f"  {name:28} {value}")
     edges = trials["at_edge"].iloc[0]
     if edges:
         LOGGER.warning(
@@ -46,6 +46,15 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
     if best.epoch == best.max_epochs > 1:
         LOGGER.warning("the winner's best epoch is its last; more --max-epochs may be better")
     reporter.line(f"files: {result.path}\npage:  {storage.join(result.path, PAGE)}")
+
+
+def asked_for(best: Best) -> dict[str, Any]:
+    """Return what the search drew or held fixed, with flat names.
+
+    The other hyper-parameters have their defaults, which may not even be in use.
+    """
+    asked = {*best.space.drawn, *flatten(best.space.fixed)}
+    return {name: value for name, value in flatten(best.config).items() if name in asked}
 
 
 def chosen(best: Best) -> str:

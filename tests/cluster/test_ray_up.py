@@ -1,4 +1,4 @@
-"""`ray up` on own machines: the cluster starts, searches, loses a worker, and stops."""
+"""The commands of docs/cluster.md for own machines; meanwhile the cluster loses a worker."""
 
 import csv
 import json
@@ -21,11 +21,11 @@ from tests.cluster import hosts
 
 ROOT = Path(__file__).parents[2]
 STUDY = "toys_auto-synthetic-90/i_autorec"
-TUNE = (
-    "cd darec && python jobs/tune.py --pair toys_auto --synthetic --model i_autorec --trials 3 "
-    "--max-epochs 60 --scheduler none --fix hidden=1000 --fix center=bias --fix learning_rate=1e-4 "
-    "--address auto"
+SMALL = (
+    "--synthetic --model i_autorec --trials 3 --max-epochs 60 --scheduler none "
+    "--fix hidden=1000 --fix center=bias --fix learning_rate=1e-4"
 )
+"""Makes of the page's search one of three trials that are long enough to lose a machine in."""
 SMOKE = "python jobs/tune.py --pair toys_auto --smoke-test --address auto".split()
 
 
@@ -38,13 +38,23 @@ def lab():
         yield made
 
 
+def commands_of_page(values):
+    """Return the page's commands for own machines, with values for those that it shows."""
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    block = page.partition("## Machines of your own\n")[2].split("```")[1]
+    lines = [line.partition("  # ")[0].strip() for line in block.splitlines()[1:]]
+    for shown, value in values.items():
+        assert any(shown in line for line in lines), shown
+        lines = [line.replace(shown, value) for line in lines]
+    return lines
+
+
 @pytest.mark.cluster
 def test_up_search_kill_a_worker_and_down(lab, tmp_path):
     file = tmp_path / "own-cluster.yaml"
     environment = {
         **os.environ,
         "HOME": str(lab.home),
-        "RAY_UP_enable_autoscaler_v2": "0",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin",
         "PYTHONPATH": str(ROOT),
     }
@@ -65,9 +75,19 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
         assert not check or ended.returncode == 0, f"{command}: {ended.stdout[-4000:]}"
         return ended
 
-    addresses, out = ",".join(host.ip for host in lab.hosts), lab.shared / "results"
-    written = ["--hosts", addresses, "--user", "root", "--key", str(lab.key), "--to", str(file)]
-    run(sys.executable, "jobs/own_cluster.py", *written, "--out", str(out))
+    out = lab.shared / "results"
+    values = {
+        "10.0.0.1,10.0.0.2,10.0.0.3": ",".join(host.ip for host in lab.hosts),
+        "--user ada": f"--user root --key {lab.key} --to {file}",
+        "own-cluster.yaml": str(file),
+        "/nfs/results": str(out),
+        " results/": f" {tmp_path}/down/",
+        "ray up": "ray up -y",
+        "ray down": "ray down -y",
+        "--synthetic": SMALL,
+    }
+    write, make_token, up, search, fetch, down = commands_of_page(values)
+    run("bash", "-c", write)
     config = yaml.safe_load(file.read_text())
     one_cpu = {"head": "--head --num-cpus=0", "worker": "--num-cpus=1"}
     for role, options in one_cpu.items():
@@ -79,9 +99,9 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
             for line in config[name]
         ]
     file.write_text(yaml.safe_dump(config))
-    run("ray", "get-auth-token", "--generate")
+    run("bash", "-c", make_token)
     try:
-        run("ray", "up", "-y", str(file))
+        run("bash", "-c", up)
         _wait_for_nodes(lambda: run("ray", "exec", str(file), "ray status").stdout, workers=2)
 
         refused = f"import ray; ray.init(address='{lab.hosts[0].ip}:6379', log_to_driver=False)"
@@ -104,21 +124,21 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
             assert "i_darec/tune" in runs, runs
 
         log = tmp_path / "log"
-        with _started(["ray", "exec", str(file), TUNE], environment, log) as search:
-            _wait_for_checkpoints(search, out / STUDY, log)
+        with _started(["bash", "-c", search], environment, log) as driver:
+            _wait_for_checkpoints(driver, out / STUDY, log)
             lab.hosts[2].kill()
-            assert search.wait(timeout=300) == 0, log.read_text()[-4000:]
+            assert driver.wait(timeout=300) == 0, log.read_text()[-4000:]
         with (out / STUDY / "trials.csv").open() as table:
             rows = list(csv.DictReader(table))
         assert len(rows) == 3
         assert {row["ended"] for row in rows} <= {"completed", "stopped early", "stalled"}
         failed = [row["failures"] for row in rows if row["failures"]]
         assert nodes_lost(failed) == len(failed) > 0, failed
-        run("ray", "rsync-down", str(file), f"{out}/", f"{tmp_path}/down/")
+        run("bash", "-c", fetch)
         assert (tmp_path / "down" / STUDY / "best.safetensors").is_file()
     finally:
-        down = run("ray", "down", "-y", str(file), check=False)
-    assert down.returncode == 0, down.stdout[-2000:]
+        ended = run("bash", "-c", down, check=False)
+    assert ended.returncode == 0, ended.stdout[-2000:]
     left = run(
         "ssh",
         *hosts.OPTIONS,
