@@ -3,6 +3,7 @@
 from typing import Any, Literal, Protocol
 
 from darec.core.batches import Epoch, RowBatch
+from darec.core.recommender import DivergedError
 
 Decay = Literal["coupled", "decoupled"]
 BETAS = (0.9, 0.999)
@@ -14,11 +15,11 @@ LEAST_SHRINK = 0.95
 def shrink_factor(learning_rate: float, l2: float, decay: Decay) -> float:
     """Return the factor on the weights at each step, which is 1 with coupled decay.
 
-    Raises ``ValueError`` if it is so small that weights vanish within some steps.
+    Raises `DivergedError` if it is so small that weights vanish within some steps.
     """
     shrink = 1.0 if decay == "coupled" else 1 - 2 * l2 * learning_rate
     if shrink < LEAST_SHRINK:
-        raise ValueError(
+        raise DivergedError(
             "with decoupled decay, the weight of R times the learning rate must be at most "
             f"{(1 - LEAST_SHRINK) / 2:g}, not {l2:g} * {learning_rate:g}"
         )

@@ -1,12 +1,13 @@
 """Adam with L2 on rating-sized weights, at the cost of the columns that a step touches.
 
 Shapes: M columns of the rating matrix, T of them touched by a batch, K units, n ratings of a batch,
-L readings of the same ratings.
+L readings of the same ratings, S steps of an epoch.
 
 A step of dense Adam moves every weight, with 28 bytes of memory traffic for each one, although a
 mini-batch has gradients for few columns. `LazyAdam` visits a column only when it has a gradient. It
 then does all further steps up to the column's next gradient at once, while the column is in cache:
-in these steps only L2 and the moments change a weight. The result equals dense Adam up to rounding.
+in these steps only L2 and the moments change a weight. The result equals dense Adam up to rounding
+and, where these steps have a closed form, up to the value of ``eps`` (`joint_effect`).
 """
 
 from collections.abc import Sequence
@@ -20,11 +21,11 @@ from darec.core.batches import Epoch, RowBatch
 from darec.core.lazy_adam_loops import (
     Rates,
     State,
-    fading_sums,
     skip_to_first,
     step_column,
     step_column_sums,
     step_columns,
+    sums_to_end,
 )
 
 
@@ -44,27 +45,26 @@ class Table:
         constants = (self._shrink, slope, BETAS[0], 1 - BETAS[0], BETAS[1], 1 - BETAS[1], EPS)
         none = np.empty(0)
         self._rates = Rates._make([*map(self._real, constants), none, none, none, none[None]])
-        self._steps = self._begin = self._end = 0
+        self._before = self._step = self._n_steps = 0
 
     def begin(self, n_steps: int, first_M: torch.Tensor) -> None:
         """Begin an epoch: do the steps of every column up to its first gradient.
 
         ``first`` i64[M] is the step of the epoch with that gradient, or ``n_steps``.
         """
-        assert self._steps == self._end, "the last epoch must have had all of its steps"
-        self._begin, self._end = self._steps, self._steps + n_steps
-        count = np.arange(1, self._end + 1, dtype=np.float64)
-        step_sizes = self._learning_rate / (1 - BETAS[0] ** count)
-        scales = 1 / np.sqrt(1 - BETAS[1] ** count)
-        shrink, kept = self._shrink, BETAS[0] / BETAS[1] ** 0.5 / self._shrink
-        bases = np.array([*BETAS, shrink, kept])
+        assert self._step == self._n_steps, "the last epoch must have had all of its steps"
+        self._before, self._step, self._n_steps = self._before + self._n_steps, 0, n_steps
+        count_S = self._before + np.arange(1, n_steps + 1)
+        step_size_S = self._learning_rate / (1 - BETAS[0] ** count_S)
+        scale_S = 1 / np.sqrt(1 - BETAS[1] ** count_S)
+        shrink, ratio = self._shrink, BETAS[0] / BETAS[1] ** 0.5 / self._shrink
         self._rates = self._rates._replace(
-            step_sizes=step_sizes.astype(self._real),
-            scales=scales.astype(self._real),
-            fading=fading_sums(step_sizes, scales, self._begin, kept),
-            powers_4N=bases[:, None] ** np.arange(n_steps + 1),
+            step_size_S=step_size_S.astype(self._real),
+            scale_S=scale_S.astype(self._real),
+            sum_to_end_S1=sums_to_end(step_size_S, scale_S, ratio),
+            power_4S1=np.array([[*BETAS, shrink, ratio]]).T ** np.arange(n_steps + 1),
         )
-        skip_to_first(self._state, first_M.numpy(), self._begin, self._rates)
+        skip_to_first(self._state, first_M.numpy(), self._rates)
 
     def step(self, batch: RowBatch) -> None:
         """Do a step with the parameter's sparse gradient, whose columns are those of the batch."""
@@ -75,12 +75,11 @@ class Table:
             touched.columns.numpy(),
             touched.next_batch.numpy(),
             grad._values().numpy(),
-            self._begin,
-            self._steps,
+            self._step,
             self._rates,
         )
         self._parameter.grad = None
-        self._steps += 1
+        self._step += 1
 
     def step_sums(self, batch: RowBatch, factor_Ln: torch.Tensor, rows_LBK: torch.Tensor) -> None:
         """Do a step whose gradient is never stored.
@@ -97,28 +96,31 @@ class Table:
             batch.row_of.numpy(),
             factor_Ln.numpy(),
             rows_LBK.numpy(),
-            self._begin,
-            self._steps,
+            self._step,
             self._rates,
         )
-        self._steps += 1
+        self._step += 1
 
     def step_dense(self) -> None:
         """Do a step of a table of one row with its dense gradient, then set the gradient to 0."""
         grad = self._parameter.grad
         assert grad is not None
-        step_column(self._state, 0, grad[0].numpy(), self._steps, self._steps + 1, self._rates)
+        step_column(self._state, 0, grad[0].numpy(), self._step, self._step + 1, self._rates)
         grad.zero_()
-        self._steps += 1
+        self._step += 1
 
     def state_dict(self) -> dict[str, Any]:
         """Return the moments and the number of steps done. To be called between two epochs."""
-        return {"steps": self._steps, "moments": torch.from_numpy(self._state.moments_M2K)}
+        steps, moments_M2K = self._before + self._step, torch.from_numpy(self._state.moments_M2K)
+        return {"steps": steps, "moments": moments_M2K}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state."""
-        self._steps = self._end = state["steps"]
-        self._state.moments_M2K[:] = state["moments"].numpy()
+        """Continue from a saved state; raises ``ValueError`` for one of another version."""
+        moments_M2K = state["moments"]
+        if getattr(moments_M2K, "shape", None) != self._state.moments_M2K.shape:
+            raise ValueError("the state of the optimizer is of another version or model")
+        self._before, self._step, self._n_steps = state["steps"], 0, 0
+        self._state.moments_M2K[:] = moments_M2K.numpy()
 
 
 def flattened(parameters: Sequence[torch.nn.Parameter]) -> torch.nn.Parameter:

@@ -1,7 +1,7 @@
 """Compiled loops of `darec.core.lazy_adam`: Adam's steps of the columns of a weight.
 
 Shapes: M columns of the rating matrix, T of them touched by a batch, K units, n ratings of a batch,
-L readings of the same ratings.
+L readings of the same ratings, S steps of an epoch. Steps are numbered within their epoch.
 """
 
 from typing import Any, NamedTuple
@@ -27,15 +27,14 @@ class Rates(NamedTuple):
     take2: Any
     """The factor on the squared gradient in the second moment, 1 - beta 2."""
     eps: Any
-    step_sizes: Array
-    """For each step, the learning rate divided by the first moment's bias correction."""
-    scales: Array
-    """For each step, 1 divided by the root of the second moment's bias correction."""
-    fading: Array
-    """For each step of the epoch, how much it and all later ones without gradients change a weight.
-    `faded` tells in what units."""
-    powers_4N: Array
-    """Powers 0 to N - 1 of ``keep1``, ``keep2``, ``shrink`` and of what a step's change keeps."""
+    step_size_S: Array
+    """The learning rate divided by the first moment's bias correction."""
+    scale_S: Array
+    """1 divided by the root of the second moment's bias correction."""
+    sum_to_end_S1: Array
+    """For each step, what `sums_to_end` returns."""
+    power_4S1: Array
+    """Powers 0 to S of ``keep1``, ``keep2``, ``shrink`` and the ``ratio`` of `joint_effect`."""
 
 
 class State(NamedTuple):
@@ -52,12 +51,9 @@ def step_column(state: State, j: int, grad_K: Array, t: int, end: int, rates: Ra
     A step is ``w -= step_size m / (scale sqrt(v) + eps)``. Without coupled L2 all of these steps
     change a weight by a multiple of ``m / sqrt(v)``, so that one pass over the column does them.
     """
-    weight_K, moment_K, square_K = (
-        state.weight_MK[j],
-        state.moments_M2K[j, 0],
-        state.moments_M2K[j, 1],
-    )
-    step_size, scale = rates.step_sizes[t], rates.scales[t]
+    weight_K = state.weight_MK[j]
+    moment_K, square_K = state.moments_M2K[j, 0], state.moments_M2K[j, 1]
+    step_size, scale = rates.step_size_S[t], rates.scale_S[t]
     if rates.l2 > 0:
         for k in range(len(grad_K)):
             grad = grad_K[k] + rates.l2 * weight_K[k]
@@ -67,7 +63,7 @@ def step_column(state: State, j: int, grad_K: Array, t: int, end: int, rates: Ra
             weight_K[k] -= step_size * moment / (scale * np.sqrt(square) + rates.eps)
         skip_steps(state, j, t + 1, end, rates)
     else:
-        total, keep1, keep2, shrink = faded(t + 1, end, rates)
+        total, keep1, keep2, shrink = joint_effect(t + 1, end, rates)
         real = weight_K.dtype.type
         change, eps = real(shrink * step_size / scale + total), real(rates.eps / scale)
         keep_m, keep_v, keep_w = real(keep1), real(keep2), real(shrink * rates.shrink)
@@ -80,46 +76,44 @@ def step_column(state: State, j: int, grad_K: Array, t: int, end: int, rates: Ra
 
 
 @compiled
-def faded(begin: int, end: int, rates: Rates) -> tuple[float, float, float, float]:
-    """Return the joint effect of the steps ``begin`` to ``end - 1`` without any gradient.
+def joint_effect(begin: int, end: int, rates: Rates) -> tuple[float, float, float, float]:
+    """Return what the steps ``begin`` to ``end - 1`` do without any gradient.
 
-    Moments then shrink by constant factors. The s-th of these n steps changes a weight by
-    ``step_size keep1^s m / (scale sqrt(keep2^s v) + eps)``, and each later step shrinks the weight.
-    So the total is ``shrink^n`` times a sum of ``step_size / scale kept^s``, the difference of two
-    sums to the end of the epoch.
-    Returns the total change in units of ``m / sqrt(v)``, and the factors that remain on m, v and w.
-    The value of ``eps`` is taken as at the first of the steps.
+    Each changes a weight by a multiple of ``m / sqrt(v)``. From one step to the next this multiple,
+    relative to the shrinking weight, falls by ``ratio = keep1 / (sqrt(keep2) shrink)``. So after
+    all n steps the change is ``shrink^n`` times the sum of ``step_size / scale ratio^s`` over s = 1
+    to n, which is a difference of two of `sums_to_end`.
+
+    Returns the change in units of ``m / sqrt(v)``, and the factors that remain on m, v and w. The
+    value of ``eps`` is taken as at the first of the steps.
     """
     n = end - begin
-    powers_4N = rates.powers_4N
-    shrink, kept = powers_4N[2, n], powers_4N[3, n]
-    total = shrink * (rates.fading[begin] - kept * rates.fading[end])
-    return total, powers_4N[0, n], powers_4N[1, n], shrink
+    keep1, keep2 = rates.power_4S1[0, n], rates.power_4S1[1, n]
+    shrink, ratio = rates.power_4S1[2, n], rates.power_4S1[3, n]
+    change = shrink * (rates.sum_to_end_S1[begin] - ratio * rates.sum_to_end_S1[end])
+    return change, keep1, keep2, shrink
 
 
 @compiled
-def fading_sums(step_sizes: Array, scales: Array, begin: int, kept: float) -> Array:
-    """Return for each step from ``begin`` the sum of ``step_size / scale kept^s`` to the last one.
+def sums_to_end(step_size_S: Array, scale_S: Array, ratio: float) -> Array:
+    """Return for each step the sum of ``step_size / scale ratio^s`` until the end of the epoch.
 
-    s is 1 for the step itself, 2 for the next one, and so on. One zero follows the last step.
+    s is 1 for the step itself, 2 for the next one, and so on. A zero follows the last step.
     """
-    sums = np.zeros(len(step_sizes) + 1)
-    for t in range(len(step_sizes) - 1, begin - 1, -1):
-        sums[t] = kept * (step_sizes[t] / scales[t] + sums[t + 1])
-    return sums
+    sum_S1 = np.zeros(len(step_size_S) + 1)
+    for t in range(len(step_size_S) - 1, -1, -1):
+        sum_S1[t] = ratio * (step_size_S[t] / scale_S[t] + sum_S1[t + 1])
+    return sum_S1
 
 
 @compiled
 def skip_steps(state: State, j: int, begin: int, end: int, rates: Rates) -> None:
     """Do the steps ``begin`` to ``end - 1`` of column j, whose only gradient is that of L2."""
-    weight_K, moment_K, square_K = (
-        state.weight_MK[j],
-        state.moments_M2K[j, 0],
-        state.moments_M2K[j, 1],
-    )
+    weight_K = state.weight_MK[j]
+    moment_K, square_K = state.moments_M2K[j, 0], state.moments_M2K[j, 1]
     if rates.l2 > 0:
         for t in range(begin, end):
-            step_size, scale = rates.step_sizes[t], rates.scales[t]
+            step_size, scale = rates.step_size_S[t], rates.scale_S[t]
             for k in range(len(weight_K)):
                 grad = rates.l2 * weight_K[k]
                 moment = rates.keep1 * moment_K[k] + rates.take1 * grad
@@ -127,10 +121,10 @@ def skip_steps(state: State, j: int, begin: int, end: int, rates: Rates) -> None
                 moment_K[k], square_K[k] = moment, square
                 weight_K[k] -= step_size * moment / (scale * np.sqrt(square) + rates.eps)
     elif begin < end:
-        total, keep1, keep2, shrink = faded(begin, end, rates)
+        total, keep1, keep2, shrink = joint_effect(begin, end, rates)
         real = weight_K.dtype.type
         change, keep_m, keep_v, keep_w = real(total), real(keep1), real(keep2), real(shrink)
-        eps = real(rates.eps / rates.scales[begin])
+        eps = real(rates.eps / rates.scale_S[begin])
         for k in range(len(weight_K)):
             moved = change * moment_K[k] / (np.sqrt(square_K[k]) + eps)
             weight_K[k] = keep_w * weight_K[k] - moved
@@ -139,10 +133,10 @@ def skip_steps(state: State, j: int, begin: int, end: int, rates: Rates) -> None
 
 
 @compiled
-def skip_to_first(state: State, first_M: Array, begin: int, rates: Rates) -> None:
+def skip_to_first(state: State, first_M: Array, rates: Rates) -> None:
     """Do the steps of every column before its first gradient of the epoch."""
     for j in range(len(first_M)):
-        skip_steps(state, j, begin, begin + first_M[j], rates)
+        skip_steps(state, j, 0, first_M[j], rates)
 
 
 @compiled
@@ -151,13 +145,12 @@ def step_columns(
     columns_T: Array,
     next_T: Array,
     grad_TK: Array,
-    begin: int,
     t: int,
     rates: Rates,
 ) -> None:
     """Do step t of the touched columns, then the steps of each up to its next gradient."""
     for i in range(len(columns_T)):
-        step_column(state, columns_T[i], grad_TK[i], t, begin + next_T[i], rates)
+        step_column(state, columns_T[i], grad_TK[i], t, next_T[i], rates)
 
 
 @compiled
@@ -170,7 +163,6 @@ def step_column_sums(
     row_of_n: Array,
     factors_Ln: Array,
     rows_LBK: Array,
-    begin: int,
     t: int,
     rates: Rates,
 ) -> None:
@@ -181,4 +173,4 @@ def step_column_sums(
         grad_K[:] = 0
         for reading in range(len(rows_LBK)):
             column_sum(of_column, row_of_n, factors_Ln[reading], rows_LBK[reading], grad_K)
-        step_column(state, columns_T[i], grad_K, t, begin + next_T[i], rates)
+        step_column(state, columns_T[i], grad_K, t, next_T[i], rates)

@@ -9,6 +9,8 @@ kept on disk, so that each node compiles once.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -23,7 +25,16 @@ REORDERED = {"contract", "reassoc", "arcp", "nsz"}
 
 
 class _Cache(FunctionCache):
-    """Numba's machine code on the disk. A disk that is full or damaged costs only the time."""
+    """Numba's machine code on the disk. A disk that is full or damaged costs only the time.
+
+    Numba notices a change of the file that has the loop. As loops of other files contain loops of
+    this one, a change here counts as well.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        file: Any = self._cache_file
+        file._source_stamp = file._source_stamp, sha256(Path(__file__).read_bytes()).hexdigest()
 
     @contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:
@@ -38,7 +49,7 @@ def compiled(function: Kernel) -> Kernel:
     """Compile a loop at its first call, or load it from the disk if it can be kept there."""
     kernel: Any = numba.njit(nogil=True, fastmath=REORDERED, error_model="numpy")(function)
     try:
-        kernel._cache = _Cache(function)  # type: ignore[no-untyped-call]
+        kernel._cache = _Cache(function)
     except (RuntimeError, OSError) as error:  # no folder can be written
         LOGGER.debug("machine code is not kept on the disk: %s", error)
     return cast(Kernel, kernel)

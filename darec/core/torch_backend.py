@@ -23,7 +23,7 @@ class TorchAdam:
         l2: float,
         decay: Decay,
     ) -> None:
-        shrink_factor(learning_rate, l2, decay)
+        shrink_factor(learning_rate, l2, decay)  # refuses what would make weights vanish
         kind = torch.optim.Adam if decay == "coupled" else torch.optim.AdamW
         self._adam = kind(
             parameters,

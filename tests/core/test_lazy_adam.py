@@ -7,6 +7,7 @@ from torch import nn
 from darec.core.lazy_adam import LazyAdam
 from darec.core.numba_backend import NumbaBackend
 from darec.core.rating_rows import RatingRows
+from darec.core.recommender import DivergedError
 from darec.core.torch_backend import TorchBackend
 
 K, L, EPOCHS, BATCH = 5, 2, 4, 3
@@ -149,5 +150,15 @@ def test_decoupled_decay_that_makes_weights_vanish_is_refused(rows, backend):
     *tables, bias_K = parameters(rows, torch.float32)
     backend.adam(tables, [bias_K], 0.25, 0.1, "decoupled")
     backend.adam(tables, [bias_K], 0.26, 0.1, "coupled")
-    with pytest.raises(ValueError, match=r"must be at most 0.025, not 0.1 \* 0.26"):
+    with pytest.raises(DivergedError, match=r"must be at most 0.025, not 0.1 \* 0.26"):
         backend.adam(tables, [bias_K], 0.26, 0.1, "decoupled")
+
+
+def test_the_state_of_another_version_is_refused(rows):
+    *tables, bias_K = parameters(rows, torch.float32)
+    adam = LazyAdam(tables, [bias_K], 0.05, 0.1, "coupled")
+    state = adam.state_dict()
+    for moments in ([torch.zeros(rows.n_columns, K)] * 2, torch.zeros(rows.n_columns, 2, K + 1)):
+        other = {"tables": [{"steps": 1, "moments": moments}, *state["tables"][1:]]}
+        with pytest.raises(ValueError, match="of another version or model"):
+            adam.load_state_dict(other)

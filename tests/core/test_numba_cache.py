@@ -3,8 +3,12 @@
 import os
 import subprocess
 import sys
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
+
+from darec.core import lazy_adam_loops, numba_kernels
 
 USE = """
 import resource, sys
@@ -25,6 +29,11 @@ def use(folder, *arguments):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder), **only}
     command = [sys.executable, "-W", "error:::darec", "-c", USE, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_loops_of_other_files_are_compiled_anew_when_the_shared_ones_change():
+    _, shared = lazy_adam_loops.step_column_sums._cache._cache_file._source_stamp
+    assert shared == sha256(Path(numba_kernels.__file__).read_bytes()).hexdigest()
 
 
 @pytest.mark.slow

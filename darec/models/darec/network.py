@@ -41,7 +41,8 @@ class DANN(nn.Module):
     """A shared extractor, a domain classifier and a rating predictor for each domain (Fig. 1).
 
     With ``n_source=None`` the target's predictor serves both domains, which have the same columns.
-    With ``is_residual`` the predictors predict 0 for an embedding of 0, because all biases stay 0.
+    With ``is_residual`` the predictors predict 0 for an embedding of 0, because the biases of the
+    extractor and of the predictors stay 0.
     """
 
     def __init__(

@@ -197,6 +197,13 @@ def test_a_diverged_trial_ends_in_one_step_with_its_reason(data):
     assert row["valid_rmse"] == row[METRIC] == 4.0 and row["best_epoch"] == 0
 
 
+def test_a_trial_whose_decay_makes_its_weights_vanish_has_diverged(data):
+    trial = local({**CONFIG, "learning_rate": 1.0, "alpha": 0.1, "decay": "decoupled"}, data)
+    row = trial.step()
+    assert row["done"] and row["reason"].startswith("diverged: with decoupled decay, the weight of")
+    assert row[METRIC] == 4.0
+
+
 @pytest.mark.parametrize(("metric", "objective"), [("mae", 4.0), ("ndcg@10", 1.0)])
 def test_a_diverged_trial_has_the_worst_value_of_its_metric(data, metric, objective):
     trial = local(CONFIG, data, metric=metric)
