@@ -67,12 +67,16 @@ class Space:
         return replace(self, space=space, fixed={**self.fixed, **values})
 
     def narrow(self, ends: Mapping[str, int]) -> Self:
-        """Return the space with ranges of whole numbers that end here; the first trial fits in."""
+        """Return the space with ranges of whole numbers that end here at the latest.
+
+        The first trial fits in.
+        """
         space, first = dict(self.space), dict(self.first)
         for name, end in ends.items():
             drawn = self.space[name]
             assert isinstance(drawn, IntDistribution)
-            space[name] = IntDistribution(drawn.low, end, log=drawn.log, step=drawn.step)
+            high = min(end, drawn.high)
+            space[name] = IntDistribution(drawn.low, high, log=drawn.log, step=drawn.step)
             if name in first:
                 first[name] = min(first[name], end)
         return replace(self, space=space, first=first)

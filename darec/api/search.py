@@ -27,7 +27,7 @@ from darec.tuning.cluster.connection import connected, goes_on
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
 from darec.tuning.study.algorithms import default_sampler
-from darec.tuning.study.halt import stop_asked
+from darec.tuning.study.halt import forget_stop
 from darec.tuning.study.launch import (
     checked_share,
     computed_share,
@@ -270,6 +270,7 @@ def _search(
     for line in describe(request, settings):
         settings.reporter.line(line)
     with alone(request.folder, request.storage):
+        forget_stop(request.folder)  # what was asked of an earlier run does not count
         if storage.is_uri(request.storage):
             storage.fetch(request.storage, request.folder)
         check_record(request, resume)  # another search may have begun, or be at the URI
@@ -277,7 +278,6 @@ def _search(
         lag = lag_of(request, wanted.at_once or share.concurrent)
         request, settings = replace(request, lag=lag), replace(settings, lag=lag, slots=share)
         publish = storage.publisher(request.folder, request.storage)
-        stop_asked(request.folder)  # what was asked of an earlier run does not count
         ended = True
         try:
             Protocol(request, settings, resume, publish).run(arguments)
@@ -285,6 +285,8 @@ def _search(
             LOGGER.debug("interrupted: %s", request.folder)
             publish()
             ended = False
+        finally:
+            forget_stop(request.folder)
         _write_page(request)
     return ended
 

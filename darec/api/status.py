@@ -19,6 +19,8 @@ from darec.tuning.study.record import load_study
 
 State = Literal["running", "finished", "interrupted", "waiting"]
 """``waiting`` is a study of a search that has not come to it yet."""
+READ = {"study.json", "trials.csv"}
+"""The files of a study that tell what it is doing."""
 LOOK_S = 0.5
 """Seconds between two looks whether a search in a folder has ended."""
 LOOK_AT_URI_S = 5.0
@@ -31,6 +33,8 @@ class StudyStatus:
 
     study: str
     """Its folder, relative to that of all results."""
+    search: str
+    """The folder of its search, which may have several studies."""
     state: State
     process: str
     """The process that runs it; empty if none does."""
@@ -63,16 +67,19 @@ def status(out: str | Path = "results") -> list[StudyStatus]:
         [('toys_auto-synthetic-90/mean', 'finished', 1)]
     """
     place = str(out)
-    root = storage.working_folder(place) if storage.is_uri(place) else Path(place)
     if storage.is_uri(place):
-        storage.fetch(place, root)
-    elif not root.is_dir():
-        raise UserError(f"{out}: no such folder")
-    sizes = storage.sizes(place) if storage.is_uri(place) else _sizes(root)
+        root, sizes = storage.working_folder(place), storage.sizes(place)
+        for path in (path for path in sizes if PurePosixPath(path).name in READ):
+            storage.fetch_file(storage.join(place, path), root / path)
+    else:
+        root = Path(place)
+        if not root.is_dir():
+            raise UserError(f"{out}: no such folder")
+        sizes = _sizes(root)
     found: list[StudyStatus] = []
     for search in _searches(sizes):
         try:
-            process = searching(storage.join(place, search))
+            process = searching(storage.join(place, *search.parts))
             found += _studies(root, search, process or "", sizes)
         except UserError as error:  # of another version perhaps; the others count
             LOGGER.warning(error)
@@ -104,45 +111,42 @@ def stop(study: str | Path, wait_s: float = 60.0) -> bool:
     return True
 
 
-def _searches(sizes: Mapping[str, int]) -> list[str]:
+def _searches(sizes: Mapping[str, int]) -> list[PurePosixPath]:
     """Return the folders of all searches, relative to that of all results."""
     found = (PurePosixPath(path) for path in sizes)
-    return sorted(
-        str(path.parent)
-        for path in found
-        if path.name == "study.json" and "tune" not in path.parts  # Ray Tune's own files
-    )
+    ours = (path for path in found if "tune" not in path.parts)  # not Ray Tune's own files
+    return sorted(path.parent for path in ours if path.name == "study.json")
 
 
 def _studies(
-    root: Path, search: str, process: str, sizes: Mapping[str, int]
+    root: Path, search: PurePosixPath, process: str, sizes: Mapping[str, int]
 ) -> Iterator[StudyStatus]:
     """Yield the studies of a search in the order in which they run."""
-    folder = root / search
-    record = load_study(folder)
-    stages = [str(PurePosixPath(search, f"stage1_{domain}")) for domain in ("target", "source")]
+    record = load_study(root / search)
+    stages = [search / f"stage1_{domain}" for domain in ("target", "source")]
     counts = [record.budget.stage1_trials, record.budget.stage1_trials, record.budget.trials]
     studies = [*(stages if record.stage1 else []), search]
-    current = next((each for each in studies if not (root / each / "best.json").is_file()), None)
+    is_finished = {each: str(each / "best.json") in sizes for each in studies}
+    current = next((each for each in studies if not is_finished[each]), None)
     if current is None and process:
         current = search  # a finished search that is given more trials
-    of_stage1 = {each: _bytes_below(each, sizes) for each in studies[:-1]}
+    bytes_of = {each: _bytes_below(each, sizes) for each in studies}
+    bytes_of[search] -= sum(bytes_of[each] for each in studies[:-1])
     for each, asked in zip(studies, counts[-len(studies) :], strict=True):
         ended, best = _trials(root / each)
-        state: State = "finished"
+        state: State = "finished" if is_finished[each] else "waiting"
         if each == current:
             state = "running" if process else "interrupted"
-        elif not (root / each / "best.json").is_file():
-            state = "waiting"
         yield StudyStatus(
-            study=each,
+            study=str(each),
+            search=str(search),
             state=state,
             process=process if state == "running" else "",
             ended=ended,
             asked=asked,
             best_valid_rmse=best,
-            began=record.began or (folder / "study.json").stat().st_mtime,
-            bytes=of_stage1.get(each) or _bytes_below(each, sizes) - sum(of_stage1.values()),
+            began=record.began or (root / search / "study.json").stat().st_mtime,
+            bytes=bytes_of[each],
         )
 
 
@@ -162,9 +166,8 @@ def _trials(folder: Path) -> tuple[dict[str, int], float | None]:
     return {str(end): int(n) for end, n in ends.items()}, best if best < float("inf") else None
 
 
-def _bytes_below(folder: str, sizes: Mapping[str, int]) -> int:
-    below = "" if folder == "." else f"{folder}/"
-    return sum(size for path, size in sizes.items() if path.startswith(below))
+def _bytes_below(folder: PurePosixPath, sizes: Mapping[str, int]) -> int:
+    return sum(size for path, size in sizes.items() if PurePosixPath(path).is_relative_to(folder))
 
 
 def _sizes(root: Path) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from optuna.distributions import FloatDistribution
 
 from darec.benchmark.core import Figure
+from darec.benchmark.memory import MIB, forget_peak, peak
 from darec.benchmark.simulation import simulated_cluster, timed_snapshots
 from darec.data.split import SearchData
 from darec.models import MODELS
@@ -20,7 +21,6 @@ from darec.tuning.study.run import run_study
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.trial.stage1_cache import ClusterCache
 
-MIB = 2**20
 MOST_SHARE = 5.0
 """Percent of the wall time that snapshots may take."""
 
@@ -29,7 +29,8 @@ def scale(data: SearchData, nodes: int, trials: tuple[int, ...]) -> Iterator[Fig
     """Run searches of more and more trials, ``nodes`` at a time.
 
     References: the first search's seconds per trial, its CPU time of the driver per result (a row
-    of ``result.json``), 5 % of the wall time, and its state times the ratio of the trials.
+    of ``result.json``), the memory that it added to the driver, 5 % of the wall time, and its state
+    times the ratio of the trials.
     """
     with simulated_cluster(nodes):
         _ran(data, nodes, nodes)  # the nodes' first processes
@@ -40,6 +41,7 @@ def scale(data: SearchData, nodes: int, trials: tuple[int, ...]) -> Iterator[Fig
             for name, unit, ours, reference in (
                 ("each", "s", cost.seconds / count, first.seconds / first.trials),
                 ("driver", "ms", cost.cpu_ms, first.cpu_ms),
+                ("memory", "MiB", cost.memory / MIB, first.memory / MIB),
                 ("snapshots", "%", 100 * cost.snapshots_s / cost.seconds, MOST_SHARE),
                 ("state", "MiB", cost.state / MIB, count * first.state / first.trials / MIB),
             ):
@@ -55,6 +57,8 @@ class _Cost:
     seconds: float
     cpu_s: float
     """CPU seconds of the driver."""
+    memory: int
+    """Bytes by which it raised the driver's peak memory."""
     snapshots_s: float
     state: int
     """Bytes."""
@@ -70,10 +74,11 @@ def _ran(data: SearchData, nodes: int, trials: int) -> _Cost:
     with tempfile.TemporaryDirectory() as name, timed_snapshots() as snapshots:
         space = {"reg_user": FloatDistribution(1.0, 10.0)}
         study = Study("bias", MODELS["bias"], data, space, {}, trials, Path(name), name)
-        begin, cpu_begin = time.perf_counter(), time.process_time()
+        forget_peak()
+        before, begin, cpu_begin = peak(), time.perf_counter(), time.process_time()
         run_study(study, settings, resume=False)
         seconds, cpu_s = time.perf_counter() - begin, time.process_time() - cpu_begin
-        folder = Path(name) / "tune"
+        memory, folder = peak() - before, Path(name) / "tune"
         results = sum(len(path.read_text().splitlines()) for path in folder.glob("*/result.json"))
         state = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-        return _Cost(trials, results, seconds, cpu_s, sum(snapshots), state)
+        return _Cost(trials, results, seconds, cpu_s, memory, sum(snapshots), state)

@@ -28,7 +28,7 @@ def measure(
     if section == "gpu" and not has_gpu:
         raise UserError("--section gpu: no CUDA device is available here")
     chosen = [section] if section != "all" else [n for n in SECTIONS if n != "gpu" or has_gpu]
-    reporter.line(f"Plan: {', '.join(chosen)}; 1-5 minutes a section")
+    reporter.line(f"Plan: {', '.join(chosen)}; 1 to 30 minutes a section")
     figures: list[Figure] = []
     for name in chosen:
         begin = len(figures)
@@ -243,7 +243,7 @@ def _scale(quick: bool) -> Iterator[Figure]:
     from darec.paper import Counts
 
     data = split(planted_pair("small", Counts(100, 50, 50, 1000, 1000))).search
-    yield from scale(data, *((4, (8, 16)) if quick else (16, (100, 300, 1000))))
+    yield from scale(data, *((4, (8, 16)) if quick else (16, (100, 1000, 5000))))
 
 
 def _service(quick: bool) -> Iterator[Figure]:

@@ -40,10 +40,10 @@ def status(
             {**asdict(each), "n_ended": each.n_ended},
             f"{each.study}: {each.state}, {each.n_ended} of {each.asked} trials",
         )
-    running = [each.study for each in found if each.state == "running"]
+    running = [each.search for each in found if each.state == "running"]
     if running:
-        search = running[0].removesuffix("/stage1_target").removesuffix("/stage1_source")
-        reporter.line(f"next:  {command_line(called('stop'), {}, f'{out}/{search}')}")
+        place = out if running[0] == "." else f"{out.rstrip('/')}/{running[0]}"
+        reporter.line(f"next:  {command_line(called('stop'), {}, place)}")
     else:
         reporter.line(f"next:  {command_line('tensorboard', {'--logdir': out})}")
 

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import shutil
+import socket
 import threading
 import time
 from types import SimpleNamespace
@@ -10,10 +12,10 @@ import pytest
 
 import darec
 from darec.api import status as api
-from darec.tuning.durability import heartbeat
-from darec.tuning.durability.lock import LOCK, folder_locked, holder_of
+from darec.tuning.durability import heartbeat, holder
+from darec.tuning.durability.lock import LOCK, alone, folder_locked, holder_of
 from darec.tuning.study import halt as halting
-from darec.tuning.study.halt import STOP, Halt, StopWatch, StudyHalted, stop_asked
+from darec.tuning.study.halt import STOP, Halt, StopWatch, StudyHalted, forget_stop, stop_asked
 from darec.tuning.study.record import write_record
 from tests.tuning.common import request_for
 
@@ -113,11 +115,15 @@ def test_a_run_ends_when_its_folder_has_the_file(tmp_path, monkeypatch):
     clock.now = 1.0
     watch.on_step_end(0, [])
     assert sent == [halting.signal.SIGINT] and halt.stopped and not halt.reason
-    assert not (tmp_path / STOP).exists() and not stop_asked(tmp_path)
+    clock.now = 2.0
+    watch.on_step_end(0, [])
+    assert len(sent) == 1 and stop_asked(tmp_path)  # no further stage may begin
+    forget_stop(tmp_path)
+    assert not stop_asked(tmp_path)
     halt.setup()
     assert not halt.stopped
     (tmp_path / STOP).touch()
-    clock.now, raised = 2.0, []
+    clock.now, raised = 3.0, []
 
     def elsewhere():
         with pytest.raises(StudyHalted, match="it was told to stop"):
@@ -173,12 +179,40 @@ def test_a_search_at_a_uri_shows_that_it_runs_and_is_asked_to_stop(searches, tmp
         time.sleep(0.01)
     found = {each.study: each for each in darec.status(out)}
     assert found["tiny-90/i_darec/stage1_source"].state == "running"
-    assert found["tiny-90/i_darec/stage1_source"].process == heartbeat.this_process()
+    assert found["tiny-90/i_darec/stage1_source"].process == holder.this_process()
     assert {name: each.began for name, each in found.items()} == begun
     assert darec.stop(search) is True
     thread.join()
     assert darec.status(out)[2].state == "interrupted"
     assert not list(searches.rglob(".*"))
+    (searches / "tiny-90" / "i_darec" / STOP).touch()  # asked of a search that is gone
+    with heartbeat.beating(tmp_path / "new", search):
+        while heartbeat.runs_at(search) is None:
+            time.sleep(0.01)
+        assert darec.status(search)[1].state == "running"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_search_at_a_uri_that_another_cluster_uses_is_refused(searches, tmp_path):
+    uri = f"file://{searches}/tiny-90/i_darec"
+    beat = {"process": "process 7 on elsewhere", "at": time.time()}
+    (searches / "tiny-90" / "i_darec" / heartbeat.RUNNING).write_text(json.dumps(beat))
+    with pytest.raises(darec.UserError, match=r"another search writes here .process 7 on else"):
+        with alone(tmp_path, uri):
+            pass
+    assert heartbeat.runs_at(uri) == "process 7 on elsewhere"  # it goes on to show itself
+    gone = {"process": f"process {2**22 + 1} on {socket.gethostname()}", "at": time.time()}
+    (searches / "tiny-90" / "i_darec" / heartbeat.RUNNING).write_text(json.dumps(gone))
+    assert heartbeat.runs_at(uri) is None
+
+
+def test_a_stage_that_has_not_begun_takes_no_space(searches):
+    shutil.rmtree(searches / "tiny-90" / "i_darec" / "stage1_source")
+    (searches / "tiny-90" / "i_darec" / "stage1_target" / "big").write_bytes(bytes(1000))
+    found = {each.study: each for each in darec.status(searches)}
+    assert found["tiny-90/i_darec/stage1_source"].bytes == 0
+    assert found["tiny-90/i_darec/stage1_target"].bytes > 1000
+    assert {each.search for each in found.values()} == {"tiny-90/i_autorec", "tiny-90/i_darec"}
 
 
 def test_a_search_that_was_killed_at_a_uri_is_interrupted(searches, monkeypatch):

@@ -5,8 +5,6 @@ a thread writes `RUNNING` at the URI now and then, and looks for the file `STOP`
 """
 
 import json
-import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +15,8 @@ from pathlib import Path
 from darec.errors import UserError
 from darec.parsing import parse_json
 from darec.reporter import LOGGER
-from darec.tuning.storage import delete, exists, join, open_place, read, replace
+from darec.tuning.durability.holder import is_gone, this_process
+from darec.tuning.storage import delete, exists, join, naming, open_place, read, replace
 
 RUNNING = ".running"
 """The file that a search writes at its URI while it runs."""
@@ -26,7 +25,8 @@ STOP = ".stop"
 EVERY_S = 15.0
 """Seconds between two beats."""
 ALIVE_S = 4 * EVERY_S
-"""A search whose last beat is older does not run any more."""
+"""A search whose last beat is older does not run any more. The clock of the machine that asks may
+differ by less than this."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,15 @@ class Beat:
     """When it was written, in seconds since 1970."""
 
 
-def this_process() -> str:
-    """Return the name of this process, ``process 12 on a_host``."""
-    return f"process {os.getpid()} on {socket.gethostname()}"
-
-
 @contextmanager
 def beating(folder: Path, uri: str) -> Iterator[None]:
     """Show at a URI that a search runs there, until the block ends.
 
-    ``folder`` is where the search looks for `STOP`.
+    ``folder`` is where the search looks for `STOP`. What was asked of an earlier search does not
+    count.
     """
+    with suppress(UserError, OSError):
+        delete(*open_place(join(uri, STOP)))
     ended = threading.Event()
     thread = threading.Thread(target=_beat, args=(folder, uri, ended), daemon=True)
     thread.start()
@@ -57,7 +55,7 @@ def beating(folder: Path, uri: str) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join()
+        thread.join(EVERY_S)
         with suppress(UserError, OSError):
             delete(*open_place(join(uri, RUNNING)))
 
@@ -69,9 +67,10 @@ def _beat(folder: Path, uri: str, ended: threading.Event) -> None:
             replace(*open_place(join(uri, RUNNING)), content.encode())
             wish = open_place(join(uri, STOP))
             if exists(*wish):
-                delete(*wish)
+                folder.mkdir(parents=True, exist_ok=True)
                 (folder / STOP).touch()
-        except (UserError, OSError) as error:  # the search itself will tell, if it matters
+                delete(*wish)
+        except Exception as error:  # one that fails must not end the others
             LOGGER.debug("%s: no beat: %s", uri, error)
         ended.wait(EVERY_S)
 
@@ -82,12 +81,11 @@ def runs_at(uri: str) -> str | None:
     Raises `UserError` when the URI cannot be read.
     """
     place = join(uri, RUNNING)
-    files, path = open_place(place)
-    try:
-        content = read(files, path)
-    except FileNotFoundError:
+    with naming(uri):
+        files, path = open_place(place)
+        content = read(files, path) if exists(files, path) else None
+    if content is None:
         return None
-    except OSError as error:
-        raise UserError(f"{place}: cannot be read: {error}") from error
     beat = parse_json(content, Beat, place)
-    return beat.process if time.time() - beat.at < ALIVE_S else None
+    alive = time.time() - beat.at < ALIVE_S and not is_gone(beat.process)
+    return beat.process if alive else None

@@ -1,8 +1,6 @@
 """Allows one search at a time in one place, since two would mix their trials."""
 
 import fcntl
-import re
-import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,7 +10,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darec.errors import UserError
 from darec.files import open_to_append
-from darec.tuning.durability.heartbeat import beating, runs_at, this_process
+from darec.tuning.durability.heartbeat import beating, runs_at
+from darec.tuning.durability.holder import is_gone, this_process
 from darec.tuning.storage import is_uri
 
 LOCK = ".lock"
@@ -30,14 +29,16 @@ def alone(folder: Path, place: str) -> AbstractContextManager[None]:
     """Hold a study's place; raises `UserError` when another search holds it.
 
     A folder is locked for all processes on all machines that share it. A URI is locked for all
-    searches of the cluster, and shows that it is in use (`heartbeat`). A search that is killed
-    leaves no lock behind.
+    searches of the cluster, and shows other clusters that it is in use (`heartbeat`). A search that
+    is killed leaves no lock behind; at a URI, another machine waits for `heartbeat.ALIVE_S`.
     """
     return _name_taken(place, folder) if is_uri(place) else folder_locked(folder)
 
 
 @contextmanager
 def _name_taken(uri: str, folder: Path) -> Iterator[None]:
+    if other := runs_at(uri):
+        raise UserError(f"{uri}: another search writes here ({other}); {REMEDY}")
     here = ray.get_runtime_context().get_node_id()  # the actor must not outlive the driver's node
     affinity = NodeAffinitySchedulingStrategy(here, soft=False)
     holder = ray.remote(num_cpus=0, scheduling_strategy=affinity)(_Holder)
@@ -64,23 +65,14 @@ def holder_of(folder: Path) -> str | None:
     """Return which process searches in a folder, ``process 12 on a_host``; None if none does."""
     path = folder / LOCK
     told = path.read_text(errors="replace")[:LONGEST] if path.is_file() else ""
-    number, host = process_of(told) or (0, "")
-    processes = Path("/proc")  # where the system has it, a lock need not be tried in vain
-    gone = processes.is_dir() and not (processes / str(number)).exists()
-    if not number or (host == socket.gethostname() and gone):
-        return None
+    if is_gone(told):
+        return None  # the lock need not be tried
     with path.open("rb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return told
     return None
-
-
-def process_of(told: str) -> tuple[int, str] | None:
-    """Return the process and host that a lock names."""
-    found = re.fullmatch(r"process (\d+) on (\S+)", told)
-    return (int(found[1]), found[2]) if found else None
 
 
 @contextmanager
@@ -96,4 +88,7 @@ def folder_locked(folder: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(this_process().encode())
         lock.flush()
-        yield
+        try:
+            yield
+        finally:
+            lock.truncate(0)

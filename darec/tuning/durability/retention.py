@@ -5,6 +5,7 @@ if it is among the best, as soon as a search that is resumed would not need them
 """
 
 import math
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,25 @@ def kept_trials(rejudge: int) -> int:
     return max(KEPT, rejudge)
 
 
-class KeepTheBest(tune.Callback):
-    """Deletes checkpoints of trials that have ended and that no snapshot needs."""
+def kept_of(variants: Sequence[Hashable], count: int = KEPT) -> list[int]:
+    """Return which trials keep their weights: the best ones, and the best one of each variant.
 
-    def __init__(self, snapshots: CopySnapshots, kept: int = KEPT) -> None:
-        self._snapshots, self._kept = snapshots, kept
+    ``variants`` has the variant of each trial, that of the best trial first.
+    """
+    first_of = {variant: n for n, variant in reversed(list(enumerate(variants)))}
+    return sorted({*range(min(count, len(variants))), *first_of.values()})
+
+
+class KeepTheBest(tune.Callback):
+    """Deletes checkpoints of trials that have ended and that no snapshot needs.
+
+    ``variant`` is the model's hyper-parameter of `kept_of`, if it has one.
+    """
+
+    def __init__(
+        self, snapshots: CopySnapshots, kept: int = KEPT, variant: str | None = None
+    ) -> None:
+        self._snapshots, self._kept, self._variant = snapshots, kept, variant
         self._thinned: set[str] = set()
         self._deleted: set[str] = set()
 
@@ -60,14 +75,20 @@ class KeepTheBest(tune.Callback):
             and each.trial_id not in needed
         ]
         ended.sort(key=_objective)
-        for each in ended[: self._kept]:
+        variants = [each.config.get(self._variant) for each in ended]
+        kept = kept_of(variants, self._kept)
+        for each in (ended[n] for n in kept):
             if each.trial_id not in self._thinned:
                 self._thinned.add(each.trial_id)
                 delete_checkpoints(each.checkpoint, but_this=True)
-        for each in ended[self._kept :][:most]:
+        for each in [each for n, each in enumerate(ended) if n not in kept][:most]:
+            try:
+                keep_predictions(each.checkpoint)
+            except OSError as error:  # tried again when the next trial ends
+                LOGGER.debug("trial %s: its predictions are not kept: %s", each.trial_id, error)
+                continue
             self._deleted.add(each.trial_id)
             LOGGER.debug("trial %s: its checkpoints are deleted", each.trial_id)
-            keep_predictions(each.checkpoint)
             delete_checkpoints(each.checkpoint)
 
 

@@ -20,18 +20,19 @@ from darec.tuning.trial.trainable import OtherCodeError
 IDLE_S = 1800.0
 """A study is halted if all of its trials have been waiting for this many seconds."""
 LOOK_S = 1.0
-"""Seconds between two looks for that file."""
+"""Seconds between two looks for the file `STOP`."""
 NO_SPACE = "No space left"
 """The words of the operating system for a full disk."""
 
 
 def stop_asked(folder: Path) -> bool:
-    """Return whether a search was asked to stop, by a file that is removed then."""
-    try:
-        (folder / STOP).unlink()
-    except FileNotFoundError:
-        return False
-    return True
+    """Return whether the search in a folder was asked to stop."""
+    return (folder / STOP).exists()
+
+
+def forget_stop(folder: Path) -> None:
+    """Forget that the search in a folder was asked to stop."""
+    (folder / STOP).unlink(missing_ok=True)
 
 
 class StudyHalted(Exception):
@@ -106,7 +107,7 @@ class StopWatch(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Look for the file once a second."""
-        if time.monotonic() - self._looked_at < LOOK_S:
+        if self._halt.stopped or time.monotonic() - self._looked_at < LOOK_S:
             return
         self._looked_at = time.monotonic()
         if stop_asked(self.folder):

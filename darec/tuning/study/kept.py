@@ -19,7 +19,7 @@ from darec.errors import UserError
 from darec.files import write_json
 from darec.models.best import REMEDY, Best, Count, Rmse
 from darec.parsing import read_json
-from darec.tuning.durability.retention import KEPT
+from darec.tuning.durability.retention import kept_of
 from darec.tuning.study.results import KEPT_TRIALS, kept_weights, write_weights
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
@@ -47,14 +47,11 @@ class KeptTrials:
 def save_kept(study: Study, rows: list[TrialRow], settings: Settings) -> None:
     """Write ``kept.json``, and the weights of the kept trials behind the winner.
 
-    These are the best `KEPT`, and the best one of each value of the model's ``variant``.
+    Which ones these are says `kept_of`.
     """
     able = [row for row in rows if row.best_epoch > 0]
     configs = [parse(study.kind.config, nest(row.config)) for row in able]
-    kept, variant = list(range(min(KEPT, len(able)))), study.kind.variant
-    if variant is not None:
-        first_of = {getattr(configs[n], variant): n for n in reversed(range(len(able)))}
-        kept += [n for n in sorted(first_of.values()) if n not in kept]
+    kept = kept_of([getattr(config, study.kind.variant or "", None) for config in configs])
     for row in (able[n] for n in kept[1:]):
         write_weights(study, row, settings, kept_weights(study.folder, row.trial_id))
     trials = [

@@ -21,8 +21,9 @@ MEASURES: dict[Metric, str] = {"rmse": "RMSE", "mae": "MAE", "ndcg@10": "1 - NDC
 
 
 KEEP_EVERY_S = 5.0
-"""Seconds between two tables of the trials; more, if writing one takes more than 1 / `COST`."""
-COST = 50
+"""Seconds between two tables of the trials; more, so that they take at most `KEEP_SHARE`."""
+KEEP_SHARE = 1 / 50
+"""The largest share of the time in which a study writes tables of the trials."""
 Keep = Callable[[Sequence[Any]], object]
 """Keeps Tune's trials as they are now."""
 
@@ -78,7 +79,7 @@ class StudyProgress(ProgressReporter):
         if done or self._shown_at >= self._keep_at:
             self._keep(trials)
             now = time.monotonic()
-            self._keep_at = now + max(KEEP_EVERY_S, COST * (now - self._shown_at))
+            self._keep_at = now + max(KEEP_EVERY_S, (now - self._shown_at) / KEEP_SHARE)
 
     def view(self, trials: list[Any]) -> StudyView:
         """Return where the study is."""

@@ -46,10 +46,11 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
         if watched.halt.reason:
             _report(rows, settings)
             raise UserError(f"{study.storage}: {watched.halt.reason}; {REMEDY}")
-        over = watched.clock.spent_s >= budget - max(CLOCKS_DIFFER_S, budget / 100)
+        spent_s, slack = watched.clock.spent_s, max(CLOCKS_DIFFER_S, budget / 100)
+        over = study.time_budget is not None and spent_s >= budget - slack
         flat = watched.flat
         asked = len(rows) if flat else study.trials
-        if len(watched.outcomes.ended) < asked and not over:
+        if len(watched.outcomes.ended) < asked and (watched.halt.stopped or not over):
             _report(rows, settings)
             raise StudyInterrupted(study.storage)
         # Tune gives a trial up at once when the process that it is about to reuse has died.

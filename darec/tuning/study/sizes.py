@@ -63,7 +63,7 @@ def _ends(space: SearchSpace, share: float) -> dict[str, int]:
     return {
         name: drawn.low + int((drawn.high - drawn.low) * share) // drawn.step * drawn.step
         for name, drawn in space.space.items()
-        if isinstance(drawn, IntDistribution) and _is_size(name)
+        if isinstance(drawn, IntDistribution) and _is_size(name) and drawn.low < drawn.high
     }
 
 

@@ -154,7 +154,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
             DiskWatch(halt),
         ),
         Journal(study.folder, study.space),
-        *(snapshots, KeepTheBest(snapshots, kept_trials(study.rejudge))),
+        *(snapshots, KeepTheBest(snapshots, kept_trials(study.rejudge), study.kind.variant)),
         *loggers(study.model, study.label, settings.tracker),
     ]
     return tune.Tuner(

@@ -33,8 +33,11 @@ def save_predictions(best_predictions: FloatArray, checkpoint: Path) -> None:
 
 
 def keep_predictions(checkpoint: tune.Checkpoint) -> None:
-    """Copy a trial's predictions out of its last checkpoint, which will be deleted."""
-    with suppress(OSError):
+    """Copy a trial's predictions out of its last checkpoint, which will be deleted.
+
+    A trial that diverged at once has none. Raises ``OSError`` when they cannot be copied.
+    """
+    with suppress(FileNotFoundError):
         path, files = Path(checkpoint.path), checkpoint.filesystem
         content = read(files, str(path / IN_CHECKPOINT))
         replace(files, str(path.parent / IN_CHECKPOINT), content)

@@ -46,7 +46,7 @@ def test_a_lock_that_is_a_link_is_refused_and_its_target_kept(tmp_path):
 
 
 def test_a_second_search_under_a_uri_is_refused(cluster, tmp_path):
-    uri = f"s3://bucket/{tmp_path.name}"
+    uri = f"file://{tmp_path}/out"
     with alone(tmp_path, uri):
         with pytest.raises(UserError, match="another search of this cluster writes here"):
             with alone(tmp_path, uri):

@@ -8,7 +8,7 @@ from ray.tune.experiment.trial import Trial
 
 from darec.core.cold import ColdRule
 from darec.tuning.durability import retention
-from darec.tuning.durability.retention import KeepTheBest, delete_checkpoints
+from darec.tuning.durability.retention import KeepTheBest, delete_checkpoints, kept_of
 from darec.tuning.durability.snapshot import CopySnapshots
 from darec.tuning.study.run import run_study
 from darec.tuning.trial.names import METRIC, trial_id_of
@@ -43,6 +43,7 @@ def trials(tmp_path):
                 status=Trial.TERMINATED,
                 checkpoint=newest,
                 last_result={METRIC: 1.0 + number},
+                config={"output": "stars" if number == 2 else "levels"},
             )
         )
     return made
@@ -83,3 +84,25 @@ def test_all_checkpoints_of_one_trial_are_deleted_and_nothing_else(tmp_path, the
     rest = {path.name for path in mine.iterdir()}
     assert rest == ({"result.json"} if there else {path.name for path in other.iterdir()})
     assert len(list(other.iterdir())) == 3
+
+
+def test_the_best_trial_of_each_variant_keeps_its_checkpoint(trials, tmp_path):
+    assert kept_of(["a", "a", "a", "a", "b", "b", "c"]) == [0, 1, 2, 4, 6]
+    assert kept_of([None] * 5) == [0, 1, 2] and kept_of([None]) == [0] and kept_of([]) == []
+    snapshots = SimpleNamespace(going_on=set(), copy=lambda: None)
+    KeepTheBest(snapshots, kept=1, variant="output").on_experiment_end(trials)
+    assert left(tmp_path) == [1, 0, 1, 0]
+
+
+def test_a_checkpoint_stays_until_its_predictions_are_kept(trials, tmp_path, monkeypatch):
+    def fails(checkpoint):
+        raise OSError("the disk is full")
+
+    snapshots = SimpleNamespace(going_on=set(), copy=lambda: None)
+    keep = KeepTheBest(snapshots, kept=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(retention, "keep_predictions", fails)
+        keep.on_experiment_end(trials)
+    assert left(tmp_path) == [1, 3, 3, 3]
+    keep.on_experiment_end(trials)
+    assert left(tmp_path) == [1, 0, 0, 0]

@@ -78,3 +78,10 @@ def decays(request):
     """The decay of a model and of its first stage."""
     large = decoupled(request)
     return [large.space.fixed["decay"], large.stage1.fixed["decay"]]
+
+
+def test_a_range_is_narrowed_and_never_widened():
+    space = SPACES["i_autorec"]
+    high = space.space["hidden"].high
+    assert space.narrow({"hidden": high + 100}) == space
+    assert space.narrow({"hidden": 100}).space["hidden"].high == 100
