@@ -27,6 +27,7 @@ from darec.tuning.cluster.connection import connected, goes_on
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
 from darec.tuning.study.algorithms import default_sampler
+from darec.tuning.study.decay import decoupled
 from darec.tuning.study.halt import forget_stop
 from darec.tuning.study.launch import (
     checked_share,
@@ -38,7 +39,7 @@ from darec.tuning.study.plan import describe
 from darec.tuning.study.protocol import Protocol, asks_for_more, check_finished
 from darec.tuning.study.record import check_record, space_json
 from darec.tuning.study.request import Budget, Request, Stages
-from darec.tuning.study.sizes import decoupled, narrowed_to
+from darec.tuning.study.sizes import narrowed_to
 from darec.tuning.study.study import Settings, StudyInterrupted
 from darec.tuning.trial.names import Tracker
 from darec.tuning.trial.stage1_cache import ClusterCache

@@ -8,10 +8,11 @@ from darec.tuning import storage
 from darec.tuning.cluster import gpu_memory, preflight, shares
 from darec.tuning.cluster.shares import Slots, Wanted
 from darec.tuning.durability.retention import kept_trials
+from darec.tuning.study.decay import is_large
 from darec.tuning.study.in_order import LAG
 from darec.tuning.study.record import load_study
 from darec.tuning.study.request import Request, largest_trial, n_weights
-from darec.tuning.study.sizes import fitted, is_large, size_that_fits
+from darec.tuning.study.sizes import fitted, size_that_fits
 from darec.tuning.trial.travel import send_by_value
 
 GIB = 2**30

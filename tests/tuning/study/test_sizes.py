@@ -6,16 +6,9 @@ import pytest
 
 from darec.models import MODELS
 from darec.paper import TABLE_1
+from darec.tuning.study.decay import BATCH, LARGE, coupled_cost, decoupled
 from darec.tuning.study.request import n_weights
-from darec.tuning.study.sizes import (
-    BATCH,
-    LARGE,
-    coupled_cost,
-    decoupled,
-    fitted,
-    narrowed_to,
-    size_that_fits,
-)
+from darec.tuning.study.sizes import fitted, narrowed_to, size_that_fits
 from search_spaces import SPACES
 from tests.tuning.common import request_for
 
@@ -67,7 +60,7 @@ def test_decay_is_decoupled_on_large_pairs(tiny_pair, tmp_path, monkeypatch):
     by_hand = target.n_users / 128 * target.n_items / len(target)
     assert coupled_cost(request.data) == pytest.approx(by_hand) and by_hand < LARGE
     assert decoupled(request) is request
-    monkeypatch.setattr("darec.tuning.study.sizes.LARGE", by_hand / 2)
+    monkeypatch.setattr("darec.tuning.study.decay.LARGE", by_hand / 2)
     assert decays(request) == ["decoupled", "decoupled"]
     assert decays(replace(request, paper=True)) == ["coupled", "coupled"]
     assert decays(replace(request, fix={"autorec/decay": "coupled"})) == ["decoupled", "coupled"]
