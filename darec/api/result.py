@@ -16,6 +16,7 @@ from darec.tuning import storage
 from darec.tuning.study.identity import load_best
 from darec.tuning.study.record import Record, load_study
 from darec.tuning.study.trials_table import read_trials
+from darec.tuning.trial.names import METRIC
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,15 @@ class SearchResult:
         if not self.finished:
             raise UserError(f"{self.path}: the search is not finished; continue it with resume()")
         return load_best(self.folder, self.path)
+
+    @property
+    def error(self) -> float:
+        """The winner's validation error by the search's metric, of which lower is better.
+
+        Raises `UserError` where `trials` does.
+        """
+        best = self.best
+        return best.valid_rmse if best.metric == "rmse" else float(self.trials[METRIC].iloc[0])
 
     @property
     def trials(self) -> pd.DataFrame:

@@ -93,7 +93,7 @@ def _check_tracker(option: str, value: Any) -> None:
         return
     check_choice(option, value, known=get_args(Tracker))
     if find_spec(value) is None:
-        raise UserError(f'{option} {value} needs its library: pip install "darec[{value}]"')
+        raise UserError(f'{option} {value} needs its library: pip install -e ".[{value}]"')
 
 
 CHECKS: dict[str, Check] = {

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from darec.cli.command import command, command_line
+from darec.cli.command import called, command, command_line
 from darec.cli.console import Terminal
 from darec.cli.options import (
     Address,
@@ -60,6 +60,9 @@ def evaluate(
     data: Data = Path("data"),
     out: Out = "results",
     synthetic: Synthetic = False,
+    table: Annotated[
+        Path | None, typer.Option(help="Also write models by pairs to this file: .tex or .csv.")
+    ] = None,
 ) -> None:
     """Train the winner for each seed, predict the test ratings once, and print mean and spread.
 
@@ -73,20 +76,29 @@ def evaluate(
     Users without target ratings: darec evaluate --pair toys_auto --task cold_users --model all
 
     Such scores stand beside those of controls whose source is shuffled.
+
+    A table for a paper: darec evaluate --pair d1_d3,yelp --model all --table table.tex
     """
+    import pandas as pd
+
     from darec.api import evaluate as api
     from darec.api.checks import check_device, holdout_of
     from darec.api.names import listed
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
+    from darec.evaluation.paper_table import check_suffix, write_table
+    from darec.tuning import storage
 
+    if table is not None:
+        check_suffix(table)
     holdout = holdout_of(percent(train), task, share(cold_share), split)
     names = chosen_models(model, holdout.cold_users is not None, made=True)
     check_device(device, address)
     prepared = [load_pair(name, data, synthetic, reporter) for name in listed(pair)]
     required = "all" not in listed(model)
     found = [finished_searches(names, each, holdout, out, required) for each in prepared]
+    measured = []
     for each, searches in zip(prepared, found, strict=True):
         scores = api.evaluate(
             searches,
@@ -103,6 +115,7 @@ def evaluate(
             insecure=insecure,
             reporter=reporter,
         )
+        measured.append(scores)
         for (name, cold), own in scores.groupby(["model", "cold"], sort=False)["test_rmse"]:
             mean, sd = own.mean(), own.std() if len(own) > 1 else None
             shown = f"{mean:.4f}" + ("" if sd is None else f" ± {sd:.4f}")
@@ -117,4 +130,13 @@ def evaluate(
                 },
                 f"{name} on {each.name}, cold={cold}: test RMSE {shown}, {len(own)} runs",
             )
-    reporter.line(f"next:   {command_line('tensorboard', {'--logdir': out})}")
+    if table is not None:
+        write_table(pd.concat(measured), table)
+        reporter.line(f"table:  {table}")
+    searches = found[0]
+    if len(searches) > 1:
+        following = command_line(called("compare"), {}, *(each.path for each in searches[:2]))
+    else:
+        model = storage.join(searches[0].path, "model")
+        following = command_line(called("recommend"), {"--user": "ID"}, model)
+    reporter.line(f"next:   {following}")

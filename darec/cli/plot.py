@@ -1,6 +1,6 @@
 """``darec plot``: write the page of a search."""
 
-from darec.cli.command import command
+from darec.cli.command import command, command_line
 from darec.cli.console import Terminal
 from darec.cli.status import Study
 
@@ -19,5 +19,6 @@ def plot(reporter: Terminal, study: Study) -> None:
     from darec.api.study_page import write_study_page
 
     page = write_study_page(Path(study))
-    reporter.line(f"page:  {page}")
+    logs = command_line("tensorboard", {"--logdir": study})
+    reporter.line(f"page:  {page}\nnext:  {logs}")
     reporter.answer({"page": page}, str(page))

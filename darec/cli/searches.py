@@ -88,10 +88,11 @@ def tell_winners(
     """
     from darec.tuning import storage
 
-    last = storage.join(results[-1].path, "model")
+    best = min(results, key=lambda result: result.error)
+    model = storage.join(best.path, "model")
     following = [
         f"{command_line(called('evaluate'), same)} {holdout}",
-        *([command_line(called("recommend"), {"--user": "ID"}, last)] if _has(results[-1]) else []),
+        *([command_line(called("recommend"), {"--user": "ID"}, model)] if _has(best) else []),
         command_line("tensorboard", {"--logdir": same["--out"]}),
     ]
     reporter.line("next:  " + "\n       ".join(following))

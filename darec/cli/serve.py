@@ -38,7 +38,7 @@ def serve(
         from darec.serving.on_ray.service import Options, run_service
     except ImportError as error:
         told = str(error).partition(". ")[0]
-        raise UserError(f'{told}: pip install "darec[serve]"') from error
+        raise UserError(f'{told}: pip install -e ".[serve]"') from error
 
     stop_on_sigterm()
     options = Options(host, port, replicas, max_replicas)

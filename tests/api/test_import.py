@@ -9,6 +9,7 @@ import pytest
 
 import darec
 from darec.api import evaluate, pairs, registry, result, search, stack, status
+from darec.evaluation import paper_table
 
 FUNCTIONS = [name for name in darec.__all__ if inspect.isfunction(getattr(darec, name))]
 
@@ -44,7 +45,7 @@ def test_every_function_is_typed_and_documented(name):
         *(pytest.param(module, marks=pytest.mark.ray) for module in (result, search, status)),
         *(
             pytest.param(module, marks=[pytest.mark.ray, pytest.mark.nightly])
-            for module in (evaluate, stack)
+            for module in (evaluate, stack, paper_table)
         ),
     ],
 )

@@ -112,7 +112,7 @@ API = {
 }
 OF_THE_COMMAND = {
     *("model", "out", "data", "synthetic", "smoke_test", "verbose", "quiet", "as_json"),
-    *("train", "task", "cold_share", "split", "models", "stack", "budget"),
+    *("train", "task", "cold_share", "split", "models", "stack", "budget", "table"),
 }
 """Options that say where a pair or result comes from, which the API is given as objects, and those
 of several searches."""

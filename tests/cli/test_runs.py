@@ -187,8 +187,10 @@ def test_every_command_of_the_walk_through_does_what_the_page_says(invoke, tmp_p
         ended = invoke(name, *shlex.split(words))
         assert ended.exit_code == 0, (name, words, ended.stderr[-2000:])
         said[name] = ended.stdout
-    assert list(said) == ["prepare", "tune", "status", "evaluate", "compare", "reproduce"]
+    order = ["prepare", "tune", "status", "evaluate", "compare", "recommend", "reproduce"]
+    assert list(said) == order
     shown = re.findall(r"^    (Read books|source: |target: |Test ratings)(.+)$", page, re.MULTILINE)
     assert all(f"{begin}{rest}" in said["prepare"] for begin, rest in shown) and len(shown) == 4
     assert re.search(r"i_autorec +│ finished +│ 10/10 ", said["status"])
     assert "i_autorec" in said["compare"] and (tmp_path / "results/report/report.html").is_file()
+    assert r"i\_autorec & " in (tmp_path / "table.tex").read_text()
