@@ -77,9 +77,9 @@ def test_up_search_kill_a_worker_and_down(lab, tmp_path):
 
     out = lab.shared / "results"
     values = {
+        "own-cluster.yaml": str(file),
         "10.0.0.1,10.0.0.2,10.0.0.3": ",".join(host.ip for host in lab.hosts),
         "--user ada": f"--user root --key {lab.key} --to {file}",
-        "own-cluster.yaml": str(file),
         "/nfs/results": str(out),
         " results/": f" {tmp_path}/down/",
         "ray up": "ray up -y",
