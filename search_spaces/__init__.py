@@ -43,7 +43,7 @@ class Space:
     joint_first: Mapping[str, Any] = field(default_factory=dict)
     """A good guess for the hyper-parameters in `joint`."""
     paper: Mapping[str, Any] = field(default_factory=dict)
-    """What ``--paper`` holds fixed; empty if the paper's model is no other."""
+    """What ``--paper`` holds fixed; empty for models that cannot be searched with ``--paper``."""
     decided: tuple[str, ...] = ("axis",)
     """Hyper-parameters that follow from the model's name. ``--fix`` may not set them."""
 

@@ -33,7 +33,7 @@ def holdout_of(
 ) -> Holdout:
     """Return what these options hold out.
 
-    Raises `UserError` for an unknown value, and for an option that says nothing in the task or
+    Raises `UserError` for an unknown value, and for an option that does not apply to the task or
     split.
     """
     for option, value, known in (
@@ -51,10 +51,10 @@ def holdout_of(
         return Holdout(train, None, split)
     if split != "random":
         told = "which holds out random users"
-        raise UserError(f"--split {split} is of the warm task, not of --task cold_users, {told}")
+        raise UserError(f"--split {split} needs --task warm, but got --task cold_users, {told}")
     if train != 90:
         told = "holds out users by --cold-share, and 10 % of the source's ratings"
-        raise UserError(f"--train {train} is of the warm task; --task cold_users {told}")
+        raise UserError(f"--train {train} needs --task warm; --task cold_users {told}")
     return Holdout(cold_users=cold_share)
 
 
@@ -75,14 +75,14 @@ def check_positive(option: str, value: object, optional: bool = False) -> None:
 
 
 def check_cpus(option: str, value: object) -> None:
-    """Raise `UserError` unless Ray can give so many CPUs to a process."""
+    """Raise `UserError` unless Ray can give this many CPUs to a process."""
     if not _is_share(value):
         rule = f"must be a finite number of at least {SMALLEST_SHARE}"
         raise UserError(f"{option} {rule}, but got {value!r}")
 
 
 def check_gpus(option: str, value: object) -> None:
-    """Raise `UserError` unless Ray can give so many GPUs to a process; None leaves it to darec."""
+    """Raise `UserError` unless Ray can give this many GPUs to a process; None: darec decides."""
     if value is None or value == 0 or (_is_share(value) and (value < 1 or value == int(value))):
         return
     rule = f"must be 0, a share from {SMALLEST_SHARE} to 1, or a whole number"

@@ -153,7 +153,7 @@ def _activity(found: Facts) -> Section:
     medians = ", ".join(f"{name} {values[2]}" for name, values in rows.items())
     drawn = picture(
         "activity",
-        "Share of the users, and of the items, that have at least so many ratings.",
+        "Share of the users, and of the items, that have at least this many ratings.",
         f"Ratings per user and per item, medians: {medians}",
         panels,
     )
@@ -177,7 +177,7 @@ def _at_least(found: Facts, label: str) -> Draw:
             axis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("ratings")
-        axes.set_ylabel("% that have at least so many")
+        axes.set_ylabel("% that have at least as many")
         axes.legend(loc="lower left")
 
     return draw

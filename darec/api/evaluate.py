@@ -47,17 +47,17 @@ def evaluate(
 
     The first seed has the split that was searched on, the others have splits of their own. A search
     of another split than ``random`` has one split: its seeds are training runs on it
-    (docs/splits.md). Scores are appended to ``<out>/scores.jsonl``. A score that the file has
-    already is not measured again; the last one counts, and one of the present code and libraries
-    before all others. A warning is logged if a score is kept of other code, libraries or devices,
-    or if a mean mixes them.
+    (docs/splits.md). Scores are appended to ``<out>/scores.jsonl``. A run that has scores there is
+    not repeated. If it has several, scores of the present code and libraries are preferred, then
+    the latest. A warning is logged if kept scores come from other code, libraries or devices, or if
+    a mean mixes them.
 
     Args:
         result: A finished search, or several.
         pair: The ratings that were searched on.
         seeds: Number of seeds, by default 5. Each decides a split and a training run.
-        folds: Cross-validate the configuration over so many folds, which test on each rating once,
-            instead of several seeds.
+        folds: Cross-validate the configuration over this many folds instead of several seeds. Each
+            rating is tested on once.
         fresh: Whether to measure again what the file has already.
         same_split: Whether every seed keeps the searched split and decides only the run.
         refit: Whether to train again on training and validation ratings before scoring.

@@ -46,9 +46,9 @@ def fit(
     Args:
         result: A finished search.
         pair: The ratings that were searched on.
-        refit: ``all`` trains on every rating, for the epochs that the search found: for use in a
-            shop. ``train`` keeps the search's own weights, which know its training ratings: the
-            model that scores are of.
+        refit: ``all`` trains on every rating, for the winner's number of epochs: for production
+            use. ``train`` keeps the weights of the search, which were trained on its training
+            ratings only. The test scores in the card are of such models.
         device: Where to train, and where a first stage is trained again.
         reporter: Receives progress and messages; by default they are logged.
         cache: Has first stages that need not be trained again.

@@ -1,4 +1,4 @@
-"""What a command can refuse in a moment: names and places, before heavy libraries are imported."""
+"""Quick checks of names and places, before heavy libraries are imported."""
 
 from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points

@@ -99,8 +99,8 @@ def prepare(
         items: What an item id in both domains is: ``shared``, one item, which is dropped from both
             (section 1), or ``separate``, an item of each. By default shared, unless that drops more
             than a tenth of a domain's ratings.
-        min_item_ratings: Items with fewer ratings are left out, again and again with the users who
-            have too few ratings then.
+        min_item_ratings: Items with fewer ratings are dropped, then users who have too few ratings
+            left, and so on until nothing changes (a k-core).
         sample_users: How many users are kept, drawn at random; by default all.
         drop_twins: Whether to keep one item of each group of twins that copy each other's ratings:
             items that nearly the same users rated, nearly always equally.
@@ -109,7 +109,7 @@ def prepare(
         layout: The layout of text files; by default it is recognised.
         columns: The name of the column of ``user``, ``item``, ``rating`` or ``time``, or its
             position from 1; ``{"time": "none"}`` reads no times, and ``{"source.user": "who"}`` is
-            of the source's files alone. The others are told by their name.
+            for the source's files only. Other columns are recognised by their names.
         delimiter: What stands between two cells of text files; by default it is recognised.
         encoding: The encoding of text files; UTF-8, or UTF-16 after a byte order mark, by default.
         scale: The lowest and highest rating that files may have; by default found from the ratings.

@@ -67,8 +67,8 @@ def search_space(model: str) -> Space:
 def chosen_models(model: str, cold_users: bool = False, made: bool = False) -> list[str]:
     """Return the models that ``--model`` names: some of the known ones, or all of them.
 
-    With ``cold_users`` only models that take part in that task are meant; with ``made`` a stack is
-    meant, too. Raises `UserError` for an unknown name, or for a model that cannot take part.
+    With ``cold_users``, ``all`` means only models that can do that task. With ``made``, a stack can
+    be named, too. Raises `UserError` for an unknown name, or for a model that cannot do the task.
     """
     known = {**all_models(), **(MADE if made else {})}
     names = named_models(model, known)
@@ -76,11 +76,11 @@ def chosen_models(model: str, cold_users: bool = False, made: bool = False) -> l
         return [name for name in names if known[name].cold_users or not cold_users]
     if cold_users:
         for name in names:
-            check_answers(name)
+            check_cold_users(name)
     return names
 
 
-def check_answers(model: str) -> None:
+def check_cold_users(model: str) -> None:
     """Raise `UserError` for a model that cannot take part in the cold-user task."""
     if not kind_of(model).cold_users:
         able = ", ".join(name for name, kind in all_models().items() if kind.cold_users)
@@ -174,7 +174,7 @@ def with_space(
 
 
 def _check_names(kind: ModelKind, space: Space, given: Space, prefix: str) -> None:
-    """Raise `UserError` for a name that the model has not, or that its own name decides."""
+    """Raise `UserError` for a hyper-parameter that the model lacks or that its name fixes."""
     known = field_names(kind.config)
     for name in space.decided:
         if given.has(prefix + name):

@@ -103,7 +103,7 @@ class SearchResult:
         return fit(self, pair, refit=refit)
 
     def extend(self, trials: int) -> "SearchResult":
-        """Go on with more trials than before; the winner is the best of all.
+        """Add this many trials to the search and continue it; the best of all trials wins.
 
         Raises `UserError` for a result that was read from disk: call `search` with ``resume=True``,
         the same arguments and more ``trials`` instead.

@@ -10,7 +10,7 @@ from typing import Any
 
 from darec.api.checks import COLD_SHARE, Task, holdout_of
 from darec.api.fit import has_model, ship
-from darec.api.registry import check_answers, check_levels, spaces_for
+from darec.api.registry import check_cold_users, check_levels, spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.api.search_checks import check_arguments
 from darec.api.warm_start import winners_of
@@ -23,7 +23,7 @@ from darec.errors import UserError
 from darec.models import kind_of
 from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
-from darec.tuning.cluster.connection import connected, goes_on
+from darec.tuning.cluster.connection import connected, stays_connected
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
 from darec.tuning.study.algorithms import default_sampler
@@ -161,7 +161,7 @@ def search(
     check_arguments(arguments)
     holdout = holdout_of(train, task, cold_share, split)
     if holdout.cold_users is not None:
-        check_answers(model)
+        check_cold_users(model)
     check_levels(model, pair)
     data = splits.split(pair, holdout, int(seed)).search
     max_epochs, seed = int(max_epochs), int(seed)
@@ -171,7 +171,7 @@ def search(
     again = partial(search, **arguments)
     result = result_at(out, root, pair.name, holdout, model, again, pair)
     before = result.recorded() if resume else None
-    if before is not None:  # what was left to darec stays as it was
+    if before is not None:  # on resume, keep what darec chose at first
         sampler = sampler or before.sampler
         trials = before.budget.trials if trials is None else trials
         stage1_trials = before.budget.stage1_trials if stage1_trials is None else stage1_trials
@@ -244,7 +244,7 @@ def search(
                 result = replace(result, interrupted=not ended)
                 _finish(result, pair, fit, reporter, cache)
             finally:
-                if goes_on():  # otherwise the cache ends with the connection
+                if stays_connected():  # otherwise the cache ends with the connection
                     cache.close()
     return result
 

@@ -15,12 +15,12 @@ from darec.tuning.cluster.connection import connected
 from darec.tuning.study.record import load_study
 
 SHORTEST_S = 40.0
-"""The shortest time of a model. On a busy machine, its processes need more than half of it to
-start. An overdrawn budget leaves the last models as much."""
+"""The least time budget of a model. On a busy machine, its processes take more than half of it to
+start. If earlier models overran the budget, the later ones still get this much."""
 
 
 def check_budget(budget: float | None, n_models: int, options: Mapping[str, Any]) -> None:
-    """Raise `UserError` for a budget that so many models or the other options do not permit."""
+    """Raise `UserError` for a budget too small for this many models, or beside other options."""
     if budget is None:
         return
     if budget < SHORTEST_S * n_models:

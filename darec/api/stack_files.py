@@ -91,9 +91,9 @@ def _predictions(
     stored: Mapping[str, FloatArray],
     data: SearchData,
 ) -> FloatArray:
-    """Return a trial's predictions f32[N] as stored, or made again if those are not its own.
+    """Return a trial's stored predictions f32[N], or new ones if those do not match its RMSE.
 
-    So it is where a checkpoint was lost and the trial's weights come from training it again.
+    They do not match if a checkpoint was lost and the trial's weights come from a new training.
     """
     rule, valid = ColdRule(data.training, answered=data.answered_U), data.valid
     predictions = stored.get(trial.trial_id)

@@ -18,7 +18,7 @@ from darec.tuning.durability.lock import searching
 from darec.tuning.study.record import load_study
 
 State = Literal["running", "finished", "interrupted", "waiting"]
-"""``waiting`` is a study of a search that has not come to it yet."""
+"""``waiting``: the search has not begun this study yet."""
 READ = {"study.json", "trials.csv"}
 """The files of a study that tell what it is doing."""
 LOOK_S = 0.5

@@ -16,7 +16,8 @@ Curve = tuple[Sequence[float], Sequence[float]]
 """Epochs and validation errors of a trial."""
 GOOD_TO_BAD = LinearSegmentedColormap.from_list("good to bad", [ITEM, "#9aa3ad"])
 ROOM = 1.5
-"""Figures of errors end at so many times the span from the best to the baseline or median."""
+"""Error axes extend this many times the span from the best error to the largest baseline or the
+third quartile, whichever is higher."""
 
 
 def history(

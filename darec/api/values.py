@@ -34,7 +34,7 @@ def check_fixed(kind: ModelKind, own: Space, stage1: Space | None, fix: Mapping[
 def check_drawn(kind: ModelKind, own: Space, stage1: Space | None) -> None:
     """Raise `UserError` for a value of ``--space`` that the config of the model does not allow.
 
-    Tried are the ends of every range and every choice, with all other values in the middle. The
+    It tries the ends of every range, and every choice, with all other values in the middle. The
     first trial's values must be ones that can be drawn.
     """
     _check("--space", kind, own, stage1)

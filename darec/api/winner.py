@@ -28,7 +28,7 @@ def report_winner(result: SearchResult, reporter: Reporter) -> None:
     if REJUDGED in trials:
         n, first = int(trials[REJUDGED].notna().sum()), trials["best_valid_rmse"].idxmin() == 0
         reporter.line(
-            f"  {'as by its first judgement' if first else 'not by its first judgement'}: mean "
+            f"  {'also' if first else 'not'} the best on the search's validation ratings; mean "
             f"validation RMSE {trials[REJUDGED].iloc[0]:.4f} on other divisions, the lowest of {n}"
         )
     baselines = {"bias": best.bias_valid_rmse, "hierarchical_bias": best.hierarchical_valid_rmse}

@@ -1,6 +1,7 @@
-"""Samplers with schedulers at equal compute: how low each gets in the seconds of a plain search.
+"""Samplers with schedulers at equal compute: the lowest validation RMSE that each finds in time.
 
-Trials run one after another in this process. Seconds are CPU seconds, of training and the sampler.
+The time is that of a plain search: random trials, none of them stopped early. Trials run one after
+another in this process. Seconds are CPU seconds, of training and the sampler.
 """
 
 import time
@@ -202,7 +203,7 @@ def algorithms(
 def _search(
     task: Task, algorithm: tuple[str, str], trials: int | None, limit: float | None
 ) -> Searched:
-    """Run a search of so many trials, or until ``limit`` seconds are used up."""
+    """Run a search of this many trials, or until ``limit`` seconds are used up."""
     sampler, schedulers = algorithm
     study = optuna.create_study(sampler=SAMPLERS[sampler](task.seed))
     stopping = Schedulers(schedulers, task.epochs)

@@ -15,7 +15,7 @@ RATINGS_PER_USER, RATINGS_PER_ITEM = 20, 50
 
 
 def fits(sizes: Sequence[int]) -> Iterator[Figure]:
-    """Fit both domains of pairs with so many ratings in each of them.
+    """Fit both domains of pairs with this many ratings in each domain.
 
     The reference is the first time multiplied by the ratio of the ratings: a ratio of 1 means a
     constant cost per rating.
@@ -32,7 +32,7 @@ def fits(sizes: Sequence[int]) -> Iterator[Figure]:
 
 
 def made(size: int, name: str) -> Ratings:
-    """Return about so many whole-star ratings with effects of users and of items."""
+    """Return about this many whole-star ratings with effects of users and of items."""
     rng = generator(0, "hierarchical benchmark", name)
     n_users, n_items = size // RATINGS_PER_USER, size // RATINGS_PER_ITEM
     items = (n_items * rng.random(size) ** 2).astype(np.int64)  # few items have many ratings

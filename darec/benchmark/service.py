@@ -112,7 +112,7 @@ def _served(folder: str) -> Iterator[int]:
 def _ask(
     port: int, route: str, bodies: Sequence[str], clients: int
 ) -> tuple[NDArray[np.float64], float]:
-    """Send requests by so many clients; return the seconds of each, and of all together."""
+    """Send requests from this many clients; return the seconds of each, and of all together."""
 
     def ask(own: Sequence[str]) -> list[float]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

@@ -39,7 +39,7 @@ SIZES = (30_000, 100_000, 300_000, 1_000_000, 3_000_000)
 SLOWEST_S = 20.0
 """A model is not measured at a larger size once an epoch takes longer."""
 SIZED = {"hidden": 100, "batch_size": 128, "trains_on": "target"}
-"""What all models have in common, if they have it."""
+"""Hyper-parameters with the same value in all models that have them."""
 Steps = dict[str, tuple[float, int]]
 """Seconds and bytes by step."""
 
@@ -129,7 +129,7 @@ def _fit(model: str, data: SearchData) -> Fit:
 
 
 def _middle(model: str) -> dict[str, Any]:
-    """Return a middling configuration, with decoupled decay where there is a choice."""
+    """Return the middle of a model's space, with decoupled decay where there is a choice."""
     space = SPACES[model]
     values = middle(space) | {name: value for name, value in SIZED.items() if space.has(name)}
     return values | ({"decay": "decoupled"} if space.fixed.get("decay") == "coupled" else {})

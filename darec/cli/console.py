@@ -1,4 +1,4 @@
-"""Draws the library's messages on a terminal: what is found on stdout, logs on stderr."""
+"""Prints the library's messages on a terminal: results to stdout, logs to stderr."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ WIDEST = 1000
 BORDER = 3
 """Characters that a column takes besides its words."""
 SHORT = 16
-"""Cells of so many characters stay on one line."""
+"""Cells of up to this many characters stay on one line."""
 
 
 class ConsoleReporter:
@@ -147,11 +147,11 @@ def _console(**options: Any) -> Console:
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what is stderr at that moment: a live block lets lines appear above itself."""
+    """Writes to the current ``sys.stderr``, which rich replaces while it draws a live block."""
 
     @property
     def stream(self) -> TextIO:
-        """Today's stderr."""
+        """The current ``sys.stderr``."""
         return sys.stderr
 
     @stream.setter

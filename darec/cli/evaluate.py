@@ -40,7 +40,7 @@ def evaluate(
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(min=2, help="Cross-validate over so many folds instead of several seeds."),
+        typer.Option(min=2, help="Cross-validate over this many folds instead of several seeds."),
     ] = None,
     fresh: Fresh = False,
     same_split: Annotated[
@@ -75,7 +75,7 @@ def evaluate(
 
     Users without target ratings: darec evaluate --pair toys_auto --task cold_users --model all
 
-    Such scores stand beside those of controls whose source is shuffled.
+    Each score is printed with that of a control: the same model with a shuffled source.
 
     A table for a paper: darec evaluate --pair d1_d3,yelp --model all --table table.tex
     """

@@ -44,9 +44,9 @@ def fit(
 
     Example: darec fit --pair toys_auto --synthetic --model i_darec --refit train
 
-    A search writes such a folder already. It is trained on every rating, for the epochs that the
-    search found: that is what a shop wants to use. With --refit train it is the search's own model,
-    which knows the training ratings alone; scores are of such models.
+    A search writes such a folder by default. Its model is trained on every rating, for the winner's
+    number of epochs, and is meant for production use. --refit train writes the search's own model,
+    which was trained on the training ratings only. Test scores are of such models.
     """
     from darec.api import fit as api
     from darec.api.checks import holdout_of

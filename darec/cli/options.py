@@ -56,12 +56,12 @@ Model = Annotated[str, typer.Option(help="A model, several as a,b, or all.")]
 ModelFolder = Annotated[str, typer.Argument(metavar="MODEL", help="Folder or URI of a model.")]
 Unknown = Annotated[
     Literal["cold", "raise"],
-    typer.Option(help="What an id gets that the model does not know: the cold policy, or an error"),
+    typer.Option(help="For an id that the model does not know: use the cold policy, or fail."),
 ]
 Data = Annotated[Path, typer.Option(help="Folder of downloads and prepared pairs.")]
 Train = Annotated[
     Literal["90", "80"],
-    DataOption(help="Percent of ratings not held out; of the warm task alone."),
+    DataOption(help="Percent of ratings not held out; only for --task warm."),
 ]
 Task = Annotated[
     Literal["warm", "cold_users"],
@@ -71,12 +71,12 @@ Split = Annotated[
     Literal["random", "temporal", "user-temporal", "file"],
     DataOption(
         help="Test on random ratings (the paper's), the last ones, each user's last ones, or as "
-        "the pair's --split-file says; of the warm task alone."
+        "the pair's --split-file says; only for --task warm."
     ),
 ]
 ColdShare = Annotated[
     Literal["20", "50", "80"],
-    DataOption(help="Percent of the users who are cold test users; of --task cold_users alone."),
+    DataOption(help="Percent of the users who are cold test users; only for --task cold_users."),
 ]
 Address = Annotated[
     str | None, MachineOption(help="Ray cluster to join, e.g. auto; by default this machine.")
@@ -89,7 +89,7 @@ Out = Annotated[
     str, typer.Option(envvar="DAREC_OUT", help="Folder or URI (s3://...) of all results.")
 ]
 Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Measure again what has scores already; the last count.")
+    bool, typer.Option("--fresh", help="Repeat runs that have scores; the new scores count.")
 ]
 Synthetic = Annotated[
     bool,

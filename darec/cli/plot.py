@@ -11,7 +11,7 @@ def plot(reporter: Terminal, study: Study) -> None:
 
     Example: darec plot results/toys_auto-90/i_darec
 
-    The page is one file that asks for nothing from elsewhere. A search writes it by itself when it
+    The page is one self-contained file. A search writes it by itself when it
     ends or is interrupted.
     """
     from pathlib import Path

@@ -43,7 +43,7 @@ def prepare(
         int, typer.Option(min=1, help="Drop items with fewer ratings, and so on (a k-core).")
     ] = 1,
     sample_users: Annotated[
-        int | None, typer.Option(min=1, help="Keep so many users, drawn at random.")
+        int | None, typer.Option(min=1, help="Keep only this many users, drawn at random.")
     ] = None,
     drop_twins: Annotated[
         bool,

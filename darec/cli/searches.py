@@ -40,7 +40,7 @@ def search_pairs(
             failed.append(pair.name)
             LOGGER.error("%s: %s", pair.name, error)
     if failed:
-        raise UserError(f"without a winner of each model: {', '.join(failed)}")
+        raise UserError(f"these models have no winner: {', '.join(failed)}")
     return results
 
 

@@ -22,7 +22,7 @@ def serve(
         int, typer.Option(min=1, help="Processes that answer, each with the model and a CPU.")
     ] = 1,
     max_replicas: Annotated[
-        int | None, typer.Option(min=1, help="Start up to so many when there are many requests.")
+        int | None, typer.Option(min=1, help="Start up to this many when there are many requests.")
     ] = None,
     address: Address = None,
     insecure: Insecure = False,

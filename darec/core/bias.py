@@ -65,7 +65,7 @@ class Bias:
     def sweep(self, ratings: Ratings, reg_user: float, reg_item: float) -> "Bias":
         """Return the biases after one more sweep: the items, then the users given the items."""
         bias = self.with_items(ratings, reg_item)
-        user = bias.user_rests(ratings) / (reg_user + ratings.user_counts)
+        user = bias.user_residual_sums(ratings) / (reg_user + ratings.user_counts)
         return replace(bias, user=user.astype(np.float32), reg_user=reg_user)
 
     def with_items(self, ratings: Ratings, reg_item: float) -> "Bias":
@@ -75,7 +75,7 @@ class Bias:
         item = rests / (reg_item + ratings.item_counts)
         return replace(self, item=item.astype(np.float32))
 
-    def rest_of(self, own: OwnRatings) -> float:
+    def residual_sum(self, own: OwnRatings) -> float:
         """Return the sum of r - mu - b_i over a new user's ratings."""
         return float((own.values.astype(np.float64) - self.mean - self.item[own.items]).sum())
 
@@ -84,9 +84,9 @@ class Bias:
         return np.float32(self.mean + user) + self.item
 
     def of_new_user(self, user: NewUser) -> FloatArray:
-        """Return mu + b_u + b_i of all items f32[I], with the ridge mean of a new user's rests."""
+        """Return mu + b_u + b_i of all items f32[I], with b_u fitted to a new user's ratings."""
         own = user[self.domain]
-        return self.of_all_items(self.rest_of(own) / (self.reg_user + len(own)))
+        return self.of_all_items(self.residual_sum(own) / (self.reg_user + len(own)))
 
     def tables(self) -> Tables:
         """Return tables without factors."""
@@ -97,7 +97,7 @@ class Bias:
         """Return the same biases with one more user and item, whose biases are 0."""
         return replace(self, user=np.append(self.user, ZERO), item=np.append(self.item, ZERO))
 
-    def user_rests(self, ratings: Ratings) -> npt.NDArray[np.float64]:
+    def user_residual_sums(self, ratings: Ratings) -> npt.NDArray[np.float64]:
         """Return the sum of r - mu - b_i over each user's ratings, f64[U]."""
         centred = ratings.values.astype(np.float64) - self.mean - self.item[ratings.items]
         return np.bincount(ratings.users, centred, ratings.n_users).astype(np.float64)

@@ -20,9 +20,9 @@ COLD: ColdPolicy = "hierarchical"
 class ColdRule:
     """Replaces the predictions of items and users that have no training ratings.
 
-    A cold item gets the prediction of the hierarchical biases under ``hierarchical``, that of the
-    regularised bias under ``fallback``, and the lowest rating under ``floor``. A cold user gets
-    that of the hierarchical biases, or of the regularised bias under the other two.
+    Under ``hierarchical``, the hierarchical biases predict cold items and cold users. Under
+    ``fallback``, the regularised bias predicts both. Under ``floor``, a cold item gets the lowest
+    rating, and the regularised bias predicts a cold user's ratings of other items.
     """
 
     def __init__(

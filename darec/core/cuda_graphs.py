@@ -69,9 +69,10 @@ class FixedBatch:
 class CapturedStep:
     """A training step that is captured as a graph after `WARM_UP` calls, on CUDA devices.
 
-    On other devices every call runs the step directly. So does, on any device, a batch with fewer
-    rows than the first one (the last of an epoch), and a step that cannot be captured, after a
-    warning. The next call overwrites the result of a launch. ``net`` has the step's gradients.
+    On other devices every call runs the step directly. On CUDA devices a call does so if its batch
+    has another number of rows than the first one (the last batch of an epoch), or, after a
+    warning, if the capture has failed. A launch overwrites the result of the launch before it.
+    ``net`` has the parameters whose gradients the step computes.
     """
 
     def __init__(

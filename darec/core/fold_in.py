@@ -21,23 +21,23 @@ Matrix = npt.NDArray[np.float64]
 
 @runtime_checkable
 class FoldsIn(Protocol):
-    """A recommender that has a way of its own to predict for a new user without training."""
+    """A recommender with its own method to predict for a new user without training."""
 
     def fold_in(self, user: NewUser) -> FloatArray | None:
         """Return raw predictions of all target items f32[I].
 
-        None: its hyper-parameters leave it no way of its own.
+        None: with these hyper-parameters the model has no such method.
         """
 
 
 class NewUsers:
-    """How a trained model predicts for new users: in a way of its own, or by its factors."""
+    """How a trained model predicts for new users: by its own method, or from its factors."""
 
     def __init__(self, model: Recommender, training: Training) -> None:
         self._model, self._training = model, training
 
     def fold_in(self, user: NewUser) -> FloatArray | None:
-        """Return raw predictions of all target items f32[I]; None if the model has no way."""
+        """Return raw predictions of all target items f32[I]; None if the model has no method."""
         found = self._model.fold_in(user) if isinstance(self._model, FoldsIn) else None
         if found is None and self._trained_users is not None:
             found = self._trained_users.fold_in(user)
@@ -59,11 +59,11 @@ class NewUsers:
 class TrainedUsers:
     """What a factor model has learned of all users: the prior of a new one.
 
-    A new user gets the centre that the ratings suggest (`darec.core.center`), and on top of it
-    weights of the model's own factors. The trained users' weights are taken for draws from one
-    Gaussian, and ratings for what the model predicts plus noise, whose variance is that of the
-    model's errors on its training ratings. So the weights are a ridge solution. Those of the two
-    domains may be correlated: source ratings can say something about the target.
+    A new user gets the centre for their ratings (`darec.core.center`), plus weights on the model's
+    own factors. The prior of these weights is one Gaussian, fitted to the trained users' weights.
+    A rating is the model's prediction plus Gaussian noise, whose variance is that of the model's
+    errors on its training ratings. So the posterior mean of the weights is a ridge solution. The
+    weights of the two domains may be correlated: source ratings can say something about the target.
     """
 
     def __init__(self, tables: Mapping[Domain, Tables], training: Mapping[Domain, Ratings]) -> None:
@@ -93,7 +93,7 @@ class TrainedUsers:
 
         With the mean m and the covariance S of the trained users' weights, and the features F of
         the rated items, the new user's weights are ``m + S F' (F S F' + noise)^-1 (y - F m)``,
-        where y is what the centre leaves of the ratings.
+        where y is the ratings minus the centre and minus the biases of the items.
         """
         features, rests, noise = {}, [], []
         for domain, own in self._own.items():

@@ -195,7 +195,7 @@ class HierarchicalBias:
         return self._std(self.biases.covariance_UEE[:, part, part], users, items)
 
     def std_of_new_user(self, user: NewUser) -> FloatArray:
-        """Return the same of all items f32[I] for a person with ratings in both domains."""
+        """Return the standard deviation of a new user's rating of each item, f32[I], in stars."""
         part = PART[self.domain]
         covariance_122 = self.biases.of_new_user(user)[1][None, part, part].astype(np.float32)
         first = np.zeros(1, np.int32)
@@ -209,7 +209,7 @@ class HierarchicalBias:
         return std
 
     def of_new_user(self, user: NewUser) -> FloatArray:
-        """Return the predictions of all items f32[I] for a person with ratings in both domains."""
+        """Return the predictions of all items f32[I] for a new user with ratings in any domain."""
         level, slope = self.biases.of_new_user(user)[0][PART[self.domain]]
         effects = self.items
         base = np.float32(effects.constants.mean + level)

@@ -23,12 +23,13 @@ from darec.seeds import generator
 LENGTH = 10
 """Items of a list."""
 RELEVANT = 4.0
-"""Fewest stars of the held-out rating of a relevant item; three quarters up any other scale."""
+"""An item is relevant if its held-out rating has at least this many stars. On another scale, the
+rating is then at three quarters of the range or above."""
 MOST_USERS = 1000
 """Most users who get a list, so that a slow model takes a bounded time."""
 PAIRS_AT_ONCE = 2**20
-"""Scores in memory at once, some 40 MB with what is made of them: a matrix product of a block of
-users is faster the more users it has."""
+"""Scores in memory at once, some 40 MB with temporaries. Large blocks of users make the matrix
+products fast."""
 DISCOUNT_n = 1 / np.log2(np.arange(LENGTH) + 2)
 """What a relevant item adds to the DCG of a list, by its position."""
 IDEAL_n = np.cumsum(DISCOUNT_n)

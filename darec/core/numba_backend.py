@@ -107,12 +107,13 @@ def squared_errors(
     decoder_MK: torch.Tensor,
     bias_M: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the squared errors of ``hidden . decoder + bias`` and their slopes, without autograd.
+    """Return the squared errors of ``hidden . decoder + bias`` and gradients, without autograd.
 
-    The same ratings are read from L hidden layers. Returns the sum of squared errors of each row
-    [L, B], and the slopes of the sum over all rows, each times its ``weight``, in the predictions
-    [L, n] and in ``hidden`` [L, B, K]. The slope in ``bias`` is added to its gradient,
-    if it has one.
+    Each row's ratings are predicted from L hidden layers, one after another (L readings). Returns
+    the sum of squared errors of each row [L, B]. The loss adds these up, each times its
+    ``weight``. Also returns the gradients of the loss with respect to the predictions [L, n] and
+    to ``hidden`` [L, B, K]. The gradient with respect to ``bias`` is added to ``bias.grad``, if
+    there is one.
     """
     slope_Ln = torch.empty(len(hidden_LBK), len(batch.values), dtype=hidden_LBK.dtype)
     slope_M = bias_M.new_empty(0) if bias_M.grad is None else bias_M.grad

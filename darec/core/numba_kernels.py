@@ -25,10 +25,10 @@ REORDERED = {"contract", "reassoc", "arcp", "nsz"}
 
 
 class _Cache(FunctionCache):
-    """Numba's machine code on the disk. A disk that is full or damaged costs only the time.
+    """Numba's cache of machine code on disk. If the disk is full or damaged, loops compile again.
 
-    Numba notices a change of the file that has the loop. As loops of other files contain loops of
-    this one, a change here counts as well.
+    Numba compiles a loop again when the file that defines it changes. Loops in other files contain
+    loops of this file, so a change of this file makes them compile again, too.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

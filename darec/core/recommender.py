@@ -53,12 +53,12 @@ class TwoStage(Recommender, Protocol):
 class MayReadSource(Protocol):
     """A recommender whose hyper-parameters decide whether it learns from a user's source ratings.
 
-    Of all others, `darec.models.kind.ModelKind.cold_users` says so.
+    For all other recommenders, `darec.models.kind.ModelKind.cold_users` says whether they do.
     """
 
     @property
     def reads_source(self) -> bool:
-        """Whether it does."""
+        """Whether this recommender learns from a user's source ratings."""
 
 
 class Cache(Protocol):

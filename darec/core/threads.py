@@ -7,10 +7,10 @@ import torch
 
 
 def begin_to_train(threads: int) -> None:
-    """Let torch use so many threads in this process, and let it read denormal numbers as zero.
+    """Let torch use this many threads in this process, and read denormal numbers as zero.
 
-    A thread takes over how the one that starts it reads them. Call this before torch starts
-    threads, so that their results do not depend on what the process did before.
+    A new thread inherits this setting from the thread that starts it. Call this before torch
+    starts threads, so that their results do not depend on what the process did before.
     """
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads)
@@ -18,7 +18,7 @@ def begin_to_train(threads: int) -> None:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Begin to train with so many threads; after the block torch has as many as before."""
+    """Let torch use this many threads in the block, and the earlier number after it."""
     with one_torch_thread():
         begin_to_train(count)
         yield

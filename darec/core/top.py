@@ -13,9 +13,9 @@ from darec.data.ratings import FloatArray
 def highest(score_BI: FloatArray, n: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """Return the positions i64[B, n] and scores f32[B, n] of each row's n highest scores.
 
-    Of equal scores, the one at the lower position is higher. Scores of -inf count as absent: their
-    position is -1. Scores are sorted only in rows whose n-th highest is not alone, and only those
-    that reach it.
+    Of equal scores, the one at the lower position comes first. Scores of -inf count as absent:
+    their position is -1. In a row whose n-th and next scores are equal, all scores of at least
+    that value are sorted to break the tie.
     """
     found = torch.topk(torch.from_numpy(score_BI), min(n + 1, score_BI.shape[1]), dim=1)
     score_Bm, item_Bm = found.values.numpy(), found.indices.numpy()

@@ -37,7 +37,7 @@ class CountedText(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return about so many bytes of whole lines."""
+        """Return about this many bytes of whole lines."""
         if not self._rest:
             self._rest = self._lines(max(size, BLOCK))
         part, self._rest = self._rest[:size], self._rest[size:]

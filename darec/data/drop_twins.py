@@ -32,7 +32,7 @@ class Dropped:
     target_items: int = 0
     target_ratings: int = 0
     users: int = 0
-    """Users who had too few ratings then; the other counts leave out what went with them."""
+    """Users who had too few ratings after that. The ratings dropped with them are not counted."""
 
 
 def drop_twins(

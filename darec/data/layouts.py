@@ -91,11 +91,12 @@ class Form:
 def recognise(path: Path, options: ReadOptions = AS_RECOGNISED) -> Form:
     """Return the form of a text file, as far as the options leave it open.
 
-    The delimiter is the first that makes a header with the names of user, item and rating, else
-    the one that gives most rows as many cells as the first, three or more, and a rating as the
-    third of three or four. A file without a header
-    has the columns user, item, rating and, if there are four, time. It is taken as Amazon 2018,
-    item first, if its second column has more Amazon reviewer ids than its first.
+    The delimiter is the first with which a header names user, item and rating. If there is none,
+    each delimiter is scored by two shares of the rows, and the highest sum wins: rows with as many
+    cells as the first row, if these are three or more; and rows of three or four cells whose third
+    cell is a rating. A file without a header has the columns user, item, rating and, if there are
+    four, time. It is taken as Amazon 2018, item first, if its second column has more Amazon
+    reviewer ids than its first.
     Raises `UserError` for a file that is empty, or whose columns are not known.
     """
     lines = [line for _, line in islice(read_text(path, options.encoding), SAMPLE_LINES)]

@@ -41,7 +41,7 @@ class Marks:
 
     @property
     def lack_of_times(self) -> str:
-        """How many times are lacking, in words; nothing if each rating has one."""
+        """How many ratings have no time, in words; empty if each rating has one."""
         if self.times is None:
             return "no rating has one"
         n_lacking = int(np.isnan(self.times).sum())

@@ -14,13 +14,13 @@ from darec.errors import UserError
 
 HALVES, LIKES = Scale(0.5, 5.0), Scale(0.0, 1.0)
 LEAST_TOP = 8.0
-"""The least highest rating of which a scale up to 10 is assumed; 1 to 7 is a scale of its own."""
+"""A scale up to 10 is assumed only if a rating is at least this. So 1 to 7 is its own scale."""
 LEAST_PERCENT = 50.0
-"""A scale that ends at 100 has a rating above this one."""
+"""A scale from 0 to 100 is assumed only if a rating is above this."""
 UNRATED = (0.0, -1.0, 99.0)
-"""What public files write for "not rated", where it lies beside their scale."""
+"""Values outside the scale that public files write for "not rated"."""
 LEAST_LEVELS = 3
-"""Fewest ratings that differ for a guess that another value means "not rated"."""
+"""Fewest distinct ratings besides a value for the guess that this value means "not rated"."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ Overlap = Literal["shared", "all"]
 ItemRule = Literal["shared", "separate"]
 """Whether an item id means the same item in both files, or one of each file."""
 MOST_SHARED = 0.1
-"""Largest share of a domain's ratings that is dropped as ratings of shared items without a word
-from the user. Ids that both files count from 1 lose most or all."""
+"""Largest share of a domain's ratings that is dropped as ratings of shared items unless ``--items
+shared`` asks for it. If both files number their items from 1, most or all ratings are affected."""
 ItemIds = npt.NDArray[np.object_]
 NO_ITEMS: ItemIds = np.array([], object)
 

@@ -18,8 +18,9 @@ from darec.errors import UserError
 from darec.seeds import generator
 
 VALID_USERS = 0.2
-"""Share of the other users who are validation users. The paper's tenth of the ratings would leave a
-search with few users to tell configurations apart by: 33 instead of 65 of 1628 at 80 %."""
+"""Share of the users, test users left out, who are validation users. A tenth, as the paper takes of
+the ratings, would be too few users to tell configurations apart: of 1628 users, 80 % of them test
+users, it is 33 instead of 65."""
 MORE = "prepare the pair from more ratings, or with a lower --min-ratings"
 """What helps where a part of a split would be empty."""
 PAPER = Holdout()
@@ -77,9 +78,10 @@ class SearchData:
     def reshuffled(self, seed: int) -> "SearchData":
         """Return another division of the same ratings into training and validation ratings.
 
-        The warm task draws as many validation ratings of each domain, of users who have ratings in
-        both; the cold-user task as many validation users, and the source stays as it is.
-        Only for a random split: in another one the validation ratings are not like the others.
+        The number of validation ratings or users stays the same. The warm task draws validation
+        ratings in each domain, of users who have ratings in both. The cold-user task draws
+        validation users, and leaves the source as it is.
+        Only for a random split: in other splits, validation ratings are not drawn at random.
         """
         target, source = self.training.target, self.training.source
         all_target, all_source = target.join(self.valid), source.join(self.valid_source)
@@ -147,7 +149,7 @@ def split(pair: DomainPair, holdout: Holdout = PAPER, seed: int = 0) -> Split:
     time of the ratings says which ones (`parts_in_time`), or the pair's split file. Where the file
     does not name the source's ratings, they are divided at random.
 
-    Cold users: so many percent of the users are test users, and a fifth of the others validation
+    Cold users: this percentage of the users are test users, and a fifth of the others validation
     users (`VALID_USERS`). All of their target ratings are test or validation ratings, and no
     others. The source is divided as in the warm task.
 

@@ -55,10 +55,11 @@ def with_parts(pair: DomainPair, path: Path) -> tuple[DomainPair, tuple[str, ...
     """Return a pair whose ratings are marked with the parts that a file gives them, and its counts.
 
     The file is delimited text, plain or packed, with the columns user, item and part. A rating file
-    that has a column ``split`` is one, too. It is about the target, unless a column domain says
-    source or target of each line. Rows on ratings that are not in the pair are passed over.
-    Raises `UserError` for a row that is malformed, for a rating in two parts, and unless each
-    rating of each domain that the file names is in a part and no part is empty.
+    that has a column ``split`` is one, too. All rows are about the target, unless a column
+    ``domain`` says ``source`` or ``target`` for each row. Rows about ratings that are not in the
+    pair are ignored.
+    Raises `UserError` for a malformed row, a rating in two parts, an empty part, or a rating
+    without a part. Only the source may be absent as a whole.
     """
     lines = _read(path)
     told: list[str] = []

@@ -1,8 +1,9 @@
 """Train on the past and test on what came later, over all ratings or user by user.
 
-The source is cut as well: what was rated there after the end of the target's training ratings is
-left out, because who predicts the future cannot know it. Ratings of one time are put in a random
-order, which is all that the seed decides. Shapes: N ratings, H ratings of a part, U users.
+The source is cut as well: its ratings after the last training rating of the target are left out,
+since they would not be known at that time. User by user, it is the user's own last training rating.
+Ratings with equal times are put in a random order; the seed decides nothing else.
+Shapes: N ratings, H ratings of a part, U users.
 """
 
 import numpy as np

@@ -20,7 +20,8 @@ NO_TIME = (
 )
 """What databases and programs write where a time is missing."""
 UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-"""Above the first number a time is in a unit of which the second number make a second."""
+"""Pairs (least, per_second). If the median time is above ``least``, ``per_second`` units of the
+times are one second."""
 FIRST_DAY, LAST_DAY = 19_000_101, 21_001_231
 """Whole numbers between these may be days as ``20140102``."""
 DATES = [

@@ -31,9 +31,9 @@ class Origin:
                 raise ValueError(f"versions must have a release of {name}, but has none")
 
     def differences(self, other: "Origin") -> list[str]:
-        """Return in words what this one has, and the other has not, that can change a number.
+        """Return, in words, the differences from another origin that can change a score.
 
-        A GPU counts as any other GPU. Equal code counts as equal, whatever its revision.
+        All GPUs count as the same device. Code is compared by its digest, not by its revision.
         """
         told = ["other code"] if self.code_digest != other.code_digest else []
         for library in other_releases(self.versions, other.versions):

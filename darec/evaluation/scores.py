@@ -64,8 +64,8 @@ class Score:
     warm_rmse: Error | None
     """RMSE on test ratings that the cold policy does not predict; None if there are none."""
     cold_share: Annotated[float, Field(ge=0, le=1)]
-    """Share of test ratings that the cold policy predicts: their item has no training rating, or
-    their user has none, in the cold-user task not even in the source."""
+    """Share of test ratings that the cold policy predicts, because their item or their user has no
+    training rating in the target. In the cold-user task such a user has no source rating either."""
     n_test: Count
     rmse_source: Error | None
     """RMSE on the source's own test ratings, in the units of its own scale; None for models that

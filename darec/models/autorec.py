@@ -89,9 +89,9 @@ class AutoRecNet(nn.Module):
         super().__init__()
         self.is_anchored = activation == "tanh"
         self.encoder_MK = nn.Parameter(torch.empty(n_columns, hidden))
-        self.decoder_MK = nn.Parameter(torch.empty(n_columns, hidden))
         has_biases = not self.is_anchored
         self.encoder_bias_K = nn.Parameter(torch.zeros(hidden), requires_grad=has_biases)
+        self.decoder_MK = nn.Parameter(torch.empty(n_columns, hidden))
         self.decoder_bias_M = nn.Parameter(torch.zeros(n_columns), requires_grad=has_biases)
         self._backend = backend
         for weight in (self.encoder_MK, self.decoder_MK):

@@ -82,7 +82,7 @@ class Asked:
 
 @dataclass(frozen=True, config=STRICT)
 class Identity(Asked):
-    """All that was asked of one study: its winner answers the same questions only."""
+    """All options of one study. Its winner is used again only where all of them are the same."""
 
     domain: Domain
     """The domain whose ratings the model predicts; the source is that of a first stage."""

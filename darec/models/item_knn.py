@@ -1,6 +1,6 @@
-"""Neighbours of items (Koren, KDD 2008, section 2.2), as Surprise's ``KNNBaseline`` on a centre.
+"""Item-based kNN (Koren, KDD 2008, section 2.2), as Surprise's ``KNNBaseline`` on a centre.
 
-With the rests ``e = r - centre``, two items with n common users have the similarity
+With the residuals ``e = r - centre``, two items with n common users have the similarity
 
     s_ij = n / (n + shrinkage) * sum_u e_ui e_uj / sqrt(sum_u e_ui^2 sum_u e_uj^2)
 
@@ -42,11 +42,11 @@ class ItemKNNConfig:
     k: Annotated[int, Field(ge=1, le=NEIGHBOURS)] = 40
     """Most neighbours that a prediction takes."""
     shrinkage: Annotated[float, Field(ge=0, le=1e6)] = 100.0
-    """The number of common users with which a similarity counts by half."""
+    """The similarity of two items with this many common users is halved."""
     min_common: Annotated[int, Field(ge=1, le=10**6)] = 2
     """Fewest common users of two neighbours."""
     damping: Annotated[float, Field(ge=0, le=1e6)] = 0.3
-    """Sum of similarities with which the neighbours count by half; ours. In Surprise it is 0."""
+    """Added to the sum of similarities that a prediction divides by; ours. In Surprise it is 0."""
     center: CenterKind = "hierarchical"
     """What is subtracted from ratings first. Surprise subtracts a bias."""
 

@@ -31,11 +31,11 @@ USERS_AT_ONCE = 1024
 class MappedMF(Trained, ABC):
     """Both factorisations and a mapping from source to target vectors, which a subclass fits.
 
-    An epoch visits every rating of each domain once, and then fits the mapping to the vectors as
-    they are now. Every epoch can thus predict, and the one with the lowest validation RMSE ends
-    both. A user with target ratings is predicted from their own target vector, as in the warm stage
-    of PTUPCDR. A user with source ratings alone is predicted from the mapped source vector, and a
-    user without any rating from the vector 0.
+    An epoch visits every rating of each domain once, and then fits the mapping to the present
+    vectors. So the model can predict after each epoch, and the vectors and the mapping are both
+    taken from the epoch with the lowest validation RMSE. A user with target ratings is predicted
+    from their own target vector, as in the warm stage of PTUPCDR. A user with source ratings alone
+    is predicted from the mapped source vector, and a user without any rating from the vector 0.
     """
 
     domains: tuple[Domain, ...] = ("target", "source")

@@ -45,7 +45,7 @@ class SharedBias(BiasRecommender):
         for domain, ratings in self._ratings.items():
             bias = self._bias[domain].with_items(ratings, self.config.reg_item)
             self._bias[domain] = bias
-            rests_U += self._weight[domain] * bias.user_rests(ratings)
+            rests_U += self._weight[domain] * bias.user_residual_sums(ratings)
             counts_U += self._weight[domain] * ratings.user_counts
         user = (rests_U / counts_U).astype(np.float32)
         self._bias = {name: replace(bias, user=user) for name, bias in self._bias.items()}
@@ -55,7 +55,7 @@ class SharedBias(BiasRecommender):
         """Return mu + b_u + b_i of all target items, with b_u from both domains' ratings."""
         rest, count = 0.0, self.config.reg_user
         for domain, own in user.items():
-            rest += self._weight[domain] * self._bias[domain].rest_of(own)
+            rest += self._weight[domain] * self._bias[domain].residual_sum(own)
             count += self._weight[domain] * len(own)
         return self._bias["target"].of_all_items(rest / count)
 

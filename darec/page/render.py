@@ -8,7 +8,7 @@ from darec.page.section import Section
 
 
 def render(title: str, about: str, notes: Sequence[str], sections: Sequence[Section]) -> str:
-    """Return a page as HTML that asks for nothing from elsewhere.
+    """Return a page as self-contained HTML.
 
     ``about`` is the paragraph below the title, and ``notes`` are small print below it.
     """

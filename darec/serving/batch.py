@@ -116,7 +116,7 @@ def recommended(
     lower_bound: float,
     titles: Mapping[str, str] | None,
 ) -> Iterator[pa.Table]:
-    """Yield the recommendations of so many users at a time as `users_at_once` says."""
+    """Yield recommendations, those of `users_at_once` users at a time."""
     at_once = users_at_once(model)
     for begin in range(0, len(users), at_once):
         some = users[begin : begin + at_once]

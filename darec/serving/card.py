@@ -115,14 +115,17 @@ class Card:
 def readme(card: Card) -> str:
     """Return the model card in words, for people."""
     counts = card.counts
-    searched = f"{card.train} % without a tenth, which validates"
+    searched = f"{card.train} %, less a tenth for validation"
     source_only = "biases"
     if card.split == "file":
         searched = "those that its split file names"
     elif card.split != "random":
         searched = "the earlier ones, of both domains; docs/splits.md"
     if card.cold_users is not None:
-        searched = f"without {card.cold_users} % of the users, who test, and a fifth of the others"
+        searched = (
+            f"without target ratings of the test users, {card.cold_users} % of the users, and of "
+            "the validation users, a fifth of the others"
+        )
         source_only = "the model, from their source ratings"
     data = {
         "train": f"the training ratings of the search ({searched})",

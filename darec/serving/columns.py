@@ -17,7 +17,7 @@ from darec.data.text import DAMAGED, open_utf8
 from darec.errors import UserError
 
 BYTES_AT_ONCE = 2**20
-"""Bytes of a chunk, of which pyarrow reads 32 ahead; a longer row is refused."""
+"""Bytes of a chunk. pyarrow reads 32 chunks ahead. A row longer than a chunk is refused."""
 TITLE = "title"
 """The only column that may be empty."""
 

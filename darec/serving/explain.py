@@ -37,12 +37,12 @@ class Explanation:
     mean: float
     """Of the target's training ratings."""
     user_bias: float
-    """The user's level. Hierarchical biases add what the user's slope says of an item that is rated
-    so often."""
+    """The user's level. Hierarchical biases add the user's slope times the centred logarithm of the
+    item's number of training ratings."""
     item_bias: float
     model_share: float
-    """What the model adds to the biases that the cold policy takes. Of cold users and items it is
-    what the cold policy adds: 0, but for cold items under ``floor``."""
+    """The score minus the biases of the cold policy. For cold users and items it is 0, except for
+    cold items under ``floor``."""
     cold_user: bool
     """Whether the user's prediction comes from the cold policy."""
     cold_item: bool

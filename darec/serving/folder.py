@@ -184,7 +184,7 @@ def read(folder: Path, card: Card) -> tuple[Weights, list[Weights], Training, di
 
 
 def _remember(training: Training, biases: HierarchicalBiases) -> None:
-    """Take stored biases for those of the ratings; raises ``ValueError`` if they have no place."""
+    """Use stored biases for these ratings; raises ``ValueError`` if their sizes do not match."""
     sizes = [len(biases.user_UE), *(len(biases.items[d].item_I) for d in DOMAINS)]
     wanted = [training.target.n_users, *(training.of(d).n_items for d in DOMAINS)]
     if sizes != wanted:

@@ -1,7 +1,7 @@
-"""What a config of the first format meant.
+"""Completes the config of a model folder of format 1.
 
-It lacks the hyper-parameters that came later. Each of them stands at the value that changes
-nothing, whatever its default is now.
+It lacks the hyper-parameters that were added later. Each gets the value with which the model
+predicts as it did then, whatever its default is now.
 """
 
 from collections.abc import Mapping

@@ -37,7 +37,7 @@ LowerBound = Annotated[
         ge=0,
         le=MOST_STDS,
         allow_inf_nan=False,
-        description="A score is the prediction minus so many standard deviations.",
+        description="A score is the prediction minus this many standard deviations.",
     ),
 ]
 Digest = Annotated[str, Field(description="SHA-256 of the model.json of the model that answered.")]

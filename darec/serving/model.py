@@ -56,9 +56,10 @@ class LoadedModel:
             items: An id for each pair; None with a table.
             unknown: ``cold`` predicts unknown ids like cold ones, ``raise`` refuses them.
             return_std: Whether to return also the standard deviation of each rating around its
-                prediction, by the hierarchical biases of the same ratings: exact for the model
-                ``hierarchical_bias`` and for what the cold policy predicts by them, and for other
-                predictions a stand-in, which does not know how much the model improves on them.
+                prediction, in the same units. It is computed by the hierarchical biases of the
+                training ratings. It is exact for the predictions of these biases, by the model
+                ``hierarchical_bias`` or by the cold policy. For other predictions it is an
+                approximation, which ignores how much the model improves on the biases.
 
         Returns:
             Ratings f32[N] within the target's scale; with ``return_std`` a pair of these and the
@@ -122,7 +123,7 @@ class LoadedModel:
                 model of ``refit="train"`` does not know the validation and test ratings.
             unknown: ``cold`` recommends by the cold policy to unknown users, ``raise`` refuses
                 them.
-            lower_bound: A score is the prediction minus so many standard deviations (see
+            lower_bound: A score is the prediction minus this many standard deviations (see
                 `predict`): the more, the safer are the items.
 
         Returns:

@@ -118,10 +118,10 @@ def callback_states_in(content: bytes) -> list[dict[str, Any]]:
 
 @_private
 def continued(generator: bytes, files: FileSystem, folder: str, trials: int) -> bytes:
-    """Return the content of `GENERATOR` of a search whose folder and number of trials are these.
+    """Return the content of `GENERATOR`, changed for this folder and this number of trials.
 
-    Tune itself only moves the trials that there are. Without this, those that are still to be drawn
-    would be stored where the search began, and there would be as many as at first.
+    On resume, Tune moves only the trials that it has already drawn. Without this change, later
+    trials would be stored in the original folder, and Tune would draw the original number of them.
     """
     state = ray.cloudpickle.loads(generator)
     storage, here = state["experiment"].spec["storage"], PurePosixPath(folder)
@@ -159,8 +159,8 @@ def failures_counted(trial: Any) -> int:
 
 
 @_private
-def count_failures(trial: Any, count: int) -> None:
-    """Set how many failures Tune holds against a trial; it gives up after ``max_failures``."""
+def set_failure_count(trial: Any, count: int) -> None:
+    """Set Tune's failure count of a trial. Tune gives the trial up after ``max_failures``."""
     trial.run_metadata.num_failures = count
 
 
@@ -275,7 +275,7 @@ def resolved(address: str) -> str:
 
 @contextmanager
 def on_loopback() -> Iterator[None]:
-    """Let Ray take 127.0.0.1 for this machine's address, so that it listens nowhere else.
+    """Make Ray use 127.0.0.1 as this machine's address, so that it listens nowhere else.
 
     On macOS and Windows it does so anyway, unless RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER is set.
     """

@@ -181,7 +181,7 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
         (
             "tune",
             ["--pair", "toys_auto", "--task", "cold_users", "--train", "80", "--model", "cmf"],
-            "--train 80 is of the warm task; --task cold_users holds out users by --cold-share",
+            "--train 80 needs --task warm; --task cold_users holds out users by --cold-share",
         ),
         (
             "tune",
@@ -195,7 +195,7 @@ def test_a_command_and_its_function_have_the_same_arguments_and_defaults(name):
                 "--model",
                 "cmf",
             ],
-            "--split temporal is of the warm task, not of --task cold_users, which holds out",
+            "--split temporal needs --task warm, but got --task cold_users, which holds out",
         ),
         (
             "tune",

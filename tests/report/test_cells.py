@@ -236,7 +236,7 @@ def test_scores_of_the_present_code_come_before_those_of_other_code(tmp_path):
     assert results_of(tmp_path).missing(cell) == []
     (told,) = results_of(tmp_path).others([cell])
     where = "(revision old0000, code 000000000000, cpu)"
-    assert told == f"6 of 6 scores are kept of other code {where}"
+    assert told == f"6 of 6 scores come from other code {where}"
     scored(cell, tmp_path, [1.0, 1.1])
     scored(cell, tmp_path, [1.7, 1.8], origin=other)
     results = results_of(tmp_path)

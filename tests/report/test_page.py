@@ -158,7 +158,7 @@ def test_a_page_of_scores_of_different_code_says_so(tmp_path, tiny_pair):
         scored(cell, tmp_path, [1.0] * 5, origin=other if cell.model == "cmf" else ORIGIN)
     results, pairs = Results(tmp_path, BUDGET, {}), {"toys_auto": tiny_pair}
     page = write_report(request, results, pairs, tmp_path / "report", [], {})
-    text, words = page.read_text(), "come from 2 different codes, sets of libraries or devices"
+    text, words = page.read_text(), "come from 2 combinations of code, libraries and device"
     assert words in text and "scores were made at abc1234, old0000" in text
     assert "what computed the scores" in text and "000000000000" in text
     assert all(words in (page.parent / f"table2.{each}").read_text() for each in ("md", "tex"))

@@ -120,8 +120,8 @@ def test_a_trials_status_is_changed_by_the_controller():
 def test_tune_gives_a_trial_up_by_the_count_of_failures_that_we_set():
     trial = Trial("any", stub=True, max_failures=3)
     for count in (2, 3, 4):
-        with relied_on_by("count_failures"):
-            private.count_failures(trial, count)
+        with relied_on_by("set_failure_count"):
+            private.set_failure_count(trial, count)
             assert trial.num_failures == count and trial.should_recover() == (count <= 3)
         with relied_on_by("failures_counted"):
             assert private.failures_counted(trial) == count

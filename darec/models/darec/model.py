@@ -99,8 +99,8 @@ class DARec(Trained):
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return predictions f32[N] of a domain's ratings.
 
-        A row answers from its embedding of the same domain (docs/paper.md, reading 4), a user
-        without ratings there from that of the other domain.
+        A row is predicted from its embedding in this domain (docs/paper.md, reading 4). A user
+        without ratings in this domain is predicted from the embedding in the other domain.
         """
         rows, columns = along(self.config.autorec.axis, users, items)
         embedding_R, embeddings_RK = self._answering[domain], self._step_batches.embeddings_RK

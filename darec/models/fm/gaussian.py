@@ -115,7 +115,7 @@ def ratings_of(user: NewUser, n_items: dict[Domain, int]) -> Training:
 
 
 def shifted(scores_I: FloatArray, user: NewUser) -> FloatArray:
-    """Return the scores plus the ridge mean of what they leave of a new user's target ratings."""
+    """Return the scores plus a new user's bias: the ridge mean of target ratings minus scores."""
     own = user["target"]
     b_user = float((own.values - scores_I[own.items]).sum()) / (REG_USER + len(own))
     return scores_I + np.float32(b_user)

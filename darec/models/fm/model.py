@@ -1,7 +1,8 @@
 """A factorisation machine by Gibbs sampling, whose likelihood and features are searched; ours.
 
-Users and items are features, as are the sets of what a user rated in both domains and of who rated
-an item, and the source ratings (docs/paper.md). ``fm_cdcf`` is the paper's machine.
+A rating's features are its user and its item. The search may add the items that the user rated in
+either domain, the users who rated the item, and the user's source ratings (docs/paper.md).
+``fm_cdcf`` is the factorisation machine of the paper.
 """
 
 from functools import partial

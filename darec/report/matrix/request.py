@@ -61,9 +61,9 @@ class Request:
         return not {self.what, *self.earlier}.isdisjoint((section, "all"))
 
     def with_earlier(self, other: "Request") -> "Request":
-        """Return a request for what is on an earlier one's page, too, if all else is the same.
+        """Return this request, extended by what the page of an earlier request shows.
 
-        Only the budgets may differ.
+        If they differ in more than ``what`` and the budget, this request is returned unchanged.
         """
         same = replace(
             other,

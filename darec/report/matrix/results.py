@@ -180,7 +180,7 @@ class Results:
         """Say how many scores are kept that come from other code, libraries or devices."""
         found = [(score, _here(cell)) for cell in cells for score in self.shown(cell)]
         return [
-            f"{n} of {len(found)} scores are kept of {differs} ({origin})"
+            f"{n} of {len(found)} scores come from {differs} ({origin})"
             for (origin, differs), n in compared(found).items()
             if differs
         ]

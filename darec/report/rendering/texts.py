@@ -105,10 +105,11 @@ def scales(pair: str, source: Scale, target: Scale) -> str:
 
 
 def mixed(n: int) -> str:
-    """Say that the scores are not of one code."""
+    """Say that the scores were not all computed with the same code, libraries and device."""
     return (
-        f"The scores come from {n} different codes, sets of libraries or devices, so differences "
-        "between rows, and spreads over seeds, may come from these. The last section has the list."
+        f"The scores come from {n} combinations of code, libraries and device. This may cause some "
+        "of the differences between rows, and some of the spread over seeds. The last section "
+        "lists the combinations."
     )
 
 

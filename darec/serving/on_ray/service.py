@@ -29,9 +29,9 @@ TARGET = 32
 ANSWER_S = 60
 """A request that takes longer is answered with 408."""
 LOOK_S = 1.0
-"""How often the folder is looked at."""
+"""Seconds between two checks of the folder for a new model."""
 PATIENCE = 3
-"""After so many looks in a row at a folder that is not whole, it is told."""
+"""Failed checks in a row after which the service warns that the folder cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Options:
     port: int = 8000
     replicas: int = 1
     max_replicas: int | None = None
-    """Serve starts up to so many replicas when there are many requests."""
+    """Serve starts up to this many replicas when there are many requests."""
 
     @property
     def scaling(self) -> dict[str, Any]:
@@ -88,7 +88,10 @@ def run_service(
                 f"next:    curl http://{options.host}:{options.port}/model, or look at /docs"
             )
             if not is_private:
-                LOGGER.warning("%s: whoever reaches this port may ask: no login", options.host)
+                LOGGER.warning(
+                    "%s: there is no login: anyone who can reach this port can use the service",
+                    options.host,
+                )
             _follow(place, copy.digest, shelf, reporter)
 
 

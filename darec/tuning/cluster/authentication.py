@@ -43,8 +43,8 @@ def set_mode(mode: str | None) -> None:
 def use_token() -> None:
     """Ask for a token from now on, and make its file if there is none.
 
-    Where the user's home cannot be used, this process and those that it starts have a token of
-    their own. Raises `UserError` if the file cannot be used that `TOKEN_PATH` names, or is empty.
+    If the user's home cannot be used, this process and its children have a token of their own.
+    Raises `UserError` if the file that `TOKEN_PATH` names cannot be used or is empty.
     """
     if not os.environ.get(TOKEN):
         try:

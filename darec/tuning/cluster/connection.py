@@ -101,10 +101,10 @@ def check_address(address: str) -> None:
 
 
 def _located(address: str) -> tuple[str, AbstractContextManager[None]]:
-    """Return HOST:PORT of a cluster, and the block in which to join it.
+    """Return HOST:PORT of a cluster, and the context manager in which to join it.
 
-    Ray takes 127.0.0.1 for this machine's address on the network, where a cluster that `connect`
-    started does not listen.
+    Ray replaces 127.0.0.1 by this machine's network address. A cluster that `connect` started does
+    not listen there. So if nothing answers there, this returns 127.0.0.1.
     """
     target = resolved(address)
     host, _, port = target.rpartition(":")
@@ -193,10 +193,10 @@ def _sigterm_handler_kept() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-def goes_on() -> bool:
-    """Return whether the connection outlives the block of `connected` that is about to end.
+def stays_connected() -> bool:
+    """Return whether Ray stays connected after the current `connected` block.
 
-    It does if other blocks share it, or if it was made outside `connected`.
+    It does if another block shares the connection, or if the caller made it before.
     """
     return _Shared.users != 1
 

@@ -54,7 +54,7 @@ def measured(
         memory: Memory = ray.get(answer, timeout=WAIT_S)
     except GetTimeoutError as error:
         ray.cancel(answer, force=True)
-        reason = f"no whole GPU was free, or done, within {WAIT_S:g} s"
+        reason = f"no whole GPU was free, or the measurement did not end, within {WAIT_S:g} s"
         raise UnknownMemoryError(reason) from error
     except RayError as error:
         raise UnknownMemoryError(why(error)) from error

@@ -24,7 +24,7 @@ Calls = Sequence[tuple[Any, ...]]
 RunAll = Callable[[Callable[..., Any], Calls], Iterator[tuple[int, "Future[Any]"]]]
 SHARE_OPTIONS = ("--threads", "--device cuda")
 RETRIES = 3
-"""A call is made again after so many deaths of its process, and given up at the next."""
+"""A call is repeated after this many deaths of its process, and given up at the next."""
 
 
 @contextmanager

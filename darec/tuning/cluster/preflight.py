@@ -24,7 +24,7 @@ from darec.reporter import LOGGER
 from darec.tuning import storage
 
 ANSWER_S = 60.0
-"""A node that does not run an empty task within so many seconds cannot run trials."""
+"""A node that does not run an empty task within this many seconds cannot run trials."""
 GROW_S = 1800.0
 """How long an autoscaler is given to bring up the first node that a trial fits on. The machine
 boots, and fetches an image of 10 GB and libraries of 3 GB."""
@@ -59,7 +59,7 @@ def look(mark: str | None) -> Node:
 def gpu_fault() -> str:
     """Return why torch cannot use this machine's GPUs; empty if nothing is known to be wrong.
 
-    It asks the driver for its release only, so that a task without a GPU may call it.
+    It only reads the version of the NVIDIA driver, so it also works in a task without a GPU.
     """
     built = torch.version.cuda
     if torch.version.hip is not None:
@@ -201,10 +201,10 @@ def _likely_cause(gpus: float) -> str:
 
 
 def why(error: RayError) -> str:
-    """Return the line of a failed task's error that says why.
+    """Return the line of a Ray error that gives the reason.
 
-    It follows the stack of an error of the task's own. What Ray says itself begins with it, and
-    goes on with advice.
+    An exception of the task has its reason in the last line, below the traceback. Ray's own errors
+    have it in the first line, above advice.
     """
     told = [line for line in str(error).splitlines() if line and not line[0].isspace()]
     if not told:

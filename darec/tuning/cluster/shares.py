@@ -20,8 +20,8 @@ COPIES = 6
 MARGIN = 1.1
 """Memory that is kept for a trial, as a multiple of what it is expected to take."""
 TRIALS_PER_PLACE = 10
-"""If it is unknown how far a cluster grows, one in this many trials runs at once. With more at
-once, the sampler would learn little."""
+"""If no node has room yet and the autoscaler's limits are unknown, one in this many trials runs at
+once. With more at once, the sampler would learn little."""
 CHECKPOINTS = 3
 """Checkpoints kept of each trial. Tune forces a snapshot once a trial has written this many since
 the last one, and a snapshot costs more the more trials there are. With two, the checkpoint at a
@@ -145,8 +145,9 @@ def checkpoint_bytes(n_weights: int) -> int:
 def disk_bytes(n_weights: int, at_once: int, kept: int) -> int:
     """Return what all checkpoints of a running search take on disk at most.
 
-    As many trials as run at once may have ended since the last snapshot, which may need their
-    checkpoints. ``kept`` is of how many of the best ended trials the last checkpoint stays.
+    Since the last snapshot, up to ``at_once`` more trials may have ended. A resume from that
+    snapshot may need their checkpoints. ``kept`` is the number of best trials that keep their last
+    checkpoint.
     """
     trials = 2 * at_once + math.ceil(kept / CHECKPOINTS)
     return trials * checkpoint_bytes(n_weights)

@@ -25,8 +25,8 @@ MAY_RETURN_S = 40.0
 """How long the GCS of a cluster that was joined may be away, since a cluster may restart it, and
 how long any process may be out of reach. Ray itself waits for 60 s."""
 LOST = (
-    "what was trained since the last checkpoints is lost; "
-    "the same command goes on from there (darec tune: with --resume)"
+    "training since the last checkpoints is lost; "
+    "run the same command again to continue (darec tune: add --resume)"
 )
 
 

@@ -18,7 +18,10 @@ def process_of(told: str) -> tuple[int, str] | None:
 
 
 def is_gone(told: str) -> bool:
-    """Return whether a name is of no process that may still run, as far as this host can tell."""
+    """Return whether a process has ended, or its name is malformed.
+
+    A process counts as running if it is on another host, or if there is no ``/proc``.
+    """
     number, host = process_of(told) or (0, "")
     processes = Path("/proc")  # not every system has it
     ended = processes.is_dir() and not (processes / str(number)).exists()

@@ -27,7 +27,7 @@ AT_ONCE = 20
 
 
 def kept_trials(rejudge: int) -> int:
-    """Return of how many of the best trials a study keeps the last checkpoint."""
+    """Return how many of the best trials of a study keep their last checkpoint."""
     return max(KEPT, rejudge)
 
 
@@ -63,7 +63,7 @@ class KeepTheBest(tune.Callback):
         self._delete(trials, len(trials))
 
     def _delete(self, trials: list[Any], most: int) -> None:
-        needed = self._snapshots.going_on
+        needed = self._snapshots.needed_by_copy
         if needed is None:
             return
         ended = [

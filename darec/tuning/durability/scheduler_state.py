@@ -1,7 +1,7 @@
-"""Lets every scheduler of Tune go on after the end of its driver or of a trial's process.
+"""Lets every Tune scheduler continue after the driver or a trial's process has ended.
 
-Tune's snapshots leave schedulers out (ray-project/ray#30838). They also leave out which trials a
-scheduler has paused, and a trial that starts again repeats epochs that its scheduler knows.
+Tune's snapshots contain neither the scheduler's state (ray-project/ray#30838) nor which trials it
+has paused. A restarted trial also repeats epochs that the scheduler has already seen.
 """
 
 from dataclasses import dataclass
@@ -112,8 +112,8 @@ class Resumable(TrialScheduler):
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Return a trial that was interrupted, or else the scheduler's choice.
 
-        If it chooses none and all trials are paused, one of these goes on: HyperBand does not
-        notice that the last trial that the others wait for has ended by itself.
+        If the scheduler chooses none and all trials are paused, return a paused one. Otherwise
+        HyperBand would wait forever for a trial that has already ended by itself.
         """
         self._restore(tune_controller)
         live = [trial for trial in tune_controller.get_trials() if not trial.is_finished()]
@@ -140,9 +140,9 @@ class Resumable(TrialScheduler):
         self._queued = []
 
     def _take_up(self, tune_controller: Any, trial: Trial) -> None:
-        """Give a trial the place that it has in the scheduler's state, or a new one.
+        """Add a new trial to the scheduler; give a known trial its earlier status.
 
-        Tune forgets that a trial is paused, and that a paused one has been stopped.
+        Tune's snapshots do not record that a trial was paused, or was stopped while paused.
         """
         heard = self._heard.get(trial.trial_id)
         if heard is None:

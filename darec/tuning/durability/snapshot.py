@@ -1,9 +1,9 @@
 """A second copy of Tune's snapshot of a search, in one file that is replaced as a whole.
 
-Tune overwrites the files of its own snapshot in place, one after the other. A driver that is killed
-meanwhile, or a full disk, leaves some of them cut short, or of different moments. ``--resume``
-therefore continues from the copy, which was made from the driver's complete files. If the copy is
-damaged, it continues from Tune's own files, provided that these are whole and of one moment.
+Tune overwrites the files of its own snapshot in place, one after the other. If the driver is killed
+in between, or the disk is full, some files are truncated or belong to different snapshots. So
+``--resume`` continues from the copy, which was made from complete files. If the copy is damaged, it
+continues from Tune's own files, if they are complete and belong to one snapshot.
 """
 
 import hashlib
@@ -58,10 +58,10 @@ class CopySnapshots(tune.Callback):
         self._place: tuple[Path, FileSystem, str] | None = None
         self._copied, self._due = 0, 0.0
         self._trials: list[Any] = []
-        self._latest_going: frozenset[str] = frozenset()
-        self.going_on: frozenset[str] | None = None
-        """The trials with a checkpoint that have not ended in the copy, by id. A search that is
-        resumed from the copy needs their checkpoints. None before the first copy."""
+        self._needed_by_latest: frozenset[str] = frozenset()
+        self.needed_by_copy: frozenset[str] | None = None
+        """Ids of the trials whose checkpoints a resume from the copy needs: those with a checkpoint
+        that are not terminated in the copy. None before the first copy."""
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Look for a new snapshot when it is time."""
@@ -81,8 +81,8 @@ class CopySnapshots(tune.Callback):
 
         Tune asks for it with every snapshot.
         """
-        going = (each for each in self._trials if each.status != Trial.TERMINATED)
-        self._latest_going = frozenset(each.trial_id for each in going if each.checkpoint)
+        live = (each for each in self._trials if each.status != Trial.TERMINATED)
+        self._needed_by_latest = frozenset(each.trial_id for each in live if each.checkpoint)
         latest = _latest(self._place[0]) if self._place else {}
         others = {kind: path for kind, path in latest.items() if kind != CALLBACK_STATES}
         return {DIGESTS: {kind: _digest(path.read_bytes()) for kind, path in others.items()}}
@@ -101,7 +101,7 @@ class CopySnapshots(tune.Callback):
         if len(latest) == len(SNAPSHOT_FILES) and changed != self._copied:
             with suppress(OSError):
                 storage.replace(files, copy_of(folder), _packed(files, folder, latest))
-                self._copied, self.going_on = changed, self._latest_going
+                self._copied, self.needed_by_copy = changed, self._needed_by_latest
         now = time.monotonic()
         self._due = now + max(EVERY_S, (now - begin) / SHARE)
 
@@ -141,7 +141,7 @@ def _unpacked(packed: bytes) -> dict[str, bytes]:
 
 
 def _is_whole(files: FileSystem, folder: str) -> bool:
-    """Return whether Tune's newest files are whole and of one moment."""
+    """Return whether Tune's newest files are complete and belong to one snapshot."""
     newest: dict[str, bytes] = {}
     for found in sorted(storage.listed(files, folder), key=lambda found: found.base_name):
         if kind := _kind_of(found.base_name):
@@ -180,8 +180,8 @@ def has_snapshot(path: str) -> bool:
     return any(each.size for each in found)
 
 
-def follow(path: str, trials: int) -> None:
-    """Let trials be drawn until there are this many, and be stored in Tune's folder.
+def update_trial_generator(path: str, trials: int) -> None:
+    """Set the total number of trials, and make Tune store new trials in this folder.
 
     The folder may have been moved or copied since the search began.
     """

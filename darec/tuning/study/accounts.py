@@ -10,8 +10,8 @@ from ray.tune.result import TIME_THIS_ITER_S
 from darec.reporter import LOGGER
 from darec.tuning.failures import NODE_LOST, last_error_of
 from darec.tuning.private import (
-    count_failures,
     failures_counted,
+    set_failure_count,
     share_of,
 )
 from darec.tuning.trial.names import TIME
@@ -78,7 +78,7 @@ class Outcomes(tune.Callback):
     def __init__(self, max_epochs: int) -> None:
         self._max_epochs = max_epochs
         self.ended: dict[str, str] = {}
-        """How the trials ended that have ended: ``failed``; ``completed``, by the last epoch; or
+        """How each ended trial ended: ``failed``; ``completed``, by the last epoch; or
         ``stopped early``, by the scheduler or a time budget; or the reason that the trial gave."""
         self.failures: dict[str, list[str]] = {}
         """The reason of every failed attempt, by trial."""
@@ -98,10 +98,10 @@ class Outcomes(tune.Callback):
         self.ended[trial.trial_id] = last.get("reason") or end
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Note why an attempt failed that Tune will repeat; correct Tune's count of failures."""
+        """Note why an attempt failed that Tune retries; do not count lost nodes as failures."""
         self._note(trial)
         own = own_failures(self.failures[trial.trial_id])
-        count_failures(trial, min(failures_counted(trial), own))
+        set_failure_count(trial, min(failures_counted(trial), own))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note why the last attempt failed, and that Tune gives the trial up."""

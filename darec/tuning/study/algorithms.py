@@ -83,7 +83,7 @@ longer the more trials it knows."""
 
 
 def default_sampler(trials: int) -> str:
-    """Return the sampler of a study of so many trials (docs/performance.md, Samplers)."""
+    """Return the sampler of a study of this many trials (docs/performance.md, Samplers)."""
     return "gp" if trials <= MOST_FOR_GP else "tpe"
 
 

@@ -16,7 +16,7 @@ S = TypeVar("S", bound=SearchSpace)
 LARGE = 32.0
 """A pair is large from this `coupled_cost` on. It is below 24 on all pairs of Table 1."""
 BATCH = 128
-"""A middling number of rows in a batch."""
+"""A typical number of rows in a batch."""
 
 
 def decoupled(request: Request) -> Request:
@@ -29,7 +29,7 @@ def decoupled(request: Request) -> Request:
     space, stage1, first = request.space, request.stage1, request.kind.stage1
     if first is not None and stage1 is not None:
         prefix, of_stage1 = f"{first.field}/", set(request.fix)
-        of_stage1 -= set(space.fixed)  # a name without the prefix is the model's own if it has it
+        of_stage1 -= set(space.fixed)  # these names are the model's own, not stage 1's
         stage1 = _decoupled(stage1, {name.removeprefix(prefix) for name in of_stage1})
     return replace(request, space=_decoupled(space, request.fix), stage1=stage1)
 

@@ -20,7 +20,7 @@ STORAGE_FAULTS = (
 )
 """Error texts of storage that cannot be written."""
 FULL = 2**20
-"""A disk with less than so many bytes free is full."""
+"""A disk with fewer free bytes counts as full."""
 
 
 def early_end(error: Exception, halt: Halt, outcomes: Outcomes, staging: Path | None) -> str:
@@ -47,9 +47,10 @@ def early_end(error: Exception, halt: Halt, outcomes: Outcomes, staging: Path | 
 
 
 def storage_fault(rows: Sequence[TrialRow], place: str) -> str:
-    """Return why trials failed whose files could not be written; empty if there is none.
+    """Return the first trial failure that storage caused; empty if there is none.
 
-    ``place`` is the folder or URI of the study: only Tune itself names files there.
+    ``place`` is the study's folder or URI. An error that names it counts, since only Tune's own
+    errors name files there.
     """
     faults = (*STORAGE_FAULTS, place.partition("://")[2] or place)
     found = [told for told in _last_failures(rows) if any(fault in told for fault in faults)]
@@ -62,8 +63,8 @@ def without_winner(rows: Sequence[TrialRow], spent_s: float) -> str:
     ``spent_s`` is the time budget in seconds if that ended the study, otherwise infinity.
     """
     if math.isfinite(spent_s) and not any(row.epochs or row.failures for row in rows):
-        told = f"its time budget of {spent_s:g} s was over before a trial had an epoch"
-        return f"{told}; --resume goes on until one has, or begin anew with more --time-budget"
+        told = f"its time budget of {spent_s:g} s ended before any trial finished an epoch"
+        return f"{told}; --resume continues until one has, or start anew with more --time-budget"
     ends = Counter(_last_failures(rows) or [row.ended for row in rows] or ["no trial was started"])
     ((reason, _),) = ends.most_common(1)
     return f"no trial has a finite validation RMSE: {reason}"

@@ -49,7 +49,7 @@ class Flat:
         """Return why the study has ended, as a line."""
         return (
             f"  flat       more trials can lower the validation RMSE by at most {self.bound:.4f}; "
-            f"the validation ratings can tell about {self._tolerance:.4f}"
+            f"the standard error of a difference between two trials is {self._tolerance:.4f}"
         )
 
     def look(self, study: Study) -> bool:

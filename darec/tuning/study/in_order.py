@@ -19,8 +19,8 @@ from darec.tuning.study.searcher import SafeOptunaSearch
 from darec.tuning.trial.names import METRIC, TIME
 
 LAG = 3
-"""How many times the trials at once the lag is. With a shorter lag processes would often wait for
-one long trial; with a longer one the sampler would know less."""
+"""The lag is this multiple of the number of concurrent trials. With a shorter lag, processes would
+often wait for one long trial. With a longer lag, the sampler would know fewer outcomes."""
 
 
 class InOrderSearch(SafeOptunaSearch):
@@ -37,7 +37,7 @@ class InOrderSearch(SafeOptunaSearch):
         """So many trials' outcomes are known to Optuna."""
 
     def suggest(self, trial_id: str) -> Any:
-        """Return a trial's config; None if it must know the outcomes of trials that still run."""
+        """Return a trial's config; None while the sampler must wait for an earlier outcome."""
         while self._told <= len(self._drawn) - self._lag:
             first = self._drawn[self._told]
             if first not in self._outcomes:
@@ -52,7 +52,7 @@ class InOrderSearch(SafeOptunaSearch):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Keep a trial's outcome, which Optuna hears in its turn."""
+        """Store a trial's outcome. `suggest` tells Optuna the outcomes in order."""
         self._outcomes[trial_id] = (result, error)
 
 

@@ -45,9 +45,9 @@ class KeptTrials:
 
 
 def save_kept(study: Study, rows: list[TrialRow], settings: Settings) -> None:
-    """Write ``kept.json``, and the weights of the kept trials behind the winner.
+    """Write ``kept.json``, and the weights of all kept trials except the winner.
 
-    Which ones these are says `kept_of`.
+    `kept_of` decides which trials are kept.
     """
     able = [row for row in rows if row.best_epoch > 0]
     configs = [parse(study.kind.config, nest(row.config)) for row in able]

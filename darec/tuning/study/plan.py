@@ -1,4 +1,4 @@
-"""Estimates what a search will cost, from one timed epoch of a middling trial."""
+"""Estimates what a search will cost, from one timed epoch of a typical trial."""
 
 import math
 import time
@@ -82,12 +82,14 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"  files      {request.storage}",
     ]
     if settings.sampler in ("gp", "tpe") and slots.concurrent > max(2, budget.trials // 4):
-        lines.append("  note       so many trials at once leave the sampler little to learn from")
+        lines.append(
+            "  note       with this many trials at once, the sampler has few results to learn from"
+        )
     return lines
 
 
 def estimate(request: Request, settings: Settings) -> Estimate:
-    """Estimate the time of all studies from one epoch of each study's middling trial.
+    """Estimate the time of all studies from one epoch of each study's typical trial.
 
     Raises `UserError` when a hyper-parameter that is held fixed breaks a rule of the model.
     """

@@ -58,7 +58,7 @@ class StudyProgress(ProgressReporter):
     def show_through(
         self, show: Show, ending: Callable[[str], str], keep: Keep = keeps_nothing
     ) -> None:
-        """Show through this from now on, and keep the trials now and then.
+        """Send views to ``show``, and now and then the trials to ``keep``.
 
         ``ending`` says how a trial ended, by its id.
         """

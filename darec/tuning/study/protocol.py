@@ -45,7 +45,7 @@ STAGE1_SHARE = 0.25
 """Each of the two first-stage studies may use this share of the time budget."""
 
 Finish = Callable[[Study, Identity], Best]
-"""Returns the winner of a study of which this is asked."""
+"""Returns the winner of a study, given what the search asks of it (`Identity`)."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def check_finished(request: Request) -> Best:
 
 
 def _finished(study: Study, asked: Identity) -> Best:
-    """Return the winner of a finished study, of which `trials.csv` must tell the same."""
+    """Return the winner of a finished study; raises `UserError` if ``trials.csv`` differs."""
     best = finished_study(study.folder, study.storage, asked)
     read_trials(study.folder, best, study.storage)
     return best

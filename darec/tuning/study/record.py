@@ -37,7 +37,8 @@ OPTIONS = {
 }
 """How the user names what is asked of a search."""
 BY_OPTION = ("fix", "paper", "stages")
-"""What decides the space as well. A difference is told as that of the option."""
+"""Options that also change the search space. They are compared first, so that an error message
+names the option instead of the space."""
 PAGE = "study.html"
 """The page of a search, beside ``study.json``."""
 REASONS = {
@@ -49,7 +50,7 @@ REASONS = {
 LONGEST = 24
 """Most characters of a value that a message shows."""
 UNFINISHED = ("tune", COPY)
-"""What Tune keeps in the folder of a study. Only ``study.json`` says which search it is of."""
+"""Tune's state in a study's folder. Without ``study.json``, its search is unknown."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -80,7 +81,7 @@ class Record(Asked):
     reproducible: bool = False
     """Whether its outcome does not depend on timing."""
     lag: Count | None = None
-    """What makes it so: `darec.tuning.study.in_order`."""
+    """The lag of a reproducible search (`darec.tuning.study.in_order`); None for others."""
     began: float | None = None
     """When it began, in seconds since 1970."""
     narrowed: dict[str, int] = field(default_factory=dict)
@@ -171,7 +172,7 @@ def _unlike(name: str, there: Any, here: Any) -> str:
     told = f"the search there has {_shown(there)}, but you asked for {_shown(here)}"
     if name in REASONS:
         told += f" ({REASONS[name]})"
-    remedy = "ask for that, or begin another search with another --out"
+    remedy = "use the recorded value, or start another search with another --out"
     return f"--resume needs the same {option}: {told}; {remedy}"
 
 

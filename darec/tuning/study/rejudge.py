@@ -1,9 +1,9 @@
 """Judge a study's best few configurations again, on reshuffled validation ratings.
 
-The winner of many trials on a few thousand validation ratings owes a part of its place to luck.
-Here the best ones are trained again on other divisions of the same ratings into training and
-validation ratings, all on the same ones. The lowest mean validation RMSE wins (reshuffling:
-Nagler et al., arXiv 2405.15393). Test ratings have no part in it.
+With many trials and a few thousand validation ratings, the winner is partly chosen by luck. So the
+best configurations are trained again on other divisions of the same ratings into training and
+validation ratings. All configurations get the same divisions. The lowest mean validation RMSE wins
+(reshuffling: Nagler et al., arXiv 2405.15393). Test ratings are not used.
 """
 
 from dataclasses import replace

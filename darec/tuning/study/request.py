@@ -120,7 +120,7 @@ class Request:
 
 
 def middle_trial(request: Request) -> dict[str, Any]:
-    """Return a middling configuration, nested, whose first stage is not trained."""
+    """Return the middle of the space as a nested config whose first stage is not trained."""
     return whole_config(request.kind, request.space, request.stage1, middle, epochs=0)
 
 

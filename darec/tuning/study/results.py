@@ -167,7 +167,7 @@ def _train(
 def winner(
     study: Study, asked: Identity, rows: list[TrialRow], weights_digest: str, code: list[str]
 ) -> Best:
-    """Return the winner of a study, of which this was asked."""
+    """Return the content of ``best.json``: the winner, and what was asked of the study."""
     row, baselines = rows[0], baseline_rmses(study.data)
     return Best(
         **{field.name: getattr(asked, field.name) for field in fields(asked)},

@@ -30,7 +30,7 @@ from darec.tuning.study.tuner import MAX_FAILURES, make_tuner, one_of
 
 CLOCKS_DIFFER_S = 2.0
 """Most seconds by which Tune's clock of a time budget and ours may differ."""
-REMEDY = "mend that and continue with --resume"
+REMEDY = "fix the cause and continue with --resume"
 
 
 def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:

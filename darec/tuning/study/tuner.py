@@ -86,9 +86,9 @@ def make_tuner(study: Study, settings: Settings, resume: bool) -> tune.Tuner:
 
 
 def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | None:
-    """Return a search that goes on from its snapshot; None if there is nothing to go on from.
+    """Return a search restored from its snapshot; None if it must start anew.
 
-    That is so if no trial was begun, or its time was over before a trial had an epoch.
+    It must if no trial was started, or if a search with a time budget has no epoch yet.
     """
     path = study.tune_folder
     snapshot.restore_copy(path)
@@ -96,7 +96,7 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
         return None
     snapshot.delete_pickled_errors(path)
     try:
-        snapshot.follow(path, study.trials)
+        snapshot.update_trial_generator(path, study.trials)
         tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
         results = list(tuner.get_results())
     except Exception as error:  # a damaged pickle, or one of another version, may raise anything

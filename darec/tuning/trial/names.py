@@ -18,7 +18,7 @@ ROWS = "epochs"
 Tracker = Literal["mlflow", "wandb"]
 """Where each trial's curves go, too (`darec.tuning.trial.trackers`)."""
 IN_FOLDER_NAME = 3
-"""The name of a trial's folder, which TensorBoard shows, has so many hyper-parameters."""
+"""Number of hyper-parameters in the name of a trial's folder, which TensorBoard shows."""
 
 
 def trial_folder(trial_id: str, drawn: Mapping[str, Any]) -> str:

@@ -69,10 +69,10 @@ class TensorBoard(TBXLoggerCallback):
         writer.flush()
 
     def log_trial_end(self, trial: Any, failed: bool = False) -> None:
-        """Write a trial's hyper-parameters but no list of all that there are; close its file.
+        """Write a trial's hyper-parameters, without an HParams experiment summary; close its file.
 
-        TensorBoard shows the first such list of a folder for all trials below it. Without any, it
-        collects the hyper-parameters and metrics of all trials, whatever their models.
+        TensorBoard would use the first experiment summary in a folder for all trials below it.
+        Without one, it collects the hyper-parameters and metrics of all trials, of any model.
         """
         if trial in self._writers:
             from tensorboardX.summary import hparams

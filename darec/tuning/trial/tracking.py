@@ -1,4 +1,4 @@
-"""Tells an experiment tracker what happens to trials; a search goes on without one that fails."""
+"""Reports trials to an experiment tracker, and continues without it if it fails."""
 
 from typing import Any
 

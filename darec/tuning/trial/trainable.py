@@ -222,7 +222,7 @@ def others_beside(checkpoint: tune.Checkpoint) -> list[tune.Checkpoint]:
 
 @contextmanager
 def ended_if_silent(seconds: float) -> Iterator[None]:
-    """End this process unless the block ends within so many seconds.
+    """End this process unless the block ends within this many seconds.
 
     Its stack goes to the worker's log. Tune then starts the trial elsewhere from its last
     checkpoint, or gives it up.

@@ -60,11 +60,11 @@ def test_checkpoints_stay_while_a_resumed_search_would_need_them(trials, tmp_pat
     trials[3].status = Trial.RUNNING
     keep.on_trial_complete(1, trials, trials[3])
     assert left(tmp_path) == [3, 3, 3, 3]  # there is no copy yet
-    snapshots.going_on = frozenset({"2", "3"})
+    snapshots.needed_by_copy = frozenset({"2", "3"})
     keep.on_trial_complete(2, trials, trials[3])
     assert left(tmp_path) == [1, 0, 3, 3]  # 2 has not ended in the copy
     trials[3].status = Trial.TERMINATED
-    snapshots.going_on = frozenset()
+    snapshots.needed_by_copy = frozenset()
     keep.on_experiment_end(trials)
     assert left(tmp_path) == [1, 0, 0, 0]
 
@@ -89,7 +89,7 @@ def test_all_checkpoints_of_one_trial_are_deleted_and_nothing_else(tmp_path, the
 def test_the_best_trial_of_each_variant_keeps_its_checkpoint(trials, tmp_path):
     assert kept_of(["a", "a", "a", "a", "b", "b", "c"]) == [0, 1, 2, 4, 6]
     assert kept_of([None] * 5) == [0, 1, 2] and kept_of([None]) == [0] and kept_of([]) == []
-    snapshots = SimpleNamespace(going_on=set(), copy=lambda: None)
+    snapshots = SimpleNamespace(needed_by_copy=set(), copy=lambda: None)
     KeepTheBest(snapshots, kept=1, variant="output").on_experiment_end(trials)
     assert left(tmp_path) == [1, 0, 1, 0]
 
@@ -98,7 +98,7 @@ def test_a_checkpoint_stays_until_its_predictions_are_kept(trials, tmp_path, mon
     def fails(checkpoint):
         raise OSError("the disk is full")
 
-    snapshots = SimpleNamespace(going_on=set(), copy=lambda: None)
+    snapshots = SimpleNamespace(needed_by_copy=set(), copy=lambda: None)
     keep = KeepTheBest(snapshots, kept=1)
     with monkeypatch.context() as patched:
         patched.setattr(retention, "keep_predictions", fails)

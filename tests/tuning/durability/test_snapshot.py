@@ -80,18 +80,18 @@ def test_each_new_snapshot_is_copied_but_not_too_often(search, tmp_path, monkeyp
 
 def test_it_knows_which_trials_go_on_from_the_copy(search, tmp_path):
     trial = search._trials[0]
-    assert search.going_on == frozenset()  # of the first snapshot, which was asked for no state
+    assert search.needed_by_copy == frozenset()  # the first snapshot has no state
     for number, status in ((2, "RUNNING"), (3, Trial.TERMINATED)):
         trial.status = status
         search.get_state()  # as Tune does with a snapshot
-        before = search.going_on
+        before = search.needed_by_copy
         trial.status = "ended after the snapshot"
-        assert search.going_on == before
+        assert search.needed_by_copy == before
         staged(tmp_path, f"{number}")
         search.copy()
-        assert search.going_on == ({"0001"} if status == "RUNNING" else set())
+        assert search.needed_by_copy == ({"0001"} if status == "RUNNING" else set())
     search.setup()
-    assert search.going_on is None
+    assert search.needed_by_copy is None
 
 
 def test_half_a_snapshot_is_not_copied(search, tmp_path):

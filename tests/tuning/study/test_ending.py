@@ -81,8 +81,8 @@ def test_a_trial_given_up_because_of_storage_is_a_fault_of_storage(reason):
 def test_a_time_budget_that_was_over_before_an_epoch_is_told_with_what_helps():
     rows = [row("unfinished"), row("unfinished")]
     assert without_winner(rows, 1.0) == (
-        "its time budget of 1 s was over before a trial had an epoch; "
-        "--resume goes on until one has, or begin anew with more --time-budget"
+        "its time budget of 1 s ended before any trial finished an epoch; "
+        "--resume continues until one has, or start anew with more --time-budget"
     )
     none = "no trial has a finite validation RMSE"
     assert without_winner(rows, math.inf) == f"{none}: unfinished"

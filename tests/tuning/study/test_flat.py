@@ -56,7 +56,7 @@ def test_a_search_ends_when_the_bound_is_below_the_tolerance_and_not_before(kind
     count = drawn(search)
     assert search.flat.reached and FEWEST <= count < 60
     assert f"by at most {search.flat.bound:.4f}" in search.flat.told()
-    assert search.flat.bound < 0.01 and "can tell about 0.0100" in search.flat.told()
+    assert search.flat.bound < 0.01 and "two trials is 0.0100" in search.flat.told()
     assert search.suggest("again") == search.FINISHED
     never = new_search(kind, tolerance=0.0)
     assert drawn(never) == 60 and not never.flat.reached

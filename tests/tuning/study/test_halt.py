@@ -92,7 +92,7 @@ def test_a_node_with_other_code_halts_the_search_until_it_is_mended(study, setti
     with monkeypatch.context() as patch:
         other = Build("the driver's", versions())
         patch.setattr("darec.tuning.study.tuner.this_build", lambda: other)
-        words = r"node .* runs other darec code than the driver; mend that"
+        words = r"node .* runs other darec code than the driver; fix the cause"
         with pytest.raises(UserError, match=words):
             run_study(study, settings, resume=False)
     rows = run_study(study, settings, resume=True)

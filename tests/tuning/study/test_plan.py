@@ -28,7 +28,7 @@ def test_a_plan_names_data_budget_resources_time_and_place(tiny_pair, tmp_path):
 def test_many_trials_at_once_are_noted(tiny_pair, tmp_path):
     request = request_for("i_autorec", tiny_pair, tmp_path)
     many = replace(SETTINGS, slots=Slots(1.0, 0.0, 5))
-    note = "  note       so many trials at once leave the sampler little to learn from"
+    note = "  note       with this many trials at once, the sampler has few results to learn from"
     assert note in describe(request, many) and note not in describe(request, SETTINGS)
 
 

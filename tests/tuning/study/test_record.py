@@ -64,7 +64,7 @@ def test_a_record_names_the_command_the_code_and_all_that_was_asked_for(request_
 def test_a_search_is_only_resumed_as_it_was_begun(request_here, change, words):
     write_record(request_here, {})
     check_record(request_here, resume=True)
-    remedy = "; ask for that, or begin another search with another --out"
+    remedy = "; use the recorded value, or start another search with another --out"
     with pytest.raises(UserError, match=f"--resume needs the same {words}.*{remedy}$") as caught:
         check_record(replace(request_here, **change), resume=True)
     assert len(str(caught.value)) - len(str(request_here.folder)) < 260

@@ -10,6 +10,6 @@ def test_darecs_largest_trial_trains_the_largest_stage_1(tiny_pair, tmp_path):
     assert (values["learning_rate"], values["mu"]) == (1e-5, 1e-4)
 
 
-def test_a_middling_trial_trains_no_first_stage(tiny_pair, tmp_path):
+def test_a_typical_trial_trains_no_first_stage(tiny_pair, tmp_path):
     values = middle_trial(request_for("u_darec", tiny_pair, tmp_path))
     assert values["autorec"]["hidden"] == 20 and values["autorec"]["epochs"] == 0

@@ -94,7 +94,7 @@ def test_a_time_budget_that_is_over_before_the_first_epoch_is_told_and_can_be_re
     study, settings
 ):
     short = replace(study, time_budget=0.01, trials=10_000)
-    with pytest.raises(UserError, match=r"its time budget of 0.01 s was over before a trial had"):
+    with pytest.raises(UserError, match=r"its time budget of 0.01 s ended before any trial"):
         run_study(short, settings, resume=False)
     rows = run_study(short, settings, resume=True)
     assert rows[0].best_epoch > 0 and len(rows) < 10_000
