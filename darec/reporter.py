@@ -78,6 +78,11 @@ Show = Callable[[StudyView], None]
 """Shows where a study is."""
 
 
+def in_epochs(count: int) -> str:
+    """Return a number of epochs in words, as ``1 epoch``."""
+    return f"{count} epoch{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return a time as ``45 s``, ``2 min`` or ``1 h 05 min``."""
     if seconds < 100:

@@ -18,7 +18,7 @@ from darec.page.picture import Picture, picture
 from darec.page.render import render
 from darec.page.section import Section, Table, TableCell
 from darec.paper import RANGES
-from darec.reporter import duration
+from darec.reporter import duration, in_epochs
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.importance import DrawnTrials, importances, place_of, read_study
 from darec.tuning.study.record import PAGE, Record, load_study
@@ -161,13 +161,14 @@ class _Study:
         errors = in_order["best_valid_rmse"].astype(float).tolist()
         panels = {"trials": figures.history(in_order["number"].tolist(), errors, self.baselines)}
         found = _curves(self.folder, self.trials["trial_id"].tolist()[:MOST_CURVES])
+        caption = "The best epoch of each trial"
         if any(len(epochs) > 1 for epochs, _ in found.values()):
+            caption += f", and the learning curves of the best {len(found)} trials"
             panels["learning curves of the best trials"] = figures.curves(
                 found, self._rungs(), self.baselines
             )
         alt = f"best validation RMSE {min(errors):.4f} among {len(errors)} trials"
-        caption = "Each trial's best epoch, and the learning curves of the ten best trials."
-        yield picture(f"{prefix}history", caption, alt, panels, inches=4.6)
+        yield picture(f"{prefix}history", f"{caption}.", alt, panels, inches=4.6)
 
     def _rungs(self) -> list[int]:
         most = self.record.budget.max_epochs
@@ -257,8 +258,8 @@ def _notes(studies: list[_Study]) -> list[str]:
         )
     return [
         f"Cost of all trials: {spent}, about {kwh:.2g} kWh at {watts}.",
-        f"{record.holdout.in_words}, seed {record.seed}; {record.sampler}, {record.scheduler}, at "
-        f"most {record.budget.max_epochs} epochs. Test ratings have no part in this page.",
+        f"{record.holdout.in_words}, seed {record.seed}; {record.sampler}, {record.scheduler}, "
+        f"at most {in_epochs(record.budget.max_epochs)}. Test ratings have no part in this page.",
     ]
 
 

@@ -13,7 +13,7 @@ from darec.core.threads import torch_threads
 from darec.data.scale import in_words
 from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
-from darec.reporter import duration
+from darec.reporter import duration, in_epochs
 from darec.tuning.cluster.shares import disk_bytes
 from darec.tuning.durability.retention import kept_trials
 from darec.tuning.study.algorithms import SCHEDULERS
@@ -63,8 +63,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"validation {len(data.valid)}{in_words(target.scale, source.scale)}",
         f"  to beat    validation RMSE {to_beat.bias:.4f} (bias), "
         f"{to_beat.hierarchical:.4f} (hierarchical_bias), cold={COLD}",
-        f"  search     {budget.trials} trials{stage1}, <= {budget.max_epochs} epochs each; "
-        f"{settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
+        f"  search     {budget.trials} trials{stage1}, at most {in_epochs(budget.max_epochs)} each"
+        f"; {settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
         f"{', first a good guess' if request.space.start else ''}",
         *([_known(request)] if request.winners.get(request.model) else []),
         *([WHOLE_FIT] if request.kind.whole_fit else []),
