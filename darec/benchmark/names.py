@@ -2,5 +2,15 @@
 
 SECTIONS = (
     *("core", "growth", "center", "memory", "fits", "transfer", "new_users", "data"),
-    *("serving", "service", "search", "scale", "samplers", "algorithms", "quality", "gpu"),
+    *(
+        "serving",
+        "service",
+        "search",
+        "scale",
+        "samplers",
+        "starts",
+        "algorithms",
+        "quality",
+        "gpu",
+    ),
 )

@@ -222,6 +222,21 @@ def _samplers(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     yield from samplers(spaces, splits, trials=10 if quick else 40, epochs=60)
 
 
+def _starts(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
+    """Searches with and without the winners of other pairs as further starts."""
+    from darec.benchmark.starts import starts
+    from darec.data.split import split
+    from darec.data.store import obtain
+    from darec.models import kind_of
+    from search_spaces import SPACES
+
+    names = pair.split(",") if pair else ["toys_auto", "apps_games"]
+    pairs = {name: split(obtain(name, data, synthetic=pair is None)).search for name in names}
+    models = [name for name in SPACES if SPACES[name].start and kind_of(name).stage1 is None]
+    for model in ("bias", "shared_bias") if quick else models:
+        yield from starts(model, SPACES[model], pairs, *((5, 4) if quick else (12, 40)))
+
+
 def _algorithms(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     """Searches of I-AutoRec without a good guess, with samplers and schedulers, three seeds."""
     from darec.benchmark.algorithms import algorithms
@@ -271,6 +286,7 @@ MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
 """How each section is measured that needs no pair."""
 OF_PAIR: dict[str, Callable[[bool, str | None, Path], Iterator[Figure]]] = {
     "samplers": _samplers,
+    "starts": _starts,
     "algorithms": _algorithms,
     "quality": _quality,
 }

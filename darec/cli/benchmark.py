@@ -17,7 +17,10 @@ def benchmark(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats, smaller sizes.")] = False,
     pair: Annotated[
         str | None,
-        typer.Option(help="Pair for samplers, algorithms and quality; synthetic by default."),
+        typer.Option(
+            help="Pair for samplers, algorithms and quality, pairs with commas for starts; "
+            "synthetic by default."
+        ),
     ] = None,
     data: Data = Path("data"),
     out: Annotated[Path, typer.Option(help="Folder for benchmark.json.")] = Path("results"),
@@ -30,9 +33,10 @@ def benchmark(
     serving: recommending ten items to every user, in scored pairs a second. service: requests to
     darec serve. search: what a trial costs in addition to its training. scale: how the driver's
     cost grows with the number of trials. samplers: how low each gets in few trials.
-    algorithms: samplers with schedulers, in the seconds of a plain search. quality: how soon the
-    default search is as good as plain random search. gpu: the core on a GPU, also compared
-    with the GPU's memory bandwidth, and trials that share a GPU; all includes it if there is a GPU.
+    starts: whether the winners of other pairs help as first trials. algorithms: samplers with
+    schedulers, in the seconds of a plain search. quality: how soon the default search is as good
+    as plain random search. gpu: the core on a GPU, also compared with the GPU's memory bandwidth,
+    and trials that share a GPU; all includes it if there is a GPU.
 
     Example: darec benchmark --quick --section core
     """

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from darec.benchmark import samplers as module
+from darec.benchmark import sequential as module
 from darec.benchmark.samplers import samplers
+from darec.benchmark.sequential import Sequential
+from darec.benchmark.starts import starts
 from darec.core.recommender import DivergedError
 from darec.data.split import split
 from darec.tuning.study.algorithms import SAMPLERS
@@ -14,7 +16,7 @@ from search_spaces import SPACES
 
 
 def test_samplers_are_held_against_random_search(tiny_pair, monkeypatch):
-    monkeypatch.setattr(module, "_valid_rmse", lambda model, config, data, epochs: made(config))
+    monkeypatch.setattr(Sequential, "_valid_rmse", lambda self, config: made(config))
     data = split(tiny_pair).search
     figures = {f.name: f for f in samplers({"bias": SPACES["bias"]}, [data, data], 20, 1)}
     assert len(figures) == len(SAMPLERS) * 2 * 3
@@ -28,17 +30,53 @@ def test_samplers_are_held_against_random_search(tiny_pair, monkeypatch):
     assert min(ends) < 1e-3 and all(map(math.isfinite, ends))
 
 
-def made(config):
+def test_a_portfolio_has_the_winners_of_the_other_pairs_and_not_its_own(tiny_pair, monkeypatch):
+    """The best value is 30 on two pairs and 0.2 on the third one, where 30 is of no use."""
+    best = {"a": 30.0, "b": 30.0, "c": 0.2}
+    pairs = {pair: split(tiny_pair, seed=seed).search for seed, pair in enumerate(best)}
+    drawn = {pair: [] for pair in best}
+
+    def rmse(self, config):
+        (pair,) = (each for each, data in pairs.items() if data is self.data)
+        drawn[pair].append(config)
+        return made(config, best[pair])
+
+    monkeypatch.setattr(Sequential, "_valid_rmse", rmse)
+    figures = {f.name: f for f in starts("bias", SPACES["bias"], pairs, 5, 1)}
+    assert {name.removeprefix("bias_") for name in figures} == {
+        f"{pair}_{what}" for pair in best for what in ("after_2", "after_5", "seconds")
+    }
+    winners = {
+        pair: min(configs[:5], key=lambda config: made(config, best[pair]))
+        for pair, configs in drawn.items()
+    }
+    for pair, configs in drawn.items():
+        assert configs[0] == SPACES["bias"].start not in winners.values()
+        portfolio = [winner for other, winner in winners.items() if other != pair]
+        assert configs[5:7] == portfolio  # five trials of the guess alone, then these two
+        rmses = [made(config, best[pair]) for config in configs]
+        after_2 = figures[f"bias_{pair}_after_2"]
+        assert after_2.value == pytest.approx(min(rmses[0], rmses[5]) - min(rmses))
+        assert after_2.reference == pytest.approx(min(rmses[:2]) - min(rmses))
+        seconds = figures[f"bias_{pair}_seconds"]
+        assert seconds.value > 0 and seconds.ratio == seconds.reference / seconds.value
+
+
+def made(config, best=3.0):
     """A smooth bowl in the logarithms of both hyper-parameters."""
-    return 1 + 0.1 * sum(np.log(value / 3.0) ** 2 for value in config.values())
+    return 1 + 0.1 * sum(np.log(value / best) ** 2 for value in config.values())
 
 
-def test_a_config_that_diverges_has_the_worst_error(tiny_pair, monkeypatch):
+def test_a_config_that_diverges_has_the_worst_error_and_none_is_trained_twice(
+    tiny_pair, monkeypatch
+):
     def diverges(*_):
         raise DivergedError("the loss is not finite")
 
-    data = split(tiny_pair).search
-    monkeypatch.setattr(module, "trained", diverges)
-    assert module._valid_rmse("bias", {}, data, 1) == data.valid.scale.range
-    monkeypatch.undo()
-    assert module._valid_rmse("bias", {}, data, 1) == pytest.approx(1.0, abs=0.5)
+    task = Sequential("bias", SPACES["bias"], split(tiny_pair).search, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "trained", diverges)
+        assert task.train({"reg_user": 2.0, "reg_item": 5.0}).rmse == task.data.valid.scale.range
+    assert task.train({"reg_item": 5.0, "reg_user": 2.0}).rmse == task.data.valid.scale.range
+    trial = task.train({"reg_user": 3.0, "reg_item": 5.0})
+    assert trial.rmse == pytest.approx(1.0, abs=0.5) and trial.seconds > 0
