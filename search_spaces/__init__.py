@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 from search_spaces import (
     autorec,
@@ -66,17 +66,21 @@ class Space:
         space = {name: kept for name, kept in self.space.items() if name not in values}
         return replace(self, space=space, fixed={**self.fixed, **values})
 
-    def narrow(self, ends: Mapping[str, int]) -> Self:
-        """Return the space with ranges of whole numbers that end here at the latest.
+    def narrow(self, ends: Mapping[str, float]) -> Self:
+        """Return the space with ranges of numbers that end here at the latest.
 
         The first trial fits in.
         """
         space, first = dict(self.space), dict(self.first)
         for name, end in ends.items():
             drawn = self.space[name]
-            assert isinstance(drawn, IntDistribution)
-            high = min(end, drawn.high)
-            space[name] = IntDistribution(drawn.low, high, log=drawn.log, step=drawn.step)
+            if isinstance(drawn, IntDistribution):
+                high = min(int(end), drawn.high)
+                space[name] = IntDistribution(drawn.low, high, log=drawn.log, step=drawn.step)
+            else:
+                assert isinstance(drawn, FloatDistribution)
+                highest = min(end, drawn.high)
+                space[name] = FloatDistribution(drawn.low, highest, log=drawn.log, step=drawn.step)
             if name in first:
                 first[name] = min(first[name], end)
         return replace(self, space=space, first=first)

@@ -8,8 +8,9 @@ from darec.core.recommender import DivergedError
 Decay = Literal["coupled", "decoupled"]
 BETAS = (0.9, 0.999)
 EPS = 1e-8
-LEAST_SHRINK = 0.95
-"""The least factor on the weights at each step with decoupled decay."""
+MOST_DECAY = 0.025
+"""With decoupled decay, the largest weight of R times the learning rate. Each step then takes 5 %
+off all weights."""
 
 
 def shrink_factor(learning_rate: float, l2: float, decay: Decay) -> float:
@@ -17,13 +18,14 @@ def shrink_factor(learning_rate: float, l2: float, decay: Decay) -> float:
 
     Raises `DivergedError` if it is so small that weights vanish within some steps.
     """
-    shrink = 1.0 if decay == "coupled" else 1 - 2 * l2 * learning_rate
-    if shrink < LEAST_SHRINK:
+    if decay == "coupled":
+        return 1.0
+    if l2 * learning_rate > MOST_DECAY:
         raise DivergedError(
             "with decoupled decay, the weight of R times the learning rate must be at most "
-            f"{(1 - LEAST_SHRINK) / 2:g}, not {l2:g} * {learning_rate:g}"
+            f"{MOST_DECAY:g}, not {l2:g} * {learning_rate:g}"
         )
-    return shrink
+    return 1 - 2 * l2 * learning_rate
 
 
 class Adam(Protocol):

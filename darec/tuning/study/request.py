@@ -54,8 +54,8 @@ class SearchSpace(Ranges, Protocol):
     def fix(self, values: Mapping[str, Any]) -> Self:
         """Return the space with these hyper-parameters held fixed."""
 
-    def narrow(self, ends: Mapping[str, int]) -> Self:
-        """Return the space with ranges of whole numbers that end here."""
+    def narrow(self, ends: Mapping[str, float]) -> Self:
+        """Return the space with ranges of numbers that end here at the latest."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from darec.errors import UserError
 from darec.models import MODELS
 from darec.paper import TABLE_1
 from darec.tuning.study.decay import BATCH, LARGE, coupled_cost, decoupled
@@ -59,7 +60,7 @@ def test_decay_is_decoupled_on_large_pairs(tiny_pair, tmp_path, monkeypatch):
     target = request.data.training.target
     by_hand = target.n_users / 128 * target.n_items / len(target)
     assert coupled_cost(request.data) == pytest.approx(by_hand) and by_hand < LARGE
-    assert decoupled(request) is request
+    assert decoupled(request) == request
     monkeypatch.setattr("darec.tuning.study.decay.LARGE", by_hand / 2)
     assert decays(request) == ["decoupled", "decoupled"]
     assert decays(replace(request, paper=True)) == ["coupled", "coupled"]
@@ -71,6 +72,53 @@ def decays(request):
     """The decay of a model and of its first stage."""
     large = decoupled(request)
     return [large.space.fixed["decay"], large.stage1.fixed["decay"]]
+
+
+def highest(space, *names):
+    return [space.space[name].high for name in names]
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_no_trial_diverges_by_decoupled_decay(joint, tiny_pair, tmp_path, monkeypatch):
+    request = whole_request("i_darec", tiny_pair, tmp_path)
+    monkeypatch.setattr("darec.tuning.study.decay.LARGE", 0)
+    if joint:
+        request = replace(
+            request, space=request.space.joined(SPACES["i_autorec"], "autorec"), stage1=None
+        )
+    large = decoupled(request)
+    assert highest(large.space, "lambda_", "learning_rate") == [2.5, 1e-2]  # 0.025 in all
+    assert request.space.space["lambda_"].high == 1e4
+    if joint:  # alpha is at most 0.1
+        assert large.space.space["autorec/alpha"] == request.space.space["autorec/alpha"]
+    else:
+        assert large.stage1.space == request.stage1.space
+    paper = decoupled(replace(request, paper=True))
+    assert paper.space == request.space  # its decay is coupled
+
+
+@pytest.mark.parametrize(
+    ("fix", "ends"),
+    [
+        ({"learning_rate": 1e-4}, [("lambda_", 250.0)]),
+        ({"lambda_": 25.0}, [("learning_rate", 1e-3)]),
+        ({"lambda_": 25.0, "learning_rate": 1e-3}, []),
+    ],
+)
+def test_what_is_held_fixed_stays_and_the_other_range_ends(fix, ends, tiny_pair, tmp_path):
+    request = whole_request("i_darec", tiny_pair, tmp_path)
+    request = replace(request, space=request.space.fix({**fix, "decay": "decoupled"}))
+    bounded = decoupled(request)  # on a small pair, as the user wants it decoupled
+    for name, high in ends:
+        assert highest(bounded.space, name) == [pytest.approx(high)]
+    assert bounded.space.fixed == request.space.fixed
+
+
+def test_a_fixed_weight_that_always_diverges_is_refused(tiny_pair, tmp_path):
+    request = whole_request("i_darec", tiny_pair, tmp_path)
+    request = replace(request, space=request.space.fix({"lambda_": 1e4, "decay": "decoupled"}))
+    with pytest.raises(UserError, match=r"must be at most 0.025, but got lambda_=10000 and learn"):
+        decoupled(request)
 
 
 def test_a_range_is_narrowed_and_never_widened():
