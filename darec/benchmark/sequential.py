@@ -9,7 +9,7 @@ import optuna
 
 from darec.core.config import parse
 from darec.core.fit import trained
-from darec.core.recommender import DivergedError, MemoryCache, Run
+from darec.core.recommender import Cache, DivergedError, MemoryCache, Run
 from darec.data.split import SearchData
 from darec.models import kind_of
 from darec.tuning.study.algorithms import SAMPLERS
@@ -39,6 +39,8 @@ class Sequential:
     epochs: int
     known: dict[str, Trial] = field(default_factory=dict)
     """All trained configurations. None is trained twice."""
+    cache: Cache = field(default_factory=MemoryCache)
+    """What trials share, the centre of the ratings for example."""
 
     def search(
         self, sampler: str, seed: int, starts: Sequence[Mapping[str, Any]], trials: int
@@ -66,9 +68,10 @@ class Sequential:
 
     def _valid_rmse(self, config: dict[str, Any]) -> float:
         kind = kind_of(self.model)
-        run = Run(cache=MemoryCache())
+        run = Run(cache=self.cache)
         try:
             built = kind.build(parse(kind.config, config), self.data.training, run)
-            return trained(built, self.data, self.epochs).best_rmse
+            epochs = 1 if kind.whole_fit else self.epochs
+            return trained(built, self.data, epochs).best_rmse
         except DivergedError:
             return self.data.valid.scale.range

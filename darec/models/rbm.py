@@ -6,7 +6,8 @@ Hidden units are binary:
 Shapes: B rows of a batch, M columns of the rating matrix, L levels, F hidden units, n ratings.
 """
 
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from torch import nn
 
 from darec.core.batches import RowBatch, shuffled
 from darec.core.config import STRICT, BatchSize, Size
+from darec.core.lazy_sgd import LazySGD
 from darec.core.new_user import NewUser
 from darec.core.rating_rows import RatingRows, most_columns, one_row
 from darec.core.recommender import Run, check_domain
@@ -60,20 +62,13 @@ class RBMConfig:
     """Rows of a mini-batch."""
 
 
-class RBMNet(nn.Module):
-    """The weights W and D, and the biases."""
+class RBMWeights(NamedTuple):
+    """W, D and the biases, of all columns or of those of a batch."""
 
-    def __init__(
-        self, bias_ML: torch.Tensor, config: RBMConfig, generator: torch.Generator
-    ) -> None:
-        super().__init__()
-        (n_columns, self._n_levels), hidden = bias_ML.shape, config.hidden
-        weight = torch.randn(n_columns, self._n_levels, hidden, generator=generator)
-        self.weight_MLF = nn.Parameter(INIT_STD * weight)
-        self.bias_ML = nn.Parameter(bias_ML.clone())
-        self.hidden_bias_F = nn.Parameter(torch.zeros(hidden))
-        rated = torch.zeros(n_columns, hidden) if config.conditional else None
-        self.rated_MF = nn.Parameter(rated) if rated is not None else None
+    weight_MLF: torch.Tensor
+    bias_ML: torch.Tensor
+    hidden_bias_F: torch.Tensor
+    rated_MF: torch.Tensor | None = None
 
     def hidden_logits(self, batch: RowBatch, level_n: torch.Tensor) -> torch.Tensor:
         """Return the log-odds of the hidden units given visible levels, [B, F]."""
@@ -93,9 +88,29 @@ class RBMNet(nn.Module):
 
     def free_energy(self, batch: RowBatch, level_n: torch.Tensor) -> torch.Tensor:
         """Return the free energy ``-log sum_h exp(-E(v, h))``, summed over the rows."""
-        cell_n = batch.columns * self._n_levels + level_n
+        cell_n = batch.columns * self.bias_ML.shape[1] + level_n
         visible_n = self.bias_ML.flatten().index_select(0, cell_n)
         return -visible_n.sum() - F.softplus(self.hidden_logits(batch, level_n)).sum()
+
+
+class RBMNet(nn.Module):
+    """The parameters: W, the biases and, if hidden units see what a row rates, D."""
+
+    def __init__(
+        self, bias_ML: torch.Tensor, config: RBMConfig, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        (n_columns, n_levels), hidden = bias_ML.shape, config.hidden
+        weight = torch.randn(n_columns, n_levels, hidden, generator=generator)
+        self.weight_MLF = nn.Parameter(INIT_STD * weight)
+        self.bias_ML = nn.Parameter(bias_ML.clone())
+        self.hidden_bias_F = nn.Parameter(torch.zeros(hidden))
+        rated = torch.zeros(n_columns, hidden) if config.conditional else None
+        self.rated_MF = nn.Parameter(rated) if rated is not None else None
+
+    def all(self) -> RBMWeights:
+        """Return the weights of all columns."""
+        return RBMWeights(self.weight_MLF, self.bias_ML, self.hidden_bias_F, self.rated_MF)
 
 
 class RBM(Trained):
@@ -110,12 +125,10 @@ class RBM(Trained):
         self._generator = torch.Generator().manual_seed(derive(run.seed, "rbm", config.axis))
         self._levels, bias_ML = Levels(ratings), log_frequencies(ratings, config.axis)
         self._net = RBMNet(bias_ML, config, self._generator).to(run.device)
-        weights = [w for w in (self._net.weight_MLF, self._net.rated_MF) if w is not None]
-        groups: list[dict[str, Any]] = [
-            {"params": weights, "weight_decay": config.decay},
-            {"params": [self._net.bias_ML, self._net.hidden_bias_F]},
-        ]
-        self._sgd = torch.optim.SGD(groups, lr=config.learning_rate, momentum=MOMENTUM[0])
+        decays = {"weight_MLF": config.decay, "rated_MF": config.decay}
+        parameters = dict(self._net.named_parameters())
+        decays = {name: decays.get(name, 0.0) for name in parameters}
+        self._sgd = LazySGD(parameters, decays, config.learning_rate)
         super().__init__(self._net, self._sgd, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
@@ -123,32 +136,40 @@ class RBM(Trained):
         phase = self._epoch // PHASE
         schedule = [int(steps) for steps in self._config.cd_steps.split("-")]
         n_steps = schedule[min(phase, len(schedule) - 1)]
-        for group in self._sgd.param_groups:
-            group["momentum"] = MOMENTUM[min(phase, 1)]
         order = shuffled(self._rated, self._generator)
         epoch = self._rows.epoch(order, self._config.batch_size)
+        self._sgd.begin(len(epoch.batches), MOMENTUM[min(phase, 1)])
         total = sum((self._step(batch, n_steps) for batch in epoch.batches), torch.zeros(()))
         self._epoch += 1
         return {"loss_rating_target": float(total)}
 
     def _step(self, batch: RowBatch, n_steps: int) -> torch.Tensor:
         """Descend ``F(v_0) - F(v_T)``, whose gradient is ``<v h>_T - <v h>_0`` (CD-T)."""
-        net, observed_n = self._net, self._levels.of(batch.values)
+        own, batch = self._own_weights(batch)
+        observed_n = self._levels.of(batch.values)
         with torch.no_grad():
             level_n, error = observed_n, torch.zeros(())
             for step in range(n_steps):
-                p_BF = torch.sigmoid(net.hidden_logits(batch, level_n))
+                p_BF = torch.sigmoid(own.hidden_logits(batch, level_n))
                 h_BF = (self._uniform(p_BF) < p_BF).to(p_BF)
-                logits_nL = net.visible_logits(h_BF, batch.row_of, batch.columns)
+                logits_nL = own.visible_logits(h_BF, batch.row_of, batch.columns)
                 if step == 0:
                     error = (self._levels.expected(logits_nL) - batch.values).square().sum()
                 gumbel_nL = -torch.log(-torch.log(self._uniform(logits_nL)))
                 level_n = (logits_nL + gumbel_nL).argmax(1)
-        gap = net.free_energy(batch, observed_n) - net.free_energy(batch, level_n)
-        self._sgd.zero_grad()
+        gap = own.free_energy(batch, observed_n) - own.free_energy(batch, level_n)
         (gap / len(batch.rows)).backward()
         self._sgd.step()
         return error
+
+    def _own_weights(self, batch: RowBatch) -> tuple[RBMWeights, RowBatch]:
+        """Return the weights of a batch's columns, and the batch with positions among them."""
+        columns_T, position_n = torch.unique(batch.columns, return_inverse=True)
+        units_F = torch.arange(self._config.hidden, device=columns_T.device)
+        names = dict(self._net.named_parameters())
+        read = {name: units_F if name == "hidden_bias_F" else columns_T for name in names}
+        own = self._sgd.read(read)
+        return RBMWeights(**own), replace(batch, columns=position_n)
 
     def _uniform(self, like: torch.Tensor) -> torch.Tensor:
         return torch.rand(like.shape, generator=self._generator).to(like.device)
@@ -156,12 +177,12 @@ class RBM(Trained):
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return the expected stars f32[N] given a row's training ratings, by mean field."""
         check_domain(self.domains, domain)
-        net, rows = self._net, self._rows
+        weights, rows = self._net.all(), self._rows
 
         def score(
             hidden_BF: torch.Tensor, row_n: torch.Tensor, column_n: torch.Tensor
         ) -> torch.Tensor:
-            return self._levels.expected(net.visible_logits(hidden_BF, row_n, column_n))
+            return self._levels.expected(weights.visible_logits(hidden_BF, row_n, column_n))
 
         pairs = along(self._config.axis, users, items)
         return score_in_chunks(
@@ -199,7 +220,7 @@ class RBM(Trained):
 
     def _hidden(self, batch: RowBatch) -> torch.Tensor:
         """Return the hidden units of some rows by mean field, [B, F]."""
-        return torch.sigmoid(self._net.hidden_logits(batch, self._levels.of(batch.values)))
+        return torch.sigmoid(self._net.all().hidden_logits(batch, self._levels.of(batch.values)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state, with the number of epochs done, which decides the schedules."""
