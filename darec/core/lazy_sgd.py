@@ -20,7 +20,9 @@ import torch
 
 
 class LazySGD:
-    """Trains weights by name, each with its own weight decay; a row is what a step reads of them.
+    """Trains several weights by name, each with its own weight decay.
+
+    A step reads and moves some rows of each weight. All rows are up to date between epochs.
 
     Example::
 
@@ -44,11 +46,11 @@ class LazySGD:
             table.begin(n_steps, momentum)
 
     def read(self, rows: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return copies [T, ...] of distinct rows as they are now; a loss of them is to descend."""
+        """Return distinct rows [T, ...] of each weight; the loss is to be computed from them."""
         return {name: self._tables[name].read(rows_T) for name, rows_T in rows.items()}
 
     def step(self) -> None:
-        """Do a step with the gradients of the rows that were read. It ends the epoch's last one."""
+        """Move the rows that were read by their gradients; after the last step, move all rows."""
         for table in self._tables.values():
             table.step()
 
