@@ -1,6 +1,6 @@
 """Search spaces by model name: add one file here and one line to `SPACES`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -46,6 +46,8 @@ class Space:
     """What ``--paper`` holds fixed; empty for models that cannot be searched with ``--paper``."""
     decided: tuple[str, ...] = ("axis",)
     """Hyper-parameters that follow from the model's name. ``--fix`` may not set them."""
+    portfolio: Sequence[Mapping[str, Any]] = ()
+    """Good values for the trials after the first: winners of searches on other pairs."""
 
     @property
     def start(self) -> dict[str, Any]:

@@ -74,6 +74,16 @@ def test_a_search_starts_within_its_space(name, space):
     assert "hidden" not in SPACES["i_autorec"].fix({"hidden": 300}).start
 
 
+@pytest.mark.parametrize(("name", "space"), SPACES.items())
+def test_a_portfolio_has_other_values_that_the_space_draws(name, space):
+    assert len(space.portfolio) <= 4 and space.start not in space.portfolio
+    for n, start in enumerate(space.portfolio):
+        assert set(start) == set(space.space) and start not in space.portfolio[:n]
+        for key, chosen in start.items():
+            distribution = space.space[key]
+            assert distribution._contains(distribution.to_internal_repr(chosen)), key
+
+
 def corners(space):
     """Return the lowest and the highest value of every hyper-parameter."""
     for end in ("low", "high"):

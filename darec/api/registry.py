@@ -196,7 +196,13 @@ def _split(space: Space, prefix: str) -> tuple[Space, Space]:
         return {name: value for name, value in values.items() if not name.startswith(start)}
 
     inside, outside = (
-        Space(part(space.space), part(space.fixed), part(space.first)) for part in (inner, outer)
+        Space(
+            part(space.space),
+            part(space.fixed),
+            part(space.first),
+            portfolio=[part(each) for each in space.portfolio],
+        )
+        for part in (inner, outer)
     )
     return inside, outside
 
@@ -211,13 +217,15 @@ def _replaced(own: Space, given: Space) -> Space:
         own.joint_first,
         own.paper,
         own.decided,
+        given.portfolio,
     )
 
 
 def load_space(path: str | Path) -> Space:
     """Read a search space from a Python file that defines ``SPACE``, as in ``search_spaces/``.
 
-    ``FIXED`` and ``START`` are optional. Raises `UserError` naming the file and what is wrong.
+    ``FIXED``, ``START`` and ``PORTFOLIO`` are optional. Raises `UserError` naming the file and what
+    is wrong.
     """
     from optuna.distributions import BaseDistribution
 
@@ -235,4 +243,8 @@ def load_space(path: str | Path) -> Space:
         if not isinstance(distribution, BaseDistribution):
             rule = "must be an Optuna distribution"
             raise UserError(f"--space {path}: SPACE[{name!r}] {rule}, but got {distribution!r}")
-    return Space(space, fixed, start)
+    portfolio = found.get("PORTFOLIO", ())
+    if not isinstance(portfolio, Sequence) or not all(isinstance(p, Mapping) for p in portfolio):
+        rule = "PORTFOLIO must be a list of dictionaries"
+        raise UserError(f"--space {path}: {rule}, but got {portfolio!r}")
+    return Space(space, fixed, start, portfolio=portfolio)

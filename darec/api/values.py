@@ -43,10 +43,11 @@ def check_drawn(kind: ModelKind, own: Space, stage1: Space | None) -> None:
     for name, value in _extremes(stage1) if stage1 else ():
         _check("--space", kind, own, stage1.fix({name: value}) if stage1 else None)
     for space in filter(None, (own, stage1)):
-        for name, value in space.start.items():
-            if not may_draw(space.space[name], value):
-                told = f"the first trial's {name} must be in {space.space[name]}"
-                raise UserError(f"--space: {told}, but got {value!r}")
+        for start in (space.start, *space.portfolio):
+            for name, value in start.items():
+                if name in space.space and not may_draw(space.space[name], value):
+                    told = f"{name} of a first trial must be in {space.space[name]}"
+                    raise UserError(f"--space: {told}, but got {value!r}")
 
 
 def _check(option: str, kind: ModelKind, own: Space, stage1: Space | None) -> None:

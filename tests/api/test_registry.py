@@ -176,7 +176,11 @@ def test_a_fixed_value_that_the_config_does_not_allow_is_told(model, stages, fix
         ),
         (
             darec.Space({"hidden": IntDistribution(4, 8)}, first={"hidden": 9}),
-            r"the first trial's hidden must be in IntDistribution\(.*, but got 9",
+            r"hidden of a first trial must be in IntDistribution\(.*, but got 9",
+        ),
+        (
+            darec.Space({"hidden": IntDistribution(4, 8)}, portfolio=[{"hidden": 3}]),
+            r"hidden of a first trial must be in IntDistribution\(.*, but got 3",
         ),
     ],
 )
@@ -195,6 +199,7 @@ SOME = "from optuna.distributions import IntDistribution as I; SPACE = {'hidden'
         ("OTHER = 1", "SPACE must be a dictionary"),
         ("raise SystemExit('gone')", "SystemExit: gone"),
         (f"{SOME}; FIXED = 3", "FIXED must be a dictionary, but got 3"),
+        (f"{SOME}; PORTFOLIO = {{'hidden': 5}}", "PORTFOLIO must be a list of dictionaries, but"),
         ("SPACE = {'x': (1, 2)}", r"SPACE\['x'\] must be an Optuna distribution, but got \(1, 2\)"),
     ],
 )
@@ -210,5 +215,11 @@ def test_a_search_space_is_read_from_a_file(tmp_path):
     path.write_text(
         "from optuna.distributions import IntDistribution\n"
         "SPACE = {'hidden': IntDistribution(4, 8)}\nSTART = {'hidden': 5}\n"
+        "PORTFOLIO = [{'hidden': 6}, {'hidden': 7}]\n"
     )
-    assert load_space(path) == darec.Space({"hidden": IntDistribution(4, 8)}, {}, {"hidden": 5})
+    assert load_space(path) == darec.Space(
+        {"hidden": IntDistribution(4, 8)},
+        {},
+        {"hidden": 5},
+        portfolio=[{"hidden": 6}, {"hidden": 7}],
+    )

@@ -27,6 +27,7 @@ from darec.tuning.study.request import (
     n_weights,
 )
 from darec.tuning.study.results import baseline_rmses
+from darec.tuning.study.starts import after_the_first
 from darec.tuning.study.study import Settings
 
 PER_STUDY_S = 6.0
@@ -54,6 +55,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         cost = estimate(request, settings)
     to_beat, most = baseline_rmses(data), max(budget.trials, budget.stage1_trials)
     disk = disk_bytes(n_weights(request), slots.concurrent, kept_trials(request.rejudge))
+    known = len(after_the_first(request, request.model, request.space, budget.trials))
     by_other = request.metric != "rmse"
     stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
     lines = [
@@ -65,8 +67,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{to_beat.hierarchical:.4f} (hierarchical_bias), cold={COLD}",
         f"  search     {budget.trials} trials{stage1}, at most {in_epochs(budget.max_epochs)} each"
         f"; {settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
-        f"{', first a good guess' if request.space.start else ''}",
-        *([_known(request)] if request.winners.get(request.model) else []),
+        f"{', first a good guess' if request.space.start else ''}"
+        f"{f', then {known} winners of other searches' if known else ''}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
         *([f"  winner     of the best {request.rejudge}, judged again"] if request.rejudge else []),
         *([f"  metric     {request.metric} on the validation ratings selects"] if by_other else []),
@@ -115,11 +117,6 @@ def estimate(request: Request, settings: Settings) -> Estimate:
 def _narrowed(request: Request) -> str:
     ends = ", ".join(f"{name} <= {end}" for name, end in request.narrowed.items())
     return f"  sizes      {ends}, for the memory and the disk; choose others with --fix"
-
-
-def _known(request: Request) -> str:
-    n = len(request.winners[request.model])
-    return f"  winners    {n} of earlier searches of {request.model} are tried first if they fit"
 
 
 def _trial_seconds(

@@ -21,7 +21,7 @@ from darec.tuning.durability.retention import delete_checkpoints
 from darec.tuning.durability.snapshot import delete_copy, has_snapshot
 from darec.tuning.study.curves import mark_winner
 from darec.tuning.study.halt import stop_asked
-from darec.tuning.study.identity import finished_study, identity_of, impossible, may_draw
+from darec.tuning.study.identity import finished_study, identity_of, impossible
 from darec.tuning.study.kept import save_kept
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.record import record_trials, space_json, write_record
@@ -35,12 +35,11 @@ from darec.tuning.study.results import (
     winner,
 )
 from darec.tuning.study.run import run_study
+from darec.tuning.study.starts import after_the_first
 from darec.tuning.study.study import Settings, Study, StudyInterrupted
 from darec.tuning.study.trials_table import read_trials
 from darec.tuning.trial.predictions import gather_predictions
 
-KNOWN_SHARE = 1 / 3
-"""The largest share of trials that are winners of earlier searches."""
 STAGE1_SHARE = 0.25
 """Each of the two first-stage studies may use this share of the time budget."""
 
@@ -175,7 +174,7 @@ def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]
         space=dict(request.space.space),
         fixed=fixed,
         start=dict(request.space.start),
-        then=_known_winners(request, request.model, request.space, request.budget.trials),
+        then=after_the_first(request, request.model, request.space, request.budget.trials),
         to_beat=_to_beat(request, request.data),
         trials=request.budget.trials,
         folder=request.folder,
@@ -219,7 +218,7 @@ def _run_first_stage(
         space=dict(space.space),
         fixed=dict(space.fixed),
         start=dict(space.start),
-        then=_known_winners(request, first.model, space, request.budget.stage1_trials),
+        then=after_the_first(request, first.model, space, request.budget.stage1_trials),
         to_beat=_to_beat(request, data),
         trials=request.budget.stage1_trials,
         folder=request.folder / name,
@@ -238,22 +237,6 @@ def _to_beat(request: Request, data: SearchData) -> dict[str, float]:
         return {}
     baselines = baseline_rmses(data)
     return {"bias": baselines.bias, "hierarchical_bias": baselines.hierarchical}
-
-
-def _known_winners(
-    request: Request, model: str, space: SearchSpace, trials: int
-) -> list[dict[str, Any]]:
-    """Return what earlier winners of a model drew, where this space can draw it, each once.
-
-    They are at most `KNOWN_SHARE` of the trials, so that the sampler also draws.
-    """
-    found: list[dict[str, Any]] = []
-    for config in request.winners.get(model, ()):
-        drawn = {name: config.get(name) for name in space.space}
-        possible = all(may_draw(each, drawn[name]) for name, each in space.space.items())
-        if possible and drawn and drawn not in [dict(space.start), *found]:
-            found.append(drawn)
-    return found[: max(1, int(KNOWN_SHARE * trials))]
 
 
 def _asked(request: Request, study: Study, domain: Domain) -> Identity:

@@ -51,6 +51,10 @@ class Ranges(Protocol):
 class SearchSpace(Ranges, Protocol):
     """A search space that can be narrowed (`search_spaces.Space`)."""
 
+    @property
+    def portfolio(self) -> Sequence[Mapping[str, Any]]:
+        """Good values for the trials after the first."""
+
     def fix(self, values: Mapping[str, Any]) -> Self:
         """Return the space with these hyper-parameters held fixed."""
 

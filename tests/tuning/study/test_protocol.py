@@ -21,6 +21,7 @@ from darec.tuning.cluster.shares import Slots
 from darec.tuning.study import protocol, record
 from darec.tuning.study.identity import load_best
 from darec.tuning.study.model_code import code_of
+from darec.tuning.study.plan import describe
 from darec.tuning.study.protocol import Protocol, check_finished
 from darec.tuning.study.record import check_record
 from darec.tuning.study.request import Budget, middle
@@ -140,6 +141,22 @@ def test_winners_of_earlier_searches_are_tried_first_where_they_fit(studies, tin
     again = replace(request, folder=tmp_path / "x", storage=str(tmp_path / "x"))
     search(again, SETTINGS, resume=False)
     assert [list(study.then) for study in studies[3:]] == [[], [], []]
+
+
+def test_a_portfolio_comes_after_the_users_own_winners(studies, tiny_pair, tmp_path):
+    request = request_for("i_autorec", tiny_pair, tmp_path)
+    drawn = {name: middle(request.space)[name] for name in request.space.space}
+    own, *others = [{**drawn, "alpha": 1e-4 * n} for n in range(1, 6)]
+    request = replace(
+        request,
+        space=replace(request.space, portfolio=[{**own, "alpha": 1e9}, others[0], own, *others]),
+        winners={"i_autorec": [own]},
+        budget=replace(request.budget, trials=9),
+    )
+    search(request, SETTINGS, resume=False)
+    (study,) = studies
+    assert list(study.then) == [own, *others[:2]]  # a third of nine trials
+    assert ", then 3 winners of other searches" in "\n".join(describe(request, SETTINGS))
 
 
 def test_stage_1_is_searched_on_training_users_in_the_cold_user_task(studies, tiny_pair, tmp_path):
