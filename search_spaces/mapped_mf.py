@@ -42,4 +42,45 @@ EMCDR_START = {"mapping": "mlp", "min_ratings": 5, "mapping_reg": 0.5, **START}
 PTUPCDR_START = {"history": "liked", "meta": 50, "mapping_reg": 100.0, **START}
 """The first trials."""
 
+EMCDR_PORTFOLIO = [
+    {  # d1 -> d3
+        **EMCDR_START,
+        "min_ratings": 1,
+        "mapping_reg": 10.0,
+        "factors": 64,
+        "reg": 2.0,
+        "learning_rate": 2.3e-3,
+        "mapping_learning_rate": 1.6e-3,
+    },
+    {  # books -> movies
+        **EMCDR_START,
+        "min_ratings": 7,
+        "mapping_reg": 0.02,
+        "factors": 27,
+        "reg": 0.14,
+        "learning_rate": 3.5e-3,
+        "mapping_learning_rate": 1.3e-3,
+    },
+    {  # yelp
+        **EMCDR_START,
+        "mapping": "linear",
+        "min_ratings": 10,
+        "mapping_reg": 0.01,
+        "factors": 2,
+        "reg": 2.0,
+        "learning_rate": 1e-3,
+        "mapping_learning_rate": 0.012,
+    },
+    {  # books -> music
+        **EMCDR_START,
+        "min_ratings": 1,
+        "mapping_reg": 0.01,
+        "factors": 34,
+        "reg": 0.21,
+        "learning_rate": 6e-3,
+        "mapping_learning_rate": 1e-3,
+    },
+]
+"""Winners of 12 trials on other pairs."""
+
 FIXED: dict[str, str] = {}
