@@ -28,6 +28,15 @@ START = {
 }
 """The first trial."""
 
+_SLOW = {**START, "learning_rate": 1e-3}
+PORTFOLIO = [
+    {**_SLOW, "source_share": 0.05, "factors": 5, "reg": 0.5, "batch_size": 4096},  # d1 -> d3
+    {**_SLOW, "source_share": 0.78, "factors": 100, "reg": 0.16},  # books -> movies
+    {**_SLOW, "source_share": 0.05, "factors": 5, "reg": 0.5},  # yelp
+    {**_SLOW, "source_share": 0.054, "factors": 100, "reg": 0.05},  # books -> music
+]
+"""Winners of 12 trials on other pairs, for the CMF with biases."""
+
 FIXED = {"bias": True}
 
 FIXED_UNBIASED = {"bias": False, "center": "mean"}
