@@ -122,9 +122,12 @@ class CDTF(Factors):
 
 
 def polar(q_IF: Matrix) -> Matrix:
-    """Return ``Q (Q'Q)^(-1/2)``, the nearest matrix to Q with orthonormal columns."""
+    """Return ``Q (Q'Q)^(-1/2)``, the nearest matrix to Q with orthonormal columns.
+
+    A strong ridge makes Q vanish. Then so does the result, and the model predicts its centre.
+    """
     values_F, vectors_FF = np.linalg.eigh(q_IF.T @ q_IF)
-    floor = max(values_F[-1], 1e-300) * 1e-12
+    floor = max(values_F[-1] * 1e-12, 1e-200)
     root_FF = vectors_FF / np.sqrt(np.maximum(values_F, floor)) @ vectors_FF.T
     result: Matrix = q_IF @ root_FF
     return result

@@ -16,7 +16,7 @@ from darec.data.ratings import Ratings
 from darec.data.split import Training, split
 from darec.errors import UserError
 from darec.models import MODELS
-from darec.models.cdtf import CDTF, CDTFConfig
+from darec.models.cdtf import CDTF, CDTFConfig, polar
 from darec.models.cmf import CMF, CMFConfig
 from darec.models.conet import CoNet, CoNetConfig
 from darec.models.fm.features import source_ratings
@@ -113,6 +113,14 @@ def dense_cdtf(model, training, config, epochs):
     return a * c["target"] @ h.T @ p["target"].T
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-160, 1e-90, 1.0])
+def test_the_polar_factor_of_what_vanishes_is_finite(size):
+    with np.errstate(all="raise", under="ignore"):
+        result = polar(size * np.array([[3.0, 0.0], [4.0, 0.0], [0.0, 2.0]]))
+    want = np.array([[0.6, 0.0], [0.8, 0.0], [0.0, 1.0]]) if size >= 1e-90 else np.zeros((3, 2))
+    np.testing.assert_allclose(result, want, atol=1e-9)
+
+
 def test_cdtf_equals_em_als_on_dense_matrices(data):
     config = CDTFConfig(factors=3, reg=2.0, source_weight=0.3, center="none")
     model = CDTF(config, data.training, Run())
@@ -121,6 +129,18 @@ def test_cdtf_equals_em_als_on_dense_matrices(data):
         model.train_epoch()
     users, items = (index.ravel().astype(np.int32) for index in np.indices(want.shape))
     np.testing.assert_allclose(model.predict(users, items), want.ravel(), atol=2e-3)
+
+
+def test_cdtf_under_a_strong_ridge_is_its_centre(data):
+    config = CDTFConfig(factors=3, reg=1e5, source_weight=0.3, center="hierarchical")
+    model = CDTF(config, data.training, Run())
+    target = data.training.target
+    with np.errstate(all="raise", under="ignore"):
+        for _ in range(60):
+            model.train_epoch()
+    predicted = model.predict(target.users, target.items)
+    want = model.center["target"].predict(target.users, target.items)
+    np.testing.assert_allclose(predicted, want, atol=1e-6)
 
 
 def test_fm_cdcf_predicts_the_mean_of_its_samples(data, monkeypatch):
