@@ -120,7 +120,7 @@ SPACES = {
     "shared_bias": Space(bias.SHARED_SPACE, bias.FIXED, bias.SHARED_START),
     "hierarchical_bias": Space(bias.MEAN_SPACE, bias.FIXED),
     "item_knn": Space(item_knn.SPACE, item_knn.FIXED, item_knn.START, portfolio=item_knn.PORTFOLIO),
-    "pmf": Space(pmf.SPACE, pmf.FIXED, pmf.START),
+    "pmf": Space(pmf.SPACE, pmf.FIXED, pmf.START, portfolio=pmf.PORTFOLIO),
     "cmf_unbiased": Space(cmf.SPACE, cmf.FIXED_UNBIASED, cmf.START, decided=("bias",)),
     "cmf": Space(
         cmf.CENTERED_SPACE,
@@ -129,7 +129,7 @@ SPACES = {
         decided=("bias",),
         portfolio=cmf.PORTFOLIO,
     ),
-    "cdtf": Space(cdtf.SPACE, cdtf.FIXED, cdtf.START),
+    "cdtf": Space(cdtf.SPACE, cdtf.FIXED, cdtf.START, portfolio=cdtf.PORTFOLIO),
     "fm_cdcf": Space(fm_cdcf.SPACE, fm_cdcf.FIXED, fm_cdcf.START),
     "fm": Space(fm.SPACE, fm.FIXED, fm.START),
     "emcdr": Space(
