@@ -15,6 +15,7 @@ from darec.data.holdout import Holdout
 from darec.data.ratings import DomainPair
 from darec.errors import UserError
 from darec.evaluation import summary
+from darec.evaluation.frame import frame
 from darec.evaluation.origin import mixture
 from darec.evaluation.scores import Score
 from darec.reporter import LOGGER, LogReporter, Reporter
@@ -111,7 +112,7 @@ def evaluate(
     if len(listed):
         reporter.table(summary.ranking_title(all_scores), listed)
         reporter.line(summary.NOT_FOR_RANKING)
-    return _finished(winners, measured, summary.frame(all_scores), reporter, fresh)
+    return _finished(winners, measured, frame(all_scores), reporter, fresh)
 
 
 def _check_folds(folds: int | None, seeds: int | None, same_split: bool) -> None:

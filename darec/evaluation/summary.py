@@ -1,16 +1,15 @@
 """Scores over several seeds as tables: mean, standard deviation and interval of every figure."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import get_args
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
 from darec.core.cold import COLD
+from darec.evaluation.frame import LISTED, RANKED_BY, listed
 from darec.evaluation.origin import by_origin
-from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
 
 
@@ -52,26 +51,6 @@ def summarise(values: Sequence[float]) -> Summary:
         return Summary(n, mean, None, None)
     sd = float(np.std(values, ddof=1))
     return Summary(n, mean, sd, float(stdtrit(n - 1, 0.975)) * sd / n**0.5)
-
-
-def frame(scores: Sequence[Score]) -> pd.DataFrame:
-    """Return one row per score and one column per field of it; a figure that is None is NaN.
-
-    Figures of lists have columns of their own: ``ranked_users``, ``model_ndcg_at_10`` and so on.
-    """
-    names = [field.name for field in fields(Score) if field.name != "ranking"]
-    numbers = [field.name for field in fields(Score) if type(None) in get_args(field.type)]
-    rows = pd.DataFrame([asdict(score) for score in scores], columns=names)
-    rows = rows.astype(dict.fromkeys(set(names) & set(numbers), float))
-    of_lists = [score.ranking for score in scores]
-    for name in ("scale", "source_scale"):
-        rows[name] = [str(getattr(score, name)) for score in scores]
-    rows["test_rmse_by_range"] = np.array([score.test_rmse_by_range for score in scores], float)
-    rows["ranked_users"] = [found.users if found else np.nan for found in of_lists]
-    for by in RANKED_BY:
-        for name in LISTED.values():
-            rows[f"{by}_{name}"] = [_listed(found, by, name) for found in of_lists]
-    return rows
 
 
 FIGURES = {
@@ -248,10 +227,6 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
     return out.rename_axis("RMSE, mean ± sd")
 
 
-LISTED = {"NDCG@10": "ndcg_at_10", "Recall@10": "recall_at_10", "coverage@10": "coverage_at_10"}
-"""Columns of `ranking_table`: label and field of `darec.evaluation.ranking.Ranking`."""
-RANKED_BY = {"model": "", "popularity": "by popularity", "bias": "by the untuned bias"}
-"""Ways to rank: field of `Rankings`, and label of its row; a model's row has the model's name."""
 NOT_FOR_RANKING = (
     "the models are trained to predict ratings, not to rank items; only a search with --metric "
     "ndcg@10 selects by lists, of validation ratings (docs/paper.md)"
@@ -277,7 +252,7 @@ def ranking_table(scores: Sequence[Score]) -> pd.DataFrame:
     for own in list(found.values())[:1]:
         rows += [(RANKED_BY[by], by, own) for by in ("popularity", "bias")]
     cells = {
-        row: [summarise([_listed(one, by, name) for one in own]).short for name in LISTED.values()]
+        row: [summarise([listed(one, by, name) for one in own]).short for name in LISTED.values()]
         for row, by, own in rows
     }
     out = pd.DataFrame.from_dict(cells, orient="index", columns=list(LISTED))
@@ -287,11 +262,6 @@ def ranking_table(scores: Sequence[Score]) -> pd.DataFrame:
 def names_of(scores: Sequence[Score]) -> list[str]:
     """Return the models of scores; searches by several metrics are told apart."""
     return list(dict.fromkeys(_named(score) for score in scores))
-
-
-def _listed(found: Rankings | None, by: str, name: str) -> float:
-    """Return a figure of lists; NaN if there is none."""
-    return np.nan if found is None else float(getattr(getattr(found, by), name))
 
 
 def _over_seeds(scores: Sequence[Score], name: str, policy: str) -> Summary | None:

@@ -12,12 +12,12 @@ from darec.core.metrics import rmse
 from darec.data.ratings import DomainPair
 from darec.data.split import Training, split
 from darec.evaluation.evaluate import evaluate
+from darec.evaluation.frame import frame
 from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
 from darec.evaluation.summary import (
     BASELINES,
     comparison,
-    frame,
     ranking_table,
     ranking_title,
     summarise,

@@ -9,8 +9,9 @@ from darec.core.config import plain
 from darec.data.scale import STARS, Scale
 from darec.evaluation import kept
 from darec.evaluation.evaluate import evaluate
+from darec.evaluation.frame import frame
 from darec.evaluation.scores import ERRORS, Score
-from darec.evaluation.summary import comparison, frame, table, title
+from darec.evaluation.summary import comparison, table, title
 from darec.models import MODELS
 from tests.evaluation.made import score_of
 from tests.models.common import config
