@@ -47,7 +47,7 @@ class Space:
     decided: tuple[str, ...] = ("axis",)
     """Hyper-parameters that follow from the model's name. ``--fix`` may not set them."""
     portfolio: Sequence[Mapping[str, Any]] = ()
-    """Good values for the trials after the first: winners of searches on other pairs."""
+    """Good values for the trials after the first, winners of earlier searches for example."""
 
     @property
     def start(self) -> dict[str, Any]:
@@ -71,21 +71,25 @@ class Space:
     def narrow(self, ends: Mapping[str, float]) -> Self:
         """Return the space with ranges of numbers that end here at the latest.
 
-        The first trial fits in.
+        The first trial and the portfolio fit in.
         """
-        space, first = dict(self.space), dict(self.first)
+        space, highest = dict(self.space), dict[str, float]()
         for name, end in ends.items():
             drawn = self.space[name]
             if isinstance(drawn, IntDistribution):
-                high = min(int(end), drawn.high)
+                high = highest[name] = min(int(end), drawn.high)
                 space[name] = IntDistribution(drawn.low, high, log=drawn.log, step=drawn.step)
             else:
                 assert isinstance(drawn, FloatDistribution)
-                highest = min(end, drawn.high)
-                space[name] = FloatDistribution(drawn.low, highest, log=drawn.log, step=drawn.step)
-            if name in first:
-                first[name] = min(first[name], end)
-        return replace(self, space=space, first=first)
+                top = highest[name] = min(end, drawn.high)
+                space[name] = FloatDistribution(drawn.low, top, log=drawn.log, step=drawn.step)
+
+        def within(values: Mapping[str, Any]) -> dict[str, Any]:
+            lower = {n: min(values[n], high) for n, high in highest.items() if n in values}
+            return {**values, **lower}
+
+        portfolio = tuple(map(within, self.portfolio))
+        return replace(self, space=space, first=within(self.first), portfolio=portfolio)
 
     def joined(self, stage1: "Space", prefix: str) -> Self:
         """Return the joint space of this second stage and of its first stage.
@@ -101,6 +105,10 @@ class Space:
             space={**self.space, **named({**stage1.space, **stage1.joint})},
             fixed={**self.fixed, **named(stage1.fixed)},
             first={**self.first, **named({**stage1.first, **stage1.joint_first})},
+            portfolio=tuple(
+                {**own, **named({**stage1.joint_first, **first})}
+                for own, first in zip(self.portfolio, stage1.portfolio, strict=False)
+            ),
         )
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from optuna.distributions import CategoricalDistribution
 
@@ -82,6 +84,20 @@ def test_a_portfolio_has_other_values_that_the_space_draws(name, space):
         for key, chosen in start.items():
             distribution = space.space[key]
             assert distribution._contains(distribution.to_internal_repr(chosen)), key
+
+
+def test_a_portfolio_is_narrowed_with_its_space_and_joined_with_that_of_stage_1():
+    cmf = SPACES["cmf"]
+    narrow = cmf.narrow({"factors": 50.9})
+    assert [each["factors"] for each in narrow.portfolio] == [
+        min(each["factors"], 50) for each in cmf.portfolio
+    ]
+    assert max(each["factors"] for each in cmf.portfolio) == 100
+    stage1 = replace(SPACES["u_autorec"], portfolio=[{"alpha": 0.1}, {"alpha": 0.2}])
+    whole = replace(SPACES["u_darec"], portfolio=[{"beta": 0.3}, {"beta": 0.4}])
+    first, second = whole.joined(stage1, "autorec").portfolio
+    assert first == {"beta": 0.3, "autorec/alpha": 0.1, "autorec/epochs": 50}
+    assert second["autorec/alpha"] == 0.2
 
 
 def corners(space):

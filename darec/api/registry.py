@@ -2,6 +2,7 @@
 
 import runpy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def _split(space: Space, prefix: str) -> tuple[Space, Space]:
             part(space.space),
             part(space.fixed),
             part(space.first),
-            portfolio=[part(each) for each in space.portfolio],
+            portfolio=[values for each in space.portfolio if (values := part(each))],
         )
         for part in (inner, outer)
     )
@@ -209,15 +210,9 @@ def _split(space: Space, prefix: str) -> tuple[Space, Space]:
 
 def _replaced(own: Space, given: Space) -> Space:
     kept = {name: value for name, value in own.fixed.items() if name not in given.space}
-    return Space(
-        given.space,
-        {**kept, **given.fixed},
-        given.first,
-        own.joint,
-        own.joint_first,
-        own.paper,
-        own.decided,
-        given.portfolio,
+    fixed = {**kept, **given.fixed}
+    return replace(
+        own, space=given.space, fixed=fixed, first=given.first, portfolio=given.portfolio
     )
 
 

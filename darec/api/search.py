@@ -27,7 +27,7 @@ from darec.tuning.cluster.connection import connected, stays_connected
 from darec.tuning.cluster.shares import Wanted
 from darec.tuning.durability.lock import alone
 from darec.tuning.study.algorithms import default_sampler
-from darec.tuning.study.decay import decoupled
+from darec.tuning.study.decay import with_stable_decay
 from darec.tuning.study.halt import forget_stop
 from darec.tuning.study.launch import (
     checked_share,
@@ -207,7 +207,7 @@ def search(
         storage=result.path,
     )
     if space is None and model in SPACES:  # nothing that a user holds fixed is changed
-        request = decoupled(request)
+        request = with_stable_decay(request)
     if before is not None:
         request = narrowed_to(request, before.narrowed)
     stages_data = [data]

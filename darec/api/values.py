@@ -35,7 +35,8 @@ def check_drawn(kind: ModelKind, own: Space, stage1: Space | None) -> None:
     """Raise `UserError` for a value of ``--space`` that the config of the model does not allow.
 
     It tries the ends of every range, and every choice, with all other values in the middle. The
-    first trial's values must be ones that can be drawn.
+    first trial's values, and those of the portfolio, must be ones that can be drawn. Each entry of
+    the portfolio must have a value of everything that is drawn.
     """
     _check("--space", kind, own, stage1)
     for name, value in _extremes(own):
@@ -43,11 +44,21 @@ def check_drawn(kind: ModelKind, own: Space, stage1: Space | None) -> None:
     for name, value in _extremes(stage1) if stage1 else ():
         _check("--space", kind, own, stage1.fix({name: value}) if stage1 else None)
     for space in filter(None, (own, stage1)):
-        for start in (space.start, *space.portfolio):
-            for name, value in start.items():
-                if name in space.space and not may_draw(space.space[name], value):
-                    told = f"{name} of a first trial must be in {space.space[name]}"
-                    raise UserError(f"--space: {told}, but got {value!r}")
+        _check_start("the first trial", space, space.start)
+        for n, start in enumerate(space.portfolio):
+            if absent := [name for name in space.space if name not in start]:
+                raise UserError(f"--space: PORTFOLIO[{n}] must have {absent[0]}, but got {start!r}")
+            _check_start(f"PORTFOLIO[{n}]", space, start)
+
+
+def _check_start(what: str, space: Space, start: Mapping[str, Any]) -> None:
+    for name, value in start.items():
+        if name not in {*space.space, *space.fixed}:
+            known = ", ".join(space.space)
+            raise UserError(f"--space: {what} must have values of {known}, but got {name!r}")
+        if name in space.space and not may_draw(space.space[name], value):
+            told = f"{name} of {what} must be in {space.space[name]}"
+            raise UserError(f"--space: {told}, but got {value!r}")
 
 
 def _check(option: str, kind: ModelKind, own: Space, stage1: Space | None) -> None:

@@ -176,11 +176,19 @@ def test_a_fixed_value_that_the_config_does_not_allow_is_told(model, stages, fix
         ),
         (
             darec.Space({"hidden": IntDistribution(4, 8)}, first={"hidden": 9}),
-            r"hidden of a first trial must be in IntDistribution\(.*, but got 9",
+            r"hidden of the first trial must be in IntDistribution\(.*, but got 9",
         ),
         (
             darec.Space({"hidden": IntDistribution(4, 8)}, portfolio=[{"hidden": 3}]),
-            r"hidden of a first trial must be in IntDistribution\(.*, but got 3",
+            r"hidden of PORTFOLIO\[0\] must be in IntDistribution\(.*, but got 3",
+        ),
+        (
+            darec.Space({"hidden": IntDistribution(4, 8)}, portfolio=[{"hidden": 4}, {"hiden": 5}]),
+            r"PORTFOLIO\[1\] must have hidden, but got",
+        ),
+        (
+            darec.Space({"hidden": IntDistribution(4, 8)}, portfolio=[{"hidden": 4, "alpa": 5}]),
+            r"PORTFOLIO\[0\] must have values of hidden, but got 'alpa'",
         ),
     ],
 )

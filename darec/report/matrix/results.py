@@ -66,8 +66,8 @@ def find_winner(
     return best
 
 
-def _narrowed(space: Mapping[str, Any], ends: Mapping[str, int]) -> dict[str, Any]:
-    """Return distributions, as JSON values, with the ends that a search gave to sizes."""
+def _narrowed(space: Mapping[str, Any], ends: Mapping[str, float]) -> dict[str, Any]:
+    """Return distributions, as JSON values, with the earlier ends that a search gave to them."""
     found = dict(space)
     for name, end in ends.items():
         if name in found:

@@ -35,5 +35,5 @@ def _budget(cell: Cell, results: Results) -> str:
         words.append("or until flat")
     if study.rejudge:
         words.append(f"and {study.rejudge} judged again")
-    words += [f"with {name} <= {end}" for name, end in study.narrowed.items()]
+    words += [f"with {name} <= {end:g}" for name, end in study.narrowed.items()]
     return " ".join(words)

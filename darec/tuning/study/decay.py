@@ -1,5 +1,7 @@
 """Chooses decoupled decay on large pairs, where coupled decay would be most of the work.
 
+Ranges end where decoupled decay would diverge.
+
 With coupled decay each step of Adam moves all weights, also those that a batch does not touch.
 All pairs of Table 1 are small.
 """
@@ -14,6 +16,7 @@ from darec.core.adam import MOST_DECAY
 from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.tuning.study.request import Request, SearchSpace
+from darec.tuning.study.sizes import narrowed_to
 
 S = TypeVar("S", bound=SearchSpace)
 
@@ -21,16 +24,16 @@ LARGE = 32.0
 """A pair is large from this `coupled_cost` on. It is below 24 on all pairs of Table 1."""
 BATCH = 128
 """A typical number of rows in a batch."""
-WEIGHTS = ("alpha", "lambda_")
-"""The weights of R, the sum of all squared weights."""
+FACTORS = ("alpha", "lambda_")
+"""The hyper-parameters that R is multiplied by (Eq. 2, 3 and 7)."""
 
 
-def decoupled(request: Request) -> Request:
-    """Return the request with decoupled decay if the pair is large.
+def with_stable_decay(request: Request) -> Request:
+    """Return the request with decoupled decay if the pair is large, and ranges that train with it.
 
     The paper's search, and a decay that the user holds fixed, stay as they are. Where decay is
-    decoupled, the weight of R is narrowed so that no trial diverges by it (`shrink_factor`).
-    Raises `UserError` if the user holds fixed what diverges.
+    decoupled, ranges end earlier so that no trial diverges by it (`shrink_factor`). Raises
+    `UserError` if the user holds fixed what must diverge.
     """
     space, stage1, first = request.space, request.stage1, request.kind.stage1
     if not request.paper and is_large(request.data):
@@ -39,7 +42,8 @@ def decoupled(request: Request) -> Request:
             of_stage1 -= set(space.fixed)  # these names are the model's own, not stage 1's
             stage1 = _decoupled(stage1, {name.removeprefix(prefix) for name in of_stage1})
         space = _decoupled(space, request.fix)
-    return replace(request, space=_stable(space), stage1=stage1 and _stable(stage1))
+    ends = _stable_ends(space) | (_stable_ends(stage1) if stage1 is not None else {})
+    return narrowed_to(replace(request, space=space, stage1=stage1), ends)
 
 
 def _decoupled(space: S, held: Collection[str]) -> S:
@@ -48,35 +52,40 @@ def _decoupled(space: S, held: Collection[str]) -> S:
     return space.fix(dict.fromkeys(coupled, "decoupled"))
 
 
-def _stable(space: S) -> S:
-    """Return a space in which decoupled decay diverges in no trial, of the first stage too."""
+def _stable_ends(space: SearchSpace) -> dict[str, float]:
+    """Return where ranges end so that decoupled decay diverges in no trial, of stage 1 too."""
+    ends: dict[str, float] = {}
     for decay, value in _decays(space):
         prefix = decay.removesuffix("decay")
-        rate, weights = f"{prefix}learning_rate", [f"{prefix}{name}" for name in WEIGHTS]
-        for weight in (name for name in weights if name in {*space.space, *space.fixed}):
+        factors = [f"{prefix}{name}" for name in FACTORS]
+        for factor in [name for name in factors if name in {*space.space, *space.fixed}]:
             if value == "decoupled":
-                space = _with_product(space, weight, rate)
-    return space
+                ends |= _ends_of(space, factor, f"{prefix}learning_rate")
+    return ends
 
 
-def _with_product(space: S, weight: str, rate: str) -> S:
-    """Return a space in which the weight of R times the learning rate is at most `MOST_DECAY`.
+def _ends_of(space: SearchSpace, factor: str, rate: str) -> dict[str, float]:
+    """Return where the ranges end of which the product must be at most `MOST_DECAY`.
 
-    The range of the weight ends earlier. If that cannot be, the range of the learning rate does.
+    The range of the factor of R ends earlier. If the factor is held fixed, or its range would be
+    empty, the range of the learning rate ends earlier instead.
     """
-    least = {name: _ends(space, name)[0] for name in (weight, rate)}
-    if least[weight] * least[rate] > MOST_DECAY:
-        got = " and ".join(f"{name}={value:g}" for name, value in least.items())
-        rule = f"with decoupled decay {weight} times {rate} must be at most {MOST_DECAY:g}"
-        raise UserError(f"--fix: {rule}, but got {got} at least")
-    for name, other in ((weight, rate), (rate, weight)):
-        most = MOST_DECAY / _ends(space, other)[1]
-        if name in space.space and most < _ends(space, name)[1]:
-            space = space.narrow({name: max(most, least[name])})
-    return space
+    low, high = ({name: _range(space, name)[end] for name in (factor, rate)} for end in (0, 1))
+    if low[factor] * low[rate] > MOST_DECAY:
+        raise UserError(
+            f"--fix: with decoupled decay, {factor} ({low[factor]:g} or more) times {rate} "
+            f"({low[rate]:g} or more) must be at most {MOST_DECAY:g}. Large pairs have it by "
+            "default; --fix decay=coupled is the paper's"
+        )
+    ends: dict[str, float] = {}
+    for name, other in ((factor, rate), (rate, factor)):
+        if name in space.space and high[name] * high[other] > MOST_DECAY:
+            # a little less, because of rounding
+            ends[name] = high[name] = max(low[name], (1 - 1e-9) * MOST_DECAY / high[other])
+    return ends
 
 
-def _ends(space: SearchSpace, name: str) -> tuple[float, float]:
+def _range(space: SearchSpace, name: str) -> tuple[float, float]:
     """Return the lowest and the highest value of a hyper-parameter."""
     if name in space.fixed:
         return float(space.fixed[name]), float(space.fixed[name])

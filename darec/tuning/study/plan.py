@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from darec.tuning.study.request import (
     n_weights,
 )
 from darec.tuning.study.results import baseline_rmses
+from darec.tuning.study.sizes import is_size
 from darec.tuning.study.starts import after_the_first
 from darec.tuning.study.study import Settings
 
@@ -35,7 +37,7 @@ PER_STUDY_S = 6.0
 WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and stop none early"
 
 REPRODUCIBLE = "  note       reproducible: its outcome depends on --at-once, not on timing"
-DECOUPLED = "  decay      decoupled: with coupled decay, each step would move all weights"
+DECOUPLED = "  decay      decoupled, as each step of coupled decay would move all weights"
 FLAT = f"  note       from {FEWEST} trials on, a study ends when it is flat (--stop-when-flat)"
 
 
@@ -68,7 +70,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"  search     {budget.trials} trials{stage1}, at most {in_epochs(budget.max_epochs)} each"
         f"; {settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
         f"{', first a good guess' if request.space.start else ''}"
-        f"{f', then {known} winners of other searches' if known else ''}",
+        f"{f', then {known} known configurations' if known else ''}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
         *([f"  winner     of the best {request.rejudge}, judged again"] if request.rejudge else []),
         *([f"  metric     {request.metric} on the validation ratings selects"] if by_other else []),
@@ -78,8 +80,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{slots.gpus:g} GPU, {slots.memory / 2**30:.1f} GiB",
         f"  time       about {duration(cost.expected)}, at most {duration(cost.greatest)}"
         f"{' on CPUs' if slots.gpus else ''}",
-        *([_narrowed(request)] if request.narrowed else []),
-        *([DECOUPLED] if request.space.fixed.get("decay") == "decoupled" else []),
+        *_narrowed(request),
         f"  disk       checkpoints of at most {disk / 2**20:.0f} MiB while it runs",
         f"  files      {request.storage}",
     ]
@@ -114,9 +115,16 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     return Estimate(min(limit, start + greatest * share), min(limit, start + greatest))
 
 
-def _narrowed(request: Request) -> str:
-    ends = ", ".join(f"{name} <= {end}" for name, end in request.narrowed.items())
-    return f"  sizes      {ends}, for the memory and the disk; choose others with --fix"
+def _narrowed(request: Request) -> Iterator[str]:
+    """Yield what ends ranges early: the machine, and decoupled decay."""
+    of_decay, sizes = (
+        ", ".join(f"{n} <= {end:g}" for n, end in request.narrowed.items() if is_size(n) == size)
+        for size in (False, True)
+    )
+    if sizes:
+        yield f"  sizes      {sizes}, for the memory and the disk; choose others with --fix"
+    if request.space.fixed.get("decay") == "decoupled":
+        yield f"{DECOUPLED}{f'; {of_decay}' if of_decay else ''}"
 
 
 def _trial_seconds(

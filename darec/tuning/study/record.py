@@ -84,8 +84,8 @@ class Record(Asked):
     """The lag of a reproducible search (`darec.tuning.study.in_order`); None for others."""
     began: float | None = None
     """When it began, in seconds since 1970."""
-    narrowed: dict[str, int] = field(default_factory=dict)
-    """Sizes whose ranges end below those of the space that was asked for (`sizes.fitted`)."""
+    narrowed: dict[str, int | float] = field(default_factory=dict)
+    """Where ranges end earlier than in the space that was asked for (`sizes`, `decay`)."""
 
 
 def load_study(folder: Path, place: str | None = None) -> Record:

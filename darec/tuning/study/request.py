@@ -102,8 +102,8 @@ class Request:
     """Whether the outcome must not depend on timing."""
     lag: Count | None = None
     """Of a reproducible search, `darec.tuning.study.in_order` says what it is."""
-    narrowed: Mapping[str, int] = field(default_factory=dict)
-    """The sizes that end below their range, because a larger trial would not fit."""
+    narrowed: Mapping[str, float] = field(default_factory=dict)
+    """Where ranges end early: sizes so that trials fit, others so that decay does not diverge."""
     winners: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Configs of earlier winners by model, under flat names: trials that are run first."""
 

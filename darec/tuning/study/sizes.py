@@ -36,26 +36,28 @@ def _narrowed(request: Request, share: float) -> Request:
     return narrowed_to(request, ends)
 
 
-def narrowed_to(request: Request, ends: Mapping[str, int]) -> Request:
-    """Return the request with sizes that end here, those of an earlier run for example."""
+def narrowed_to(request: Request, ends: Mapping[str, float]) -> Request:
+    """Return the request with ranges that end here, those of an earlier run for example."""
 
     def narrow(space: SearchSpace) -> SearchSpace:
         return space.narrow({name: end for name, end in ends.items() if name in space.space})
 
     stage1 = request.stage1 and narrow(request.stage1)
-    return replace(request, space=narrow(request.space), stage1=stage1, narrowed=dict(ends))
+    narrowed = {**request.narrowed, **ends}
+    return replace(request, space=narrow(request.space), stage1=stage1, narrowed=narrowed)
 
 
 def _ends(space: SearchSpace, share: float) -> dict[str, int]:
     return {
         name: drawn.low + int((drawn.high - drawn.low) * share) // drawn.step * drawn.step
         for name, drawn in space.space.items()
-        if isinstance(drawn, IntDistribution) and _is_size(name) and drawn.low < drawn.high
+        if isinstance(drawn, IntDistribution) and is_size(name) and drawn.low < drawn.high
     }
 
 
-def _is_size(name: str) -> bool:
-    return name.rpartition("/")[2] in SIZES  # of the first stage, too
+def is_size(name: str) -> bool:
+    """Return whether a hyper-parameter decides the number of weights, of the first stage too."""
+    return name.rpartition("/")[2] in SIZES
 
 
 def size_that_fits(request: Request, fits: Callable[[int], bool]) -> tuple[str, int] | None:

@@ -156,7 +156,7 @@ def test_a_portfolio_comes_after_the_users_own_winners(studies, tiny_pair, tmp_p
     search(request, SETTINGS, resume=False)
     (study,) = studies
     assert list(study.then) == [own, *others[:2]]  # a third of nine trials
-    assert ", then 3 winners of other searches" in "\n".join(describe(request, SETTINGS))
+    assert ", then 3 known configurations" in "\n".join(describe(request, SETTINGS))
 
 
 def test_stage_1_is_searched_on_training_users_in_the_cold_user_task(studies, tiny_pair, tmp_path):

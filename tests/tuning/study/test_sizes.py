@@ -4,14 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from darec.core.recommender import MemoryCache
 from darec.errors import UserError
 from darec.models import MODELS
 from darec.paper import TABLE_1
-from darec.tuning.study.decay import BATCH, LARGE, coupled_cost, decoupled
+from darec.tuning.cluster.shares import Slots
+from darec.tuning.study.decay import BATCH, LARGE, coupled_cost, with_stable_decay
+from darec.tuning.study.plan import describe
 from darec.tuning.study.request import n_weights
 from darec.tuning.study.sizes import fitted, narrowed_to, size_that_fits
+from darec.tuning.study.study import Settings
 from search_spaces import SPACES
 from tests.tuning.common import request_for
+
+SETTINGS = Settings("tpe", "asha", 4, Slots(1.0, 0.0, 2), 0, MemoryCache())
 
 
 def whole_request(model, pair, folder):
@@ -60,7 +66,7 @@ def test_decay_is_decoupled_on_large_pairs(tiny_pair, tmp_path, monkeypatch):
     target = request.data.training.target
     by_hand = target.n_users / 128 * target.n_items / len(target)
     assert coupled_cost(request.data) == pytest.approx(by_hand) and by_hand < LARGE
-    assert decoupled(request) == request
+    assert with_stable_decay(request) == request
     monkeypatch.setattr("darec.tuning.study.decay.LARGE", by_hand / 2)
     assert decays(request) == ["decoupled", "decoupled"]
     assert decays(replace(request, paper=True)) == ["coupled", "coupled"]
@@ -70,7 +76,7 @@ def test_decay_is_decoupled_on_large_pairs(tiny_pair, tmp_path, monkeypatch):
 
 def decays(request):
     """The decay of a model and of its first stage."""
-    large = decoupled(request)
+    large = with_stable_decay(request)
     return [large.space.fixed["decay"], large.stage1.fixed["decay"]]
 
 
@@ -86,14 +92,19 @@ def test_no_trial_diverges_by_decoupled_decay(joint, tiny_pair, tmp_path, monkey
         request = replace(
             request, space=request.space.joined(SPACES["i_autorec"], "autorec"), stage1=None
         )
-    large = decoupled(request)
-    assert highest(large.space, "lambda_", "learning_rate") == [2.5, 1e-2]  # 0.025 in all
+    large = with_stable_decay(request)
+    lambda_, rate = highest(large.space, "lambda_", "learning_rate")
+    assert lambda_ == pytest.approx(2.5) and rate == 1e-2 and lambda_ * rate < 0.025
+    assert large.narrowed == {"lambda_": lambda_}
+    assert narrowed_to(request, large.narrowed).space.space == large.space.space  # on resume
+    (told,) = [line for line in describe(large, SETTINGS) if line.startswith("  decay")]
+    assert told.endswith("; lambda_ <= 2.5")
     assert request.space.space["lambda_"].high == 1e4
     if joint:  # alpha is at most 0.1
         assert large.space.space["autorec/alpha"] == request.space.space["autorec/alpha"]
     else:
         assert large.stage1.space == request.stage1.space
-    paper = decoupled(replace(request, paper=True))
+    paper = with_stable_decay(replace(request, paper=True))
     assert paper.space == request.space  # its decay is coupled
 
 
@@ -103,12 +114,14 @@ def test_no_trial_diverges_by_decoupled_decay(joint, tiny_pair, tmp_path, monkey
         ({"learning_rate": 1e-4}, [("lambda_", 250.0)]),
         ({"lambda_": 25.0}, [("learning_rate", 1e-3)]),
         ({"lambda_": 25.0, "learning_rate": 1e-3}, []),
+        ({"lambda_": 0.0}, [("learning_rate", 1e-2)]),
+        ({"learning_rate": 3.7e-4}, [("lambda_", 0.025 / 3.7e-4)]),
     ],
 )
 def test_what_is_held_fixed_stays_and_the_other_range_ends(fix, ends, tiny_pair, tmp_path):
     request = whole_request("i_darec", tiny_pair, tmp_path)
     request = replace(request, space=request.space.fix({**fix, "decay": "decoupled"}))
-    bounded = decoupled(request)  # on a small pair, as the user wants it decoupled
+    bounded = with_stable_decay(request)  # on a small pair, as the user wants it decoupled
     for name, high in ends:
         assert highest(bounded.space, name) == [pytest.approx(high)]
     assert bounded.space.fixed == request.space.fixed
@@ -117,8 +130,8 @@ def test_what_is_held_fixed_stays_and_the_other_range_ends(fix, ends, tiny_pair,
 def test_a_fixed_weight_that_always_diverges_is_refused(tiny_pair, tmp_path):
     request = whole_request("i_darec", tiny_pair, tmp_path)
     request = replace(request, space=request.space.fix({"lambda_": 1e4, "decay": "decoupled"}))
-    with pytest.raises(UserError, match=r"must be at most 0.025, but got lambda_=10000 and learn"):
-        decoupled(request)
+    with pytest.raises(UserError, match=r"lambda_ \(10000 or more\) times learning_rate \(1e-05"):
+        with_stable_decay(request)
 
 
 def test_a_range_is_narrowed_and_never_widened():
