@@ -21,6 +21,6 @@ PORTFOLIO = [
     {**START, "source_weight": 1e-3, "factors": 1, "reg": 0.1},  # yelp
     {**START, "source_weight": 1.0, "factors": 29, "reg": 50.0},  # books -> music
 ]
-"""Winners of 12 trials on other pairs. On d1 -> d3 and books -> movies the first trial won."""
+"""Winners of 12 trials on these pairs. On d1 -> d3 and books -> movies the first trial won."""
 
 FIXED: dict[str, str] = {}

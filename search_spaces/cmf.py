@@ -35,7 +35,7 @@ PORTFOLIO = [
     {**_SLOW, "source_share": 0.05, "factors": 5, "reg": 0.5},  # yelp
     {**_SLOW, "source_share": 0.054, "factors": 100, "reg": 0.05},  # books -> music
 ]
-"""Winners of 12 trials on other pairs, for the CMF with biases."""
+"""Winners of 12 trials on these pairs, for the CMF with biases."""
 
 FIXED = {"bias": True}
 

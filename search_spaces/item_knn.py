@@ -29,6 +29,6 @@ PORTFOLIO = [
     {**START, "k": 22, "shrinkage": 1.0, "min_common": 1, "damping": 10.0},  # yelp
     {**START, "k": 5, "shrinkage": 175.0, "min_common": 7, "damping": 0.03},  # books -> music
 ]
-"""Winners of 12 trials on other pairs. On d1 -> d3 and c3 -> c19 the first trial won."""
+"""Winners of 12 trials on these pairs. On d1 -> d3 and c3 -> c19 the first trial won."""
 
 FIXED: dict[str, Any] = {}

@@ -81,6 +81,6 @@ EMCDR_PORTFOLIO = [
         "mapping_learning_rate": 1e-3,
     },
 ]
-"""Winners of 12 trials on other pairs."""
+"""Winners of 12 trials on these pairs."""
 
 FIXED: dict[str, str] = {}

@@ -2,15 +2,6 @@
 
 SECTIONS = (
     *("core", "growth", "center", "memory", "fits", "transfer", "new_users", "data"),
-    *(
-        "serving",
-        "service",
-        "search",
-        "scale",
-        "samplers",
-        "starts",
-        "algorithms",
-        "quality",
-        "gpu",
-    ),
+    *("serving", "service", "search", "scale"),
+    *("samplers", "starts", "algorithms", "quality", "gpu"),
 )

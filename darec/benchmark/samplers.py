@@ -29,12 +29,13 @@ def samplers(
         tasks = [Sequential(model, space, data, epochs) for data in splits]
         lowest = {
             (sampler, guess): [
-                np.minimum.accumulate([trial.rmse for trial in found])
+                np.minimum.accumulate(
+                    [trial.rmse for trial in task.search(sampler, seed, starts, trials)]
+                )
                 for seed, task in enumerate(tasks)
-                for found in [task.search(sampler, seed, [space.start] * guess, trials)]
             ]
             for sampler in (RANDOM, *(name for name in SAMPLERS if name != RANDOM))
-            for guess in (True, False)
+            for guess, starts in ((True, [space.start]), (False, []))
         }
         ends = [min(trial.rmse for trial in task.known.values()) for task in tasks]
         for (sampler, guess), curves in lowest.items():

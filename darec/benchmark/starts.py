@@ -25,7 +25,7 @@ def starts(
     value is the lowest validation RMSE until then minus the lowest that either search found; the
     reference is that of the guess alone. The figures ``seconds`` are the CPU seconds of training
     until a search was as good as the guess alone is in the end; a search that never was counts
-    with all of its seconds. Each pair's searches have their own seed, so that they draw others.
+    with all of its seconds. Two pairs have two seeds, so that they do not draw the same.
     """
     tasks = {pair: Sequential(model, space, data, epochs) for pair, data in pairs.items()}
     alone = {
@@ -34,8 +34,10 @@ def starts(
     }
     winners = {pair: min(found, key=lambda trial: trial.rmse) for pair, found in alone.items()}
     for seed, (pair, task) in enumerate(tasks.items()):
-        others = [winner.drawn for each, winner in winners.items() if each != pair]
-        portfolio = [space.start, *(each for each in others if each != space.start)]
+        portfolio = [space.start]
+        for other, winner in winners.items():
+            if other != pair and winner.drawn not in portfolio:
+                portfolio.append(winner.drawn)
         found = task.search(SAMPLER, seed, portfolio, trials)
         end = min(trial.rmse for trial in task.known.values())
         for after in (each for each in AFTER if each <= trials):

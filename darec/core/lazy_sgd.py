@@ -18,6 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
+AT_ONCE = 2**20
+"""How many weights are brought up to date at once at the end of an epoch."""
+
 
 class LazySGD:
     """Trains several weights by name, each with its own weight decay.
@@ -59,9 +62,11 @@ class LazySGD:
         return {name: table.momentum for name, table in self._tables.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state."""
+        """Continue from a saved state; raises ``ValueError`` for one of another version."""
+        if state.keys() != self._tables.keys():
+            raise ValueError("the state of the optimizer is of another version or model")
         for name, table in self._tables.items():
-            table.momentum.copy_(state[name])
+            table.load(state[name])
 
 
 class _Table:
@@ -73,8 +78,8 @@ class _Table:
         self._done_M = torch.zeros(len(weight), dtype=torch.int64, device=weight.device)
         self._power_S22 = torch.zeros(1, 2, 2)
         self._n_steps = self._step = 0
-        self._rows_T = self._done_M[:0]
-        self._read = self._momentum_now = weight[:0]
+        self._read: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+        """The rows of a step, with their weights and momenta."""
 
     def begin(self, n_steps: int, momentum: float) -> None:
         assert self._step == self._n_steps, "the last epoch must have had all of its steps"
@@ -89,27 +94,40 @@ class _Table:
         self._power_S22 = torch.from_numpy(power_S22).to(self._weight)
 
     def read(self, rows_T: torch.Tensor) -> torch.Tensor:
-        weight, self._momentum_now = self._now(rows_T)
-        self._rows_T, self._read = rows_T, weight.requires_grad_()
-        return self._read
+        weight, momentum = self._now(rows_T)
+        self._read = rows_T, weight.requires_grad_(), momentum
+        return weight
 
     def step(self) -> None:
-        rows_T, weight, momentum = self._rows_T, self._read.detach(), self._momentum_now
-        gradient = self._read.grad
-        assert gradient is not None, "each step needs a backward() of the rows that were read"
-        momentum.mul_(self._factor).add_(gradient).add_(weight, alpha=self._decay)
-        self._weight.index_copy_(0, rows_T, weight.add_(momentum, alpha=-self._learning_rate))
-        self.momentum.index_copy_(0, rows_T, momentum)
+        assert self._read is not None, "each step must read rows"
+        rows_T, read, momentum = self._read
+        assert read.grad is not None, "each step needs a backward() of the rows that were read"
+        weight = read.detach()
+        momentum.mul_(self._factor).add_(read.grad).add_(weight, alpha=self._decay)
+        self._write(rows_T, weight.add_(momentum, alpha=-self._learning_rate), momentum)
         self._step += 1
         self._done_M[rows_T] = self._step
+        self._read = None
         if self._step == self._n_steps:
             every = torch.arange(len(self._weight), device=self._weight.device)
-            self._weight[:], self.momentum[:] = self._now(every)
+            for part_T in every.split(max(1, AT_ONCE // self._weight[:1].numel())):
+                self._write(part_T, *self._now(part_T))
+
+    def load(self, momentum: torch.Tensor) -> None:
+        if momentum.shape != self.momentum.shape:
+            raise ValueError("the state of the optimizer is of another version or model")
+        self.momentum.copy_(momentum)
+        self._n_steps = self._step = 0
+
+    def _write(self, rows_T: torch.Tensor, weight: torch.Tensor, momentum: torch.Tensor) -> None:
+        self._weight.index_copy_(0, rows_T, weight)
+        self.momentum.index_copy_(0, rows_T, momentum)
 
     def _now(self, rows_T: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return some rows and their momenta after the steps that they have not had yet."""
         weight, momentum = (each.index_select(0, rows_T) for each in (self._weight, self.momentum))
         power_T22 = self._power_S22[self._step - self._done_M[rows_T]]
-        (a, b), (c, d) = power_T22.permute(1, 2, 0).view(2, 2, -1, *[1] * (weight.ndim - 1))
-        later = (d * momentum).addcmul_(c, weight)
+        ones = [1] * (weight.ndim - 1)
+        a, b, c, d = (power_T22[:, i, j].view(-1, *ones) for i in (0, 1) for j in (0, 1))
+        later = (d * momentum).addcmul_(c, weight)  # before the weight changes
         return weight.mul_(a).addcmul_(b, momentum), later

@@ -9,10 +9,10 @@ from darec.core.recommender import Weights
 
 
 class Optimizer(Protocol):
-    """An optimizer with a state: a `darec.core.adam.Adam`, or one of torch's."""
+    """An optimizer with a state: an `Adam` or `LazySGD` of darec's, or one of torch's."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the moments and the number of steps."""
+        """Return what the next step needs: the moments, for example."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""

@@ -108,7 +108,7 @@ class RBMNet(nn.Module):
         rated = torch.zeros(n_columns, hidden) if config.conditional else None
         self.rated_MF = nn.Parameter(rated) if rated is not None else None
 
-    def all(self) -> RBMWeights:
+    def whole(self) -> RBMWeights:
         """Return the weights of all columns."""
         return RBMWeights(self.weight_MLF, self.bias_ML, self.hidden_bias_F, self.rated_MF)
 
@@ -125,9 +125,9 @@ class RBM(Trained):
         self._generator = torch.Generator().manual_seed(derive(run.seed, "rbm", config.axis))
         self._levels, bias_ML = Levels(ratings), log_frequencies(ratings, config.axis)
         self._net = RBMNet(bias_ML, config, self._generator).to(run.device)
-        decays = {"weight_MLF": config.decay, "rated_MF": config.decay}
         parameters = dict(self._net.named_parameters())
-        decays = {name: decays.get(name, 0.0) for name in parameters}
+        decayed = ("weight_MLF", "rated_MF")
+        decays = {name: config.decay if name in decayed else 0.0 for name in parameters}
         self._sgd = LazySGD(parameters, decays, config.learning_rate)
         super().__init__(self._net, self._sgd, self._generator)
 
@@ -166,10 +166,13 @@ class RBM(Trained):
         """Return the weights of a batch's columns, and the batch with positions among them."""
         columns_T, position_n = torch.unique(batch.columns, return_inverse=True)
         units_F = torch.arange(self._config.hidden, device=columns_T.device)
-        names = dict(self._net.named_parameters())
-        read = {name: units_F if name == "hidden_bias_F" else columns_T for name in names}
-        own = self._sgd.read(read)
-        return RBMWeights(**own), replace(batch, columns=position_n)
+        own = self._sgd.read(
+            {
+                name: units_F if name == "hidden_bias_F" else columns_T
+                for name, _ in self._net.named_parameters()
+            }
+        )
+        return RBMWeights(**own), replace(batch, columns=position_n, touched_columns=None)
 
     def _uniform(self, like: torch.Tensor) -> torch.Tensor:
         return torch.rand(like.shape, generator=self._generator).to(like.device)
@@ -177,7 +180,7 @@ class RBM(Trained):
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return the expected stars f32[N] given a row's training ratings, by mean field."""
         check_domain(self.domains, domain)
-        weights, rows = self._net.all(), self._rows
+        weights, rows = self._net.whole(), self._rows
 
         def score(
             hidden_BF: torch.Tensor, row_n: torch.Tensor, column_n: torch.Tensor
@@ -220,7 +223,7 @@ class RBM(Trained):
 
     def _hidden(self, batch: RowBatch) -> torch.Tensor:
         """Return the hidden units of some rows by mean field, [B, F]."""
-        return torch.sigmoid(self._net.all().hidden_logits(batch, self._levels.of(batch.values)))
+        return torch.sigmoid(self._net.whole().hidden_logits(batch, self._levels.of(batch.values)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state, with the number of epochs done, which decides the schedules."""

@@ -97,5 +97,25 @@ def test_an_epoch_must_be_whole_and_a_step_needs_a_gradient():
         sgd.step()
     loss(read, {name: weights[name][rows[name]] + 1 for name in rows}).backward()
     sgd.step()
+    with pytest.raises(AssertionError, match="must read rows"):
+        sgd.step()
     with pytest.raises(AssertionError, match="must have had all of its steps"):
         sgd.begin(2, 0.5)
+    sgd.load_state_dict(sgd.state_dict())  # an epoch that broke off is forgotten
+    sgd.begin(2, 0.5)
+
+
+@pytest.mark.parametrize("state", [{}, {**made(), "unit": torch.zeros(7)}, {"state": {}}])
+def test_a_state_of_another_version_is_refused(state):
+    with pytest.raises(ValueError, match="of another version or model"):
+        LazySGD(made(), DECAYS, 0.05).load_state_dict(state)
+
+
+def test_the_end_of_an_epoch_may_go_in_parts(monkeypatch):
+    """The result does not depend on how many weights are brought up to date at once."""
+    targets, whole = made(), {name: 2 * weight for name, weight in made().items()}
+    parts = {name: weight.clone() for name, weight in whole.items()}
+    lazily(whole, targets, epochs(3), LazySGD(whole, DECAYS, 0.05))
+    monkeypatch.setattr("darec.core.lazy_sgd.AT_ONCE", 40)
+    lazily(parts, targets, epochs(3), LazySGD(parts, DECAYS, 0.05))
+    assert all(torch.equal(parts[name], whole[name]) for name in whole)

@@ -64,7 +64,7 @@ HIDDEN = list(itertools.product((0, 1), repeat=2))
 def test_rbm_free_energy_and_hidden_units_equal_sums_over_all_hidden_states(rbm):
     model, net = rbm
     batch = model._rows.gather(torch.arange(3))
-    logits_BF = net.all().hidden_logits(batch, model._levels.of(batch.values))
+    logits_BF = net.whole().hidden_logits(batch, model._levels.of(batch.values))
     total = 0.0
     for levels, logits_F in zip(LEVELS_OF_ROWS, logits_BF, strict=True):
         weight = {h: math.exp(-energy(net, levels, h)) for h in HIDDEN}
@@ -72,7 +72,7 @@ def test_rbm_free_energy_and_hidden_units_equal_sums_over_all_hidden_states(rbm)
         for j in range(2):
             p = sum(w for h, w in weight.items() if h[j]) / sum(weight.values())
             assert torch.sigmoid(logits_F[j]).item() == pytest.approx(p, rel=1e-6)
-    assert net.all().free_energy(batch, model._levels.of(batch.values)).item() == pytest.approx(
+    assert net.whole().free_energy(batch, model._levels.of(batch.values)).item() == pytest.approx(
         total, rel=1e-6
     )
 
@@ -80,7 +80,7 @@ def test_rbm_free_energy_and_hidden_units_equal_sums_over_all_hidden_states(rbm)
 def test_rbm_visible_units_equal_the_joints_conditional(rbm):
     _, net = rbm
     h = (1, 1)
-    logits_nL = net.all().visible_logits(
+    logits_nL = net.whole().visible_logits(
         torch.tensor([h]).double(), torch.tensor([0]), torch.tensor([1])
     )
     others = itertools.product(range(LEVELS), repeat=2)
@@ -98,11 +98,11 @@ def test_rbm_descends_the_statistics_of_contrastive_divergence(rbm):
     net.requires_grad_(True)
     batch = model._rows.gather(torch.arange(3))
     before, after = model._levels.of(batch.values), torch.tensor([4, 4, 0, 1, 1, 3])
-    gap = net.all().free_energy(batch, before) - net.all().free_energy(batch, after)
+    gap = net.whole().free_energy(batch, before) - net.whole().free_energy(batch, after)
     (grad_MLF,) = torch.autograd.grad(gap, [net.weight_MLF])
     want = torch.zeros_like(grad_MLF)
     for sign, level_n in ((-1, before), (1, after)):
-        p_BF = torch.sigmoid(net.all().hidden_logits(batch, level_n)).detach()
+        p_BF = torch.sigmoid(net.whole().hidden_logits(batch, level_n)).detach()
         for row, column, level in zip(batch.row_of, batch.columns, level_n, strict=True):
             want[column, level] += sign * p_BF[row]
     torch.testing.assert_close(grad_MLF, want)
