@@ -224,17 +224,16 @@ def _samplers(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
 
 def _starts(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     """Searches with and without the winners of other pairs as further starts."""
-    from darec.benchmark.starts import starts
+    from darec.benchmark.starts import one_search, starts
     from darec.data.split import split
     from darec.data.store import obtain
-    from darec.models import kind_of
     from search_spaces import SPACES
 
     names = pair.split(",") if pair else ["toys_auto", "apps_games"]
     pairs = {name: split(obtain(name, data, synthetic=pair is None)).search for name in names}
-    models = [name for name in SPACES if SPACES[name].start and kind_of(name).stage1 is None]
+    models = [name for name in SPACES if SPACES[name].start]
     for model in ("bias", "shared_bias") if quick else models:
-        yield from starts(model, SPACES[model], pairs, *((5, 4) if quick else (12, 40)))
+        yield from starts(model, one_search(model), pairs, *((5, 4) if quick else (12, 40)))
 
 
 def _algorithms(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:

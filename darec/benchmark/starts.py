@@ -8,12 +8,24 @@ from collections.abc import Iterator, Mapping
 from darec.benchmark.core import Figure, times_better
 from darec.benchmark.sequential import Sequential, Trial
 from darec.data.split import SearchData
+from darec.models import kind_of
 from darec.tuning.study.request import SearchSpace
+from search_spaces import SPACES, Space
 
 AFTER = (2, 5, 12)
 """The numbers of trials after which searches with and without a portfolio are compared."""
 SAMPLER = "gp"
 """The sampler of both, the default of a search."""
+
+
+def one_search(model: str) -> Space:
+    """Return a model's space; a first stage is held fixed at its own good guess."""
+    space, stage1 = SPACES[model], kind_of(model).stage1
+    if stage1 is None:
+        return space
+    given = SPACES[stage1.model]
+    held = {**given.fixed, **given.first, **given.joint_first}
+    return space.fix({f"{stage1.field}/{name}": value for name, value in held.items()})
 
 
 def starts(

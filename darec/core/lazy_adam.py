@@ -52,6 +52,11 @@ class Table:
 
         ``first`` i64[M] is the step of the epoch with that gradient, or ``n_steps``.
         """
+        self._begin_rates(n_steps)
+        skip_to_first(self._state, first_M.numpy(), self._rates)
+
+    def _begin_rates(self, n_steps: int) -> None:
+        """Begin an epoch without any step of a column yet."""
         assert self._step == self._n_steps, "the last epoch must have had all of its steps"
         self._before, self._step, self._n_steps = self._before + self._n_steps, 0, n_steps
         count_S = self._before + np.arange(1, n_steps + 1)
@@ -64,7 +69,6 @@ class Table:
             sum_to_end_S1=sums_to_end(step_size_S, scale_S, ratio),
             power_4S1=np.array([[*BETAS, shrink, ratio]]).T ** np.arange(n_steps + 1),
         )
-        skip_to_first(self._state, first_M.numpy(), self._rates)
 
     def step(self, batch: RowBatch) -> None:
         """Do a step with the parameter's sparse gradient, whose columns are those of the batch."""

@@ -154,6 +154,60 @@ def step_columns(
 
 
 @compiled
+def read_rows(
+    state: State,
+    index_B: Array,
+    slot_M: Array,
+    done_M: Array,
+    t: int,
+    rates: Rates,
+    found: tuple[Array, Array, Array],
+) -> int:
+    """Read some rows before step t, after the steps that each has missed.
+
+    ``found`` are arrays of length B. They get the T distinct rows, the values of each, and for each
+    reading its row's place among them. Returns T; ``slot_M`` keeps the places for `step_rows`.
+    """
+    row_B, value_BK, place_B = found
+    n = 0
+    for b in range(len(index_B)):
+        j = index_B[b]
+        if slot_M[j] < 0:
+            skip_steps(state, j, done_M[j], t, rates)
+            slot_M[j] = n
+            row_B[n] = j
+            value_BK[n] = state.weight_MK[j]
+            n += 1
+        place_B[b] = slot_M[j]
+    return n
+
+
+@compiled
+def step_rows(
+    state: State,
+    row_T: Array,
+    grad_TK: Array,
+    slot_M: Array,
+    done_M: Array,
+    t: int,
+    rates: Rates,
+) -> None:
+    """Do step t of the rows that `read_rows` has read."""
+    for i in range(len(row_T)):
+        j = row_T[i]
+        step_column(state, j, grad_TK[i], t, t + 1, rates)
+        slot_M[j], done_M[j] = -1, t + 1
+
+
+@compiled
+def skip_all_to(state: State, done_M: Array, end: int, rates: Rates) -> None:
+    """Do the steps before ``end`` that each row has missed."""
+    for j in range(len(done_M)):
+        skip_steps(state, j, done_M[j], end, rates)
+        done_M[j] = end
+
+
+@compiled
 def step_column_sums(
     state: State,
     columns_T: Array,

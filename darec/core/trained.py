@@ -9,13 +9,32 @@ from darec.core.recommender import Weights
 
 
 class Optimizer(Protocol):
-    """An optimizer with a state: an `Adam` or `LazySGD` of darec's, or one of torch's."""
+    """An optimizer with a state: one of darec's or of torch's."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the next step needs: the moments, for example."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
+
+
+class Optimizers:
+    """Several optimizers, whose states are saved together."""
+
+    def __init__(self, *optimizers: Optimizer) -> None:
+        self._optimizers = optimizers
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the next step of each needs."""
+        return {"optimizers": [each.state_dict() for each in self._optimizers]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state; raises ``ValueError`` for one of another version."""
+        saved = state.get("optimizers", [])
+        if len(saved) != len(self._optimizers):
+            raise ValueError("the state of the optimizer is of another version or model")
+        for optimizer, own in zip(self._optimizers, saved, strict=True):
+            optimizer.load_state_dict(own)
 
 
 class Trained:

@@ -3,6 +3,7 @@
 Shapes: N ratings of a domain, B of a batch, n of a chunk.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -50,6 +51,11 @@ def batches(
     order_S, order_T = (torch.split(o, batch_size) for o in paired(all_S, all_T, generator))
     for source_B, target_B in zip(order_S, order_T, strict=True):
         yield {"source": source.take(source_B), "target": target.take(target_B)}
+
+
+def n_batches(domains: dict[Domain, Triples], batch_size: int) -> int:
+    """Return the number of batches that `batches` yields."""
+    return math.ceil(max(len(ratings.user) for ratings in domains.values()) / batch_size)
 
 
 def predict(

@@ -13,10 +13,11 @@ from torch import nn
 
 from darec.core.center import CenterKind, fit_centers
 from darec.core.config import STRICT, BatchSize, LearningRate
+from darec.core.embedding_adam import Index, embedding_adam
 from darec.core.recommender import Run
 from darec.core.tables import Tables, as_array
 from darec.core.trained import Trained
-from darec.core.triples import batches, predict, triples
+from darec.core.triples import batches, n_batches, predict, triples
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training
 from darec.seeds import derive
@@ -67,19 +68,31 @@ class CMFNet(nn.Module):
             self.user_bias = nn.ParameterDict({d: table(n_users, 1, 0.0) for d in n_items})
             self.item_bias = nn.ParameterDict({d: table(n, 1, 0.0) for d, n in n_items.items()})
 
-    def forward(
-        self, domain: Domain, user_B: torch.Tensor, item_B: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return predictions [B], and the squared norm of the weights that each reads [B]."""
-        user_BK = self.user_UK.index_select(0, user_B)
-        item_BK = self.item_IK[domain].index_select(0, item_B)
-        predicted_B = (user_BK * item_BK).sum(1)
-        norm_B = user_BK.square().sum(1) + item_BK.square().sum(1)
-        if self.bias:
-            for table, index_B in ((self.user_bias, user_B), (self.item_bias, item_B)):
-                bias_B = table[domain].index_select(0, index_B)[:, 0]
-                predicted_B, norm_B = predicted_B + bias_B, norm_B + bias_B.square()
-        return predicted_B, norm_B
+    def index(self, domain: Domain, user_B: torch.Tensor, item_B: torch.Tensor) -> Index:
+        """Return the rows of each table that predict the ratings of a domain."""
+        factors = {"user_UK": user_B, f"item_IK.{domain}": item_B}
+        biases = {f"user_bias.{domain}": user_B, f"item_bias.{domain}": item_B}
+        return {**factors, **biases} if self.bias else factors
+
+    def forward(self, domain: Domain, user_B: torch.Tensor, item_B: torch.Tensor) -> torch.Tensor:
+        """Return predictions [B]."""
+        index = self.index(domain, user_B, item_B)
+        rows = {name: self.get_parameter(name).index_select(0, index[name]) for name in index}
+        return predicted(list(rows.values()))
+
+
+def predicted(rows: list[torch.Tensor]) -> torch.Tensor:
+    """Return predictions [B] from factors of users and items [B, K], then biases [B, 1]."""
+    user_BK, item_BK, *biases = rows
+    scores_B = (user_BK * item_BK).sum(1)
+    for bias_B1 in biases:
+        scores_B = scores_B + bias_B1[:, 0]
+    return scores_B
+
+
+def squared_norm(rows: list[torch.Tensor]) -> torch.Tensor:
+    """Return the squared norm of the weights that each prediction reads [B]."""
+    return torch.stack([part.square().sum(1) for part in rows]).sum(0)
 
 
 class CMF(Trained):
@@ -102,21 +115,29 @@ class CMF(Trained):
         n_items = {name: r.n_items for name, r in ratings.items()}
         net = CMFNet(training.target.n_users, n_items, config, self._generator).to(run.device)
         self._net = net
-        self._adam = torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
+        tables = dict(net.named_parameters())
+        n_readings = config.batch_size * 2 * len(n_items) * (2 if config.bias else 1)
+        self._adam = embedding_adam(tables, config.learning_rate, n_readings)
         super().__init__(net, self._adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
         """Visit the ratings of the larger domain once; those of the smaller one are repeated."""
         totals = {f"loss_rating_{name}": 0.0 for name in self.domains}
-        for batch_of in batches(self._triples, self._config.batch_size, self._generator):
+        size = self._config.batch_size
+        self._adam.begin(n_batches(self._triples, size))
+        for batch_of in batches(self._triples, size, self._generator):
+            index = [
+                self._net.index(name, batch.user, batch.item) for name, batch in batch_of.items()
+            ]
             loss = torch.zeros(())
-            for domain, batch in batch_of.items():
-                predicted_B, norm_B = self._net(domain, batch.user, batch.item)
-                errors_B = (predicted_B - batch.value).square()
-                mean = (errors_B + self._config.reg * norm_B).mean()
+            for rows, (domain, batch) in zip(
+                self._adam.read(*index), batch_of.items(), strict=True
+            ):
+                read = list(rows.values())
+                errors_B = (predicted(read) - batch.value).square()
+                mean = (errors_B + self._config.reg * squared_norm(read)).mean()
                 loss = loss + self._share[domain] * mean
                 totals[f"loss_rating_{domain}"] += float(errors_B.detach().sum())
-            self._adam.zero_grad()
             loss.backward()
             self._adam.step()
         return totals
@@ -124,7 +145,7 @@ class CMF(Trained):
     def predict(self, users: IntArray, items: IntArray, domain: Domain = "target") -> FloatArray:
         """Return ``u . v_d`` plus biases and centre, f32[N]."""
         device = self._net.user_UK.device
-        scores = predict(users, items, device, lambda u, i: self._net(domain, u, i)[0])
+        scores = predict(users, items, device, lambda u, i: self._net(domain, u, i))
         return scores + self._center[domain].predict(users, items)
 
     def tables(self, domain: Domain = "target") -> Tables:

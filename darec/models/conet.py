@@ -17,9 +17,10 @@ from torch import nn
 
 from darec.core.center import CenterKind, fit_centers
 from darec.core.config import STRICT, BatchSize, LearningRate
+from darec.core.embedding_adam import Index, embedding_adam
 from darec.core.recommender import Run
-from darec.core.trained import Trained
-from darec.core.triples import Triples, batches, predict, triples
+from darec.core.trained import Optimizers, Trained
+from darec.core.triples import Triples, batches, n_batches, predict, triples
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training
 from darec.seeds import derive
@@ -85,10 +86,9 @@ class CoNetNet(nn.Module):
                 nn.init.xavier_uniform_(weight, generator=generator)
 
     def forward(
-        self, user_B: torch.Tensor, item_BE: dict[Domain, torch.Tensor], crosses: bool = True
+        self, user_BE: torch.Tensor, item_BE: dict[Domain, torch.Tensor], crosses: bool = True
     ) -> dict[Domain, torch.Tensor]:
-        """Return each tower's predictions [B], for users and an item embedding of each domain."""
-        user_BE = self.user_UE.index_select(0, user_B)
+        """Return each tower's predictions [B], for users and an item of each domain."""
         a = {domain: torch.cat([user_BE, e_BE], 1) for domain, e_BE in item_BE.items()}
         for depth, tower in enumerate(self.layers):
             own = {domain: layer(a[domain]) for domain, layer in _of_domains(tower)}
@@ -137,6 +137,26 @@ class Partners:
         return sums_UE / self.count_U.clamp(min=1)[:, None]
 
 
+@dataclasses.dataclass(frozen=True)
+class Paired:
+    """Ratings of a domain, each with a rating of its user in the other domain."""
+
+    domain: Domain
+    ratings: Triples
+    item_B: torch.Tensor
+    """The partners' items."""
+    value_B: torch.Tensor
+    """The partners' ratings."""
+    has_B: torch.Tensor
+    """1 where the user has a rating in the other domain, else 0."""
+
+    @property
+    def index(self) -> Index:
+        """The rows of each table that predict these ratings."""
+        items = {f"item_IE.{self.domain}": self.ratings.item}
+        return {"user_UE": self.ratings.user, **items, f"item_IE.{OTHER[self.domain]}": self.item_B}
+
+
 class CoNet(Trained):
     """CoNet. A rating is paired with a random one of the same user in the other domain (ours)."""
 
@@ -156,38 +176,54 @@ class CoNet(Trained):
         for name, layer in _of_domains(self._net.output):
             nn.init.constant_(layer.bias, self._triples[name].value.mean().item())
         self._net.to(run.device)
-        self._adam = torch.optim.Adam(self._net.parameters(), lr=config.learning_rate, fused=True)
-        super().__init__(self._net, self._adam, self._generator)
+        weights = dict(self._net.named_parameters())
+        tables = {
+            name: weights.pop(name) for name in ("user_UE", "item_IE.target", "item_IE.source")
+        }
+        self._tables_adam = embedding_adam(tables, config.learning_rate, 6 * config.batch_size)
+        self._adam = torch.optim.Adam(weights.values(), lr=config.learning_rate, fused=True)
+        optimizers = Optimizers(self._tables_adam, self._adam)
+        super().__init__(self._net, optimizers, self._generator)
 
     def train_epoch(self) -> dict[str, float]:
         """Visit the ratings of the larger domain once; those of the smaller one are repeated."""
         totals = {f"loss_rating_{name}": 0.0 for name in self.domains}
-        for batch_of in batches(self._triples, self._config.batch_size, self._generator):
+        size = self._config.batch_size
+        self._tables_adam.begin(n_batches(self._triples, size))
+        for batch_of in batches(self._triples, size, self._generator):
             crossed = torch.stack([h.abs().sum() for h in self._net.cross]).sum()
             loss = self._config.lasso * crossed
-            for domain, batch in batch_of.items():
-                errors = self._errors(domain, batch)
+            pairs = [self._paired(domain, batch) for domain, batch in batch_of.items()]
+            rows = self._tables_adam.read(*(pair.index for pair in pairs))
+            for pair, read in zip(pairs, rows, strict=True):
+                errors = self._errors(pair, read)
                 loss = loss + errors["ridge"] + errors["own"].mean() + errors["partner"].mean()
-                totals[f"loss_rating_{domain}"] += float(errors["own"].detach().sum())
+                totals[f"loss_rating_{pair.domain}"] += float(errors["own"].detach().sum())
             self._adam.zero_grad()
             loss.backward()
             self._adam.step()
+            self._tables_adam.step()
         return totals
 
-    def _errors(self, domain: Domain, batch: Triples) -> dict[str, torch.Tensor]:
+    def _paired(self, domain: Domain, ratings: Triples) -> "Paired":
+        """Return some ratings with a random one of each user in the other domain."""
+        partner = self._partners[OTHER[domain]].draw(ratings.user, self._generator)
+        return Paired(domain, ratings, *partner)
+
+    def _errors(self, pair: "Paired", rows: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the squared errors [B] of the ratings and of their partners, and the ridge."""
-        net, other = self._net, OTHER[domain]
-        partner_B, value_B, has_B = self._partners[other].draw(batch.user, self._generator)
+        domain, other = pair.domain, OTHER[pair.domain]
+        user_BE = rows["user_UE"]
         item_BE = {
-            domain: net.item_IE[domain].index_select(0, batch.item),
-            other: net.item_IE[other].index_select(0, partner_B) * has_B[:, None],
+            domain: rows[f"item_IE.{domain}"],
+            other: rows[f"item_IE.{other}"] * pair.has_B[:, None],
         }
-        predicted = net(batch.user, item_BE)
-        read = [net.user_UE.index_select(0, batch.user), *item_BE.values()]
+        predicted = self._net(user_BE, item_BE)
+        read = [user_BE, *item_BE.values()]
         ridge = self._config.reg * torch.stack([part.square().sum(1).mean() for part in read]).sum()
         return {
-            "own": (predicted[domain] - batch.value).square(),
-            "partner": has_B * (predicted[other] - value_B).square(),
+            "own": (predicted[domain] - pair.ratings.value).square(),
+            "partner": pair.has_B * (predicted[other] - pair.value_B).square(),
             "ridge": ridge,
         }
 
@@ -200,7 +236,7 @@ class CoNet(Trained):
 
         def score(user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
             item_BE = {domain: net.item_IE[domain][item], other: mean_UE[user]}
-            scored: torch.Tensor = net(user, item_BE, crosses)[domain]
+            scored: torch.Tensor = net(net.user_UE[user], item_BE, crosses)[domain]
             return scored
 
         scores = predict(users, items, net.user_UE.device, score)

@@ -6,7 +6,7 @@ X = K + 1, N ratings asked for.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,10 +14,11 @@ from torch import nn
 
 from darec.core.batches import shuffled
 from darec.core.center import fit_centers
+from darec.core.embedding_adam import embedding_adam
 from darec.core.new_user import NewUser, OwnRatings
 from darec.core.recommender import Run, Weights, check_domain
 from darec.core.tables import Tables, add_dots, as_array
-from darec.core.trained import Trained
+from darec.core.trained import Optimizers, Trained
 from darec.core.triples import triples
 from darec.data.ratings import Domain, FloatArray, IntArray, Ratings
 from darec.data.split import Training
@@ -63,18 +64,22 @@ class MappedMF(Trained, ABC):
         self.fitting_users = torch.from_numpy(np.flatnonzero(fits_U)).to(run.device)
         self._generator = torch.Generator().manual_seed(derive(run.seed, "mapped mf"))
         self.net = MFNet(ratings, config.factors, mapping, self._generator).to(run.device)
-        decay = 2 * config.mapping_reg / max(1, len(self.fitting_users))
-        tables = [*self.net.user_UX.values(), *self.net.item_IX.values()]
-        groups = [
-            {"params": tables, "lr": config.learning_rate},
-            {
-                "params": list(mapping.parameters()),
-                "lr": config.mapping_learning_rate,
-                "weight_decay": decay,
-            },
-        ]
-        self._adam = torch.optim.Adam(groups, fused=True)
-        super().__init__(self.net, self._adam, self._generator)
+        self._factors_adam = {
+            name: embedding_adam(
+                {"user_UX": self.net.user_UX[name], "item_IX": self.net.item_IX[name]},
+                config.learning_rate,
+                2 * config.batch_size,
+            )
+            for name in self.domains
+        }
+        self._mapping_adam = torch.optim.Adam(
+            mapping.parameters(),
+            lr=config.mapping_learning_rate,
+            weight_decay=2 * config.mapping_reg / max(1, len(self.fitting_users)),
+            fused=True,
+        )
+        optimizers = Optimizers(*self._factors_adam.values(), self._mapping_adam)
+        super().__init__(self.net, optimizers, self._generator)
 
     @abstractmethod
     def fit_mapping(self) -> float:
@@ -95,44 +100,39 @@ class MappedMF(Trained, ABC):
         return {**losses, "loss_mapping": self.fit_mapping()}
 
     def _factorise(self, domain: Domain) -> float:
-        ratings = self.triples[domain]
-        user_UX, item_IX = self.net.user_UX[domain], self.net.item_IX[domain]
-
-        def errors(position_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            batch = ratings.take(position_B)
-            user_BX = user_UX.index_select(0, batch.user)
-            item_BX = item_IX.index_select(0, batch.item)
-            norm_B = user_BX.square().sum(1) + item_BX.square().sum(1)
-            return (scores(user_BX, item_BX) - batch.value).square(), self._config.reg * norm_B
-
+        ratings, adam, total = self.triples[domain], self._factors_adam[domain], torch.zeros(())
         every = torch.arange(len(ratings.user), device=ratings.user.device)
-        return self._descend(every, self._config.batch_size, errors)
+        steps = self._shuffled(every, self._config.batch_size)
+        adam.begin(len(steps))
+        for position_B in steps:
+            batch = ratings.take(position_B)
+            [rows] = adam.read({"user_UX": batch.user, "item_IX": batch.item})
+            user_BX, item_BX = rows["user_UX"], rows["item_IX"]
+            errors_B = (scores(user_BX, item_BX) - batch.value).square()
+            norm_B = user_BX.square().sum(1) + item_BX.square().sum(1)
+            (errors_B + self._config.reg * norm_B).mean().backward()
+            adam.step()
+            total = total + errors_B.detach().sum()
+        return float(total)
 
     def fit_by_steps(self, errors: Callable[[torch.Tensor], torch.Tensor]) -> float:
         """Do a step of Adam for each batch of users; return the sum of squared errors.
 
         ``errors(user_B)`` returns squared errors, whose mean is minimised.
         """
-        size = self._config.mapping_batch_size
-        return self._descend(self.fitting_users, size, lambda user_B: (errors(user_B), None))
-
-    def _descend(
-        self,
-        positions: torch.Tensor,
-        size: int,
-        errors: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]],
-    ) -> float:
         total = torch.zeros(())
-        if not len(positions):
-            return 0.0
-        for position_B in torch.split(shuffled(positions, self._generator), size):
-            errors_n, ridge_n = errors(position_B)
-            loss = (errors_n if ridge_n is None else errors_n + ridge_n).mean()
-            self._adam.zero_grad()
-            loss.backward()
-            self._adam.step()
+        for user_B in self._shuffled(self.fitting_users, self._config.mapping_batch_size):
+            errors_n = errors(user_B)
+            self._mapping_adam.zero_grad()
+            errors_n.mean().backward()
+            self._mapping_adam.step()
             total = total + errors_n.detach().sum()
         return float(total)
+
+    def _shuffled(self, positions: torch.Tensor, size: int) -> Sequence[torch.Tensor]:
+        """Return mini-batches of some positions in a random order."""
+        order = shuffled(positions, self._generator)
+        return torch.split(order, size) if len(order) else ()
 
     def vectors(self, users: IntArray, domain: Domain) -> FloatArray:
         """Return the vectors by which users are predicted in a domain, f32[D, X]."""

@@ -8,7 +8,7 @@ import pytest
 from darec.benchmark import sequential as module
 from darec.benchmark.samplers import samplers
 from darec.benchmark.sequential import Sequential
-from darec.benchmark.starts import starts
+from darec.benchmark.starts import one_search, starts
 from darec.core.recommender import DivergedError
 from darec.data.split import split
 from darec.tuning.study.algorithms import SAMPLERS
@@ -60,6 +60,16 @@ def test_a_portfolio_has_the_winners_of_the_other_pairs_and_not_its_own(tiny_pai
         assert after_2.reference == pytest.approx(min(rmses[:2]) - min(rmses))
         seconds = figures[f"bias_{pair}_seconds"]
         assert seconds.value > 0 and seconds.ratio == seconds.reference / seconds.value
+
+
+def test_the_first_stage_of_a_two_stage_model_stays_as_it_is(tiny_pair):
+    space = one_search("i_darec")
+    task = Sequential("i_darec", space, split(tiny_pair).search, epochs=2)
+    assert list(space.space) == list(SPACES["i_darec"].space)
+    first = task.train({**space.start, "beta": 0.1})
+    trained = set(task.cache._values)
+    second = task.train({**space.start, "beta": 0.9})
+    assert trained == set(task.cache._values) and first.rmse != second.rmse
 
 
 def made(config, best=3.0):
