@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import optuna
 
 from darec.benchmark.core import Figure, times_better
@@ -18,9 +19,12 @@ from darec.core.fit import Fit
 from darec.core.recommender import DivergedError, MemoryCache, Run
 from darec.data.split import SearchData
 from darec.models import kind_of
-from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS
+from darec.tuning.study.algorithms import FIRST_RUNG, REDUCTION, SAMPLERS, SCHEDULERS
 from darec.tuning.study.request import SearchSpace
 from darec.tuning.trial.names import METRIC, TIME, nest
+
+if TYPE_CHECKING:
+    from ray.tune.schedulers import TrialScheduler
 
 PLAIN = ("random", "none")
 """The search that the others are compared with: random trials, none stopped early."""
@@ -29,6 +33,7 @@ COMPARED = (
     ("random", "asha"),
     ("random", "median"),
     ("random", "asha+median"),
+    ("random", "async_hyperband"),
     ("tpe", "asha"),
     ("gp", "asha"),
 )
@@ -113,7 +118,9 @@ class Schedulers:
     """Several of Tune's schedulers, each of which may stop the one trial that runs."""
 
     def __init__(self, names: str, epochs: int) -> None:
-        self._all = [SCHEDULERS[name].make(epochs) for name in names.split("+")]
+        makers = {name: each.make for name, each in SCHEDULERS.items()}
+        makers["async_hyperband"] = _async_hyperband
+        self._all = [makers[name](epochs) for name in names.split("+")]
         for scheduler in self._all:
             scheduler.set_search_properties(METRIC, "min")
 
@@ -135,6 +142,17 @@ class Schedulers:
     def get_live_trials(self) -> list[Trial]:
         """Return the other trials of the controller that this stands for: there are none."""
         return []
+
+
+def _async_hyperband(epochs: int) -> "TrialScheduler":
+    """Return HyperBand that waits for nothing: ASHA with three different first rungs.
+
+    Tune's own HyperBand stops a trial only when a whole bracket of trials has come as far.
+    """
+    from ray.tune.schedulers import AsyncHyperBandScheduler
+
+    rungs = {"grace_period": min(epochs, FIRST_RUNG), "reduction_factor": REDUCTION}
+    return AsyncHyperBandScheduler(time_attr=TIME, max_t=epochs, brackets=3, **rungs)
 
 
 @dataclass(frozen=True)
@@ -205,6 +223,7 @@ def _search(
 ) -> Searched:
     """Run a search of this many trials, or until ``limit`` seconds are used up."""
     sampler, schedulers = algorithm
+    np.random.seed(task.seed)  # HyperBand of Tune draws brackets from it
     study = optuna.create_study(sampler=SAMPLERS[sampler](task.seed))
     stopping = Schedulers(schedulers, task.epochs)
     rmses: list[float] = []

@@ -237,14 +237,14 @@ def _starts(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
 
 
 def _algorithms(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
-    """Searches of I-AutoRec without a good guess, with samplers and schedulers, three seeds."""
+    """Searches of I-AutoRec without a good guess, with samplers and schedulers, five seeds."""
     from darec.benchmark.algorithms import algorithms
     from darec.data.split import split
     from darec.data.store import obtain
     from search_spaces import SPACES
 
     prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
-    splits = [split(prepared, seed=seed).search for seed in range(1 if quick else 3)]
+    splits = [split(prepared, seed=seed).search for seed in range(1 if quick else 5)]
     sizes = (3, 4) if quick else (14, 24)
     yield from algorithms("i_autorec", SPACES["i_autorec"], splits, *sizes)
 

@@ -69,6 +69,16 @@ def test_schedulers_stop_a_trial_that_is_worse_than_those_before(names):
     assert schedulers.run(Trial("better"), Curve(lambda: Made(0.5), 20, 4.0))[1] == 20
 
 
+def test_hyperband_lets_some_trials_begin_at_a_later_rung():
+    np.random.seed(0)
+    schedulers = Schedulers("async_hyperband", epochs=24)
+    for number in range(20):
+        schedulers.run(Trial(f"good{number}"), Curve(lambda: Made(1.0), 24, 4.0))
+    bad = [Curve(lambda: Made(2.0), 24, 4.0) for _ in range(20)]
+    ends = {schedulers.run(Trial(f"bad{n}"), curve)[1] for n, curve in enumerate(bad)}
+    assert ends == {3.0, 9.0, 24.0}
+
+
 def made_curves(monkeypatch, level_of):
     """Let each configuration's curve fall towards a level, by its learning rate; inf diverges."""
 
