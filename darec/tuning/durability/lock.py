@@ -1,9 +1,11 @@
 """Allows one search at a time in one place, since two would mix their trials."""
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import IO
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -18,6 +20,8 @@ LOCK = ".lock"
 NAMESPACE = "darec"
 LONGEST = 300
 """Most bytes that are read of what the holder wrote about itself."""
+GLANCE_S = 0.2
+"""How long a lock is waited for. `holder_of` holds one for an instant to see whether it is free."""
 REMEDY = "wait for it, or give another --out"
 
 
@@ -75,16 +79,26 @@ def holder_of(folder: Path) -> str | None:
     return None
 
 
+def _taken(lock: IO[bytes]) -> bool:
+    """Take a lock if nobody holds it; return whether it was taken."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
 def folder_locked(folder: Path) -> Iterator[None]:
     """Hold a folder against all processes on all machines that share it; raises `UserError`."""
     with open_to_append(folder / LOCK) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            holder = f"another search writes here ({lock.read().decode(errors='replace')})"
-            raise UserError(f"{folder}: {holder}; {REMEDY}") from error
+        give_up = time.monotonic() + GLANCE_S
+        while not _taken(lock):
+            if time.monotonic() > give_up:
+                lock.seek(0)
+                holder = f"another search writes here ({lock.read().decode(errors='replace')})"
+                raise UserError(f"{folder}: {holder}; {REMEDY}")
+            time.sleep(GLANCE_S / 20)
         lock.truncate(0)
         lock.write(this_process().encode())
         lock.flush()

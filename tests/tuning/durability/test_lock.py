@@ -1,12 +1,15 @@
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from darec.errors import UserError
-from darec.tuning.durability.lock import alone, folder_locked
+from darec.tuning.durability import lock
+from darec.tuning.durability.lock import LOCK, alone, folder_locked
 
 HOLD = """
 import sys
@@ -32,6 +35,16 @@ def test_a_second_search_in_a_folder_is_refused_and_told_by_whom(tmp_path):
         other.communicate()
     with alone(tmp_path, str(tmp_path)):  # a killed search leaves no lock behind
         pass
+
+
+def test_a_search_waits_while_status_looks_at_its_lock(tmp_path):
+    with (tmp_path / LOCK).open("wb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        release = threading.Timer(lock.GLANCE_S / 4, fcntl.flock, (looking, fcntl.LOCK_UN))
+        release.start()
+        with folder_locked(tmp_path):
+            pass
+        release.join()
 
 
 def test_a_lock_that_is_a_link_is_refused_and_its_target_kept(tmp_path):
