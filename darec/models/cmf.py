@@ -126,16 +126,13 @@ class CMF(Trained):
         size = self._config.batch_size
         self._adam.begin(n_batches(self._triples, size))
         for batch_of in batches(self._triples, size, self._generator):
-            index = [
-                self._net.index(name, batch.user, batch.item) for name, batch in batch_of.items()
-            ]
+            index = [self._net.index(name, own.user, own.item) for name, own in batch_of.items()]
             loss = torch.zeros(())
-            for rows, (domain, batch) in zip(
-                self._adam.read(*index), batch_of.items(), strict=True
-            ):
-                read = list(rows.values())
-                errors_B = (predicted(read) - batch.value).square()
-                mean = (errors_B + self._config.reg * squared_norm(read)).mean()
+            read = zip(batch_of.items(), self._adam.read(*index), strict=True)
+            for (domain, batch), rows in read:
+                parts = list(rows.values())
+                errors_B = (predicted(parts) - batch.value).square()
+                mean = (errors_B + self._config.reg * squared_norm(parts)).mean()
                 loss = loss + self._share[domain] * mean
                 totals[f"loss_rating_{domain}"] += float(errors_B.detach().sum())
             loss.backward()

@@ -205,12 +205,12 @@ class CoNet(Trained):
             self._tables_adam.step()
         return totals
 
-    def _paired(self, domain: Domain, ratings: Triples) -> "Paired":
+    def _paired(self, domain: Domain, ratings: Triples) -> Paired:
         """Return some ratings with a random one of each user in the other domain."""
         partner = self._partners[OTHER[domain]].draw(ratings.user, self._generator)
         return Paired(domain, ratings, *partner)
 
-    def _errors(self, pair: "Paired", rows: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def _errors(self, pair: Paired, rows: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the squared errors [B] of the ratings and of their partners, and the ridge."""
         domain, other = pair.domain, OTHER[pair.domain]
         user_BE = rows["user_UE"]
