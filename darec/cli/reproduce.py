@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from darec.cli.command import command, stop_on_sigterm
+from darec.cli.command import called, command, command_line, stop_on_sigterm
 from darec.cli.console import Terminal
 from darec.cli.options import Address, Data, Insecure, Synthetic, percent, share
 
@@ -100,6 +100,8 @@ def reproduce(
         reporter=reporter,
         argv=tuple(sys.argv),
     )
+    if page_file is not None:
+        reporter.line(f"next:  {command_line(called('status'), {}, out)}")
     reporter.answer({"page": page_file})
 
 

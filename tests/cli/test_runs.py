@@ -162,6 +162,7 @@ def test_a_table_is_reproduced_and_the_second_time_nothing_runs(invoke, tmp_path
     ended = run("reproduce", *options, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr[-3000:] + ended.stdout
     page = tmp_path / "results" / "report" / "report.html"
+    assert ended.stdout.rstrip().splitlines()[-1].startswith("next:  ")
     written = page.read_bytes()
     assert b"paper 2.1855" in written and b"4 of 4 searches are scored" in written
     again = invoke("reproduce", *options)
