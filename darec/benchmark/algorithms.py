@@ -19,7 +19,7 @@ from darec.core.fit import Fit
 from darec.core.recommender import DivergedError, MemoryCache, Run
 from darec.data.split import SearchData
 from darec.models import kind_of
-from darec.tuning.study.algorithms import FIRST_RUNG, REDUCTION, SAMPLERS, SCHEDULERS
+from darec.tuning.study.algorithms import REDUCTION, SAMPLERS, SCHEDULERS, first_rung
 from darec.tuning.study.request import SearchSpace
 from darec.tuning.trial.names import METRIC, TIME, nest
 
@@ -145,14 +145,20 @@ class Schedulers:
 
 
 def _async_hyperband(epochs: int) -> "TrialScheduler":
-    """Return HyperBand that waits for nothing: ASHA with three different first rungs.
+    """Return asynchronous HyperBand: ASHA whose trials are drawn into three brackets.
 
-    Tune's own HyperBand stops a trial only when a whole bracket of trials has come as far.
+    Their first rungs are at 3 and 9 epochs; of 24 epochs the third has none. Tune's HyperBand
+    proper stops a trial only when a whole bracket of trials has come as far.
     """
     from ray.tune.schedulers import AsyncHyperBandScheduler
 
-    rungs = {"grace_period": min(epochs, FIRST_RUNG), "reduction_factor": REDUCTION}
-    return AsyncHyperBandScheduler(time_attr=TIME, max_t=epochs, brackets=3, **rungs)
+    return AsyncHyperBandScheduler(
+        time_attr=TIME,
+        max_t=epochs,
+        grace_period=first_rung(epochs),
+        reduction_factor=REDUCTION,
+        brackets=3,
+    )
 
 
 @dataclass(frozen=True)
@@ -223,7 +229,7 @@ def _search(
 ) -> Searched:
     """Run a search of this many trials, or until ``limit`` seconds are used up."""
     sampler, schedulers = algorithm
-    np.random.seed(task.seed)  # HyperBand of Tune draws brackets from it
+    np.random.seed(task.seed)  # Tune's asynchronous HyperBand draws brackets with it
     study = optuna.create_study(sampler=SAMPLERS[sampler](task.seed))
     stopping = Schedulers(schedulers, task.epochs)
     rmses: list[float] = []

@@ -1,12 +1,12 @@
 """Adam on embedding tables, at the cost of the rows that a step reads.
 
-Shapes: M rows of a table, B readings of a step, T distinct rows among them, K columns.
+Shapes: M rows of a table, B rows that a step reads, T distinct ones among them, K columns.
 
 A step of dense Adam moves every row of a table, although a mini-batch reads few of them. On a CPU,
 `LazyEmbeddingAdam` does the steps that a row has missed when the row is read, and the last ones at
 the end of the epoch. As these steps have no gradient, they have a closed form, which equals dense
 Adam up to the value of ``eps`` (`darec.core.lazy_adam_loops.joint_effect`). Torch's dense Adam
-trains tables that are small beside a step's readings, and those on other devices.
+trains the tables where a step reads more than `FEW_READ` of their rows, and those on other devices.
 """
 
 from collections.abc import Mapping
@@ -32,10 +32,10 @@ class EmbeddingAdam(Protocol):
     def begin(self, n_steps: int) -> None:
         """Begin an epoch of so many steps."""
 
-    def read(self, *readings: Index) -> list[dict[str, torch.Tensor]]:
-        """Return the rows [B, K] of each reading, to compute the loss of a step from.
+    def read(self, *indices: Index) -> list[dict[str, torch.Tensor]]:
+        """Return the rows [B, K] of each index, to compute the loss of a step from.
 
-        The readings of a step name every table at least once.
+        Together the indices of a step name every table.
         """
 
     def step(self) -> None:
@@ -49,13 +49,13 @@ class EmbeddingAdam(Protocol):
 
 
 def embedding_adam(
-    tables: Mapping[str, torch.nn.Parameter], learning_rate: float, n_readings: int
+    tables: Mapping[str, torch.nn.Parameter], learning_rate: float, n_read: int
 ) -> EmbeddingAdam:
     """Return the Adam for some tables [M, K], all of them on one device.
 
-    ``n_readings`` is the number of rows that a step reads, over all tables. Example::
+    ``n_read`` is the number of rows that a step reads, over all tables. Example::
 
-        adam = embedding_adam({"user": user_UK, "item": item_IK}, 0.005, n_readings=4)
+        adam = embedding_adam({"user": user_UK, "item": item_IK}, 0.005, n_read=4)
         adam.begin(n_steps=1)
         [rows] = adam.read({"user": torch.tensor([3, 3]), "item": torch.tensor([0, 7])})
         ((rows["user"] * rows["item"]).sum(1) - ratings_B).square().mean().backward()
@@ -63,7 +63,7 @@ def embedding_adam(
     """
     n_rows = sum(len(table) for table in tables.values())
     on_cpu = all(table.device.type == "cpu" for table in tables.values())
-    lazy = on_cpu and n_readings <= FEW_READ * n_rows
+    lazy = on_cpu and n_read <= FEW_READ * n_rows
     return (LazyEmbeddingAdam if lazy else DenseEmbeddingAdam)(tables, learning_rate)
 
 
@@ -77,12 +77,12 @@ class DenseEmbeddingAdam:
     def begin(self, n_steps: int) -> None:
         """Do nothing: the tables are up to date after each step."""
 
-    def read(self, *readings: Index) -> list[dict[str, torch.Tensor]]:
-        """Return the rows [B, K] of each reading."""
+    def read(self, *indices: Index) -> list[dict[str, torch.Tensor]]:
+        """Return the rows [B, K] of each index."""
         self._adam.zero_grad()
         return [
             {name: self._tables[name].index_select(0, index_B) for name, index_B in each.items()}
-            for each in readings
+            for each in indices
         ]
 
     def step(self) -> None:
@@ -94,12 +94,17 @@ class DenseEmbeddingAdam:
         return self._adam.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state."""
+        """Continue from a saved state; raises ``ValueError`` for one of another version."""
+        if "param_groups" not in state:
+            raise ValueError("the state of the optimizer is of another version or model")
         self._adam.load_state_dict(state)
 
 
 class LazyEmbeddingAdam:
-    """An Adam on a CPU that does a row's steps when the row is read."""
+    """An Adam on a CPU that does a row's steps when the row is read.
+
+    It writes into the memory of the tables: they must not be moved, nor copied with their model.
+    """
 
     def __init__(self, tables: Mapping[str, torch.nn.Parameter], learning_rate: float) -> None:
         self._tables = {name: _Rows(table, learning_rate) for name, table in tables.items()}
@@ -110,13 +115,13 @@ class LazyEmbeddingAdam:
         for table in self._tables.values():
             table.begin_epoch(n_steps)
 
-    def read(self, *readings: Index) -> list[dict[str, torch.Tensor]]:
-        """Return the rows [B, K] of each reading after the steps that they have missed."""
+    def read(self, *indices: Index) -> list[dict[str, torch.Tensor]]:
+        """Return the rows [B, K] of each index after the steps that they have missed."""
         rows = {}
         for name, table in self._tables.items():
-            parts = [each[name] for each in readings if name in each]
+            parts = [each[name] for each in indices if name in each]
             rows[name] = iter(table.read(torch.cat(parts)).split([len(part) for part in parts]))
-        return [{name: next(rows[name]) for name in each} for each in readings]
+        return [{name: next(rows[name]) for name in each} for each in indices]
 
     def step(self) -> None:
         """Move the rows that were read. The last step of an epoch brings all rows up to date."""
@@ -150,9 +155,10 @@ class _Rows(Table):
 
     def begin_epoch(self, n_steps: int) -> None:
         self._begin_rates(n_steps)
-        self._done_M[:] = 0
+        self._done_M[:], self._slot_M[:], self._read = 0, -1, None
 
     def read(self, index_B: torch.Tensor) -> torch.Tensor:
+        assert self._step < self._n_steps, "an epoch must not have more steps than it began with"
         row_B, place_B = np.empty(len(index_B), np.int64), np.empty(len(index_B), np.int64)
         value_BK = np.empty((len(index_B), self._state.weight_MK.shape[1]), self._real)
         n = read_rows(

@@ -1,7 +1,8 @@
 """Compiled loops of `darec.core.lazy_adam`: Adam's steps of the columns of a weight.
 
 Shapes: M columns of the rating matrix, T of them touched by a batch, K units, n ratings of a batch,
-L readings of the same ratings, S steps of an epoch. Steps are numbered within their epoch.
+L readings of the same ratings, S steps of an epoch. Of an embedding table a step reads B of M rows,
+T of them distinct. Steps are numbered within their epoch.
 """
 
 from typing import Any, NamedTuple

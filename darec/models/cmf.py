@@ -116,8 +116,8 @@ class CMF(Trained):
         net = CMFNet(training.target.n_users, n_items, config, self._generator).to(run.device)
         self._net = net
         tables = dict(net.named_parameters())
-        n_readings = config.batch_size * 2 * len(n_items) * (2 if config.bias else 1)
-        self._adam = embedding_adam(tables, config.learning_rate, n_readings)
+        n_read = len(self.domains) * config.batch_size * (4 if config.bias else 2)
+        self._adam = embedding_adam(tables, config.learning_rate, n_read)
         super().__init__(net, self._adam, self._generator)
 
     def train_epoch(self) -> dict[str, float]:

@@ -69,7 +69,7 @@ def test_schedulers_stop_a_trial_that_is_worse_than_those_before(names):
     assert schedulers.run(Trial("better"), Curve(lambda: Made(0.5), 20, 4.0))[1] == 20
 
 
-def test_hyperband_lets_some_trials_begin_at_a_later_rung():
+def test_trials_of_hyperband_have_a_first_rung_early_or_late_or_never():
     np.random.seed(0)
     schedulers = Schedulers("async_hyperband", epochs=24)
     for number in range(20):

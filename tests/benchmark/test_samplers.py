@@ -66,6 +66,8 @@ def test_the_first_stage_of_a_two_stage_model_stays_as_it_is(tiny_pair):
     space = one_search("i_darec")
     task = Sequential("i_darec", space, split(tiny_pair).search, epochs=2)
     assert list(space.space) == list(SPACES["i_darec"].space)
+    stage1 = {n.removeprefix("autorec/"): v for n, v in space.fixed.items() if "autorec/" in n}
+    assert stage1 == {**SPACES["i_autorec"].fixed, **SPACES["i_autorec"].start, "epochs": 50}
     first = task.train({**space.start, "beta": 0.1})
     trained = set(task.cache._values)
     second = task.train({**space.start, "beta": 0.9})

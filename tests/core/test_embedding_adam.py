@@ -1,6 +1,7 @@
 """The lazy Adam of embedding tables moves them as torch's dense Adam does."""
 
 import copy
+import importlib
 
 import numpy as np
 import pytest
@@ -23,6 +24,10 @@ TRAINED_BY_IT = {
     "emcdr": {"factors": 4},
     "ptupcdr": {"factors": 4},
 }
+MODULES = {name: f"darec.models.{name}" for name in ("cmf", "conet")} | dict.fromkeys(
+    ("emcdr", "ptupcdr"), "darec.models.mapped_mf"
+)
+"""Where each of these models chooses its Adam."""
 
 
 def tables(dtype=torch.float64):
@@ -80,9 +85,57 @@ def test_a_state_of_other_tables_is_refused():
         adam.load_state_dict({"user": {}})
 
 
+def test_neither_adam_takes_the_state_of_the_other():
+    lazy, dense = (
+        each(tables(), LEARNING_RATE) for each in (LazyEmbeddingAdam, DenseEmbeddingAdam)
+    )
+    for adam, other in ((lazy, dense), (dense, lazy)):
+        with pytest.raises(ValueError, match="another version or model"):
+            adam.load_state_dict(other.state_dict())
+
+
+def test_an_interrupted_step_leaves_no_trace_in_the_next_epoch():
+    whole, resumed = tables(), tables()
+    adam, interrupted = (LazyEmbeddingAdam(each, LEARNING_RATE) for each in (whole, resumed))
+    before = copy.deepcopy(interrupted.state_dict())
+    interrupted.begin(2)
+    interrupted.read({"user": torch.tensor([0, 1]), "item": torch.tensor([5, 0])})
+    interrupted.load_state_dict(before)
+    train(adam, STEPS[0], 0)
+    train(interrupted, STEPS[0], 0)
+    assert all(torch.equal(resumed[name], whole[name]) for name in ROWS)
+
+
+def test_more_steps_than_an_epoch_began_with_are_refused():
+    adam = LazyEmbeddingAdam(tables(), LEARNING_RATE)
+    train(adam, 1, 0)
+    with pytest.raises(AssertionError, match="more steps"):
+        adam.read({"user": torch.tensor([0]), "item": torch.tensor([0])})
+
+
 def test_it_is_used_where_a_step_reads_few_rows():
-    assert isinstance(embedding_adam(tables(), 0.1, n_readings=3), LazyEmbeddingAdam)
-    assert isinstance(embedding_adam(tables(), 0.1, n_readings=4), DenseEmbeddingAdam)
+    assert isinstance(embedding_adam(tables(), 0.1, n_read=3), LazyEmbeddingAdam)
+    assert isinstance(embedding_adam(tables(), 0.1, n_read=4), DenseEmbeddingAdam)
+
+
+@pytest.mark.parametrize("model", TRAINED_BY_IT)
+def test_models_say_how_many_rows_a_step_reads(model, tiny_pair, monkeypatch):
+    said, read = [], []
+
+    class Seen(DenseEmbeddingAdam):
+        def read(self, *indices):
+            read.append(sum(len(index_B) for index in indices for index_B in index.values()))
+            return super().read(*indices)
+
+    def made(tables, learning_rate, n_read):
+        said.append(n_read)
+        return Seen(tables, learning_rate)
+
+    training = split(tiny_pair, seed=0).search.training
+    monkeypatch.setattr(importlib.import_module(MODULES[model]), "embedding_adam", made)
+    config = parse(MODELS[model].config, {**TRAINED_BY_IT[model], "batch_size": 16})
+    MODELS[model].build(config, training, Run()).train_epoch()
+    assert set(said) == {max(read)}
 
 
 @pytest.mark.parametrize("model", TRAINED_BY_IT)

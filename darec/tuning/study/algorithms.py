@@ -101,13 +101,14 @@ class Scheduler:
     """Makes the same without any influence of timing (`darec.tuning.study.in_order`)."""
 
 
-def _first_rung(epochs: int) -> int:
+def first_rung(epochs: int) -> int:
+    """Return the epoch of ASHA's first rung."""
     return min(epochs, max(FIRST_RUNG, epochs // REDUCTION**3))
 
 
 def _rungs(epochs: int) -> frozenset[int]:
     """Return ASHA's rungs and the last epoch: of 100 epochs 3, 9, 27, 81 and 100."""
-    rungs, rung = {epochs}, _first_rung(epochs)
+    rungs, rung = {epochs}, first_rung(epochs)
     while rung < epochs:
         rungs.add(rung)
         rung *= REDUCTION
@@ -129,7 +130,7 @@ def _asha(epochs: int) -> "TrialScheduler":
     return ASHAScheduler(
         time_attr=TIME,
         max_t=epochs,
-        grace_period=_first_rung(epochs),
+        grace_period=first_rung(epochs),
         reduction_factor=REDUCTION,
     )
 

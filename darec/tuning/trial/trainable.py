@@ -192,6 +192,7 @@ class RecommenderTrainable(tune.Trainable):
                 super().restore(with_checkpoint(checkpoint_path, checkpoint))
             except (DamagedError, ValueError) as error:  # ValueError: Tune's, for a missing one
                 problem = problem or str(error)
+                self._fit = None  # it may have a part of the state
                 continue
             if problem:
                 self._note = f"went on from {Path(checkpoint.path).name}: {problem}"

@@ -17,6 +17,7 @@ from darec.core.recommender import DivergedError, MemoryCache
 from darec.data.split import split
 from darec.models import MODELS
 from darec.provenance import Build, this_build, versions
+from darec.tuning.trial.checkpoint import save_state
 from darec.tuning.trial.names import METRIC, ROWS
 from darec.tuning.trial.trainable import (
     OtherCodeError,
@@ -135,6 +136,19 @@ def test_a_damaged_or_deleted_checkpoint_gives_way_to_the_one_before_and_says_so
     newer.mkdir()
     trial.save_checkpoint(str(newer))  # the note is kept after another loss
     assert restored(local(CONFIG, data), newer)["note"] == row["note"]
+
+
+def test_a_trial_starts_again_whole_where_another_version_saved_its_optimizer(data, tmp_path):
+    config = {"factors": 3, "batch_size": 64, "center": "mean"}
+    trial, folder = local(config, data, "emcdr"), tmp_path / "checkpoint_000000"
+    rows = [trial.step() for _ in range(2)]
+    folder.mkdir()
+    saved = trial._fit.state_dict()
+    saved["model"]["optimizer"] = {"state": {}, "param_groups": []}
+    save_state({"fit": saved, "note": "", "trained_s": 1.0}, folder)
+    row = restored(local(config, data, "emcdr"), folder)
+    assert row["epoch"] == 1 and row["valid_rmse"] == rows[0]["valid_rmse"]
+    assert row["note"].startswith("started again: ") and "another version" in row["note"]
 
 
 def test_a_trial_over_its_limit_ends_with_its_best_epoch(data):
