@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from darec.api.checks import holdout_of
@@ -50,7 +51,9 @@ def search_all(
     in the end if a model has no winner.
     """
     results, failed, left_s = [], [], budget
-    with connected(options.get("address"), insecure=options.get("insecure", False)):
+    alone = len(models) == 1  # then the search connects itself, after it has checked its record
+    address, insecure = options.get("address"), options.get("insecure", False)
+    with nullcontext() if alone else connected(address, insecure=insecure):
         for position, model in enumerate(models):
             begin, known_s = time.monotonic(), None
             if left_s is not None:
@@ -61,7 +64,7 @@ def search_all(
             try:
                 results.append(search(model, pair, reporter=reporter, **options))
             except UserError as error:
-                if len(models) == 1:
+                if alone:
                     raise
                 failed.append(model)
                 LOGGER.error("%s: %s", model, error)

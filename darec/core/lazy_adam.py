@@ -120,8 +120,8 @@ class Table:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state; raises ``ValueError`` for one of another version."""
-        moments_M2K: torch.Tensor | None = state.get("moments")
-        if moments_M2K is None or moments_M2K.shape != self._state.moments_M2K.shape:
+        moments_M2K: Any = state.get("moments")
+        if getattr(moments_M2K, "shape", None) != self._state.moments_M2K.shape:
             raise ValueError("the state of the optimizer is of another version or model")
         self._before, self._step, self._n_steps = state["steps"], 0, 0
         self._state.moments_M2K[:] = moments_M2K.numpy()
