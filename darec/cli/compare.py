@@ -27,6 +27,10 @@ def compare(
     """
     from dataclasses import asdict
 
+    from darec.api.names import check_searches
+
+    check_searches(studies)
+
     import pandas as pd
 
     from darec.api.result import load_result

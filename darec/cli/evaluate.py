@@ -79,11 +79,14 @@ def evaluate(
 
     A table for a paper: darec evaluate --pair d1_d3,yelp --model all --table table.tex
     """
+    from darec.api.names import check_names, listed
+
+    check_names(model, made=True)
+
     import pandas as pd
 
     from darec.api import evaluate as api
     from darec.api.checks import check_device, holdout_of
-    from darec.api.names import listed
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches

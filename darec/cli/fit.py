@@ -48,9 +48,12 @@ def fit(
     number of epochs, and is meant for production use. --refit train writes the search's own model,
     which was trained on the training ratings only. Test scores are of such models.
     """
+    from darec.api.names import check_names, listed
+
+    check_names(model, made=True)
+
     from darec.api import fit as api
     from darec.api.checks import holdout_of
-    from darec.api.names import listed
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches

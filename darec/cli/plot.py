@@ -14,6 +14,10 @@ def plot(reporter: Terminal, study: Study) -> None:
     The page is one self-contained file. A search writes it by itself when it
     ends or is interrupted.
     """
+    from darec.api.names import check_searches
+
+    check_searches([study])
+
     from pathlib import Path
 
     from darec.api.study_page import write_study_page

@@ -75,13 +75,18 @@ def reproduce(
     other search. At the end, or after an interruption, the report is written from the scores that
     exist: results/report/report.html, table2.md, .csv and .tex, figures, provenance.json.
     """
+    from darec.api.names import check_names
+
+    if chosen := _words(models):
+        check_names(",".join(chosen), "--models")
+
     from darec.report.reproduce import reproduce as reproduce_
 
     stop_on_sigterm()
     page_file = reproduce_(
         what,
         _words(pairs),
-        models=_words(models),
+        models=chosen,
         train=tuple(percent(word) for word in _words(train)),
         cold_share=share(cold_share),
         trials=trials,

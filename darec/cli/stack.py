@@ -52,9 +52,12 @@ def stack(
     training. With --fit the members are then trained on every rating, for use. To score the stack:
     darec evaluate --model stack
     """
+    from darec.api.names import check_names, listed
+
+    check_names(models, "--models")
+
     from darec.api import stack as api
     from darec.api.checks import holdout_of
-    from darec.api.names import listed
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches

@@ -2,12 +2,14 @@
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from darec.cli.command import called, command, command_line
 from darec.cli.console import Terminal
+from darec.errors import UserError
 
 if TYPE_CHECKING:
     from darec.api.status import StudyStatus
@@ -26,6 +28,9 @@ def status(
 
     It only reads files, and works from any terminal while searches run.
     """
+    if "://" not in out and not Path(out).is_dir():
+        raise UserError(f"{out}: no such folder")
+
     import pandas as pd
 
     from darec.api import status as api
@@ -70,6 +75,10 @@ def stop(reporter: Terminal, study: Study) -> None:
     It works from any machine that sees the folder or URI. Returns when the search has
     ended, or after a minute.
     """
+    from darec.api.names import check_searches
+
+    check_searches([study])
+
     from darec.api import status as api
 
     ended = api.stop(study)

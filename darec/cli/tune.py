@@ -186,12 +186,24 @@ def tune(
         synthetic, trials, stage1_trials, max_epochs = True, 2, 2, 2
 
     from darec.api.checks import holdout_of
-    from darec.api.names import check_no_search, installed_models, listed, named_models
+    from darec.api.names import (
+        check_libraries,
+        check_names,
+        check_no_search,
+        check_same_budget,
+        listed,
+    )
 
     holdout, pairs = holdout_of(percent(train), task, share(cold_share), split), listed(pair)
-    named = named_models(model, installed_models())
-    if not resume and "://" not in out:
-        check_no_search(out, [holdout.label(labelled(name, synthetic)) for name in pairs], named)
+    named = check_names(model)
+    if "all" not in listed(model):
+        check_libraries(named)
+    labels = [holdout.label(labelled(name, synthetic)) for name in pairs]
+    if "://" not in out and not resume:
+        check_no_search(out, labels, named)
+    elif "://" not in out and budget is None:
+        asked = {"max_epochs": max_epochs, "time_budget": time_budget}
+        check_same_budget(out, labels, named, asked)
     reporter.line(f"{model} on {pair}: loading the libraries and the ratings")
 
     from darec.api.pairs import load_pair

@@ -1,5 +1,7 @@
 """What a command refuses from names and files alone, at once."""
 
+import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -46,13 +48,31 @@ def test_a_folder_with_a_search_is_told(tmp_path):
         (["--model", "svd"], "--model must be one of "),
         (["--pair", "p,q", "--model", "bias"], "q-90/bias holds a search already"),
         (["--task", "warm", "--cold-share", "50"], "--cold-share 50 needs --task cold_users"),
+        (
+            ["--model", "bias", "--resume", "--max-epochs", "70"],
+            "--resume needs the same --max-epochs: the search there has 60, but you asked for 70",
+        ),
+        (
+            ["--model", "bias", "--resume", "--max-epochs", "60", "--time-budget", "90"],
+            "--resume needs the same --time-budget: the search there has nothing, but you asked",
+        ),
+        (["evaluate", "--pair", "q", "--model", "svd"], "--model must be one of "),
+        (["fit", "--pair", "q", "--model", "svd"], "--model must be one of "),
+        (["stack", "--pair", "q", "--models", "stack"], "--models must be one of "),
+        (["reproduce", "table2", "--models", "svd"], "--models must be one of "),
+        (["status", "nowhere"], "nowhere: no such folder"),
+        (["stop", "results/q-90/cmf"], "results/q-90/cmf: no search is here"),
+        (["plot", "results"], "results: no search is here"),
+        (["compare", "results/q-90/bias", "b"], "b: no search is here"),
     ],
 )
-def test_tune_refuses_them_before_it_loads_anything_heavy(options, told, tmp_path):
+def test_they_are_refused_before_anything_heavy_is_loaded(options, told, tmp_path):
     study = tmp_path / "results" / "q-90" / "bias" / "study.json"
     study.parent.mkdir(parents=True)
-    study.touch()
-    words = ["tune", *([] if "--pair" in options else ["--pair", "q"]), *options]
+    study.write_text(json.dumps({"budget": {"max_epochs": 60, "time_budget": None}}))
+    words = options
+    if options[0].startswith("-"):
+        words = ["tune", *([] if "--pair" in options else ["--pair", "q"]), *options]
     code = f"""
 import sys
 from darec.cli.main import main
@@ -71,3 +91,30 @@ finally:
     )
     assert ended.returncode == 1 and told in ended.stderr and ended.stderr.count("\n") == 1
     assert ended.stdout == "[]\n"
+
+
+def test_a_model_whose_library_is_not_installed_is_refused(monkeypatch):
+    names.check_libraries(installed_models())
+    monkeypatch.setattr(names, "find_spec", lambda module: None if module == "myfm" else module)
+    names.check_libraries(["bias", "pmf", "i_darec"])
+    with pytest.raises(
+        UserError, match=r"^--model fm needs myfm, which is not installed; pip inst"
+    ):
+        names.check_libraries(["bias", "fm"])
+
+
+def test_another_budget_is_told_of_readable_records_alone(tmp_path):
+    study = tmp_path / "q-90" / "pmf" / "study.json"
+    study.parent.mkdir(parents=True)
+
+    def check(max_epochs, time_budget):
+        asked = {"max_epochs": max_epochs, "time_budget": time_budget}
+        names.check_same_budget(str(tmp_path), ["q-90"], ["pmf", "bias"], asked)
+
+    check(60, None)
+    study.write_text("damaged")
+    check(60, None)
+    study.write_text(json.dumps({"budget": {"max_epochs": 1, "time_budget": None}}))
+    check(60, math.inf)  # a model that is fitted as a whole has one epoch
+    with pytest.raises(UserError, match=r"pmf.study.json: --resume needs the same --time-budget"):
+        check(60, 9.0)

@@ -21,6 +21,7 @@ from darec.provenance import revision, versions
 from darec.reporter import LOGGER
 from darec.tuning.durability.snapshot import COPY
 from darec.tuning.storage import join, open_place
+from darec.tuning.study.differences import unlike
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.request import Budget, Ranges, Request, Stages
 
@@ -41,14 +42,6 @@ BY_OPTION = ("fix", "paper", "stages")
 names the option instead of the space."""
 PAGE = "study.html"
 """The page of a search, beside ``study.json``."""
-REASONS = {
-    "budget.max_epochs": "the epochs at which trials were compared depend on it",
-    "budget.stage1_trials": "the second stage has the winners of the first",
-    "budget.time_budget": "each study has a share of it",
-}
-"""Why a search cannot go on with another value."""
-LONGEST = 24
-"""Most characters of a value that a message shows."""
 UNFINISHED = ("tune", COPY)
 """Tune's state in a study's folder. Without ``study.json``, its search is unknown."""
 
@@ -114,8 +107,8 @@ def check_record(request: Request, resume: bool) -> None:
     for first in (*BY_OPTION, ""):
         there, here = ({first: each.get(first)} if first else each for each in (before, now))
         if found := difference(there, here):
-            place = join(request.storage, "study.json")
-            raise UserError(f"{place}: {_unlike(*found)}")
+            place, (name, *values) = join(request.storage, "study.json"), found
+            raise UserError(f"{place}: {unlike(_option(name), *values)}")
 
 
 def write_record(request: Request, arguments: Mapping[str, Any]) -> Record:
@@ -165,20 +158,10 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, 
     return None
 
 
-def _unlike(name: str, there: Any, here: Any) -> str:
-    """Return what a message says of the first value that differs from the search being resumed."""
+def _option(name: str) -> str:
+    """Return how the user names what a record calls ``name``."""
     group, _, key = name.partition(".")
-    option = f"--fix {key}" if group == "fix" else OPTIONS.get(name, name)
-    told = f"the search there has {_shown(there)}, but you asked for {_shown(here)}"
-    if name in REASONS:
-        told += f" ({REASONS[name]})"
-    remedy = "use the recorded value, or start another search with another --out"
-    return f"--resume needs the same {option}: {told}; {remedy}"
-
-
-def _shown(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return f"--fix {key}" if group == "fix" else OPTIONS.get(name, name)
 
 
 def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
