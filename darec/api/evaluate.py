@@ -16,6 +16,7 @@ from darec.data.ratings import DomainPair
 from darec.errors import UserError
 from darec.evaluation import summary
 from darec.evaluation.frame import frame
+from darec.evaluation.headline import BOTH, headline
 from darec.evaluation.origin import mixture
 from darec.evaluation.scores import Score
 from darec.reporter import LOGGER, LogReporter, Reporter
@@ -158,6 +159,7 @@ def _runs(
 def _compare(winners: Sequence[SearchResult], scores: Sequence[Score], reporter: Reporter) -> None:
     """Report the mean figures of several models, best first, and each model's configuration."""
     told = f"{summary.task(scores)}, {summary.runs(scores)}"
+    reporter.line(headline(scores))
     reporter.table(f"RMSE on {told}, mean ± sd{summary.mixed(scores)}", summary.comparison(scores))
     if summary.one_split(scores):
         reporter.line(summary.ONE_SPLIT)
@@ -181,10 +183,12 @@ def _report(measured: list[list[Score]], reporter: Reporter) -> None:
         )
     own = [score for each in measured for score in each]
     reporter.line("  * the split whose validation ratings chose the configuration")
+    reporter.line(summary.verdict(own))
     reporter.table(summary.title(own), summary.table(own))
+    if any(score.rmse_both is not None for score in own):
+        reporter.line(BOTH)
     if summary.one_split(own):
         reporter.line(summary.ONE_SPLIT)
-    reporter.line(summary.verdict(own))
 
 
 def _finished(

@@ -90,7 +90,9 @@ def evaluate(
     from darec.api.pairs import load_pair
     from darec.api.registry import chosen_models
     from darec.api.result import finished_searches
+    from darec.core.cold import COLD
     from darec.evaluation.paper_table import check_suffix, write_table
+    from darec.report.compare import compare, in_short
     from darec.tuning import storage
 
     if table is not None:
@@ -119,6 +121,10 @@ def evaluate(
             reporter=reporter,
         )
         measured.append(scores)
+        if len(searches) > 1 and folds is None:
+            errors = scores[scores["cold"] == COLD].groupby("model")["test_rmse"].mean()
+            best_first = sorted(searches, key=lambda search: errors[search.best.model])
+            reporter.line(in_short(compare(best_first)))
         for (name, cold), own in scores.groupby(["model", "cold"], sort=False)["test_rmse"]:
             mean, sd = own.mean(), own.std() if len(own) > 1 else None
             shown = f"{mean:.4f}" + ("" if sd is None else f" ± {sd:.4f}")

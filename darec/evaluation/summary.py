@@ -75,10 +75,10 @@ INTERVAL = "95 % interval of it"
 
 def title(scores: Sequence[Score]) -> str:
     """Return the heading of a table of one model's scores: model, pair, split and seeds."""
-    return f"{_named(scores[0])} on {task(scores)}, {runs(scores)}{mixed(scores)}"
+    return f"{named(scores[0])} on {task(scores)}, {runs(scores)}{mixed(scores)}"
 
 
-def _named(score: Score) -> str:
+def named(score: Score) -> str:
     """Return a model's name, with what its search selected by if that is not RMSE."""
     return score.model if score.metric == "rmse" else f"{score.model} (by {score.metric})"
 
@@ -216,7 +216,7 @@ def comparison(scores: Sequence[Score]) -> pd.DataFrame:
             "searched split": _short(_over_seeds(searched, "test_rmse", COLD)),
             "trials": str(own[0].trials),
         }
-    first = by_model[_named(scores[0])]
+    first = by_model[named(scores[0])]
     for label, name in BASELINES.items():
         rows[label] = {
             column: _short(_over_seeds(first, name, policy))
@@ -261,7 +261,7 @@ def ranking_table(scores: Sequence[Score]) -> pd.DataFrame:
 
 def names_of(scores: Sequence[Score]) -> list[str]:
     """Return the models of scores; searches by several metrics are told apart."""
-    return list(dict.fromkeys(_named(score) for score in scores))
+    return list(dict.fromkeys(named(score) for score in scores))
 
 
 def _over_seeds(scores: Sequence[Score], name: str, policy: str) -> Summary | None:
@@ -283,7 +283,7 @@ def _short(summary: Summary | None) -> str:
 
 def _best_first(scores: Sequence[Score]) -> dict[str, list[Score]]:
     """Return each model's scores, those of the lowest mean test RMSE first."""
-    by_model = {name: [s for s in scores if _named(s) == name] for name in names_of(scores)}
+    by_model = {name: [s for s in scores if named(s) == name] for name in names_of(scores)}
     return dict(sorted(by_model.items(), key=lambda entry: (_mean_error(entry[1]), entry[0])))
 
 

@@ -54,6 +54,19 @@ class Compared:
         return shown if shown.startswith("<") else f"= {shown}"
 
 
+def in_short(found: Sequence[Compared]) -> str:
+    """Return which of several winners are level with the first one by the paired test."""
+    first, *others = found
+    if any(each.p is None for each in others):
+        fewest = min(each.splits for each in others)
+        return f"A paired test needs {LEAST_SPLITS} splits or more, but there are {fewest}"
+    level = [each.name for each in others if each.p is not None and each.p >= LEVEL]
+    apart = [each.name for each in others if each.name not in level]
+    told = [f"level with {first.name}: {', '.join(level) or 'none'}"]
+    told += [f"worse: {', '.join(apart)}"] if apart else []
+    return f"By a paired test (p < {LEVEL:g}, corrected), {'; '.join(told)}"
+
+
 def compare(results: Sequence[SearchResult], cold: ColdPolicy = COLD) -> list[Compared]:
     """Compare the winners of finished searches of one pair and split, the first with all others.
 

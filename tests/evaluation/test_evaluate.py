@@ -13,6 +13,7 @@ from darec.data.ratings import DomainPair
 from darec.data.split import Training, split
 from darec.evaluation.evaluate import evaluate
 from darec.evaluation.frame import frame
+from darec.evaluation.headline import headline
 from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
 from darec.evaluation.summary import (
@@ -140,6 +141,33 @@ def test_the_verdict_follows_the_mean_gap_to_the_bias_baseline(tiny_pair):
     first = dataclasses.replace(first, bias_rmse=0.9, beats_bias=False)
     both = "bias loses to the untuned bias by 0.1000 on average, and on 2 of 2 seeds"
     assert verdict([first, second]).startswith(both)
+
+
+def test_the_headline_names_the_best_model_and_its_distance_to_the_next_and_the_biases(tiny_pair):
+    score = evaluated(best_of("bias", tiny_pair), tiny_pair)[0]
+    assert score.cold == "hierarchical"
+
+    def scores(model, *errors):
+        same = {"model": model, "bias_rmse": 1.5, "hierarchical_rmse": 1.5}
+        return [
+            dataclasses.replace(
+                score,
+                **same,
+                test_rmse=error,
+                run_seed=seed,
+                beats_bias=error < 1.5,
+                beats_hierarchical=error < 1.5,
+            )
+            for seed, error in enumerate(errors)
+        ]
+
+    told = headline([*scores("cmf", 1.0, 1.2), *scores("fm", 1.3, 1.1), *scores("emcdr", 1.4, 1.4)])
+    assert told == (
+        "cmf has the lowest test RMSE, 1.1000 ± 0.1414: 0.1000 ± 0.2828 below fm, "
+        "0.4000 ± 0.1414 below the hierarchical biases (cold=hierarchical)"
+    )
+    told = headline([*scores("hierarchical_bias", 1.5), *scores("fm", 1.6)])
+    assert told.endswith("lowest test RMSE, 1.5000: 0.1000 below fm (cold=hierarchical)")
 
 
 def test_tables_have_the_scores_figures(tiny_pair):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import darec
 from darec.cli.main import app_of
 from darec.report.analysis.statistics import holm, paired_p
-from darec.report.compare import compare
+from darec.report.compare import compare, in_short
 from darec.report.matrix.cells import Cell
 from tests.report import made
 
@@ -42,6 +42,16 @@ def test_each_is_compared_with_the_first_in_pairs(results):
     assert floor[1].rmse == pytest.approx(1.902)
 
 
+def test_the_short_form_names_those_that_are_level_and_those_that_are_worse(results):
+    bias, cmf, conet = results
+    told = in_short(compare([cmf, bias, conet]))
+    assert told == (
+        "By a paired test (p < 0.05, corrected), level with cmf: none; worse: bias, conet"
+    )
+    told = in_short(compare([bias, conet]))
+    assert told == "By a paired test (p < 0.05, corrected), level with bias: conet"
+
+
 def test_fewer_than_five_splits_are_too_few_for_a_test(tmp_path):
     found = []
     for model, errors in (("bias", BIAS[:4]), ("cmf", BETTER)):
@@ -51,6 +61,7 @@ def test_fewer_than_five_splits_are_too_few_for_a_test(tmp_path):
     told = compare(found)[1]
     assert told.p is None and told.splits == 4
     assert told.told("x") == "cmf is lower than x by 0.1000 on 4 splits, too few for a test"
+    assert in_short(compare(found)) == "A paired test needs 5 splits or more, but there are 4"
 
 
 def test_runs_on_one_split_are_one_split(tmp_path):

@@ -1,0 +1,48 @@
+"""The first sentence on the scores of several models: which is best, and by how much."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from darec.core.cold import COLD
+from darec.evaluation.scores import Score
+from darec.evaluation.summary import named, summarise
+
+BOTH = (
+    '  "target and source" is the root of the sum of both squared RMSEs, which the authors\' code '
+    "prints (docs/paper.md)"
+)
+"""What everybody who reads that row of a table must know."""
+
+
+def headline(scores: Sequence[Score]) -> str:
+    """Say which model has the lowest mean test RMSE, and its distance to the next and the biases.
+
+    Distances are means and standard deviations of differences on the same test ratings.
+    """
+    own = [score for score in scores if score.cold == COLD]
+    by_model: dict[str, dict[tuple[int, int, int | None], float]] = {}
+    for score in own:
+        by_model.setdefault(named(score), {})[_run(score)] = score.test_rmse
+    first, *others = sorted(by_model, key=lambda name: np.mean(list(by_model[name].values())))
+    biases = {_run(score): score.hierarchical_rmse for score in own if named(score) == first}
+    rivals = {name: by_model[name] for name in others[:1]}
+    if "hierarchical_bias" not in (first, *rivals):
+        rivals["the hierarchical biases"] = biases
+    told = [_distance(by_model[first], errors, name) for name, errors in rivals.items()]
+    rmse = summarise(list(by_model[first].values())).short
+    return f"{first} has the lowest test RMSE, {rmse}: {', '.join(told)} (cold={COLD})"
+
+
+def _run(score: Score) -> tuple[int, int, int | None]:
+    return score.split_seed, score.run_seed, score.fold
+
+
+def _distance(
+    own: Mapping[tuple[int, int, int | None], float],
+    other: Mapping[tuple[int, int, int | None], float],
+    name: str,
+) -> str:
+    """Return how much lower the first errors are than the others, on the runs that both have."""
+    gaps = [other[run] - error for run, error in own.items() if run in other]
+    return f"{summarise(gaps).short} below {name}" if gaps else f"no run in common with {name}"
