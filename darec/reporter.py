@@ -50,6 +50,8 @@ class StudyView:
     """The expected seconds until the end; None before a trial has ended."""
     an_hour: float | None = None
     """Trials an hour; None before a trial has ended."""
+    part: tuple[int, int] = (1, 1)
+    """Which of the search's studies this is, and how many there are."""
 
     @property
     def n_ended(self) -> int:
@@ -65,7 +67,19 @@ class StudyView:
         words.append(f"{duration(self.spent_s)} spent")
         if self.left_s is not None:
             words.append(f"about {duration(self.left_s)} left")
-        return f"{self.title}: {', '.join(words)}"
+        return f"{self.title}{self.position}: {', '.join(words)}"
+
+    @property
+    def position(self) -> str:
+        """Return which of several studies this is, or nothing."""
+        number, n_all = self.part
+        return f" (study {number} of {n_all})" if n_all > 1 else ""
+
+    @property
+    def share_done(self) -> float:
+        """Return the share of all studies' trials that have ended, each study counting the same."""
+        number, n_all = self.part
+        return (number - 1 + self.n_ended / max(1, self.trials)) / n_all
 
     @property
     def against(self) -> str:

@@ -56,6 +56,8 @@ def search_all(
     with nullcontext() if alone else connected(address, insecure=insecure):
         for position, model in enumerate(models):
             begin, known_s = time.monotonic(), None
+            if not alone:
+                reporter.line(f"Model {position + 1} of {len(models)}: {model}")
             if left_s is not None:
                 known_s = _share_before(model, pair, options)
                 share_s = known_s or max(SHORTEST_S, left_s / (len(models) - position))

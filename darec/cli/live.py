@@ -17,23 +17,30 @@ BAR = 24
 
 def block(view: StudyView) -> RenderableType:
     """Return what is drawn: a bar, the best trial, the running trials and how trials ended."""
-    lines = [Text(view.title, style="bold"), _bar(view), *_best(view), *_running(view)]
+    title = Text(f"{view.title}{view.position}", style="bold")
+    lines = [title, *_bars(view), *_best(view), *_running(view)]
     if view.ended:
         lines.append(_line("ended", ", ".join(f"{n} {end}" for end, n in view.ended.items())))
     return Group(*lines)
 
 
-def _bar(view: StudyView) -> RenderableType:
+def _bars(view: StudyView) -> list[RenderableType]:
+    """Return a bar over the trials of this study, and above it one over all studies if several."""
     words = [f"{view.n_ended} of {view.trials} trials", duration(view.spent_s)]
     if view.left_s is not None:
         words.append(f"about {duration(view.left_s)} left")
     if view.an_hour:
         words.append(f"{view.an_hour:.0f} an hour")
+    own = _bar(view.n_ended / max(1, view.trials), ", ".join(words))
+    number, n_all = view.part
+    return [_bar(view.share_done, f"all {n_all} studies"), own] if n_all > 1 else [own]
+
+
+def _bar(share: float, words: str) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=BAR)
     grid.add_column(no_wrap=True, overflow="ellipsis")
-    bar = ProgressBar(total=max(1, view.trials), completed=view.n_ended, width=BAR)
-    grid.add_row(bar, Text(", ".join(words)))
+    grid.add_row(ProgressBar(total=1.0, completed=share, width=BAR), Text(words))
     return grid
 
 

@@ -49,6 +49,15 @@ def test_the_block_fits_the_terminal(width):
         assert lines[1].endswith("21 of 50 trials, 92 s, about 2 min left, 900 an hour")
 
 
+def test_a_search_of_several_studies_has_a_bar_over_all_of_them():
+    view = replace(VIEW, part=(2, 3))
+    lines = drawn(view, 80)
+    assert lines[0] == "i_autorec, stage 1 on the target (study 2 of 3)" and len(lines) == 8
+    assert lines[1].endswith(" all 3 studies") and "21 of 50 trials" in lines[2]
+    assert view.share_done == pytest.approx((1 + 21 / 50) / 3)
+    assert view.in_a_line.startswith("i_autorec, stage 1 on the target (study 2 of 3): 21 of 50")
+
+
 def test_the_block_before_the_first_epoch_and_with_many_trials():
     many = [TrialView(f"{n:04}", 1, 1.0) for n in range(MOST_RUNNING + 3)]
     none = replace(VIEW, ended={}, running=many, best=None, left_s=None, an_hour=None)

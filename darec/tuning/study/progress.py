@@ -46,9 +46,10 @@ class StudyProgress(ProgressReporter):
         n_trials: int,
         metric: Metric = "rmse",
         to_beat: Mapping[str, float] | None = None,
+        part: tuple[int, int] = (1, 1),
     ) -> None:
         self._title, self._names, self.n_trials = title, list(hyper_parameters), n_trials
-        self._measure, self._to_beat = MEASURES[metric], dict(to_beat or {})
+        self._measure, self._to_beat, self._part = MEASURES[metric], dict(to_beat or {}), part
         self.show_through(shows_nothing, str)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -101,6 +102,7 @@ class StudyProgress(ProgressReporter):
             spent_s=spent_s,
             left_s=pace and max(0.0, self.n_trials / pace - self._ended_before / pace - spent_s),
             an_hour=pace and 3600 * pace,
+            part=self._part,
         )
 
     def _pace(self, ended: list[Any], running: list[Any]) -> float | None:

@@ -163,9 +163,10 @@ def _finished(study: Study, asked: Identity) -> Best:
 def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]) -> Best:
     """Finish all studies of a search in order, and return the winner."""
     fixed, budget = dict(request.space.fixed), request.budget.time_budget
-    first = request.kind.stage1
+    first, part, title = request.kind.stage1, (1, 1), ""
     if first is not None and request.stage1 is not None:
         fixed |= _run_first_stages(request, first, request.stage1, finish, tell)
+        part, title = (3, 3), f"{request.model}, stage 2"
         budget = None if budget is None else budget * (1 - 2 * STAGE1_SHARE)
     study = Study(
         model=request.model,
@@ -180,6 +181,8 @@ def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]
         folder=request.folder,
         storage=request.storage,
         time_budget=budget,
+        title=title,
+        part=part,
         rejudge=request.rejudge,
         stop_when_flat=request.stop_when_flat,
         metric=request.metric,
@@ -225,6 +228,7 @@ def _run_first_stage(
         storage=storage.join(request.storage, name),
         time_budget=None if budget is None else STAGE1_SHARE * budget,
         title=f"{first.model}, stage 1 on the {domain}",
+        part=(1 if domain == "target" else 2, 3),
         stop_when_flat=request.stop_when_flat,
         metric=request.metric,
     )

@@ -75,6 +75,8 @@ class Study:
     """The validation RMSE of the baselines, for a display; empty for another metric."""
     title: str = ""
     """Its name on a display; the model's name if empty."""
+    part: tuple[int, int] = (1, 1)
+    """Which of the search's studies it is, and how many there are."""
 
     @property
     def search_folder(self) -> Path:

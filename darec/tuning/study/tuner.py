@@ -181,6 +181,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
                 study.trials,
                 study.metric,
                 study.to_beat,
+                study.part,
             ),
             verbose=1,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),

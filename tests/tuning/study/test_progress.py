@@ -36,7 +36,7 @@ def clock(monkeypatch):
 
 def test_a_view_has_the_best_trial_the_running_ones_and_how_the_others_ended(clock):
     views = []
-    shown = StudyProgress("u_x", ["hidden", "autorec/rate"], 4, to_beat={"bias": 0.95})
+    shown = StudyProgress("u_x", ["hidden", "autorec/rate"], 4, to_beat={"bias": 0.95}, part=(3, 3))
     shown.show_through(views.append, {"a": "stalled", "f": "failed"}.get)
     trials = [
         trial("a", "TERMINATED", 0.9, hidden=10, autorec={"rate": 0.00123456}, fixed=1),
@@ -59,10 +59,12 @@ def test_a_view_has_the_best_trial_the_running_ones_and_how_the_others_ended(clo
         spent_s=7.0,
         left_s=None,
         an_hour=None,
+        part=(3, 3),
     )
     assert view.n_ended == 2
     assert (
-        view.in_a_line == "u_x: 2 of 4 trials, best validation RMSE 0.8000 (bias 0.9500), 7 s spent"
+        view.in_a_line == "u_x (study 3 of 3): 2 of 4 trials, "
+        "best validation RMSE 0.8000 (bias 0.9500), 7 s spent"
     )
 
 
