@@ -32,7 +32,7 @@ def _bars(view: StudyView) -> list[RenderableType]:
     if view.an_hour:
         words.append(f"{view.an_hour:.0f} an hour")
     own = _bar(view.n_ended / max(1, view.trials), ", ".join(words))
-    number, n_all = view.part
+    n_all = view.part[1]
     return [_bar(view.share_done, f"all {n_all} studies"), own] if n_all > 1 else [own]
 
 
