@@ -21,6 +21,7 @@ from darec.paper import RANGES
 from darec.reporter import duration, in_epochs
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.importance import DrawnTrials, importances, place_of, read_study
+from darec.tuning.study.progress import MEASURES
 from darec.tuning.study.record import PAGE, Record, load_study
 from darec.tuning.study.trials_table import COST, REJUDGED, TEXTS
 from darec.tuning.trial.names import METRIC, nest, trial_id_of
@@ -83,9 +84,9 @@ class _Study:
 
     @property
     def baselines(self) -> dict[str, float]:
-        """The baselines on the same validation ratings; a study without a winner has none."""
+        """The baselines on the same validation ratings; a first stage has none until it ends."""
         if self.best is None:
-            return {}
+            return {} if self.name else self.record.baselines
         return {
             "bias": self.best.bias_valid_rmse,
             "hierarchical_bias": self.best.hierarchical_valid_rmse,
@@ -100,15 +101,15 @@ class _Study:
             f"epoch {first['best_epoch']}"
         )
         if self.best is None:
-            return f"{told}, so far. {self.cost}"
+            told += ", so far"
+        own = float(self.errors.iloc[0])
         gaps = [
-            f"{abs(rmse - self.best.valid_rmse):.4f} "
-            f"{'below' if self.best.valid_rmse < rmse else 'above'} {name} ({rmse:.4f})"
+            f"{abs(rmse - own):.4f} {'below' if own < rmse else 'above'} {name} ({rmse:.4f})"
             for name, rmse in self.baselines.items()
         ]
-        if self.best.stage1_valid_rmse is not None:
+        if self.best is not None and self.best.stage1_valid_rmse is not None:
             gaps.append(f"its own first stage has {self.best.stage1_valid_rmse:.4f}")
-        return f"{told}; {', '.join(gaps)}. {self.cost}"
+        return f"{'; '.join([told, *filter(None, [', '.join(gaps)])])}. {self.cost}"
 
     @property
     def cost(self) -> str:
@@ -256,10 +257,12 @@ def _notes(studies: list[_Study]) -> list[str]:
             f"{spent} and {duration(gpu_s)} of GPUs",
             f"{watts} and {WATTS_GPU:g} W a GPU",
         )
+    by = "" if record.metric == "rmse" else f" The search selects by {MEASURES[record.metric]}."
     return [
         f"Cost of all trials: {spent}, about {kwh:.2g} kWh at {watts}.",
         f"{record.holdout.in_words}, seed {record.seed}; {record.sampler}, {record.scheduler}, "
-        f"at most {in_epochs(record.budget.max_epochs)}. Test ratings have no part in this page.",
+        f"at most {in_epochs(record.budget.max_epochs)}. Test ratings have no part "
+        f"in this page.{by}",
     ]
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ from darec.report.matrix.cells import Cell
 from darec.tuning.study.record import PAGE, write_record
 from darec.tuning.study.trials_table import COLUMNS, COST
 from darec.tuning.trial.names import flatten
+from tests.browser import browsed, titled
 from tests.report import made
 from tests.tuning.common import request_for
 
@@ -145,6 +147,35 @@ def test_an_unfinished_search_says_so(tiny_pair, tmp_path):
         in told
     )
     assert "Failures, stage 1, target" in told and "ValueError: &lt;no&gt;" in told
+
+
+def test_a_running_search_is_held_against_the_biases_and_says_its_metric(tiny_pair, tmp_path):
+    folder = tmp_path / "x"
+    request = replace(request_for("i_autorec", tiny_pair, folder), metric="mae")
+    write_record(request, {}, {"bias": 0.95, "hierarchical_bias": 0.88})
+    head = "trial_id,ended,failures,seconds,epochs,best_epoch,best_valid_rmse,at_edge"
+    names = ["hidden", "center", "activation", "trains_on", "alpha", "learning_rate", "batch_size"]
+    line = "0000,unfinished,,2.0,1,1,0.9,,16,none,tanh,target,0.01,0.001,64"
+    (folder / "trials.csv").write_text(f"{head},{','.join(names)}\n{line}\n")
+    told = words(write_study_page(folder).read_text())
+    gaps = "0.0500 below bias (0.9500), 0.0200 above hierarchical_bias (0.8800)"
+    assert f"Validation RMSE 0.9000: trial 0000, epoch 1, so far; {gaps}. 1 trials" in told
+    assert "The search selects by MAE." in told
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_the_page_without_errors_and_within_its_width(finished, width):
+    page = write_study_page(finished)
+    said = browsed(page, width, "--enable-logging=stderr", "--dump-dom")
+    assert "CONSOLE" not in said.stderr and "</html>" in said.stdout
+    script = """addEventListener("load", () => {
+        const root = document.documentElement;
+        const asked = performance.getEntriesByType("resource").map(entry => entry.name);
+        document.title = JSON.stringify([root.scrollWidth - root.clientWidth, asked]);
+    });"""
+    wider, asked = titled(page, page.read_text(), width, script)
+    assert wider <= 0 and asked == []
 
 
 def test_a_long_table_is_cut_and_says_so(finished):

@@ -1,8 +1,6 @@
 import csv
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -14,10 +12,10 @@ from darec.report.matrix.cells import Budget, distinct, printed
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering.page import write_report
+from tests.browser import browsed, titled
 from tests.report.made import ORIGIN, scored
 
 BUDGET = Budget(8, 2, 3, seeds=5)
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 VOID = {"meta", "link"}
 
 
@@ -177,25 +175,6 @@ def test_a_page_names_the_trials_that_cannot_be_read(tmp_path, tiny_pair, caplog
     told = "u_darec/trials.csv: must have a column &#39;best_epoch&#39;, but has none"
     assert told in page.read_text()
     assert "the page leaves its hyper-parameters out" in caplog.text
-
-
-def browsed(page, width, *options):
-    """Open a page in a browser without a window and return what it says."""
-    if not CHROMIUM:
-        pytest.skip("no Chromium here")
-    alone = ["--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},2000"]
-    profile = f"--user-data-dir={page.parent.parent}/profile"
-    command = [CHROMIUM, *alone, profile, *options, page.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-
-
-def titled(page, text, width, script):
-    """Return what a script leaves in the title of a page of this text."""
-    copy = page.with_name(f"scripted-{width}.html")
-    copy.write_text(text.replace("</body>", f"<script>{script}</script></body>"))
-    said = browsed(copy, width, "--dump-dom")
-    copy.unlink()
-    return json.loads(re.search(r"<title>(.*?)</title>", said.stdout).group(1))
 
 
 @pytest.mark.browser

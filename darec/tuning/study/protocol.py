@@ -69,7 +69,9 @@ class Protocol:
             check_can_go_on(self.request)
         elif self.resume and (self.request.folder / "best.json").exists():
             return check_finished(self.request)
-        code = list(write_record(self.request, arguments).code)
+        found = baseline_rmses(self.request.data)
+        baselines = {"bias": found.bias, "hierarchical_bias": found.hierarchical}
+        code = list(write_record(self.request, arguments, baselines).code)
         self.publish()
         finish = partial(self._finish, code)
         return _run_studies(self.request, finish, self.settings.reporter.line)

@@ -25,7 +25,7 @@ from darec.tuning.study.differences import unlike
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.request import Budget, Ranges, Request, Stages
 
-OF_THE_RUN = ("arguments", "began", "revision", "versions", "code", "lag")
+OF_THE_RUN = ("arguments", "began", "revision", "versions", "code", "lag", "baselines")
 """Fields of a record that may differ between the runs of a search. The first lag holds."""
 OPTIONS = {
     **{f"budget.{name}": f"--{name.replace('_', '-')}" for name in Budget.__dataclass_fields__},
@@ -75,6 +75,8 @@ class Record(Asked):
     """Whether its outcome does not depend on timing."""
     lag: Count | None = None
     """The lag of a reproducible search (`darec.tuning.study.in_order`); None for others."""
+    baselines: dict[str, float] = field(default_factory=dict)
+    """The validation RMSEs of the biases, by their names, which a page compares trials with."""
     began: float | None = None
     """When it began, in seconds since 1970."""
     narrowed: dict[str, int | float] = field(default_factory=dict)
@@ -111,14 +113,17 @@ def check_record(request: Request, resume: bool) -> None:
             raise UserError(f"{place}: {unlike(_option(name), *values)}")
 
 
-def write_record(request: Request, arguments: Mapping[str, Any]) -> Record:
+def write_record(
+    request: Request, arguments: Mapping[str, Any], baselines: Mapping[str, float] | None = None
+) -> Record:
     """Write ``study.json`` and return its content; ``arguments`` are those of `darec.search`.
 
     If other code began a resumed search, the record gets the present code's digest as well, and a
     warning is logged. The number of trials stays until a search that is given more has them
     (`record_trials`).
     """
-    path, record = request.folder / "study.json", _record_of(request, arguments)
+    path = request.folder / "study.json"
+    record = replace(_record_of(request, arguments), baselines=dict(baselines or {}))
     if path.exists():
         before = load_study(request.folder, request.storage)
         if (before.code, before.versions) != (record.code, record.versions):
