@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from darec.api.checks import check_count, check_gpus
@@ -15,6 +16,7 @@ from darec.report.matrix.cells import Budget, Cell, distinct
 from darec.report.matrix.plan import describe
 from darec.report.matrix.request import Request, What
 from darec.report.matrix.results import Results, Todo
+from darec.report.matrix.searched import models_searched, pairs_searched
 from darec.report.rendering.page import write_report
 from darec.report.rendering.provenance import request_in
 from darec.report.running.runner import Runner, Status
@@ -105,15 +107,21 @@ def reproduce(
     if address is not None:
         check_address(address)
     reporter, out, data = reporter or LogReporter(), Path(out), Path(data)
+    there = pairs_searched(out, data, train, synthetic) if page else []
     request = Request(
         what=what,
-        pairs=tuple(dict.fromkeys(pairs)) or tuple(PAIRS),
+        pairs=tuple(dict.fromkeys(pairs or there or PAIRS)),
         models=tuple(dict.fromkeys(models)),
         train=tuple(dict.fromkeys(train)),
         synthetic=synthetic,
         cold_share=cold_share,
         budget=Budget(trials, stage1_trials or max(1, trials // 3), max_epochs, seeds),
+        present=page,
     )
+    if page and not models:
+        paper = {cell.model for cell in request.cells()}
+        found = models_searched(out, map(request.label, request.pairs), request.train)
+        request = replace(request, more=tuple(name for name in found if name not in paper))
     prepared = {
         name: obtain(name, data, synthetic, reporter)
         for name in request.pairs

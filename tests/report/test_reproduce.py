@@ -189,3 +189,23 @@ def test_a_wrong_argument_is_told_in_one_line(changed, words):
     with pytest.raises(UserError) as caught:
         reproduce(**{**ASKED, **changed}, plan=True)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_page_of_what_is_there_has_every_searched_model_and_begins_with_the_answer(
+    tmp_path, digest
+):
+    errors = {"bias": [1.0, 1.1], "item_knn": [0.9, 0.95], "u_autorec": [0.95, 1.0]}
+    for model, own in errors.items():
+        scored(Cell("toys_auto", 90, model, True), tmp_path, own, digest=digest)
+    (tmp_path / "office_movies-synthetic-90" / "cmf").mkdir(parents=True)  # not finished
+    options = {"train": [90], "seeds": 2, "synthetic": True, "page": True}
+    page = reproduce("fig3", out=tmp_path, reporter=Recorder(), **options)
+    text = page.read_text()
+    ids = re.findall(r'<section id="([^"]+)"', text)
+    assert ids[0] == "answer" and "fig3" in ids and "table2" not in ids
+    assert "item_knn has the lowest test RMSE, 0.9250" in text
+    assert "no score" not in text and "office_movies" not in text
+    both = reproduce("table2", out=tmp_path, reporter=Recorder(), **options).read_text()
+    assert {"answer", "table2", "fig3"} <= set(re.findall(r'<section id="([^"]+)"', both))
+    rows = re.findall(r"<td[^>]*>(\w+)</td>", both[both.index('id="table2"') :])
+    assert "item_knn" in rows and "conet" not in rows

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from darec.report.analysis.effects import cold_user_errors
 from darec.report.analysis.statistics import holm, paired_p, surely_best
+from darec.report.matrix.cells import Budget, Cell
+from darec.report.matrix.results import Results
+from tests.report.made import scored
 
 
 def test_holm_by_hand():
@@ -53,3 +57,12 @@ def test_best_is_said_only_where_it_is_sure():
     close = {**errors, "d": base + np.array([1, -1, 2, -3, 1, -1]) / 100}
     assert surely_best(close) is None
     assert surely_best({"a": base}) is None
+
+
+def test_cold_users_have_p_values_from_five_seeds_on(tmp_path):
+    cell = Cell("toys_auto", 90, "u_darec", True, cold_users=20)
+    scored(cell, tmp_path, [1.0, 1.1, 0.9, 1.05, 0.95])
+    found = Results(tmp_path, Budget(8, 2, 3, seeds=5), {}).scores(cell)
+    tested, untested = cold_user_errors(found), cold_user_errors(found[:4])
+    assert tested.p_shuffled is not None and tested.p_hierarchical is not None
+    assert untested.p_shuffled is None and untested.p_hierarchical is None

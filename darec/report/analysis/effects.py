@@ -9,7 +9,7 @@ import numpy as np
 from darec.core.cold import ColdPolicy
 from darec.evaluation.scores import Score
 from darec.report.analysis.numbers import cold_share, errors
-from darec.report.analysis.statistics import holm, paired_p
+from darec.report.analysis.statistics import LEAST_SPLITS, holm, paired_p
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 
@@ -20,8 +20,8 @@ class PartEffect:
 
     gaps: list[float]
     """RMSE with the change minus the whole model's, by seed."""
-    p: float
-    """Holm-corrected over the model's changes."""
+    p: float | None
+    """Holm-corrected over the model's changes; None for fewer seeds than `LEAST_SPLITS`."""
 
     @property
     def mean(self) -> float:
@@ -44,10 +44,10 @@ def part_effects(
         for (name, label), cell in request.parts(pair).items()
         if name == model and whole and (changed := errors(results, cell))
     }
-    p_values = holm([paired_p(gap, [0.0] * len(gap)) for gap in gaps.values()])
-    return {
-        label: PartEffect(gap, p) for (label, gap), p in zip(gaps.items(), p_values, strict=True)
-    }
+    tested = [label for label, gap in gaps.items() if len(gap) >= LEAST_SPLITS]
+    p_values = holm([paired_p(gaps[label], [0.0] * len(gaps[label])) for label in tested])
+    p_of = dict(zip(tested, p_values, strict=True))
+    return {label: PartEffect(gap, p_of.get(label)) for label, gap in gaps.items()}
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class ColdUserErrors:
     """The hierarchical biases of both domains, which know the users' levels in the source."""
     bias: list[float]
     """The untuned bias baseline, which knows only the items."""
-    p_shuffled: float
-    p_hierarchical: float
-    """The two p-values are Holm-corrected for each other."""
+    p_shuffled: float | None
+    p_hierarchical: float | None
+    """The two p-values are Holm-corrected for each other; None for too few seeds."""
 
     @property
     def gaps(self) -> list[float]:
@@ -80,7 +80,9 @@ def cold_user_errors(scores: Sequence[Score]) -> ColdUserErrors:
         [getattr(score, name) for score in scores] for name in names
     )
     task = scores[0].train, scores[0].cold_users
-    p_values = holm([paired_p(model, other, *task) for other in (shuffled, hierarchical)])
+    p_values: Sequence[float | None] = (None, None)
+    if len(model) >= LEAST_SPLITS:
+        p_values = holm([paired_p(model, other, *task) for other in (shuffled, hierarchical)])
     return ColdUserErrors(model, mae, shuffled, hierarchical, bias, *p_values)
 
 

@@ -31,6 +31,10 @@ class Request:
     """What earlier requests asked for; the page still shows it."""
     mixed: bool = False
     """Whether one of them had another budget."""
+    present: bool = False
+    """Whether the page shows only searches that are there, ``more`` of them among others."""
+    more: tuple[str, ...] = ()
+    """Further models, which Table 2 shows below those of the paper."""
 
     def __post_init__(self) -> None:
         if self.what not in get_args(What):
@@ -71,6 +75,8 @@ class Request:
             earlier=self.earlier,
             budget=self.budget,
             mixed=self.mixed,
+            present=self.present,
+            more=self.more,
         )
         if same != self:
             return self
@@ -81,7 +87,7 @@ class Request:
     def cells(self) -> list[Cell]:
         """Return the cells of all sections; a cell of two sections is in the list twice."""
         columns = [(pair, train) for pair in self.pairs for train in self.train]
-        found: list[Cell] = []
+        found = [cell for column in columns for cell in self.further(*column)]
         if self.shows("table2"):
             found += [cell for column in columns for cell in self.table2(*column)]
         if self.shows("fig3"):
@@ -101,7 +107,11 @@ class Request:
 
     def table2(self, pair: str, train: TrainPercent) -> list[Cell]:
         """Return the cells of one column of Table 2."""
-        return self._kept(cells.table2(pair, train, self.synthetic))
+        return self._kept(cells.table2(pair, train, self.synthetic)) + self.further(pair, train)
+
+    def further(self, pair: str, train: TrainPercent) -> list[Cell]:
+        """Return a column's cells of models that the paper's tables do not have."""
+        return [Cell(pair, train, name, self.synthetic) for name in self.more]
 
     def figure3(self, pair: str, train: TrainPercent) -> list[Cell]:
         """Return the cells of one panel of Fig. 3."""

@@ -3,21 +3,22 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from darec.core.cold import COLD
 from darec.page.section import Section
-from darec.report.analysis.numbers import Entry
+from darec.report.analysis.numbers import Entry, column
 from darec.report.matrix.cells import BIASES
+from darec.report.matrix.request import Request
+from darec.report.matrix.results import Results
 from darec.report.rendering import figures
 from darec.report.rendering.figures import picture
-from darec.report.rendering.tables import Views
 
 
-def answer(views: Views, folder: Path) -> Iterator[Section]:
-    """Yield a sentence and a chart for each column of Table 2 that has scores."""
+def answer(request: Request, results: Results, folder: Path) -> Iterator[Section]:
+    """Yield a sentence and a chart for each pair and training share that has scores."""
     columns = {
-        label: {name: entry for name, entry in entries.items() if ": " not in name}
-        for label, entries in views[COLD].items()
-        if entries
+        (request.label(pair), train): entries
+        for pair in request.pairs
+        for train in request.train
+        if (entries := column(results, request.whole_models(pair, train)))
     }
     if not columns:
         return

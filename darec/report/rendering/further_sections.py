@@ -15,13 +15,13 @@ from darec.page.picture import USER, Draw
 from darec.page.section import Section, Table, TableCell
 from darec.paper import RANGES
 from darec.report.analysis.effects import cold_item_levels, cold_user_errors, part_effects
-from darec.report.analysis.statistics import p_shown
+from darec.report.analysis.statistics import LEAST_SPLITS, p_shown
 from darec.report.matrix.cells import BIASES, DAREC, PARTS, printed
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering import figures, texts
 from darec.report.rendering.figures import picture
-from darec.report.rendering.tables import of_range, shown, signed
+from darec.report.rendering.tables import NO_SCORE, of_range, shown, signed
 from darec.reporter import LOGGER
 from darec.tuning.study.importance import importances, places, read_study
 
@@ -62,7 +62,7 @@ def cold_users(request: Request, results: Results, folder: Path) -> Iterator[Sec
             cells = [TableCell(shown(each.mean, each.sd), each.mean) for each in means]
             if (share := scores[0].scale.share(means[0].mean)) is not None:
                 cells[0] = replace(cells[0], note=of_range(share))
-            cells += [TableCell(p_shown(p), p) for p in (errors.p_shuffled, errors.p_hierarchical)]
+            cells += [_p_cell(p) for p in (errors.p_shuffled, errors.p_hierarchical)]
             rows.append([TableCell(label), TableCell(cell.row), *cells])
         if gaps:
             panels[label] = figures.gaps(gaps, unit, USER)
@@ -90,7 +90,7 @@ def parts(request: Request, results: Results, folder: Path) -> Iterator[Section]
         for change, effect in effects.items():
             cells = [TableCell(text) for text in (label, model, change)]
             cells.append(TableCell(signed(effect.mean), effect.mean))
-            rows.append([*cells, TableCell(p_shown(effect.p), effect.p)])
+            rows.append([*cells, _p_cell(effect.p)])
         if effects:
             numbers = "; ".join(f"{change}: {signed(e.mean)}" for change, e in effects.items())
             alt = f"Change of {model}'s RMSE on {label}: {numbers}"
@@ -146,3 +146,9 @@ def hyper_parameters(request: Request, results: Results, folder: Path) -> Iterat
         table = Table("trials that did not diverge", head, rows)
         text = [texts.RANGES + paper]
         yield Section("ranges", "Beyond the paper: hyper-parameters", text, [table], pictures)
+
+
+def _p_cell(p: float | None) -> TableCell:
+    if p is None:
+        return TableCell(f"fewer than {LEAST_SPLITS} seeds", NO_SCORE)
+    return TableCell(p_shown(p), p)

@@ -37,7 +37,8 @@ def table2_tables(request: Request, views: Views) -> list[Table]:
     found = []
     for view, columns in views.items():
         scored = {row for entries in columns.values() for row in entries}
-        rows = [name for name in names if name in models or name in scored]
+        always = [] if request.present else models
+        rows = [name for name in names if name in always or name in scored]
         found.append(by_column(texts.VIEW_TITLES[view], rows, columns))
     return found
 
@@ -82,6 +83,8 @@ def figure3(request: Request, results: Results, folder: Path) -> Iterator[Sectio
         for (pair, train), entries in columns.items()
     ]
     models = [cell.row for cell in request.figure3("", 90)]
+    if request.present:
+        models = [name for name in models if any(name in entries for entries in columns.values())]
     title = "Fig. 3: single-domain models and DARec"
     table = by_column(texts.VIEW_TITLES[COLD], models, columns)
     foot = budgets(request, results)

@@ -20,8 +20,7 @@ from darec.report.rendering.winners import winners
 
 def sections(request: Request, results: Results, views: Views, folder: Path) -> Iterator[Section]:
     """Yield the sections that were asked for; their figures are written to ``folder``."""
-    if request.shows("table2"):
-        yield from answer(views, folder)
+    yield from answer(request, results, folder)
     yield from claims(request, results)
     if request.shows("table2"):
         yield table2(request, results, views)
