@@ -127,12 +127,13 @@ def measure(
     models = ", ".join(dict.fromkeys(run.best.model for run in runs))
     first = runs[0].best
     label = first.holdout.label(pair.name)
+    if not missing:
+        reporter.line(f"All {len(runs)} runs of {models} on {label} have scores already")
+        return found
     reporter.line(
         f"Plan: {len(missing)} of {len(runs)} runs of {models} on {label} "
         f"({'GPU' if machines.gpus else 'CPU'}), {workers} at once"
     )
-    if not missing:
-        return found
     for path in {files[runs[k].winner.path] for k in missing}:
         open_to_append(path).close()  # a link or folder in its place is told before hours of work
     calls = [runs[k].arguments(pair) for k in missing]

@@ -28,6 +28,7 @@ def benchmark(
     """Print what training, searching and preparing cost here, each compared with a reference.
 
     core, growth and memory: the training core and a plain dense implementation, in one thread.
+    center: the hierarchical biases on up to 20 million ratings.
     fits: a fit of every model. transfer: cross-domain models with and without shuffled source
     users. new_users: errors on people who were not in the training. data: preparing a large file.
     serving: recommending ten items to every user, in scored pairs a second. service: requests to

@@ -78,6 +78,8 @@ def evaluate(
     Each score is printed with that of a control: the same model with a shuffled source.
 
     A table for a paper: darec evaluate --pair d1_d3,yelp --model all --table table.tex
+
+    <models>
     """
     from darec.api.names import check_names, listed
 

@@ -33,7 +33,7 @@ def fit(
     split: Split = "random",
     refit: Annotated[
         Literal["train", "all"],
-        typer.Option(help="Train on every rating, or keep the search's weights."),
+        typer.Option(help="all: train on every rating; train: keep the search's weights."),
     ] = "all",
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
     data: Data = Path("data"),
@@ -47,6 +47,8 @@ def fit(
     A search writes such a folder by default. Its model is trained on every rating, for the winner's
     number of epochs, and is meant for production use. --refit train writes the search's own model,
     which was trained on the training ratings only. Test scores are of such models.
+
+    <models>
     """
     from darec.api.names import check_names, listed
 

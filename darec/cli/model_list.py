@@ -5,7 +5,7 @@ ABOUT = {
     "bias": "user and item biases of the target",
     "shared_bias": "biases, with one for each user in both domains",
     "hierarchical_bias": "biases of both domains under one prior; nothing to tune",
-    "item_knn": "ratings of similar items, minus a bias prediction",
+    "item_knn": "neighbours of items, on what the biases leave",
     "pmf": "matrix factorisation of the target (Surprise)",
     "cmf_unbiased": "collective matrix factorisation, without biases",
     "cmf": "collective matrix factorisation of both domains",

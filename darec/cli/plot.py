@@ -2,11 +2,11 @@
 
 from darec.cli.command import command, command_line
 from darec.cli.console import Terminal
-from darec.cli.status import Study
+from darec.cli.status import LocalStudy
 
 
 @command
-def plot(reporter: Terminal, study: Study) -> None:
+def plot(reporter: Terminal, study: LocalStudy) -> None:
     """Write study.html of a search, which may be running: its curves, and what mattered.
 
     Example: darec plot results/toys_auto-90/i_darec

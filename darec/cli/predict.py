@@ -14,14 +14,16 @@ from darec.cli.options import ModelFolder, Unknown
 def predict(
     reporter: Terminal,
     model: ModelFolder,
-    pairs: Annotated[Path, typer.Argument(help="CSV or TSV file with the columns user and item.")],
+    pairs: Annotated[
+        Path, typer.Argument(help="CSV or TSV file: a user and an item in each line.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .parquet or .csv.")],
     unknown: Unknown = "cold",
     std: Annotated[
         bool, typer.Option("--std", help="Also the standard deviation of ratings around it.")
     ] = False,
 ) -> None:
-    """Predict the rating of every pair of a file, in the units of the target's ratings.
+    """Predict the rating of every user and item of a file, in the units of the target's ratings.
 
     Example: darec predict results/toys_auto-90/fm_cdcf/model pairs.csv -o predictions.parquet
 

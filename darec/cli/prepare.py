@@ -36,7 +36,7 @@ def prepare(
     items: Annotated[
         Literal["shared", "separate"] | None,
         typer.Option(
-            help="What an id in both domains is: one item, which is dropped, or one of each."
+            help="What an id in both domains is: the same item, or two; asked for where needed."
         ),
     ] = None,
     min_item_ratings: Annotated[

@@ -64,7 +64,8 @@ def reproduce(
         bool, typer.Option("--plan", help="Print what would run, and for how long; run nothing.")
     ] = False,
     page: Annotated[
-        bool, typer.Option("--page", help="Write the page from existing scores; run nothing.")
+        bool,
+        typer.Option("--page", help="Write the page from the searches that are there; run none."),
     ] = False,
 ) -> None:
     """Run the searches behind the paper's tables and figures, and write one page about them.
@@ -73,7 +74,10 @@ def reproduce(
 
     Run the same command again to continue: it skips what is done. A failure is listed and stops no
     other search. At the end, or after an interruption, the report is written from the scores that
-    exist: results/report/report.html, table2.md, .csv and .tex, figures, provenance.json.
+    exist: results/report/report.html, table2.md, .csv and .tex, figures, provenance.json. With
+    --page it shows all finished searches of the folder, also of models that the paper lacks.
+
+    <models>
     """
     from darec.api.names import check_names
 

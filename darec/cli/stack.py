@@ -51,6 +51,8 @@ def stack(
     Members and weights are chosen by validation predictions that the trials have kept, without
     training. With --fit the members are then trained on every rating, for use. To score the stack:
     darec evaluate --model stack
+
+    <models>
     """
     from darec.api.names import check_names, listed
 

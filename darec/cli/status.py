@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from darec.api.status import StudyStatus
 
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="Folder or URI of the search.")]
+LocalStudy = Annotated[str, typer.Argument(metavar="STUDY", help="Folder of the search.")]
 
 
 @command

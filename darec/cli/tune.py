@@ -63,7 +63,10 @@ def tune(
     ] = "paper",
     fix: Annotated[
         list[str] | None,
-        SearchOption(help="Hold a hyper-parameter fixed, KEY=VALUE; stage 1's as autorec/KEY."),
+        SearchOption(
+            metavar="KEY=VALUE",
+            help="Hold a hyper-parameter fixed; stage 1's as autorec/KEY. May be repeated.",
+        ),
     ] = None,
     space: Annotated[
         Path | None,
@@ -78,12 +81,15 @@ def tune(
         ),
     ] = False,
     time_budget: Annotated[
-        float | None, MachineOption(min=1, help="Seconds for all studies of a model together.")
+        float | None,
+        MachineOption(min=1, metavar="SECONDS", help="Time of all studies of a model together."),
     ] = None,
     budget: Annotated[
         float | None,
         MachineOption(
-            min=1, help="Seconds for all models of --model all: each gets a share of what is left."
+            min=1,
+            metavar="SECONDS",
+            help="Time of all models of --model all: each gets a share of what is left.",
         ),
     ] = None,
     cpus_per_trial: Annotated[
@@ -98,7 +104,9 @@ def tune(
     ] = None,
     trial_limit: Annotated[
         float,
-        MachineOption(min=1, help="Seconds of training after which a trial ends; inf: no limit."),
+        MachineOption(
+            min=1, metavar="SECONDS", help="Training time after which a trial ends; inf: no limit."
+        ),
     ] = float("inf"),
     stop_when_flat: Annotated[
         bool,
@@ -125,7 +133,11 @@ def tune(
     ] = False,
     warm_start: Annotated[
         list[str] | None,
-        SearchOption(help="Earlier search, or folder of such, whose winners are tried first."),
+        SearchOption(
+            metavar="PLACE",
+            help="Earlier search, or folder of such, whose winners are tried right after the first "
+            "trial. May be repeated.",
+        ),
     ] = None,
     address: Address = None,
     insecure: Insecure = False,
@@ -133,7 +145,10 @@ def tune(
     data: Data = Path("data"),
     out: Out = "results",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an unfinished search.")
+        bool,
+        typer.Option(
+            "--resume", help="Go on with a search; with more --trials also a finished one."
+        ),
     ] = False,
     tracker: Annotated[
         Literal["mlflow", "wandb"] | None,

@@ -81,7 +81,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"  time       about {duration(cost.expected)}, at most {duration(cost.greatest)}"
         f"{' on CPUs' if slots.gpus else ''}",
         *_narrowed(request),
-        f"  disk       checkpoints of at most {disk / 2**20:.0f} MiB while it runs",
+        f"  disk       checkpoints of {_mib(disk)} while it runs",
         f"  files      {request.storage}",
     ]
     if settings.sampler in ("gp", "tpe") and slots.concurrent > max(2, budget.trials // 4):
@@ -150,3 +150,7 @@ def _first_stage_seconds(request: Request) -> float:
     for first_stage in model.stage1.values():
         first_stage.train_epoch()
     return time.perf_counter() - begin
+
+
+def _mib(n_bytes: float) -> str:
+    return "less than 1 MiB" if n_bytes < 2**20 else f"at most {n_bytes / 2**20:.0f} MiB"
