@@ -1,8 +1,9 @@
 """The options that several commands share."""
 
+import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -99,3 +100,30 @@ Synthetic = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Root seed of splits, searches and runs.")]
+
+
+def parse_fix(words: list[str]) -> dict[str, Any]:
+    """Return ``--fix KEY=VALUE`` options as a mapping; a value is a JSON literal or a word.
+
+    Raises `UserError` for an option without ``=``, and for a key that is given twice.
+    """
+    held: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise UserError(f"--fix: must be KEY=VALUE, but got {word!r}")
+        if key in held:
+            raise UserError(f"--fix: {key} must be given once, but is given twice")
+        try:
+            held[key] = json.loads(text)
+        except json.JSONDecodeError:
+            held[key] = text
+    return held
+
+
+def number(option: str, text: str) -> float:
+    """Return an option as a number; raises `UserError` for another text."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UserError(f"{option} must be a number or auto, but got {text!r}") from error

@@ -1,6 +1,5 @@
 """``darec tune``: search a model's hyper-parameters."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +26,8 @@ from darec.cli.options import (
     Task,
     Train,
     labelled,
+    number,
+    parse_fix,
     percent,
     share,
 )
@@ -196,7 +197,7 @@ def tune(
     <models>
     """
     held = parse_fix(fix or [])
-    gpus = None if gpus_per_trial == "auto" else _number("--gpus-per-trial", gpus_per_trial)
+    gpus = None if gpus_per_trial == "auto" else number("--gpus-per-trial", gpus_per_trial)
     if smoke_test:
         synthetic, trials, stage1_trials, max_epochs = True, 2, 2, 2
 
@@ -292,29 +293,3 @@ def tune(
         "--out": out,
     }
     tell_winners(reporter, found, same, holdout.options)
-
-
-def parse_fix(words: list[str]) -> dict[str, Any]:
-    """Return ``--fix KEY=VALUE`` options as a mapping; a value is a JSON literal or a word.
-
-    Raises `UserError` for an option without ``=``, and for a key that is given twice.
-    """
-    held: dict[str, Any] = {}
-    for word in words:
-        key, equals, text = word.partition("=")
-        if not equals:
-            raise UserError(f"--fix: must be KEY=VALUE, but got {word!r}")
-        if key in held:
-            raise UserError(f"--fix: {key} must be given once, but is given twice")
-        try:
-            held[key] = json.loads(text)
-        except json.JSONDecodeError:
-            held[key] = text
-    return held
-
-
-def _number(option: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise UserError(f"{option} must be a number or auto, but got {text!r}") from error

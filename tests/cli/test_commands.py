@@ -16,9 +16,9 @@ import darec
 from darec.cli.command import called, command_line
 from darec.cli.main import COMMANDS, app_of
 from darec.cli.model_list import ABOUT
+from darec.cli.options import parse_fix
 from darec.cli.reproduce import join_lists
 from darec.cli.searches import this_command
-from darec.cli.tune import parse_fix
 from darec.data.store import load, provenance
 from darec.models import MODELS
 

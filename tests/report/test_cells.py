@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from darec.api.registry import spaces_for
-from darec.cli.tune import parse_fix
+from darec.cli.options import parse_fix
 from darec.errors import UserError
 from darec.models import MODELS
 from darec.paper import FIGURE_2_SIZES, RANGES, TABLE_2
