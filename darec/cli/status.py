@@ -41,7 +41,8 @@ def status(
     reporter.table(f"Studies in {out}", pd.DataFrame(rows).set_index("study"))
     for each in found:
         if each.process:
-            reporter.line(f"{each.study} is run by {each.process}")
+            ends = ", ".join(f"{n} {end}" for end, n in each.ended.items()) or "no trial has ended"
+            reporter.line(f"{each.study} is run by {each.process}: {ends}")
         reporter.answer(
             {**asdict(each), "n_ended": each.n_ended},
             f"{each.study}: {each.state}, {each.n_ended} of {each.asked} trials",

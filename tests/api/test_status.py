@@ -9,9 +9,11 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 import darec
 from darec.api import status as api
+from darec.cli.main import app_of
 from darec.tuning.durability import heartbeat, holder
 from darec.tuning.durability.lock import LOCK, alone, folder_locked, holder_of
 from darec.tuning.study import halt as halting
@@ -59,6 +61,15 @@ def test_studies_are_listed_with_what_they_are_doing(searches):
         running = darec.status(searches)[2]
         assert running.state == "running" and running.process.startswith("process ")
     assert darec.status(searches)[2].state == "interrupted"
+
+
+def test_the_command_tells_how_the_trials_of_a_running_study_ended(searches):
+    one = searches / "tiny-90" / "i_autorec"
+    (one / "best.json").unlink()
+    with folder_locked(one):
+        ended = CliRunner().invoke(app_of("status"), [str(searches)])
+    assert "tiny-90/i_autorec is run by process " in ended.stdout
+    assert ": 1 completed, 1 diverged, 1 failed\n" in ended.stdout
 
 
 def test_a_damaged_record_is_told_and_hides_no_other(searches, caplog):
