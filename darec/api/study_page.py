@@ -116,7 +116,8 @@ class _Study:
         """How many trials there were and what they cost."""
         ends = self.trials["ended"].str.partition(":")[0].value_counts()
         counts = ", ".join(f"{n} {end}" for end, n in ends.items())
-        return f"{len(self.trials)} trials: {counts}."
+        n = len(self.trials)
+        return f"{n} trial{'s' if n != 1 else ''}: {counts}."
 
     def spent(self, column: str) -> float:
         """Return the sum of a column of `COST`; 0 if an earlier version wrote the table."""

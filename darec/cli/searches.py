@@ -14,6 +14,8 @@ from darec.processes import INTERRUPTED
 from darec.reporter import LOGGER
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from darec.api.result import SearchResult
     from darec.data.ratings import DomainPair
 
@@ -73,7 +75,33 @@ def _search_pair(
             LOGGER.warning("no stack: %s", error)
     for result in results:
         answer_winner(reporter, result)
+    if len(results) > 1:
+        reporter.table(f"Winners on {pair.name}, best first", winners(results))
     return results
+
+
+def winners(results: "Sequence[SearchResult]") -> "pd.DataFrame":
+    """Return a row per winner by its validation error, and below them both baselines once."""
+    import pandas as pd
+
+    from darec.tuning.study.progress import MEASURES
+
+    bests = [result.best for result in sorted(results, key=lambda result: result.error)]
+    by, base = MEASURES[bests[0].metric], bests[0].hierarchical_valid_rmse
+    rows = {
+        best.model: {
+            "validation RMSE": f"{best.valid_rmse:.4f}",
+            "minus hierarchical": f"{best.valid_rmse - base:+.4f}",
+            "trials": str(best.trials),
+            "winner": str(best.trial_id),
+        }
+        for best in bests
+    }
+    baselines = {"bias, untuned": bests[0].bias_valid_rmse, "hierarchical biases": base}
+    for name, rmse in baselines.items():
+        rows[name] = {"validation RMSE": f"{rmse:.4f}"}
+    found = pd.DataFrame.from_dict(rows, orient="index").fillna("-")
+    return found.rename_axis("by validation RMSE" if by == "RMSE" else f"by validation {by}")
 
 
 def tell_winners(

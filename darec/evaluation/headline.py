@@ -43,6 +43,9 @@ def _distance(
     other: Mapping[tuple[int, int, int | None], float],
     name: str,
 ) -> str:
-    """Return how much lower the first errors are than the others, on the runs that both have."""
+    """Return how far the first errors lie from the others, on the runs that both have."""
     gaps = [other[run] - error for run, error in own.items() if run in other]
-    return f"{summarise(gaps).short} below {name}" if gaps else f"no run in common with {name}"
+    if not gaps:
+        return f"no run in common with {name}"
+    side = "below" if np.mean(gaps) >= 0 else "above"
+    return f"{summarise(gaps).short.lstrip('-')} {side} {name}"

@@ -159,7 +159,7 @@ def test_a_running_search_is_held_against_the_biases_and_says_its_metric(tiny_pa
     (folder / "trials.csv").write_text(f"{head},{','.join(names)}\n{line}\n")
     told = words(write_study_page(folder).read_text())
     gaps = "0.0500 below bias (0.9500), 0.0200 above hierarchical_bias (0.8800)"
-    assert f"Validation RMSE 0.9000: trial 0000, epoch 1, so far; {gaps}. 1 trials" in told
+    assert f"Validation RMSE 0.9000: trial 0000, epoch 1, so far; {gaps}. 1 trial: 1 unf" in told
     assert "The search selects by MAE." in told
 
 

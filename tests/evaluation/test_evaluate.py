@@ -166,6 +166,8 @@ def test_the_headline_names_the_best_model_and_its_distance_to_the_next_and_the_
         "cmf has the lowest test RMSE, 1.1000 ± 0.1414: 0.1000 ± 0.2828 below fm, "
         "0.4000 ± 0.1414 below the hierarchical biases (cold=hierarchical)"
     )
+    told = headline([*scores("cmf", 1.6, 1.7), *scores("fm", 1.8, 1.7)])
+    assert "0.1500 ± 0.0707 above the hierarchical biases" in told
     told = headline([*scores("hierarchical_bias", 1.5), *scores("fm", 1.6)])
     assert told.endswith("lowest test RMSE, 1.5000: 0.1000 below fm (cold=hierarchical)")
 

@@ -67,8 +67,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"validation {len(data.valid)}{in_words(target.scale, source.scale)}",
         f"  to beat    validation RMSE {to_beat.bias:.4f} (bias), "
         f"{to_beat.hierarchical:.4f} (hierarchical_bias), cold={COLD}",
-        f"  search     {budget.trials} trials{stage1}, at most {in_epochs(budget.max_epochs)} each"
-        f"; {settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
+        f"  search     {_trials(budget.trials)}{stage1}, at most {in_epochs(budget.max_epochs)} "
+        f"each; {settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
         f"{', first a good guess' if request.space.start else ''}"
         f"{f', then {known} known configurations' if known else ''}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
@@ -76,7 +76,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         *([f"  metric     {request.metric} on the validation ratings selects"] if by_other else []),
         *([FLAT] if request.stop_when_flat and most > FEWEST else []),
         *([REPRODUCIBLE] if request.reproducible else []),
-        f"  resources  {slots.concurrent} trials at once, each {slots.cpus:g} CPU, "
+        f"  resources  {_trials(slots.concurrent)} at once, each {slots.cpus:g} CPU, "
         f"{slots.gpus:g} GPU, {slots.memory / 2**30:.1f} GiB",
         f"  time       about {duration(cost.expected)}, at most {duration(cost.greatest)}"
         f"{' on CPUs' if slots.gpus else ''}",
@@ -150,6 +150,10 @@ def _first_stage_seconds(request: Request) -> float:
     for first_stage in model.stage1.values():
         first_stage.train_epoch()
     return time.perf_counter() - begin
+
+
+def _trials(n: int) -> str:
+    return "1 trial" if n == 1 else f"{n} trials"
 
 
 def _mib(n_bytes: float) -> str:
