@@ -68,7 +68,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"  to beat    validation RMSE {to_beat.bias:.4f} (bias), "
         f"{to_beat.hierarchical:.4f} (hierarchical_bias), cold={COLD}",
         f"  search     {_trials(budget.trials)}{stage1}, at most {in_epochs(budget.max_epochs)} "
-        f"each; {settings.sampler}, {settings.scheduler}, {len(request.space.space)} hyper-parameters"
+        f"each; {settings.sampler}, {settings.scheduler}, "
+        f"{len(request.space.space)} hyper-parameters"
         f"{', first a good guess' if request.space.start else ''}"
         f"{f', then {known} known configurations' if known else ''}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
