@@ -91,7 +91,7 @@ def winners(results: "Sequence[SearchResult]") -> "pd.DataFrame":
     rows = {
         best.model: {
             "validation RMSE": f"{best.valid_rmse:.4f}",
-            "minus hierarchical": f"{best.valid_rmse - base:+.4f}",
+            "minus hierarchical": f"{round(best.valid_rmse - base, 4) + 0.0:+.4f}",
             "trials": str(best.trials),
             "winner": str(best.trial_id),
         }
@@ -101,7 +101,7 @@ def winners(results: "Sequence[SearchResult]") -> "pd.DataFrame":
     for name, rmse in baselines.items():
         rows[name] = {"validation RMSE": f"{rmse:.4f}"}
     found = pd.DataFrame.from_dict(rows, orient="index").fillna("-")
-    return found.rename_axis("by validation RMSE" if by == "RMSE" else f"by validation {by}")
+    return found.rename_axis("model" if by == "RMSE" else f"by validation {by}")
 
 
 def tell_winners(

@@ -51,13 +51,14 @@ def picture(
     panels: Mapping[str, Draw],
     inches: float = 3.6,
     save: Callable[[Figure, str], None] | None = None,
+    high: float = 3.2,
 ) -> Picture:
-    """Draw panels side by side, by title, each ``inches`` wide.
+    """Draw panels side by side, by title, each ``inches`` wide and ``high`` inches high.
 
     ``save`` is given the figure and its SVG file, to keep them elsewhere as well.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(inches * len(panels) + 1.0, 3.2))
+        figure = Figure(figsize=(inches * len(panels) + 1.0, high))
         for k, (title, draw) in enumerate(panels.items()):
             axes = figure.add_subplot(1, len(panels), k + 1)
             axes.set_title(title, fontsize=9)

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from darec import processes
+from darec.api.names import installed_models
 from darec.cli.main import app_of
 from darec.cli.reproduce import join_lists
 
@@ -177,17 +178,23 @@ def test_a_table_is_reproduced_and_the_second_time_nothing_runs(invoke, tmp_path
     assert b"3 of 8 searches are scored" in page.read_bytes()
 
 
+def said_by(invoke, page):
+    """Run every command of a page, and return what the last one of each name printed."""
+    said = {}
+    for name, words in re.findall(r"^python jobs/(\w+)\.py (.+)$", page, re.MULTILINE):
+        ended = invoke(name, *shlex.split(words))
+        assert ended.exit_code == 0, (name, words, ended.stderr[-2000:])
+        said[name] = ended.stdout
+    return said
+
+
 @pytest.mark.slow
 @pytest.mark.nightly
 def test_every_command_of_the_walk_through_does_what_the_page_says(invoke, tmp_path):
     page = (JOBS.parent / "docs" / "walkthrough.md").read_text()
     (code,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     exec(code, {})
-    said = {}
-    for name, words in re.findall(r"^python jobs/(\w+)\.py (.+)$", page, re.MULTILINE):
-        ended = invoke(name, *shlex.split(words))
-        assert ended.exit_code == 0, (name, words, ended.stderr[-2000:])
-        said[name] = ended.stdout
+    said = said_by(invoke, page)
     order = ["prepare", "tune", "status", "evaluate", "compare", "recommend", "reproduce"]
     assert list(said) == order
     shown = re.findall(r"^    (Read books|source: |target: |Test ratings)(.+)$", page, re.MULTILINE)
@@ -195,3 +202,17 @@ def test_every_command_of_the_walk_through_does_what_the_page_says(invoke, tmp_p
     assert re.search(r"i_autorec +│ finished +│ 10/10 ", said["status"])
     assert "i_autorec" in said["compare"] and (tmp_path / "results/report/report.html").is_file()
     assert r"i\_autorec & " in (tmp_path / "table.tex").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+@pytest.mark.timeout(2400)
+def test_every_command_of_the_page_on_all_models_does_what_it_says(invoke, tmp_path):
+    said = said_by(invoke, (JOBS.parent / "docs" / "all_models.md").read_text())
+    assert list(said) == ["tune", "status", "evaluate", "reproduce"]
+    models = [*installed_models(), "stack"]
+    assert all(re.search(rf"│ {model} +│", said["tune"]) for model in models)
+    assert all(f"toys_auto-synthetic-90/{model} " in said["status"] for model in models)
+    assert all(re.search(rf"│ {model} +│", said["evaluate"]) for model in models)
+    page = (tmp_path / "all" / "report" / "report.html").read_text()
+    assert all(f"<td>{model}</td>" in page for model in ("item_knn", "fm", "emcdr"))

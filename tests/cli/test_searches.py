@@ -16,7 +16,7 @@ def test_winners_are_listed_best_first_with_the_baselines_once(tmp_path):
         saved(best, folder)
         results.append(darec.load_result(folder))
     table = winners(results)
-    assert table.index.name == "by validation RMSE"
+    assert table.index.name == "model"
     assert table.index.tolist() == ["cmf", "bias", "conet", "bias, untuned", "hierarchical biases"]
     assert table["validation RMSE"].tolist() == ["0.9100", "0.9500", "0.9900", "0.9700", "0.9400"]
     assert table["minus hierarchical"].tolist() == ["-0.0300", "+0.0100", "+0.0500", "-", "-"]

@@ -1,5 +1,6 @@
 """The first section of the page: who is best on what, by how much, and whether it beats bias."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
 from darec.report.rendering import figures
 from darec.report.rendering.figures import picture
+
+FAR = 1.2
+"""A model whose RMSE is this many times that of the bias is far off."""
 
 
 def answer(request: Request, results: Results, folder: Path) -> Iterator[Section]:
@@ -27,11 +31,28 @@ def answer(request: Request, results: Results, folder: Path) -> Iterator[Section
         ordered = dict(sorted(entries.items(), key=lambda item: item[1].mean))
         told.append(f"{pair}, {train} % training: {_in_words(ordered)}")
         listed = ", ".join(f"{name} {entry.mean:.4f}" for name, entry in ordered.items())
-        near = {name: entry for name, entry in ordered.items() if name != "mean"}  # it lies far off
+        near, far = _near_and_far(ordered)
         panel = {f"{pair}, {train} %": figures.models(near)}
         alt = f"Models on {pair} by test RMSE: {listed}"
-        pictures.append(picture(folder, f"answer-{pair}-{train}", "", alt, panel, inches=5.5))
+        left_out = ", ".join(f"{name} {entry.mean:.4f}" for name, entry in far.items())
+        caption, high = f"Far off, not drawn: {left_out}." if far else "", figures.height_of(near)
+        name = f"answer-{pair}-{train}"
+        pictures.append(picture(folder, name, caption, alt, panel, inches=8.0, high=high))
     yield Section("answer", "Who is best, and by how much", told, [], pictures)
+
+
+def _near_and_far(ordered: Mapping[str, Entry]) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """Return what a chart shows, and what would hide the differences between the others.
+
+    That is the mean, and what is not even as good; without a mean, what is far above the bias.
+    """
+    bound = math.inf
+    if "mean" in ordered:
+        bound = ordered["mean"].mean
+    elif "bias" in ordered:
+        bound = FAR * ordered["bias"].mean
+    near = {name: entry for name, entry in ordered.items() if entry.mean < bound}
+    return near, {name: entry for name, entry in ordered.items() if name not in near}
 
 
 def _in_words(ordered: Mapping[str, Entry]) -> str:

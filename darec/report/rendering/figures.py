@@ -25,20 +25,26 @@ def picture(
     alt: str,
     panels: Mapping[str, Draw],
     inches: float = 3.6,
+    high: float = 3.2,
 ) -> Picture:
-    """Draw panels side by side, by title, each ``inches`` wide; write ``name``.svg and .png."""
+    """Draw panels side by side, by title, of this size; write ``name``.svg and ``name``.png."""
 
     def save(figure: Figure, svg: str) -> None:
         write(folder / f"{name}.svg", lambda path: path.write_text(svg))
         png: dict[str, Any] = {"dpi": 150, "format": "png", "metadata": {"Software": None}}
         write(folder / f"{name}.png", lambda path: figure.savefig(path, **png))
 
-    return pages.picture(name, caption, alt, panels, inches, save)
+    return pages.picture(name, caption, alt, panels, inches, save, high)
 
 
 def colour(model: str) -> str:
     """Return a model's colour, which shows its axis."""
     return {"u": USER, "i": ITEM}.get(model.split("_")[0], OTHER)
+
+
+def height_of(entries: Mapping[str, Entry]) -> float:
+    """Return the height in inches at which the names of `models` do not overlap."""
+    return max(3.2, 1.0 + 0.21 * len(entries))
 
 
 def models(entries: Mapping[str, Entry]) -> Draw:

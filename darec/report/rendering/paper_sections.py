@@ -79,6 +79,7 @@ def figure3(request: Request, results: Results, folder: Path) -> Iterator[Sectio
             f"{pair}, {train} % training: mean and standard deviation over seeds, cold={COLD}.",
             f"Test RMSE on {pair}: " + ", ".join(f"{m} {e.mean:.4f}" for m, e in entries.items()),
             {f"{pair}, {train} %": figures.models(entries)},
+            high=figures.height_of(entries),
         )
         for (pair, train), entries in columns.items()
     ]
