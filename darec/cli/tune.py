@@ -136,8 +136,7 @@ def tune(
         list[str] | None,
         SearchOption(
             metavar="PLACE",
-            help="Earlier search, or folder of such, whose winners are tried right after the first "
-            "trial. May be repeated.",
+            help="Earlier search, or folder of such; its winners are tried first. May be repeated.",
         ),
     ] = None,
     address: Address = None,

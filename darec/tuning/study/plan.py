@@ -29,7 +29,7 @@ from darec.tuning.study.request import (
 )
 from darec.tuning.study.results import baseline_rmses
 from darec.tuning.study.sizes import is_size
-from darec.tuning.study.starts import after_the_first
+from darec.tuning.study.starts import known_trials
 from darec.tuning.study.study import Settings
 
 PER_STUDY_S = 6.0
@@ -57,7 +57,10 @@ def describe(request: Request, settings: Settings) -> list[str]:
         cost = estimate(request, settings)
     to_beat, most = baseline_rmses(data), max(budget.trials, budget.stage1_trials)
     disk = disk_bytes(n_weights(request), slots.concurrent, kept_trials(request.rejudge))
-    known = len(after_the_first(request, request.model, request.space, budget.trials))
+    known = known_trials(request, request.model, request.space, budget.trials)
+    firsts = [f"{len(known.winners)} of earlier searches"] if known.winners else []
+    firsts += ["a good guess"] if request.space.start else []
+    firsts += [f"{len(known.portfolio)} of a portfolio"] if known.portfolio else []
     by_other = request.metric != "rmse"
     stage1 = f", after 2 x {budget.stage1_trials} of stage 1" if request.stage1 else ""
     lines = [
@@ -70,8 +73,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"  search     {_trials(budget.trials)}{stage1}, at most {in_epochs(budget.max_epochs)} "
         f"each; {settings.sampler}, {settings.scheduler}, "
         f"{len(request.space.space)} hyper-parameters"
-        f"{', first a good guess' if request.space.start else ''}"
-        f"{f', then {known} known configurations' if known else ''}",
+        f"{', first ' if firsts else ''}{', then '.join(firsts)}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
         *([f"  winner     of the best {request.rejudge}, judged again"] if request.rejudge else []),
         *([f"  metric     {request.metric} on the validation ratings selects"] if by_other else []),

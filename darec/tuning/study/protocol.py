@@ -35,7 +35,7 @@ from darec.tuning.study.results import (
     winner,
 )
 from darec.tuning.study.run import run_study
-from darec.tuning.study.starts import after_the_first
+from darec.tuning.study.starts import known_trials
 from darec.tuning.study.study import Settings, Study, StudyInterrupted
 from darec.tuning.study.trials_table import read_trials
 from darec.tuning.trial.predictions import gather_predictions
@@ -177,7 +177,7 @@ def _run_studies(request: Request, finish: Finish, tell: Callable[[str], object]
         space=dict(request.space.space),
         fixed=fixed,
         start=dict(request.space.start),
-        then=after_the_first(request, request.model, request.space, request.budget.trials),
+        known=known_trials(request, request.model, request.space, request.budget.trials),
         to_beat=_to_beat(request, request.data),
         trials=request.budget.trials,
         folder=request.folder,
@@ -223,7 +223,7 @@ def _run_first_stage(
         space=dict(space.space),
         fixed=dict(space.fixed),
         start=dict(space.start),
-        then=after_the_first(request, first.model, space, request.budget.stage1_trials),
+        known=known_trials(request, first.model, space, request.budget.stage1_trials),
         to_beat=_to_beat(request, data),
         trials=request.budget.stage1_trials,
         folder=request.folder / name,

@@ -1,7 +1,7 @@
 """What one study searches, and the settings of all studies of a search."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from darec.models import ModelKind
 from darec.reporter import SILENT, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster.shares import Slots
+from darec.tuning.study.starts import Known
 from darec.tuning.trial.names import Tracker
 
 
@@ -69,8 +70,8 @@ class Study:
     """Whether the study ends when more trials are not worth it (`darec.tuning.study.flat`)."""
     metric: Metric = "rmse"
     """What decides the best epoch of each trial, and the best trial."""
-    then: Sequence[Mapping[str, Any]] = ()
-    """The values of the trials after the first, winners of earlier studies for example."""
+    known: Known = field(default_factory=lambda: Known([], []))
+    """Known configurations, which are tried before and after the one in ``start``."""
     to_beat: Mapping[str, float] = field(default_factory=dict)
     """The validation RMSE of the baselines, for a display; empty for another metric."""
     title: str = ""

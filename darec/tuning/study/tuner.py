@@ -128,6 +128,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
     can_be_flat = study.stop_when_flat and study.space
     flat = Flat(tolerance(study.data), sampler_seed) if can_be_flat else None
+    first = (*study.known.winners, study.start, *study.known.portfolio)
     search_of = SafeOptunaSearch if settings.lag is None else partial(InOrderSearch, settings.lag)
     search = search_of(
         flat=flat,
@@ -135,7 +136,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
         metric=METRIC,
         mode="min",
         sampler=SAMPLERS[settings.sampler](sampler_seed),
-        points_to_evaluate=[dict(each) for each in (study.start, *study.then) if each] or None,
+        points_to_evaluate=[dict(each) for each in first if each] or None,
     )
     (study.folder / JOURNAL).unlink(missing_ok=True)  # of a study that begins anew
     state, halt, snapshots = SchedulerState(scheduler), Halt(), snapshot.CopySnapshots()

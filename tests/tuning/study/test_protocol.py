@@ -135,15 +135,15 @@ def test_winners_of_earlier_searches_are_tried_first_where_they_fit(studies, tin
     winners = {"i_autorec": [wide, first, first], "i_darec": many, "cmf": [{"rank": 3}]}
     search(replace(request, winners=winners), SETTINGS, resume=False)
     target, source, second = studies
-    assert [dict(each) for each in target.then] == [{n: first[n] for n in target.space}]
-    assert set(source.then[0]) == set(source.space)
-    assert [each["mu"] for each in second.then] == [1.0, 2.0]  # a third of six trials
+    assert target.known.winners == [{n: first[n] for n in target.space}]
+    assert set(source.known.winners[0]) == set(source.space)
+    assert [each["mu"] for each in second.known.winners] == [1.0, 2.0]  # a third of six trials
     again = replace(request, folder=tmp_path / "x", storage=str(tmp_path / "x"))
     search(again, SETTINGS, resume=False)
-    assert [list(study.then) for study in studies[3:]] == [[], [], []]
+    assert [study.known for study in studies[3:]] == [([], []), ([], []), ([], [])]
 
 
-def test_a_portfolio_comes_after_the_users_own_winners(studies, tiny_pair, tmp_path):
+def test_the_users_own_winners_come_first_and_a_portfolio_last(studies, tiny_pair, tmp_path):
     request = request_for("i_autorec", tiny_pair, tmp_path)
     drawn = {name: middle(request.space)[name] for name in request.space.space}
     own, *others = [{**drawn, "alpha": 1e-4 * n} for n in range(1, 6)]
@@ -155,8 +155,9 @@ def test_a_portfolio_comes_after_the_users_own_winners(studies, tiny_pair, tmp_p
     )
     search(request, SETTINGS, resume=False)
     (study,) = studies
-    assert list(study.then) == [own, *others[:2]]  # a third of nine trials
-    assert ", then 3 known configurations" in "\n".join(describe(request, SETTINGS))
+    assert study.known == ([own], others[:2])  # a third of nine trials
+    words = ", first 1 of earlier searches, then 2 of a portfolio"
+    assert words in "\n".join(describe(request, SETTINGS))
 
 
 def test_stage_1_is_searched_on_training_users_in_the_cold_user_task(studies, tiny_pair, tmp_path):
