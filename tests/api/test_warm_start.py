@@ -5,6 +5,7 @@ import pytest
 import darec
 from darec.api.warm_start import winners_of
 from darec.report.matrix.cells import Cell
+from search_spaces import SPACES
 from tests.report import made
 
 
@@ -25,3 +26,21 @@ def test_a_place_without_a_winner_is_told(tmp_path):
     assert winners_of([]) == {}
     with pytest.raises(darec.UserError, match=r"--warm-start .*: no finished search is in this"):
         winners_of([tmp_path])
+
+
+@pytest.mark.ray
+def test_a_search_begins_with_an_earlier_winner_then_the_good_guess(cluster, tiny_pair, tmp_path):
+    best = made.searched(Cell("toys_auto", 90, "bias", True), tmp_path / "earlier")
+    result = darec.search(
+        "bias",
+        tiny_pair,
+        trials=4,
+        out=tmp_path / "out",
+        warm_start=tmp_path / "earlier",
+        at_once=1,
+        fit=False,
+    )
+    trials = result.trials.set_index("trial_id").sort_index()
+    drawn = [dict(row) for _, row in trials[["reg_user", "reg_item"]].iterrows()]
+    assert drawn[0] == {name: best.config[name] for name in drawn[0]}
+    assert drawn[1] == SPACES["bias"].start != drawn[0]
