@@ -9,7 +9,6 @@ from darec.api.checks import check_count, check_device
 from darec.api.fit import refresh_cards
 from darec.api.result import Results, SearchResult, searches_of
 from darec.api.runs import SCORES, Machines, ScoreRun, measure
-from darec.api.winner import chosen
 from darec.data.folds import Fold, split_by_fold
 from darec.data.holdout import Holdout
 from darec.data.ratings import DomainPair
@@ -104,7 +103,7 @@ def evaluate(
     measured = measure(runs, pair, machines, reporter, fresh)
     all_scores = [score for each in measured for score in each]
     if len(summary.names_of(all_scores)) > 1:
-        _compare(winners, all_scores, reporter)
+        _compare(all_scores, reporter)
     else:
         for winner in winners:  # several searches of one model have a table each
             own = [each for run, each in zip(runs, measured, strict=True) if run.winner is winner]
@@ -156,15 +155,13 @@ def _runs(
     ]
 
 
-def _compare(winners: Sequence[SearchResult], scores: Sequence[Score], reporter: Reporter) -> None:
-    """Report the mean figures of several models, best first, and each model's configuration."""
+def _compare(scores: Sequence[Score], reporter: Reporter) -> None:
+    """Report the best of several models, and the mean figures of all, best first."""
     told = f"{summary.task(scores)}, {summary.runs(scores)}"
     reporter.line(headline(scores))
     reporter.table(f"RMSE on {told}, mean ± sd{summary.mixed(scores)}", summary.comparison(scores))
     if summary.one_split(scores):
         reporter.line(summary.ONE_SPLIT)
-    for winner in winners:
-        reporter.line(f"{winner.best.model}: {chosen(winner.best)}")
 
 
 def _report(measured: list[list[Score]], reporter: Reporter) -> None:

@@ -63,13 +63,13 @@ FIGURES = {
     "target and source": "rmse_both",
     "source shuffled": "shuffled_rmse",
     "own stage 1": "stage1_rmse",
-    "bias baseline": "bias_rmse",
-    "hierarchical baseline": "hierarchical_rmse",
-    "mean baseline": "mean_rmse",
+    "bias": "bias_rmse",
+    "hierarchical_bias": "hierarchical_rmse",
+    "mean": "mean_rmse",
     "validation RMSE": "valid_rmse",
 }
 """The rows of `table`: label and field of `Score`. The authors print "target and source"."""
-INTERVAL = "95 % interval of it"
+INTERVAL = "95 % interval"
 """The row of `table` below the test RMSE."""
 
 

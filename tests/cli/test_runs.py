@@ -60,7 +60,7 @@ def test_the_main_job_from_search_to_scores(invoke, tmp_path):
     options = ["--pair", "toys_auto", "--synthetic", "--seeds", "2"]
     ended = run("evaluate", *options, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr[-2000:]
-    assert "2 seeds" in ended.stdout and "bias baseline" in ended.stdout
+    assert "2 seeds" in ended.stdout and "hierarchical_bias" in ended.stdout
     path = tmp_path / "results" / "scores.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     lines.sort(key=lambda line: (line["split_seed"], line["cold"]))  # written as runs end

@@ -182,7 +182,7 @@ def test_tables_have_the_scores_figures(tiny_pair):
     assert shown.index.name == "cold policy"
     expected = summarise([score.test_rmse for score in floors])
     assert shown.loc["test RMSE", "floor"] == expected.short
-    assert shown.loc["95 % interval of it", "floor"] == expected.interval
+    assert shown.loc["95 % interval", "floor"] == expected.interval
     assert "own stage 1" not in shown.index and "source RMSE" in shown.index
     rows = frame(scores)
     assert rows["test_rmse"].tolist() == [score.test_rmse for score in scores]
