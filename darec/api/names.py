@@ -60,10 +60,9 @@ def check_names(text: str, option: str = "--model", *, made: bool = False) -> li
 def check_libraries(names: Iterable[str]) -> None:
     """Raise `UserError` for the first model whose library is not installed."""
     for name in names:
-        module, package = LIBRARIES.get(name, ("json", ""))
-        if find_spec(module) is None:
-            how = 'pip install -e ".[baselines]"'
-            raise UserError(f"--model {name} needs {package}, which is not installed; {how}")
+        if name in LIBRARIES and find_spec(LIBRARIES[name][0]) is None:
+            told = f"--model {name} needs {LIBRARIES[name][1]}, which is not installed"
+            raise UserError(f'{told}; pip install -e ".[baselines]"')
 
 
 def check_searches(places: Iterable[str]) -> None:
@@ -78,8 +77,8 @@ def check_same_budget(
 ) -> None:
     """Raise `UserError` where a search of ``out/label/model`` has another budget than is asked for.
 
-    ``asked`` has values of ``max_epochs`` and ``time_budget``. Damaged records are left to the
-    reader that names what is wrong with them.
+    ``asked`` has values of ``max_epochs`` and ``time_budget``; None: not given, which is checked
+    later. Damaged records are left to the reader that names what is wrong with them.
     """
     for place in (Path(out).resolve() / label / model for label in labels for model in models):
         try:
@@ -90,7 +89,7 @@ def check_same_budget(
         for name, value in asked.items():
             whole_fit = name == "max_epochs" and there[name] == 1
             here = None if value == math.inf else value
-            if here != there[name] and not whole_fit:
+            if value is not None and here != there[name] and not whole_fit:
                 told = unlike(f"--{name.replace('_', '-')}", there[name], here)
                 raise UserError(f"{place / 'study.json'}: {told}")
 

@@ -69,7 +69,8 @@ def evaluate(
     Example: darec evaluate --pair toys_auto --synthetic --model i_darec --seeds 5
 
     Scores that results/scores.jsonl has already are kept; --fresh measures them again.
-    With --model all, scores every model that was searched and prints one table of them all.
+    With --model all, scores every model that was searched, prints one table of them all, and tells
+    by a paired test which are level with the best. It needs five splits or more.
 
     Cross-validation: darec evaluate --pair toys_auto --synthetic --model i_darec --folds 5
 
@@ -94,7 +95,7 @@ def evaluate(
     from darec.api.result import finished_searches
     from darec.core.cold import COLD
     from darec.evaluation.paper_table import check_suffix, write_table
-    from darec.report.compare import compare, in_short
+    from darec.report.compare import compared, in_short
     from darec.tuning import storage
 
     if table is not None:
@@ -123,10 +124,12 @@ def evaluate(
             reporter=reporter,
         )
         measured.append(scores)
-        if len(searches) > 1 and folds is None:
-            errors = scores[scores["cold"] == COLD].groupby("model")["test_rmse"].mean()
-            best_first = sorted(searches, key=lambda search: errors[search.best.model])
-            reporter.line(in_short(compare(best_first)))
+        if len(searches) > 1 and scores["split_seed"].nunique() > 1:
+            by_model = scores[scores["cold"] == COLD].groupby("model")
+            names = [str(name) for name in by_model["test_rmse"].mean().sort_values().index]
+            by_split = [by_model.get_group(n).groupby("split_seed")["test_rmse"] for n in names]
+            errors = [{int(str(seed)): each.mean() for seed, each in own} for own in by_split]
+            reporter.line(in_short(compared(names, errors, searches[0].best)))
         for (name, cold), own in scores.groupby(["model", "cold"], sort=False)["test_rmse"]:
             mean, sd = own.mean(), own.std() if len(own) > 1 else None
             shown = f"{mean:.4f}" + ("" if sd is None else f" ± {sd:.4f}")

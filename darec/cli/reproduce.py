@@ -24,7 +24,10 @@ def reproduce(
         typer.Argument(help="What the page shows."),
     ],
     pairs: Annotated[
-        str, typer.Option(help="Pairs, with commas or spaces; the paper's four by default.")
+        str,
+        typer.Option(
+            help="Pairs, with commas or spaces; the paper's four, or with --page all searched."
+        ),
     ] = "",
     models: Annotated[
         str, typer.Option(help="Only these models, beside the mean and the biases.")
@@ -81,8 +84,11 @@ def reproduce(
     """
     from darec.api.names import check_names
 
-    if chosen := _words(models):
+    chosen = _words(models)
+    if chosen:
         check_names(",".join(chosen), "--models")
+    if "all" in chosen:
+        chosen = ()
 
     from darec.report.reproduce import reproduce as reproduce_
 

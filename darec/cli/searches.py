@@ -86,22 +86,24 @@ def winners(results: "Sequence[SearchResult]") -> "pd.DataFrame":
 
     from darec.tuning.study.progress import MEASURES
 
-    bests = [result.best for result in sorted(results, key=lambda result: result.error)]
-    by, base = MEASURES[bests[0].metric], bests[0].hierarchical_valid_rmse
+    in_order = sorted(results, key=lambda result: result.error)
+    bests, errors = [each.best for each in in_order], [each.error for each in in_order]
+    by, base = f"validation {MEASURES[bests[0].metric]}", bests[0].hierarchical_valid_rmse
     rows = {
         best.model: {
+            by: f"{error:.4f}",
             "validation RMSE": f"{best.valid_rmse:.4f}",
             "minus hierarchical": f"{round(best.valid_rmse - base, 4) + 0.0:+.4f}",
             "trials": str(best.trials),
             "winner": str(best.trial_id),
         }
-        for best in bests
+        for best, error in zip(bests, errors, strict=True)
     }
-    baselines = {"bias, untuned": bests[0].bias_valid_rmse, "hierarchical biases": base}
+    baselines = {"bias, untuned": bests[0].bias_valid_rmse}
+    baselines |= {} if "hierarchical_bias" in rows else {"hierarchical biases": base}
     for name, rmse in baselines.items():
         rows[name] = {"validation RMSE": f"{rmse:.4f}"}
-    found = pd.DataFrame.from_dict(rows, orient="index").fillna("-")
-    return found.rename_axis("model" if by == "RMSE" else f"by validation {by}")
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("-").rename_axis("model")
 
 
 def tell_winners(

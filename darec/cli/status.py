@@ -41,8 +41,9 @@ def status(
     reporter.table(f"Studies in {out}", pd.DataFrame(rows).set_index("study"))
     for each in found:
         if each.process:
-            ends = ", ".join(f"{n} {end}" for end, n in each.ended.items()) or "no trial has ended"
-            reporter.line(f"{each.study} is run by {each.process}: {ends}")
+            ends = [f"{n} {end}" for end, n in each.ended.items() if end != "unfinished"]
+            told = ", ".join(ends) or "no trial has ended"
+            reporter.line(f"{each.study} is run by {each.process}: {told}")
         reporter.answer(
             {**asdict(each), "n_ended": each.n_ended},
             f"{each.study}: {each.state}, {each.n_ended} of {each.asked} trials",

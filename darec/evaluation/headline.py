@@ -27,7 +27,8 @@ def headline(scores: Sequence[Score]) -> str:
     first, *others = sorted(by_model, key=lambda name: np.mean(list(by_model[name].values())))
     biases = {_run(score): score.hierarchical_rmse for score in own if named(score) == first}
     rivals = {name: by_model[name] for name in others[:1]}
-    if "hierarchical_bias" not in (first, *rivals):
+    shown = {name.partition(" ")[0] for name in (first, *rivals)}  # a metric may follow the name
+    if "hierarchical_bias" not in shown:
         rivals["the hierarchical biases"] = biases
     told = [_distance(by_model[first], errors, name) for name, errors in rivals.items()]
     rmse = summarise(list(by_model[first].values())).short

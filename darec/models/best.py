@@ -35,7 +35,7 @@ class SpaceRecord:
     """The distributions, as Optuna writes them."""
     fixed: dict[str, Any]
     start: dict[str, Any]
-    """The first trial's value of everything that is drawn; empty: the first is drawn too."""
+    """A good guess for everything that is drawn; empty: there is none."""
 
     @field_validator("drawn")
     @classmethod

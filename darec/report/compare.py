@@ -1,6 +1,6 @@
 """Compares winners by their test scores, in pairs over splits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,14 +57,16 @@ class Compared:
 def in_short(found: Sequence[Compared]) -> str:
     """Return which of several winners are level with the first one by the paired test."""
     first, *others = found
-    if any(each.p is None for each in others):
-        fewest = min(each.splits for each in others)
-        return f"A paired test needs {LEAST_SPLITS} splits or more, but there are {fewest}"
-    level = [each.name for each in others if each.p is not None and each.p >= LEVEL]
-    apart = [each.name for each in others if each.name not in level]
-    told = [f"level with {first.name}: {', '.join(level) or 'none'}"]
-    told += [f"worse: {', '.join(apart)}"] if apart else []
-    return f"By a paired test (p < {LEVEL:g}, corrected), {'; '.join(told)}"
+    tested = [(each.name, each.gap, each.p) for each in others if each.p is not None]
+    if not tested:
+        return f"A paired test needs {LEAST_SPLITS} splits or more."
+    groups = {
+        f"level with {first.name}": [name for name, _, p in tested if p >= LEVEL],
+        "lower": [name for name, gap, p in tested if p < LEVEL and gap < 0],
+        "higher": [name for name, gap, p in tested if p < LEVEL and gap >= 0],
+    }
+    told = [f"{group}: {', '.join(names)}" for group, names in groups.items() if names]
+    return f"By a paired test (p < {LEVEL:g}, corrected), {'; '.join(told)}."
 
 
 def compare(results: Sequence[SearchResult], cold: ColdPolicy = COLD) -> list[Compared]:
@@ -87,7 +89,7 @@ def compare(results: Sequence[SearchResult], cold: ColdPolicy = COLD) -> list[Co
     names = [best.model for best in bests]
     if len(set(names)) < len(names):
         names = [result.path for result in results]
-    return _compared(names, errors, bests[0])
+    return compared(names, errors, bests[0])
 
 
 def _task(best: Best) -> str:
@@ -105,9 +107,14 @@ def _errors(result: SearchResult, best: Best, cold: ColdPolicy) -> dict[int, flo
     return {split: float(np.mean(errors)) for split, errors in by_split.items()}
 
 
-def _compared(
-    names: Sequence[str], errors: Sequence[dict[int, float]], best: Best
+def compared(
+    names: Sequence[str], errors: Sequence[Mapping[int, float]], best: Best
 ) -> list[Compared]:
+    """Compare test RMSEs by the seed of the split, the first model's with all others.
+
+    ``best`` is one of the winners; it tells the task. Raises `UserError` for a model without splits
+    in common with the first.
+    """
     found, p_values = [], []
     for name, own in zip(names, errors, strict=True):
         common = sorted(own.keys() & errors[0].keys())

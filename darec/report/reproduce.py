@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from darec.api.checks import check_count, check_gpus
-from darec.data.holdout import ColdPercent, TrainPercent
+from darec.data.holdout import ColdPercent, Holdout, TrainPercent
 from darec.data.pairs import PAIRS
 from darec.data.ratings import DomainPair
 from darec.data.shuffled import prepare_shuffled, shuffle_source
@@ -66,7 +66,7 @@ def reproduce(
 
     Args:
         what: ``table2``, ``fig2``, ``fig3``, ``cold_users`` or ``all``.
-        pairs: Names of pairs; the paper's four if empty.
+        pairs: Names of pairs. If empty, the paper's four; with ``page``, those that were searched.
         models: Only these models and the trivial baselines; all models if empty.
         train: Percent of the ratings that are not held out. Fig. 2 and the sections beyond the
             paper always have 90.
@@ -84,7 +84,7 @@ def reproduce(
         synthetic: Use the stand-ins with Table 1's counts.
         plan: Only say what would run, and for how long.
         page: Run nothing, and write the page from the scores that exist, of searches with any
-            budget.
+            budget, also of models that the paper does not have.
         reporter: Receives messages and progress; they are logged if None.
         argv: The command line, which provenance.json records.
 
@@ -107,21 +107,18 @@ def reproduce(
     if address is not None:
         check_address(address)
     reporter, out, data = reporter or LogReporter(), Path(out), Path(data)
-    there = pairs_searched(out, data, train, synthetic) if page else []
     request = Request(
         what=what,
-        pairs=tuple(dict.fromkeys(pairs or there or PAIRS)),
-        models=tuple(dict.fromkeys(models)),
+        pairs=tuple(dict.fromkeys(pairs)) or tuple(PAIRS),
+        models=() if page else tuple(dict.fromkeys(models)),
         train=tuple(dict.fromkeys(train)),
         synthetic=synthetic,
         cold_share=cold_share,
         budget=Budget(trials, stage1_trials or max(1, trials // 3), max_epochs, seeds),
         present=page,
     )
-    if page and not models:
-        paper = {cell.model for cell in request.cells()}
-        found = models_searched(out, map(request.label, request.pairs), request.train)
-        request = replace(request, more=tuple(name for name in found if name not in paper))
+    if page:
+        request = _of_what_is_there(request, out, data, tuple(pairs), tuple(dict.fromkeys(models)))
     prepared = {
         name: obtain(name, data, synthetic, reporter)
         for name in request.pairs
@@ -165,11 +162,33 @@ def reproduce(
             results = Results(out, request.budget, digests, present_spaces, any_budget)
             path = write_report(shown, results, prepared, out / "report", argv, failures)
             for cell, reason in failures.items():
-                reporter.line(f"failed: {cell.name}: {reason}")
+                reporter.line(f"{'left out' if page else 'failed'}: {cell.name}: {reason}")
             reporter.line(f"page:  {path}")
-    if failures:
+    if failures and not page:
         raise UserError(f"{len(failures)} of {len(cells)} searches have no score; run it again")
     return path
+
+
+def _of_what_is_there(
+    request: Request, out: Path, data: Path, pairs: tuple[str, ...], models: tuple[str, ...]
+) -> Request:
+    """Return a request for the finished searches of a folder, also of models without a cell.
+
+    Raises `UserError` if no pair is named and there is no finished search of a prepared one.
+    """
+    warm = [Holdout(percent) for percent in request.train]
+    holdouts = [*warm, Holdout(90, request.cold_share)]
+    found = pairs or pairs_searched(out, data, holdouts, request.synthetic)
+    if not found:
+        raise UserError(f"{out}: no finished search of a prepared pair is in this folder")
+    for name in found:
+        if not request.synthetic and not pair_file(data, name).is_file():
+            raise UserError(f"--page: {name} is not prepared under {data}; darec prepare does it")
+    request = replace(request, pairs=tuple(dict.fromkeys(found)))
+    own = {cell.model for cell in request.cells() if cell.is_plain}
+    there = models_searched(out, map(request.label, found), warm)
+    more = [name for name in there if name not in own and (name in models or not models)]
+    return replace(request, more=tuple(more), models=models)
 
 
 def _digests(request: Request, prepared: Mapping[str, DomainPair]) -> dict[str, str]:

@@ -45,11 +45,11 @@ def test_each_is_compared_with_the_first_in_pairs(results):
 def test_the_short_form_names_those_that_are_level_and_those_that_are_worse(results):
     bias, cmf, conet = results
     told = in_short(compare([cmf, bias, conet]))
-    assert told == (
-        "By a paired test (p < 0.05, corrected), level with cmf: none; worse: bias, conet"
-    )
+    assert told == ("By a paired test (p < 0.05, corrected), higher: bias, conet.")
     told = in_short(compare([bias, conet]))
-    assert told == "By a paired test (p < 0.05, corrected), level with bias: conet"
+    assert told == "By a paired test (p < 0.05, corrected), level with bias: conet."
+    told = in_short(compare([conet, bias, cmf]))
+    assert told.endswith("level with conet: bias; lower: cmf.")
 
 
 def test_fewer_than_five_splits_are_too_few_for_a_test(tmp_path):
@@ -61,7 +61,7 @@ def test_fewer_than_five_splits_are_too_few_for_a_test(tmp_path):
     told = compare(found)[1]
     assert told.p is None and told.splits == 4
     assert told.told("x") == "cmf is lower than x by 0.1000 on 4 splits, too few for a test"
-    assert in_short(compare(found)) == "A paired test needs 5 splits or more, but there are 4"
+    assert in_short(compare(found)) == "A paired test needs 5 splits or more."
 
 
 def test_runs_on_one_split_are_one_split(tmp_path):

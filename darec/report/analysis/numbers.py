@@ -53,10 +53,13 @@ def errors(results: Results, cell: Cell, view: str = COLD) -> list[float]:
 
 
 def column(results: Results, cells: Sequence[Cell], view: str = COLD) -> dict[str, Entry]:
-    """Return the entries of a column by `Cell.row`; models without scores are left out."""
+    """Return the entries of a column by `Cell.row`; models without scores are left out.
+
+    Where searches of any budget are shown, only those that are there count for who is surely best.
+    """
     known = {cell.row: values for cell in cells if (values := errors(results, cell, view))}
     best, share, entries = None, cold_share(results, cells), {}
-    if len(known) == len(cells):
+    if known and (results.any_budget or len(known) == len(cells)):
         best = surely_best(known, cells[0].train)
     biases = {name: summarise(known[name]).mean for name in BIASES if name in known}
     for cell in cells:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from darec.data.holdout import ColdPercent, Holdout, TrainPercent
 from darec.data.shuffled import SUFFIX
-from darec.models import MODELS
+from darec.models import MODELS, kind_of
 from darec.models.best import study_folder
 from darec.paper import FIGURE_2_SIZES
 from search_spaces import SPACES
@@ -104,13 +104,18 @@ class Cell:
         return Holdout(self.train, self.cold_users)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is what ``darec tune`` searches in the warm task without further options."""
+        return self.cold_users is None and not self._variant
+
+    @property
     def _variant(self) -> tuple[str, ...]:
         return (*(("paper",) if self.paper else ()), *map(fix_text, self.fix))
 
     @property
     def base(self) -> "Cell | None":
         """The search that has the same stage 1, if only hyper-parameters of stage 2 are fixed."""
-        names, stage1 = {name for name, _ in self.fix}, MODELS[self.model].stage1
+        names, stage1 = {name for name, _ in self.fix}, kind_of(self.model).stage1
         if not names or stage1 is None or names & set(stage1.shared):
             return None
         return replace(self, fix=())

@@ -46,8 +46,8 @@ class Request:
         if self.cold_share not in get_args(ColdPercent):
             raise UserError(f"--cold-share must be 20, 50 or 80, but got {self.cold_share!r}")
         for name in self.models:
-            if name not in MODELS:
-                known = ", ".join(MODELS)
+            if name not in (*MODELS, *self.more):
+                known = ", ".join([*MODELS, *self.more])
                 raise UserError(f"--models must be of {known}, but got {name!r}")
         if not self.pairs or not self.train:
             raise UserError("--pairs and --train must name something, but got nothing")
@@ -72,6 +72,7 @@ class Request:
         same = replace(
             other,
             what=self.what,
+            pairs=self.pairs if set(self.pairs) == set(other.pairs) else other.pairs,
             earlier=self.earlier,
             budget=self.budget,
             mixed=self.mixed,

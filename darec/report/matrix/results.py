@@ -11,7 +11,7 @@ from darec.evaluation import kept
 from darec.evaluation.kept import Key, Keyed
 from darec.evaluation.origin import Origin, compared, this_origin
 from darec.evaluation.scores import Score, run_key
-from darec.models import MODELS
+from darec.models import kind_of
 from darec.models.best import Best
 from darec.report.matrix.cells import Budget, Cell, fix_text
 from darec.tuning.study.algorithms import default_sampler
@@ -104,7 +104,7 @@ def _used(study: Mapping[str, Any]) -> dict[str, Any]:
 
 def _wanted(cell: Cell, budget: Budget | None, study: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that a cell's search must have been started with."""
-    kind = MODELS[cell.model]
+    kind = kind_of(cell.model)
     wanted: dict[str, Any] = {"model": cell.model, "pair": cell.label, "train": cell.train}
     wanted |= {"cold_users": cell.cold_users, "split": "random", "seed": 0, "stages": "paper"}
     wanted |= {"fix": dict(cell.fix), "paper": cell.paper, "metric": "rmse"}
@@ -204,7 +204,7 @@ def _complete(
 
 
 def _here(cell: Cell) -> Origin:
-    return this_origin(MODELS[cell.model], "cpu")
+    return this_origin(kind_of(cell.model), "cpu")
 
 
 def _seeds(best: Best, budget: Budget) -> range:

@@ -51,7 +51,7 @@ def _near_and_far(ordered: Mapping[str, Entry]) -> tuple[dict[str, Entry], dict[
         bound = ordered["mean"].mean
     elif "bias" in ordered:
         bound = FAR * ordered["bias"].mean
-    near = {name: entry for name, entry in ordered.items() if entry.mean < bound}
+    near = {name: entry for name, entry in ordered.items() if entry.mean < bound} or dict(ordered)
     return near, {name: entry for name, entry in ordered.items() if name not in near}
 
 

@@ -1,6 +1,6 @@
 """What the page says about the budgets of its searches."""
 
-from darec.models import MODELS
+from darec.models import kind_of
 from darec.report.matrix.cells import UNTUNED, Cell, distinct
 from darec.report.matrix.request import Request
 from darec.report.matrix.results import Results
@@ -23,7 +23,7 @@ def budgets(request: Request, results: Results) -> str:
 
 def _budget(cell: Cell, results: Results) -> str:
     """Say what a search could spend, and what else shortened or narrowed it."""
-    kind, study = MODELS[cell.model], load_study(cell.folder(results.out))
+    kind, study = kind_of(cell.model), load_study(cell.folder(results.out))
     words = [f"{study.budget.trials} trials"]
     if kind.stage1:
         words.append(f"after {study.budget.stage1_trials} in each stage-1 study")

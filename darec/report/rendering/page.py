@@ -96,7 +96,11 @@ def _how_made(
         rows.append([TableCell(request.label(name)), *numbers, *map(TableCell, said)])
     names = [name.replace("_", " ") for name in Counts._fields]
     tables = [Table("data", ["pair", *names, "scales", "SHA-256 begins"], rows)]
-    cells = distinct(request.cells())
+    cells = [
+        cell
+        for cell in distinct(request.cells())
+        if not request.present or results.winner(cell) or cell in results.refused
+    ]
     if groups := origins_shown(cells, results):
         tables.append(_origins_table(groups))
     unscored = [cell for cell in cells if results.missing(cell)]

@@ -32,7 +32,7 @@ def table2_views(request: Request, results: Results) -> Views:
 
 def table2_tables(request: Request, views: Views) -> list[Table]:
     """Return Table 2 in each view: a row for each model, and one for its first stage if scored."""
-    models = [cell.row for cell in request.table2("", 90)]
+    models = list(dict.fromkeys(cell.row for cell in request.table2("", 90)))
     names = [row for model in models for row in (model, stage1_row(model))]
     found = []
     for view, columns in views.items():

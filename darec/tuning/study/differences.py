@@ -27,5 +27,6 @@ def unlike(option: str, there: Any, here: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = "nothing" if value is None else text
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

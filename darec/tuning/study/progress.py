@@ -39,6 +39,8 @@ def keeps_nothing(trials: Sequence[Any]) -> None:
 class StudyProgress(ProgressReporter):
     """A progress reporter for Tune that shows a study as a `StudyView`."""
 
+    _part = (1, 1)  # also of a study whose snapshot does not know it
+
     def __init__(
         self,
         title: str,

@@ -45,7 +45,7 @@ class Ranges(Protocol):
 
     @property
     def start(self) -> Mapping[str, Any]:
-        """The first trial's value of everything that is drawn; empty: the first is drawn too."""
+        """A good guess for everything that is drawn; empty: there is none."""
 
 
 class SearchSpace(Ranges, Protocol):

@@ -63,7 +63,7 @@ class Study:
     """The same folder, or the URI that Tune writes to."""
     time_budget: float | None = None
     start: Mapping[str, Any] = field(default_factory=dict)
-    """The first trial's value of everything that is drawn; empty: the first is drawn too."""
+    """A good guess for everything that is drawn; empty: there is none."""
     rejudge: int = 0
     """How many of the best are judged again (`darec.tuning.study.rejudge`)."""
     stop_when_flat: bool = False
