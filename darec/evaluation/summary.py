@@ -63,7 +63,7 @@ FIGURES = {
     "target and source": "rmse_both",
     "source shuffled": "shuffled_rmse",
     "own stage 1": "stage1_rmse",
-    "bias": "bias_rmse",
+    "bias, untuned": "bias_rmse",
     "hierarchical_bias": "hierarchical_rmse",
     "mean": "mean_rmse",
     "validation RMSE": "valid_rmse",
