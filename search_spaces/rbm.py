@@ -23,5 +23,20 @@ START = {
 }
 """The first trial."""
 
+_QUICK = {**START, "hidden": 20, "cd_steps": "1"}
+USER_PORTFOLIO = [
+    {
+        **START,
+        "hidden": 41,
+        "learning_rate": 0.2,
+        "decay": 3e-3,
+        "batch_size": 32,
+    },  # books -> music
+    {**START, "hidden": 143, "learning_rate": 0.1, "decay": 6e-3},  # books -> movies
+    {**_QUICK, "learning_rate": 0.2, "decay": 1e-4, "batch_size": 512},  # yelp
+    {**_QUICK, "conditional": True, "learning_rate": 5e-3, "decay": 0.01},  # d1 -> d3
+]
+"""Winners of 12 trials on these pairs, on the user axis."""
+
 FIXED: dict[str, str] = {}
 """The axis follows from the model's name."""
