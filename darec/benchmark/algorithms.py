@@ -4,13 +4,13 @@ The time is that of a plain search: random trials, none of them stopped early. T
 another in this process. Seconds are CPU seconds, of training and the sampler.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import optuna
 
 from darec.benchmark.core import Figure, times_better
@@ -19,13 +19,15 @@ from darec.core.fit import Fit
 from darec.core.recommender import DivergedError, MemoryCache, Run
 from darec.data.split import SearchData
 from darec.models import kind_of
-from darec.tuning.study.algorithms import REDUCTION, SAMPLERS, SCHEDULERS, first_rung
+from darec.tuning.study.algorithms import SAMPLERS, SCHEDULERS, asha
 from darec.tuning.study.request import SearchSpace
 from darec.tuning.trial.names import METRIC, TIME, nest
 
-if TYPE_CHECKING:
-    from ray.tune.schedulers import TrialScheduler
-
+ASYNC_HYPERBAND = "async_hyperband"
+"""HyperBand that waits for nothing: ASHA whose trials are dealt to brackets with later first rungs.
+Tune's HyperBand stops a trial only when a whole bracket of trials has come as far."""
+BRACKETS = (0, 0, 1, 0, 0, 2, 0, 0, 1)
+"""The brackets of nine trials; most begin with the first rung, as in HyperBand."""
 PLAIN = ("random", "none")
 """The search that the others are compared with: random trials, none stopped early."""
 COMPARED = (
@@ -33,7 +35,7 @@ COMPARED = (
     ("random", "asha"),
     ("random", "median"),
     ("random", "asha+median"),
-    ("random", "async_hyperband"),
+    ("random", ASYNC_HYPERBAND),
     ("tpe", "asha"),
     ("gp", "asha"),
 )
@@ -118,47 +120,37 @@ class Schedulers:
     """Several of Tune's schedulers, each of which may stop the one trial that runs."""
 
     def __init__(self, names: str, epochs: int) -> None:
-        makers = {name: each.make for name, each in SCHEDULERS.items()}
-        makers["async_hyperband"] = _async_hyperband
-        self._all = [makers[name](epochs) for name in names.split("+")]
-        for scheduler in self._all:
+        self._epochs, self._begun = epochs, 0
+        self._all = [self._brackets(name) for name in names.split("+")]
+        for scheduler in itertools.chain.from_iterable(self._all):
             scheduler.set_search_properties(METRIC, "min")
+
+    def _brackets(self, name: str) -> list[Any]:
+        """Return one scheduler, or one for each bracket of asynchronous HyperBand."""
+        if name == ASYNC_HYPERBAND:
+            return [asha(self._epochs, bracket) for bracket in range(max(BRACKETS) + 1)]
+        return [SCHEDULERS[name].make(self._epochs)]
 
     def run(self, trial: Trial, curve: Curve) -> tuple[float, float]:
         """Return the lowest RMSE of a trial and its seconds until its end."""
         result: dict[str, Any] = {}
-        seconds = 0.0
-        for scheduler in self._all:
+        seconds, bracket = 0.0, BRACKETS[self._begun % len(BRACKETS)]
+        own = [each[min(bracket, len(each) - 1)] for each in self._all]
+        self._begun += 1
+        for scheduler in own:
             scheduler.on_trial_add(self, trial)
         for epoch, (rmse, spent) in enumerate(curve.rows(), 1):
             result, seconds = {METRIC: rmse, TIME: epoch}, spent
-            stops = [each.on_trial_result(self, trial, result) == each.STOP for each in self._all]
+            stops = [each.on_trial_result(self, trial, result) == each.STOP for each in own]
             if any(stops):
                 break
-        for scheduler in self._all:
+        for scheduler in own:
             scheduler.on_trial_complete(self, trial, result)
         return float(result[METRIC]), seconds
 
     def get_live_trials(self) -> list[Trial]:
         """Return the other trials of the controller that this stands for: there are none."""
         return []
-
-
-def _async_hyperband(epochs: int) -> "TrialScheduler":
-    """Return asynchronous HyperBand: ASHA whose trials are drawn into three brackets.
-
-    Their first rungs are at 3 and 9 epochs; of 24 epochs the third has none. Tune's HyperBand
-    proper stops a trial only when a whole bracket of trials has come as far.
-    """
-    from ray.tune.schedulers import AsyncHyperBandScheduler
-
-    return AsyncHyperBandScheduler(
-        time_attr=TIME,
-        max_t=epochs,
-        grace_period=first_rung(epochs),
-        reduction_factor=REDUCTION,
-        brackets=3,
-    )
 
 
 @dataclass(frozen=True)
@@ -229,7 +221,6 @@ def _search(
 ) -> Searched:
     """Run a search of this many trials, or until ``limit`` seconds are used up."""
     sampler, schedulers = algorithm
-    np.random.seed(task.seed)  # Tune's asynchronous HyperBand draws brackets with it
     study = optuna.create_study(sampler=SAMPLERS[sampler](task.seed))
     stopping = Schedulers(schedulers, task.epochs)
     rmses: list[float] = []

@@ -70,7 +70,6 @@ def test_schedulers_stop_a_trial_that_is_worse_than_those_before(names):
 
 
 def test_trials_of_hyperband_have_a_first_rung_early_or_late_or_never():
-    np.random.seed(0)
     schedulers = Schedulers("async_hyperband", epochs=24)
     for number in range(20):
         schedulers.run(Trial(f"good{number}"), Curve(lambda: Made(1.0), 24, 4.0))

@@ -123,14 +123,17 @@ def _last_epoch(epochs: int) -> Container[int]:
     return frozenset({epochs})
 
 
-def _asha(epochs: int) -> "TrialScheduler":
-    """Return ASHA. It stops trials at its rungs without waiting for other trials."""
+def asha(epochs: int, bracket: int = 0) -> "TrialScheduler":
+    """Return ASHA. It stops trials at its rungs without waiting for other trials.
+
+    In a later bracket of HyperBand the first rungs are left out, as many as its number.
+    """
     from ray.tune.schedulers import ASHAScheduler
 
     return ASHAScheduler(
         time_attr=TIME,
         max_t=epochs,
-        grace_period=first_rung(epochs),
+        grace_period=min(epochs, first_rung(epochs) * REDUCTION**bracket),
         reduction_factor=REDUCTION,
     )
 
@@ -161,7 +164,7 @@ def _none(epochs: int) -> "TrialScheduler":
 
 
 SCHEDULERS: dict[str, Scheduler] = {
-    "asha": Scheduler(_asha, _rungs, epoch_share=1 / 4, in_order=_asha_in_order),
+    "asha": Scheduler(asha, _rungs, epoch_share=1 / 4, in_order=_asha_in_order),
     "hyperband": Scheduler(_hyperband, _every_epoch, epoch_share=1.0),
     "median": Scheduler(_median, _every_epoch, epoch_share=1 / 2),
     "none": Scheduler(_none, _last_epoch, epoch_share=1.0, in_order=_none),
