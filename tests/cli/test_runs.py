@@ -94,7 +94,11 @@ def test_several_models_end_in_one_table_under_a_uri(invoke, tmp_path):
     models = {"mean", "shared_bias", "pmf"}
     assert set(rows[:3]) == models and rows[3:6] == ["hierarchical", "bias,", "mean"]
     assert rows[6:9] == rows[:3] and rows[9:] == ["by", "by"]  # the figures of lists
-    assert re.search(r"^shared_bias: .*reg_user=[0-9.e-]+", ended.stdout, re.MULTILINE)
+    told = ended.stdout.partition("RMSE on")[0]
+    assert re.search(
+        rf"^{rows[0]} has the lowest test RMSE, [0-9.]+ ± [0-9.]+: ", told, re.MULTILINE
+    )
+    assert "A paired test needs 5 splits or more." in ended.stdout
     scores = tmp_path / "bucket" / "scores.jsonl"
     lines = scores.read_text().splitlines()
     assert len(lines) == 3 * 2 * 3
