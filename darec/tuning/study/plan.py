@@ -58,7 +58,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
     to_beat, most = baseline_rmses(data), max(budget.trials, budget.stage1_trials)
     disk = disk_bytes(n_weights(request), slots.concurrent, kept_trials(request.rejudge))
     known = known_trials(request, request.model, request.space, budget.trials)
-    firsts = [f"{len(known.winners)} earlier winner(s)"] if known.winners else []
+    firsts = [f"{len(known.winners)} from earlier searches"] if known.winners else []
     firsts += ["a good guess"] if request.space.start else []
     firsts += [f"{len(known.portfolio)} of a portfolio"] if known.portfolio else []
     by_other = request.metric != "rmse"

@@ -156,7 +156,7 @@ def test_the_users_own_winners_come_first_and_a_portfolio_last(studies, tiny_pai
     search(request, SETTINGS, resume=False)
     (study,) = studies
     assert study.known == ([own], others[:2])  # a third of nine trials
-    words = ", first 1 earlier winner(s), then 2 of a portfolio"
+    words = ", first 1 from earlier searches, then 2 of a portfolio"
     assert words in "\n".join(describe(request, SETTINGS))
 
 
