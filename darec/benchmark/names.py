@@ -3,5 +3,5 @@
 SECTIONS = (
     *("core", "growth", "center", "memory", "fits", "transfer", "new_users", "data"),
     *("serving", "service", "search", "scale"),
-    *("samplers", "starts", "algorithms", "quality", "gpu"),
+    *("samplers", "starts", "algorithms", "rejudge", "quality", "gpu"),
 )

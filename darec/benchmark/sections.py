@@ -249,6 +249,18 @@ def _algorithms(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     yield from algorithms("i_autorec", SPACES["i_autorec"], splits, *sizes)
 
 
+def _rejudge(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
+    """Winners that are judged again, and winners of more trials instead, five splits."""
+    from darec.benchmark.rejudge import rejudge
+    from darec.data.store import obtain
+    from search_spaces import SPACES
+
+    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
+    for model in ("bias",) if quick else ("bias", "shared_bias", "item_knn"):
+        sizes = (2, 3, 4) if quick else (5, 40, 60)
+        yield from rejudge(model, SPACES[model], prepared, *sizes)
+
+
 def _scale(quick: bool) -> Iterator[Figure]:
     """Searches of up to 1000 trials of the bias baseline on 16 nodes, which are processes here."""
     from darec.benchmark.scale import scale
@@ -287,6 +299,7 @@ OF_PAIR: dict[str, Callable[[bool, str | None, Path], Iterator[Figure]]] = {
     "samplers": _samplers,
     "starts": _starts,
     "algorithms": _algorithms,
+    "rejudge": _rejudge,
     "quality": _quality,
 }
 """How each section of a pair's ratings is measured."""

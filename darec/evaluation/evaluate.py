@@ -79,6 +79,13 @@ def evaluate(
     return [scored.under(policy) for policy in get_args(ColdPolicy)]
 
 
+def rmse_on_test(model: Recommender, parts: Split) -> float:
+    """Return a model's RMSE on a split's test ratings, with ``cold=hierarchical``."""
+    training, test = parts.search.training, parts.test
+    rule = ColdRule(training, answered=answered_users(training, parts.cold_users))
+    return rule.rmse(model.predict(test.users, test.items), test, COLD)
+
+
 def _trained(
     kind: ModelKind,
     best: Best,
