@@ -109,7 +109,7 @@ def rejudge(
     lowest = [min(scores) for scores in zip(*found.values(), strict=True)]
 
     def sd(way: Way) -> float:
-        gaps = [own - least for own, least in zip(found[way], lowest, strict=True)]
+        gaps: list[float] = [own - least for own, least in zip(found[way], lowest, strict=True)]
         return stdev(gaps)
 
     for way, scores in found.items():
