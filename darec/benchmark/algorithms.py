@@ -6,7 +6,7 @@ another in this process. Seconds are CPU seconds, of training and the sampler.
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
@@ -40,6 +40,8 @@ COMPARED = (
     ("gp", "asha"),
 )
 """A sampler, and the schedulers that may stop its trials."""
+DEFAULT = ("gp", "asha")
+"""The default of a search."""
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
 """The shares of the plain search's seconds after which searches are compared."""
 
@@ -97,6 +99,8 @@ class Searched:
 
     rmses: list[float]
     seconds: list[float]
+    winner: dict[str, Any] = field(default_factory=dict)
+    """What was drawn for the trial with the lowest of all."""
 
     def after(self, seconds: float) -> float:
         """Return the lowest RMSE of the trials that ended within some seconds, or of the first."""
@@ -216,12 +220,55 @@ def algorithms(
         yield Figure(f"{name}_reach", reached, "s", mean(limits), mean(limits) / reached)
 
 
+def warm_start(
+    model: str,
+    space: SearchSpace,
+    pairs: Mapping[str, Sequence[SearchData]],
+    trials: int,
+    epochs: int,
+) -> Iterator[Figure]:
+    """Compare `DEFAULT`, which first tries winners of other pairs, with a plain search.
+
+    The winners are those of plain searches of the other pairs' first splits. A value is the seconds
+    until the search was as good as the plain one of the same pair in the end, as a mean over its
+    splits; a search that never was counts with all of its seconds, which are those of the plain
+    one. The reference is the seconds of the plain search.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    tasks = {
+        pair: [Task(model, space, data, seed, epochs) for seed, data in enumerate(splits)]
+        for pair, splits in pairs.items()
+    }
+    plain = {
+        pair: [_search(task, PLAIN, trials, None) for task in own] for pair, own in tasks.items()
+    }
+    for pair, own in tasks.items():
+        starts = [found[0].winner for other, found in plain.items() if other != pair]
+        spent = []
+        for task, whole in zip(own, plain[pair], strict=True):
+            limit, goal = whole.seconds[-1], whole.rmses[-1]
+            found = _search(task, DEFAULT, None, limit, starts)
+            spent.append(found.reach(goal) or found.seconds[-1])
+        reference = mean(whole.seconds[-1] for whole in plain[pair])
+        value = mean(spent)
+        yield Figure(f"{model}_{pair}_warm_start", value, "s", reference, reference / value)
+
+
 def _search(
-    task: Task, algorithm: tuple[str, str], trials: int | None, limit: float | None
+    task: Task,
+    algorithm: tuple[str, str],
+    trials: int | None,
+    limit: float | None,
+    starts: Sequence[Mapping[str, Any]] = (),
 ) -> Searched:
-    """Run a search of this many trials, or until ``limit`` seconds are used up."""
+    """Run a search of this many trials, or until ``limit`` seconds are used up.
+
+    ``starts`` are the first trials.
+    """
     sampler, schedulers = algorithm
     study = optuna.create_study(sampler=SAMPLERS[sampler](task.seed))
+    for start in starts:
+        study.enqueue_trial(dict(start))
     stopping = Schedulers(schedulers, task.epochs)
     rmses: list[float] = []
     seconds: list[float] = []
@@ -236,4 +283,4 @@ def _search(
         spent += asked_s + time.process_time() - begin
         rmses.append(min([rmse, *rmses[-1:]]))
         seconds.append(spent + max(seconds, default=0.0))
-    return Searched(rmses, seconds)
+    return Searched(rmses, seconds, study.best_params)

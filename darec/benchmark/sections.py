@@ -10,6 +10,7 @@ import torch
 
 from darec.benchmark.core import Figure
 from darec.benchmark.names import SECTIONS
+from darec.benchmark.pair_sections import OF_PAIR
 from darec.errors import UserError
 from darec.files import write_json
 from darec.reporter import Reporter
@@ -191,76 +192,6 @@ def _search(quick: bool) -> Iterator[Figure]:
         yield search.shared_data(movies, 10)
 
 
-def _quality(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
-    """Searches of I-DARec, three seeds."""
-    from darec.benchmark.search import time_to_quality
-    from darec.data.split import split
-    from darec.data.store import obtain
-    from darec.tuning.cluster.connection import connected
-    from search_spaces import SPACES
-
-    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
-    space = SPACES["i_darec"].fix({"pyramid": 1.0, "predictors": "own"})
-    with connected(None):
-        for seed in range(1 if quick else 3):
-            searched = split(prepared, seed=seed).search
-            sizes = (4, 5) if quick else (24, 30)
-            yield from time_to_quality(searched, space, *sizes, seed)
-
-
-def _samplers(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
-    """Searches of three cheap models with every sampler, three seeds."""
-    from darec.benchmark.samplers import samplers
-    from darec.data.split import split
-    from darec.data.store import obtain
-    from search_spaces import SPACES
-
-    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
-    splits = [split(prepared, seed=seed).search for seed in range(1 if quick else 3)]
-    models = ("bias", "shared_bias") if quick else ("bias", "shared_bias", "item_knn")
-    spaces = {model: SPACES[model] for model in models}
-    yield from samplers(spaces, splits, trials=10 if quick else 40, epochs=60)
-
-
-def _starts(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
-    """Searches with and without the winners of other pairs as further starts."""
-    from darec.benchmark.starts import one_search, starts
-    from darec.data.split import split
-    from darec.data.store import obtain
-    from search_spaces import SPACES
-
-    names = pair.split(",") if pair else ["toys_auto", "apps_games"]
-    pairs = {name: split(obtain(name, data, synthetic=pair is None)).search for name in names}
-    models = [name for name in SPACES if SPACES[name].start]
-    for model in ("bias", "shared_bias") if quick else models:
-        yield from starts(model, one_search(model), pairs, *((5, 4) if quick else (12, 40)))
-
-
-def _algorithms(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
-    """Searches of I-AutoRec without a good guess, with samplers and schedulers, five seeds."""
-    from darec.benchmark.algorithms import algorithms
-    from darec.data.split import split
-    from darec.data.store import obtain
-    from search_spaces import SPACES
-
-    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
-    splits = [split(prepared, seed=seed).search for seed in range(1 if quick else 5)]
-    sizes = (3, 4) if quick else (14, 24)
-    yield from algorithms("i_autorec", SPACES["i_autorec"], splits, *sizes)
-
-
-def _rejudge(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
-    """Winners that are judged again, and winners of more trials instead, five splits."""
-    from darec.benchmark.rejudge import rejudge
-    from darec.data.store import obtain
-    from search_spaces import SPACES
-
-    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
-    for model in ("bias",) if quick else ("bias", "shared_bias", "item_knn"):
-        sizes = (2, 3, 4) if quick else (5, 40, 60)
-        yield from rejudge(model, SPACES[model], prepared, *sizes)
-
-
 def _scale(quick: bool) -> Iterator[Figure]:
     """Searches of up to 1000 trials of the bias baseline on 16 nodes, which are processes here."""
     from darec.benchmark.scale import scale
@@ -295,11 +226,3 @@ MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "gpu": _gpu,
 }
 """How each section is measured that needs no pair."""
-OF_PAIR: dict[str, Callable[[bool, str | None, Path], Iterator[Figure]]] = {
-    "samplers": _samplers,
-    "starts": _starts,
-    "algorithms": _algorithms,
-    "rejudge": _rejudge,
-    "quality": _quality,
-}
-"""How each section of a pair's ratings is measured."""

@@ -19,7 +19,7 @@ def benchmark(
         str | None,
         typer.Option(
             help="Pair for samplers, algorithms, rejudge and quality, pairs with commas for "
-            "starts; synthetic by default."
+            "starts and warm_start; synthetic by default."
         ),
     ] = None,
     data: Data = Path("data"),
@@ -35,10 +35,11 @@ def benchmark(
     darec serve. search: what a trial costs in addition to its training. scale: how the driver's
     cost grows with the number of trials. samplers: how low each gets in few trials.
     starts: whether the winners of other pairs help as first trials. algorithms: samplers with
-    schedulers, in the seconds of a plain search. rejudge: whether winners that are judged again
-    have a lower test RMSE than those of more trials. quality: how soon the default search is as
-    good as plain random search. gpu: the core on a GPU, also compared with the GPU's memory
-    bandwidth, and trials that share a GPU; all includes it if there is a GPU.
+    schedulers, in the seconds of a plain search. warm_start: how soon a search that first tries
+    the winners of other pairs is as good as plain random search. rejudge: whether winners that are
+    judged again have a lower test RMSE than those of more trials. quality: how soon the default
+    search is as good as plain random search. gpu: the core on a GPU, also compared with the GPU's
+    memory bandwidth, and trials that share a GPU; all includes it if there is a GPU.
 
     Example: darec benchmark --quick --section core
     """

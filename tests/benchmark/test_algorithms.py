@@ -117,3 +117,27 @@ def test_figures_are_finite_if_no_search_is_better_or_all_trials_diverge(
     figures = figures_of(split(tiny_pair).search)
     assert all(np.isfinite([f.value, f.reference, f.ratio]).all() for f in figures.values())
     assert figures["i_autorec_tpe_asha_after_1"].ratio == 1
+
+
+def test_a_warm_start_tries_the_winners_of_the_other_pairs_first(tiny_pair, monkeypatch):
+    """The best rate is 1e-3 on two pairs and 1e-4 on the third one."""
+    best = {"a": 1e-3, "b": 1e-3, "c": 1e-4}
+    pairs = {name: [split(tiny_pair, seed=n).search] for n, name in enumerate(best)}
+    drawn = {name: [] for name in best}
+
+    def curve(task, config):
+        (pair,) = (name for name, (data,) in pairs.items() if data is task.data)
+        drawn[pair].append(config["learning_rate"])
+        level = 1.0 + abs(np.log(config["learning_rate"] / best[pair])) / 10
+        return Curve(lambda: Made(level), task.epochs, worst=4.0)
+
+    monkeypatch.setattr(module.Task, "curve", curve)
+    figures = list(module.warm_start("i_autorec", SPACES["i_autorec"], pairs, 8, 20))
+    assert [figure.name for figure in figures] == [f"i_autorec_{p}_warm_start" for p in best]
+    winners = {
+        pair: min(rates[:8], key=lambda rate: abs(np.log(rate / best[pair])))
+        for pair, rates in drawn.items()
+    }
+    for figure, (pair, rates) in zip(figures, drawn.items(), strict=True):
+        assert rates[8:10] == [winner for other, winner in winners.items() if other != pair]
+        assert figure.reference == 8 * 20 and figure.ratio == figure.reference / figure.value
