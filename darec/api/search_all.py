@@ -20,6 +20,15 @@ SHORTEST_S = 40.0
 start. If earlier models overran the budget, the later ones still get this much."""
 
 
+class SomeFailed(UserError):
+    """Some of several models have no winner; ``finished`` are the results of the others."""
+
+    def __init__(self, failed: Sequence[str], finished: list[SearchResult]) -> None:
+        n_models = len(failed) + len(finished)
+        super().__init__(f"{len(failed)} of {n_models} models have no winner: {', '.join(failed)}")
+        self.finished = finished
+
+
 def check_budget(budget: float | None, n_models: int, options: Mapping[str, Any]) -> None:
     """Raise `UserError` for a budget too small for this many models, or beside other options."""
     if budget is None:
@@ -47,10 +56,11 @@ def search_all(
     left when its turn comes, so that costly models have what cheap ones before them did not need. A
     search that is continued keeps its first share.
 
-    Stops at the first search that is interrupted; that result is not finished. Raises `UserError`
+    Stops at the first search that is interrupted; that result is not finished. Raises `SomeFailed`
     in the end if a model has no winner.
     """
-    results, failed, left_s = [], [], budget
+    results: list[SearchResult] = []
+    failed, left_s = [], budget
     alone = len(models) == 1  # then the search connects itself, after it has checked its record
     address, insecure = options.get("address"), options.get("insecure", False)
     with nullcontext() if alone else connected(address, insecure=insecure):
@@ -77,8 +87,7 @@ def search_all(
             if not results[-1].finished:
                 return results
     if failed:
-        names = ", ".join(failed)
-        raise UserError(f"{len(failed)} of {len(models)} models have no winner: {names}")
+        raise SomeFailed(failed, results)
     return results
 
 

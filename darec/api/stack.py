@@ -16,6 +16,8 @@ from darec.evaluation.training import differences, rmse_of
 from darec.models import STACK
 from darec.reporter import LogReporter, Reporter
 from darec.seeds import generator
+from darec.tuning import storage
+from darec.tuning.study.record import PAGE
 
 MEMBERS = 8
 """Most members of a stack by default: each is trained again for every score."""
@@ -72,7 +74,7 @@ def stack(
     weight_M, valid_rmse = _weights(candidates, data, first.seed, members, reporter)
     out = result_at(searches[0].out, searches[0].root, pair.name, first.holdout, STACK)
     save_stack(out, candidates, weight_M, valid_rmse, data)
-    reporter.line(f"files: {out.path}")
+    reporter.line(f"files: {out.path}\npage:  {storage.join(out.path, PAGE)}")
     if fit:
         ship(out, pair, reporter)
     return out
@@ -89,11 +91,10 @@ def _weights(
 
     n_valid, few = len(data.valid), partial(blend.few_weights, most=most)
     single, rmse = judged(blend.best_alone), np.inf
-    if n_valid >= blend.FEWEST:
+    weight_M = blend.best_alone(predicted)
+    if n_valid >= blend.FEWEST and (learned_M := few(predicted)).any():
         rmse = judged(few)
-    weight_M = few(predicted) if rmse < single else blend.best_alone(predicted)
-    if not weight_M.any():
-        weight_M = blend.best_alone(predicted)
+        weight_M = learned_M if rmse < single else weight_M
     chosen = sorted(np.flatnonzero(weight_M), key=lambda m: -weight_M[m])
     models = dict.fromkeys(each.best.model for each in candidates)
     reporter.line(

@@ -36,6 +36,9 @@ from darec.tuning.study.results import baseline_rmses
 from darec.tuning.study.trials_table import COLUMNS
 from darec.tuning.trial.predictions import read_predictions
 
+MEMBERS = "members.csv"
+"""All candidates of a stack with their weights, best first."""
+
 
 class Candidate(NamedTuple):
     """A trial that may become a member."""
@@ -116,6 +119,8 @@ def save_stack(
 
     An older stack's files are deleted first, its model folder too.
     """
+    from darec.api.study_page import write_study_page  # matplotlib is slow to import
+
     out.folder.mkdir(parents=True, exist_ok=True)
     with folder_locked(out.folder):
         order = [m for m in np.argsort(-weight_M) if weight_M[m]]
@@ -128,6 +133,7 @@ def save_stack(
         _write_tables(out, candidates, weight_M, best)
         write_json(out.folder / "study.json", asdict(_record(best, candidates)))
         best.save(out.folder)
+        write_study_page(out.folder)
         storage.publisher(out.folder, out.path)()
 
 
@@ -192,7 +198,7 @@ def _write_tables(
             "weight": weight_M,
         }
     ).sort_values("weight", ascending=False)
-    for name, table in (("trials.csv", trials), ("members.csv", members)):
+    for name, table in (("trials.csv", trials), (MEMBERS, members)):
         write(out.folder / name, partial(table.to_csv, index=False))
 
 

@@ -62,13 +62,13 @@ def curves(
     return draw
 
 
-def bars(shares: Mapping[str, float]) -> Draw:
-    """Draw importances, the greatest at the top."""
+def bars(shares: Mapping[str, float], meaning: str) -> Draw:
+    """Draw shares as bars, the first one at the top; ``meaning`` is the name of the axis."""
 
     def draw(axes: Axes) -> None:
         names = list(shares)[::-1]
         axes.barh(names, [shares[name] for name in names], color=USER)
-        axes.set_xlabel("importance (PED-ANOVA)")
+        axes.set_xlabel(meaning)
 
     return draw
 

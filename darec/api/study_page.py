@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 
 from darec.api import study_figures as figures
+from darec.api.stack_page import stack_page
 from darec.api.winner import asked_for
 from darec.errors import UserError
 from darec.files import write
+from darec.models import STACK
 from darec.models.best import Best, read_best
 from darec.page.picture import Picture, picture
 from darec.page.render import render
@@ -38,11 +40,17 @@ WATTS_CPU, WATTS_GPU = 15.0, 400.0
 
 
 def write_study_page(folder: Path) -> Path:
-    """Write ``study.html`` of a search, finished or not, and return its path.
+    """Write ``study.html`` of a search, finished or not, or of a stack, and return its path.
 
     Raises `UserError` if there is no search in the folder, or no trial in it yet.
     """
     record = load_study(folder)
+    text = stack_page(folder, record) if record.model == STACK else _page(folder, record)
+    write(folder / PAGE, partial(Path.write_text, data=text))
+    return folder / PAGE
+
+
+def _page(folder: Path, record: Record) -> str:
     names = STAGES if record.stage1 else [""]
     studies = [each for name in names if (each := _Study.read(folder, name, record))]
     if not studies:
@@ -50,9 +58,7 @@ def write_study_page(folder: Path) -> Path:
     sections = [section for study in studies for section in study.sections()]
     main = studies[0]
     title = f"{record.model} on {record.pair}"
-    text = render(title, main.headline if not main.name else _WAITS, _notes(studies), sections)
-    write(folder / PAGE, partial(Path.write_text, data=text))
-    return folder / PAGE
+    return render(title, main.headline if not main.name else _WAITS, _notes(studies), sections)
 
 
 _WAITS = "The first stage is being searched."
@@ -182,7 +188,7 @@ class _Study:
         shares = importances(drawn)
         if not shares:
             return
-        panels = {"importance": figures.bars(shares)}
+        panels = {"importance": figures.bars(shares, "importance (PED-ANOVA)")}
         for name in list(shares)[:2]:
             values = [trial[name] for trial in drawn.trials]
             own = drawn.distributions[name], values, drawn.errors

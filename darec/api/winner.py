@@ -3,8 +3,11 @@
 from typing import Any
 
 from darec.api.result import SearchResult
+from darec.core.config import parse
 from darec.data.scale import in_words
+from darec.models import STACK
 from darec.models.best import Best
+from darec.models.stack import StackConfig
 from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.study.record import PAGE
@@ -58,7 +61,10 @@ def asked_for(best: Best) -> dict[str, Any]:
 
 
 def chosen(best: Best) -> str:
-    """Return the hyper-parameters that a search chose, as words."""
+    """Return the hyper-parameters that a search chose, or the members of a stack, as words."""
+    if best.model == STACK:
+        members = parse(StackConfig, best.config).members
+        return ", ".join(f"{member.weight:.2f} {member.model}" for member in members)
     values = flatten(best.config)
     drawn = {name: values[name] for name in best.space.drawn if name in values}
     shown = {n: f"{v:.3g}" if isinstance(v, float) else str(v) for n, v in drawn.items()}

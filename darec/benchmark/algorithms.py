@@ -5,6 +5,7 @@ another in this process. Seconds are CPU seconds, of training and the sampler.
 """
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,10 +108,10 @@ class Searched:
         ended = [rmse for rmse, s in zip(self.rmses, self.seconds, strict=True) if s <= seconds]
         return min(ended, default=self.rmses[0])
 
-    def reach(self, rmse: float) -> float | None:
-        """Return the seconds until a validation RMSE was reached; None if it never was."""
+    def reach(self, rmse: float, limit: float) -> float:
+        """Return the seconds until a validation RMSE was reached, ``limit`` at most."""
         reached = (s for own, s in zip(self.rmses, self.seconds, strict=True) if own <= rmse)
-        return next(reached, None)
+        return min(next(reached, limit), limit)
 
 
 @dataclass(frozen=True)
@@ -194,10 +195,10 @@ def algorithms(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     tasks = [Task(model, space, data, seed, epochs) for seed, data in enumerate(splits)]
-    plain = [_search(task, PLAIN, trials, None) for task in tasks]
+    plain = [_search(task, PLAIN, trials=trials) for task in tasks]
     limits = [each.seconds[-1] for each in plain]
     found = {PLAIN: plain} | {
-        each: [_search(task, each, None, s) for task, s in zip(tasks, limits, strict=True)]
+        each: [_search(task, each, limit=s) for task, s in zip(tasks, limits, strict=True)]
         for each in COMPARED
         if each != PLAIN
     }
@@ -214,7 +215,7 @@ def algorithms(
             better = times_better(value, reference)
             yield Figure(f"{name}_after_{share:g}", value, "RMSE", reference, better)
         reached = mean(
-            run.reach(whole.rmses[-1]) or whole.seconds[-1]
+            run.reach(whole.rmses[-1], whole.seconds[-1])
             for run, whole in zip(own, plain, strict=True)
         )
         yield Figure(f"{name}_reach", reached, "s", mean(limits), mean(limits) / reached)
@@ -240,15 +241,15 @@ def warm_start(
         for pair, splits in pairs.items()
     }
     plain = {
-        pair: [_search(task, PLAIN, trials, None) for task in own] for pair, own in tasks.items()
+        pair: [_search(task, PLAIN, trials=trials) for task in own] for pair, own in tasks.items()
     }
     for pair, own in tasks.items():
         starts = [found[0].winner for other, found in plain.items() if other != pair]
         spent = []
         for task, whole in zip(own, plain[pair], strict=True):
             limit, goal = whole.seconds[-1], whole.rmses[-1]
-            found = _search(task, DEFAULT, None, limit, starts)
-            spent.append(found.reach(goal) or found.seconds[-1])
+            found = _search(task, DEFAULT, limit=limit, starts=starts)
+            spent.append(found.reach(goal, limit))
         reference = mean(whole.seconds[-1] for whole in plain[pair])
         value = mean(spent)
         yield Figure(f"{model}_{pair}_warm_start", value, "s", reference, reference / value)
@@ -257,8 +258,8 @@ def warm_start(
 def _search(
     task: Task,
     algorithm: tuple[str, str],
-    trials: int | None,
-    limit: float | None,
+    trials: float = math.inf,
+    limit: float = math.inf,
     starts: Sequence[Mapping[str, Any]] = (),
 ) -> Searched:
     """Run a search of this many trials, or until ``limit`` seconds are used up.
@@ -272,7 +273,8 @@ def _search(
     stopping = Schedulers(schedulers, task.epochs)
     rmses: list[float] = []
     seconds: list[float] = []
-    while len(rmses) < trials if trials else not seconds or seconds[-1] < (limit or 0.0):
+    total_s = 0.0
+    while len(rmses) < trials and total_s < limit:
         begin = time.process_time()
         trial = study.ask(dict(task.space.space))
         asked_s = time.process_time() - begin
@@ -280,7 +282,7 @@ def _search(
         rmse, spent = stopping.run(Trial(str(len(rmses))), curve)
         begin = time.process_time()
         study.tell(trial, rmse)
-        spent += asked_s + time.process_time() - begin
+        total_s += spent + asked_s + time.process_time() - begin
         rmses.append(min([rmse, *rmses[-1:]]))
-        seconds.append(spent + max(seconds, default=0.0))
+        seconds.append(total_s)
     return Searched(rmses, seconds, study.best_params)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from darec.api.names import STACK
 from darec.cli.command import called, command_line
 from darec.cli.console import Terminal
 from darec.errors import UserError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from darec.api.result import SearchResult
     from darec.data.ratings import DomainPair
+    from darec.models.best import Best
 
 
 def search_pairs(
@@ -27,7 +29,7 @@ def search_pairs(
     options: Mapping[str, Any],
     reporter: Terminal,
 ) -> "list[SearchResult]":
-    """Search some models on each pair, and blend them if asked; a failure stops no other pair.
+    """Search some models on each pair, and blend them if asked; a failure stops no other one.
 
     Ends the command if it is interrupted. Raises `UserError` in the end if a model has no winner.
     """
@@ -55,18 +57,21 @@ def _search_pair(
     reporter: Terminal,
 ) -> "list[SearchResult]":
     from darec.api import stack
-    from darec.api.search_all import search_all
+    from darec.api.search_all import SomeFailed, search_all
 
+    failure = None
     try:
         results = search_all(models, pair, reporter=reporter, **options)
     except KeyboardInterrupt:
         reporter.line(f"interrupted; continue with: {this_command()} --resume")
         raise
-    if not results[-1].finished:
+    except SomeFailed as error:
+        results, failure = error.finished, error
+    if results and not results[-1].finished:
         reporter.line(f"interrupted; continue with: {this_command()} --resume")
         print("interrupted", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
-    if blends:
+    if blends and results:
         try:
             results.append(stack.stack(results, pair, fit=options["fit"], reporter=reporter))
         except UserError as error:  # the searches are finished
@@ -77,6 +82,8 @@ def _search_pair(
         answer_winner(reporter, result)
     if len(results) > 1:
         reporter.table(f"Winners on {pair.name}, best first", winners(results))
+    if failure is not None:
+        raise failure
     return results
 
 
@@ -95,7 +102,7 @@ def winners(results: "Sequence[SearchResult]") -> "pd.DataFrame":
             "validation RMSE": f"{best.valid_rmse:.4f}",
             "minus hierarchical": f"{round(best.valid_rmse - base, 4) + 0.0:+.4f}",
             "trials": str(best.trials),
-            "winner": str(best.trial_id),
+            "winner": _named(best),
         }
         for best, error in zip(bests, errors, strict=True)
     }
@@ -104,6 +111,12 @@ def winners(results: "Sequence[SearchResult]") -> "pd.DataFrame":
     for name, rmse in baselines.items():
         rows[name] = {"validation RMSE": f"{rmse:.4f}"}
     return pd.DataFrame.from_dict(rows, orient="index").fillna("-").rename_axis("model")
+
+
+def _named(best: "Best") -> str:
+    """Return the number of the winning trial, or how many members a stack has."""
+    members = len(best.config["members"]) if best.model == STACK else None
+    return best.trial_id if members is None else f"{members} member{'s' if members > 1 else ''}"
 
 
 def tell_winners(

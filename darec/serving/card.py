@@ -145,6 +145,7 @@ def readme(card: Card) -> str:
         f"| users | {counts.users} |",
         f"| scale | target {card.scale}, source {card.source_scale} |",
         f"| items | target {counts.target_items}, source {counts.source_items} |",
+        *_members(card),
         f"| epochs | {card.epoch} (at most {card.max_epochs} in the search) |",
         f"| validation RMSE | {card.valid_rmse:.4f} (bias baseline {card.bias_valid_rmse:.4f}, "
         f"hierarchical biases {_shown(card.hierarchical_valid_rmse)}) |",
@@ -176,6 +177,12 @@ def readme(card: Card) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _members(card: Card) -> list[str]:
+    """Return the row of a stack's members; nothing for other models."""
+    members = [f"{each['weight']:.2f} {each['model']}" for each in card.config.get("members", ())]
+    return [f"| members and weights | {', '.join(members)} |"] if members else []
 
 
 def _scores(card: Card) -> list[str]:

@@ -9,6 +9,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import darec
+from darec.api.winner import chosen
+from darec.cli.searches import winners
 from darec.core import blend
 from darec.core.cold import COLD
 from darec.data.synthetic import planted_pair
@@ -55,6 +57,13 @@ def test_a_stack_is_a_search_with_members_weights_and_a_model_folder(members, pa
     assert recorder.has(f"validation RMSE {best.valid_rmse:.4f}, cross-fitted")
     assert best.valid_rmse < min(search.best.valid_rmse for search in members)
     assert darec.load_result(stacked.path).best == best and len(stacked.trials) == 1
+    page = (stacked.folder / "study.html").read_text()
+    for name, weight in weight_of.items():
+        assert f"{name}, trial t" in page and f"{weight:.2f} {name}" in chosen(best)
+    told = [f"{weight:.2f} {name}" for name, weight in weight_of.items()]
+    card = (stacked.folder / "model" / "README.md").read_text()
+    assert f"| members and weights | {', '.join(told)} |" in card
+    assert winners([stacked])["winner"].iloc[0] == f"{len(weight_of)} members"
     assert darec.load(stacked.folder / "model").card.model == "stack"
 
 
@@ -91,6 +100,24 @@ def test_where_weights_gain_nothing_the_best_trial_is_the_only_member(pair, tmp_
     stacked = darec.stack([only], pair, fit=False, reporter=recorder)
     assert len(stacked.best.config["members"]) == 1
     assert recorder.has("no gain over the best one")
+
+
+def test_where_no_member_gains_on_the_biases_its_rmse_is_that_of_the_best_trial(
+    members, pair, monkeypatch
+):
+    """The weights of all validation ratings are 0, but those of the parts are not."""
+    learn, n_valid = blend.few_weights, 630
+
+    def few(differences, most):
+        found = learn(differences, most)
+        return found * (len(differences.rest_N) < n_valid)
+
+    monkeypatch.setattr(blend, "few_weights", few)
+    best = darec.stack(members, pair, fit=False).best
+    (member,) = best.config["members"]
+    monkeypatch.setattr(blend, "FEWEST", 1000)
+    alone = darec.stack(members, pair, fit=False).best
+    assert member["weight"] == 1.0 and best == alone
 
 
 def test_an_older_stack_is_replaced_with_its_model_folder(members, pair):

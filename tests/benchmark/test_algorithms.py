@@ -56,7 +56,8 @@ def test_a_curve_ends_where_its_training_diverges():
 def test_what_a_search_has_found_in_time():
     searched = Searched([1.2, 1.1, 1.0], [5.0, 9.0, 20.0])
     assert [searched.after(s) for s in (1.0, 5.0, 12.0, 20.0)] == [1.2, 1.2, 1.1, 1.0]
-    assert searched.reach(1.1) == 9.0 and searched.reach(0.9) is None
+    assert searched.reach(1.1, 20.0) == 9.0 and searched.reach(0.9, 20.0) == 20.0
+    assert searched.reach(1.0, 15.0) == 15.0  # too late
 
 
 @pytest.mark.parametrize("names", ["asha", "median", "asha+median"])

@@ -134,7 +134,7 @@ def hyper_parameters(request: Request, results: Results, folder: Path) -> Iterat
             said = (label, model, stage, str(len(study.trials)), ranked or "too few", edges)
             rows.append([TableCell(text) for text in said])
         if shares := importances(studies["stage 2"]):
-            panels["stage 2: importance"] = bars(shares)
+            panels["stage 2: importance"] = bars(shares, "importance (PED-ANOVA)")
         if panels:
             numbers = ", ".join(f"{name} {place:.2f}" for name, place in best.items())
             caption = f"{model} on {label}: where the best quarter of the trials lies."
