@@ -6,7 +6,9 @@ several ways, trained on the split that was searched, and scored on the split's 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from statistics import mean, stdev
+from statistics import mean
+
+import numpy as np
 
 from darec.benchmark.core import Figure, times_better
 from darec.benchmark.sequential import Sequential, Trial
@@ -65,17 +67,16 @@ class Searched:
     def test_rmse(self, way: Way, trials: int) -> float:
         """Return the test RMSE of the winner that a way chooses of so many trials or some more."""
         winner = self._winner(way, trials + way.more_trials)
-        key = repr(winner.drawn)
-        if key not in self.scores:
+        if winner.key not in self.scores:
             task, kind = self.task, kind_of(self.task.model)
             config = parse(kind.config, nest({**task.space.fixed, **winner.drawn}))
             epochs = 1 if kind.whole_fit else task.epochs
             found = train_again(kind, config, epochs, task.data, Run(cache=task.cache))
-            self.scores[key] = rmse_on_test(found.model, split(self.pair, seed=self.seed))
-        return self.scores[key]
+            self.scores[winner.key] = rmse_on_test(found.model, split(self.pair, seed=self.seed))
+        return self.scores[winner.key]
 
     def _winner(self, way: Way, trials: int) -> Trial:
-        distinct = {repr(trial.drawn): trial for trial in self.trials[:trials]}.values()
+        distinct = {trial.key: trial for trial in self.trials[:trials]}.values()
         best = sorted(distinct, key=lambda trial: trial.rmse)
         if not way.divisions:
             return best[0]
@@ -95,9 +96,9 @@ def rejudge(
 ) -> Iterator[Figure]:
     """Compare `WAYS` to choose the winner of a search of so many trials, on some splits.
 
-    A value is the mean test RMSE over the splits; the reference is that of `FIRST`. The figures
-    ``_sd`` are the standard deviations over the splits of the winner's test RMSE minus the lowest
-    that any way has on the split.
+    A gap is the winner's test RMSE minus the lowest that any way has on the split. A value is the
+    mean gap over the splits, and the figures ``_sd`` are its standard deviation. The reference is
+    that of `FIRST`.
     """
     most = trials + max(way.more_trials for way in WAYS)
     searches = []
@@ -105,17 +106,10 @@ def rejudge(
         task = Sequential(model, space, split(pair, seed=seed).search, epochs)
         starts = [space.start] if space.start else []
         searches.append(Searched(task, pair, seed, task.search(SAMPLER, seed, starts, most)))
-    found = {way: [each.test_rmse(way, trials) for each in searches] for way in WAYS}
-    lowest = [min(scores) for scores in zip(*found.values(), strict=True)]
-
-    def sd(way: Way) -> float:
-        gaps: list[float] = [own - least for own, least in zip(found[way], lowest, strict=True)]
-        return stdev(gaps)
-
-    for way, scores in found.items():
-        for end, value, reference in (
-            ("", mean(scores), mean(found[FIRST])),
-            ("_sd", sd(way), sd(FIRST)),
-        ):
+    scores = [[each.test_rmse(way, trials) for way in WAYS] for each in searches]
+    gaps = np.array(scores) - np.min(scores, axis=1, keepdims=True)
+    for end, found in ("", gaps.mean(0)), ("_sd", gaps.std(0, ddof=1)):
+        for way, value in zip(WAYS, found.tolist(), strict=True):
+            reference = found[WAYS.index(FIRST)].item()
             better = times_better(value, reference)
             yield Figure(f"{model}_{way.name}{end}", value, "RMSE", reference, better)

@@ -28,6 +28,16 @@ class Trial:
     seconds: float
     """The CPU seconds of its training."""
 
+    @property
+    def key(self) -> str:
+        """Identifies the configuration."""
+        return key_of(self.drawn)
+
+
+def key_of(drawn: Mapping[str, Any]) -> str:
+    """Return a text that is the same for equal configurations."""
+    return repr(sorted(drawn.items()))
+
 
 @dataclass(frozen=True)
 class Sequential:
@@ -59,7 +69,7 @@ class Sequential:
 
     def train(self, drawn: Mapping[str, Any]) -> Trial:
         """Train a configuration. One that diverges has the worst possible RMSE."""
-        key = repr(sorted(drawn.items()))
+        key = key_of(drawn)
         if key not in self.known:
             begin = time.process_time()
             rmse = self._valid_rmse(nest({**self.space.fixed, **drawn}))

@@ -1,5 +1,7 @@
 """The winner of a search is chosen in several ways and scored on the test ratings."""
 
+import pytest
+
 from darec.benchmark.rejudge import FIRST, WAYS, Searched, Way, rejudge
 from darec.benchmark.sequential import Sequential, Trial
 from darec.core.bias import Bias
@@ -58,13 +60,20 @@ def test_the_test_rmse_is_that_of_the_cold_policy(tiny_pair):
     assert rmse_on_test(Biases, parts) == expected
 
 
-def test_ways_with_the_same_winner_have_the_same_figures(tiny_pair, monkeypatch):
-    monkeypatch.setattr(Searched, "_winner", lambda own, way, trials: own.trials[0])
+def test_a_gap_is_to_the_lowest_test_rmse_of_all_ways(tiny_pair, monkeypatch):
+    scores = {way.name: [1.0, 1.5] for way in WAYS}
+    scores["best_5_on_4"], scores[FIRST.name] = [0.9, 1.5], [1.1, 1.6]
+    monkeypatch.setattr(Searched, "test_rmse", lambda own, way, _: scores[way.name][own.seed])
     figures = {f.name: f for f in rejudge("bias", SPACES["bias"], tiny_pair, 2, 2, 1)}
     assert len(figures) == 2 * len(WAYS)
-    for way in WAYS:
-        figure = figures[f"bias_{way.name}"]
-        assert 0 < figure.value == figure.reference and figures[f"bias_{way.name}_sd"].value == 0
+    assert figures["bias_first"].value == pytest.approx(0.15)
+    assert figures["bias_8_more"].value == pytest.approx(0.05)
+    assert figures["bias_8_more"].reference == pytest.approx(0.15)
+    assert figures["bias_8_more"].ratio == pytest.approx(3)
+    assert figures["bias_best_5_on_4"].value == 0
+    assert figures["bias_first_sd"].value == pytest.approx(0.05 * 2**0.5)
+    assert figures["bias_8_more_sd"].value == pytest.approx(0.05 * 2**0.5)
+    assert figures["bias_best_5_on_4_sd"].value == 0
 
 
 def test_a_second_judgement_is_compared_with_as_many_more_trials():

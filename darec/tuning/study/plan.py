@@ -19,6 +19,7 @@ from darec.tuning.cluster.shares import disk_bytes
 from darec.tuning.durability.retention import kept_trials
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.flat import FEWEST
+from darec.tuning.study.rejudge import SPLITS
 from darec.tuning.study.request import (
     Budget,
     Request,
@@ -47,6 +48,9 @@ class Estimate:
 
     expected: float
     greatest: float
+    """Both include `again`."""
+    again: float = 0.0
+    """The wall time of the second judgement (``--rejudge``)."""
 
 
 def describe(request: Request, settings: Settings) -> list[str]:
@@ -75,7 +79,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
         f"{len(request.space.space)} hyper-parameters"
         f"{', first ' if firsts else ''}{', then '.join(firsts)}",
         *([WHOLE_FIT] if request.kind.whole_fit else []),
-        *([f"  winner     of the best {request.rejudge}, judged again"] if request.rejudge else []),
+        *_judged_again(request, cost),
         *([f"  metric     {request.metric} on the validation ratings selects"] if by_other else []),
         *([FLAT] if request.stop_when_flat and most > FEWEST else []),
         *([REPRODUCIBLE] if request.reproducible else []),
@@ -115,7 +119,18 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     start = PER_STUDY_S * len(studies)
     limit = budget.time_budget or math.inf
     share = SCHEDULERS[settings.scheduler].epoch_share if budget.max_epochs > 1 else 1.0
-    return Estimate(min(limit, start + greatest * share), min(limit, start + greatest))
+    again = min(request.rejudge, budget.trials) * SPLITS * studies[0][1]
+    again /= settings.slots.concurrent
+    expected, most = (min(limit, start + of * greatest) for of in (share, 1.0))
+    return Estimate(expected + again, most + again, again)
+
+
+def _judged_again(request: Request, cost: Estimate) -> Iterator[str]:
+    """Yield what ``--rejudge`` does and costs, if it was asked for."""
+    if request.rejudge:
+        told = f"of the best {request.rejudge}, each trained again on {SPLITS} other divisions"
+        share = f"{duration(cost.again)} of the time below"
+        yield f"  winner     {told}: about {share}"
 
 
 def _narrowed(request: Request) -> Iterator[str]:

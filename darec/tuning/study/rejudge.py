@@ -6,6 +6,7 @@ validation ratings. All configurations get the same divisions. The lowest mean v
 (reshuffling: Nagler et al., arXiv 2405.15393). Test ratings are not used.
 """
 
+import itertools
 from dataclasses import replace
 from statistics import mean
 from typing import Any
@@ -35,35 +36,49 @@ def rejudged(
 ) -> list[TrialRow]:
     """Return the trials with the winner by the second judgement first.
 
-    The best ``configs`` are judged again, if these are two at least. They get their mean as
-    ``rejudged_rmse``; the order is by that, then by the first judgement. A configuration that
-    diverges or fails on a division has the worst RMSE there.
+    The best ``configs`` are judged again, if these are two at least; trials of one configuration
+    count once. They get their mean as ``rejudged_rmse``; the order is by that, then by the first
+    judgement. A configuration that diverges or fails on a division has the worst RMSE there.
     """
-    n_judged = min(configs, sum(row.best_epoch > 0 for row in rows))
-    if n_judged < 2:
+    distinct: dict[str, TrialRow] = {}
+    for row in rows:
+        if row.best_epoch > 0:
+            distinct.setdefault(repr(sorted(row.config.items())), row)
+    best = list(distinct.values())[:configs]
+    if len(best) < 2:
         return rows
-    told = f"{n_judged} configurations on {SPLITS} other divisions"
-    settings.reporter.line(f"  judged again: {told} into training and validation ratings")
+    means = _means(study, best, settings)
+    judged = [replace(row, rejudged_rmse=m) for row, m in zip(best, means, strict=True)]
+    judged.sort(key=lambda row: row.rejudged_rmse or 0.0)
+    _tell(rows[0], judged[0], settings)
+    return judged + [row for row in rows if all(row is not each for each in best)]
+
+
+def _means(study: Study, rows: list[TrialRow], settings: Settings) -> list[float]:
+    """Return the mean validation RMSE of each configuration on the other divisions."""
     data = [study.data.reshuffled(derive(settings.seed, "rejudge", n)) for n in range(SPLITS)]
     share = settings.slots
     options = {"num_cpus": share.cpus, "num_gpus": share.gpus, "memory": share.memory}
     task = ray.remote(**options, max_retries=3)(_valid_rmse)
     kind, stored = ray.put(send_by_value(study.kind)), [ray.put(each) for each in data]
     run = Run(derive(settings.seed, "run"), "cuda" if share.gpus else "cpu", settings.cache)
-    threads = max(1, int(share.cpus))
-    asked = [
-        [
-            task.remote(kind, nest(row.config), each, run, settings.max_epochs, threads)
-            for each in stored
-        ]
-        for row in rows[:n_judged]
-    ]
+    rest = run, settings.max_epochs, max(1, int(share.cpus))
+    asked = [[task.remote(kind, nest(row.config), each, *rest) for each in stored] for row in rows]
     worst = study.data.valid.scale.range
-    means = [mean(_answer(each, worst) for each in answers) for answers in asked]
-    judged = [replace(row, rejudged_rmse=m) for row, m in zip(rows, means, strict=False)]
-    judged.sort(key=lambda row: row.rejudged_rmse or 0.0)
-    _tell(rows[0], judged[0], settings)
-    return judged + rows[n_judged:]
+    label = f"judging {len(rows)} configurations again, on {SPLITS} other divisions"
+    found = []
+    try:
+        with settings.reporter.progress(label, SPLITS * len(rows)) as advance:
+            for answers in asked:
+                rmses = []
+                for answer in answers:
+                    rmses.append(_answer(answer, worst))
+                    advance()
+                found.append(mean(rmses))
+    finally:
+        for answer in itertools.chain.from_iterable(asked):
+            ray.cancel(answer)  # of no effect where it has ended
+    return found
 
 
 def _answer(answer: "ray.ObjectRef[float]", worst: float) -> float:

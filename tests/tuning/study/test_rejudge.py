@@ -43,7 +43,7 @@ def test_the_lowest_mean_on_other_divisions_wins(study, settings, monkeypatch):
         replace(row, config=vars(each))
         for row, each in zip(rows_of((9, 3), (9, 3), (9, 3)), configs, strict=True)
     ]
-    found = rejudged(study, rows, told, 2)
+    found = rejudged(study, rows, told, 3)  # the last two are one configuration
     assert [row.trial_id for row in found] == ["0001", "0000", "0002"]
     assert recorder.has("trial 0001 takes the place of 0000")
     means = []
@@ -57,6 +57,8 @@ def test_the_lowest_mean_on_other_divisions_wins(study, settings, monkeypatch):
         means.append(np.mean(fits))
     assert [found[1].rejudged_rmse, found[0].rejudged_rmse] == pytest.approx(means)
     assert found[2].rejudged_rmse is None
+    ((_, total, done),) = recorder.bars
+    assert total == len(done) == 4
 
 
 @pytest.mark.ray
@@ -70,7 +72,7 @@ def test_a_search_tells_of_both_judgements_and_leaves_a_whole_result(cluster, ti
     assert judged.tolist() == [True] * 4 + [False] * 2
     assert table["rejudged_rmse"][judged].is_monotonic_increasing
     assert result.best.trial_id == table["trial_id"][0] == result.trials["trial_id"].iloc[0]
-    assert recorder.has("of the best 4, judged again")
+    assert recorder.has("of the best 4, each trained again on 4 other divisions: about")
     assert recorder.has(f"mean validation RMSE {table['rejudged_rmse'][0]:.4f} on other divisions")
     again = darec.search("item_knn", tiny_pair, trials=6, rejudge=4, out=tmp_path, resume=True)
     assert again.best == result.best
