@@ -90,11 +90,16 @@ def task(scores: Sequence[Score]) -> str:
 
 
 def runs(scores: Sequence[Score]) -> str:
-    """Return what a mean is over: seeds with a split each, training runs on one split, or folds."""
+    """Return what a mean is over, and whether the models were refitted.
+
+    A mean is over seeds with a split each, training runs on one split, or folds.
+    """
+    refit = ", refitted with the validation ratings" if scores[0].refit else ""
     if scores[0].folds is not None:
-        return f"{len({score.fold for score in scores})} folds"
+        return f"{len({score.fold for score in scores})} folds{refit}"
     n = len({(score.split_seed, score.run_seed) for score in scores})
-    return f"{n} training runs on one split" if one_split(scores) else f"{n} seeds"
+    runs = "training runs on one split" if one_split(scores) else "seeds"
+    return f"{n} {runs}{refit}"
 
 
 def _each(scores: Sequence[Score]) -> str:

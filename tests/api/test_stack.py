@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 from safetensors.numpy import load_file, save_file
 
 import darec
@@ -17,8 +18,11 @@ from darec.data.synthetic import planted_pair
 from darec.evaluation.evaluate import evaluate
 from darec.models import kind_of, plugins
 from darec.paper import Counts
+from darec.serving.answers import Answers
+from darec.serving.app import make_app
 from tests.reporting import Recorder
 from tests.serving.conftest import searched
+from tests.serving.in_process import InProcess
 
 NAMES = ("cdtf", "item_knn", "fm")
 
@@ -65,6 +69,19 @@ def test_a_stack_is_a_search_with_members_weights_and_a_model_folder(members, pa
     assert f"| members and weights | {', '.join(told)} |" in card
     assert winners([stacked])["winner"].iloc[0] == f"{len(weight_of)} members"
     assert darec.load(stacked.folder / "model").card.model == "stack"
+
+
+def test_a_stack_answers_requests(members, pair):
+    stacked = darec.stack(members, pair)
+    model = darec.load(stacked.folder / "model")
+    service = InProcess(Answers(model, "1" * 64))
+    client = TestClient(make_app(lambda: service))
+    users, items = model.user_ids.ids[:3], model.item_ids.ids[2:5]
+    pairs = [{"user": user, "item": item} for user, item in zip(users, items, strict=True)]
+    answer = client.post("/predict", json={"pairs": pairs}).json()
+    np.testing.assert_array_equal(np.float32(answer["predictions"]), model.predict(users, items))
+    lists = client.post("/recommend", json={"users": [users[0]], "n": 4})
+    assert lists.status_code == 200 and len(lists.json()["recommendations"][0]["items"]) == 4
 
 
 def rmse_of(search, pair, seed=0, refit=False):
