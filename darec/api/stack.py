@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from darec.api.checks import check_count
-from darec.api.fit import ship
+from darec.api.fit import has_model, ship
 from darec.api.result import Results, SearchResult, result_at, searches_of
 from darec.api.stack_files import Candidate, candidates_of, save_stack
 from darec.core import blend
@@ -35,7 +35,7 @@ def stack(
 
     Members and weights are chosen without training, and test ratings have no part in it. The result
     is a search like any other, in ``<out>/<pair>-<train>/stack``: `evaluate`, `fit`, `load` and
-    `serve` take it. An older stack there is replaced.
+    `serve` take it. Another stack there is replaced.
 
     The weights are non-negative and learned on differences from the hierarchical biases
     (`darec.core.blend`). The stack's validation RMSE is cross-fitted: each rating is predicted with
@@ -75,7 +75,7 @@ def stack(
     out = result_at(searches[0].out, searches[0].root, pair.name, first.holdout, STACK)
     save_stack(out, candidates, weight_M, valid_rmse, data)
     reporter.line(f"files: {out.path}\npage:  {storage.join(out.path, PAGE)}")
-    if fit:
+    if fit and not has_model(out, of_this_winner=True):
         ship(out, pair, reporter)
     return out
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.files import digest_of, write, write_json
 from darec.models import STACK, kind_of
-from darec.models.best import Asked, Best, SpaceRecord
+from darec.models.best import Asked, Best, SpaceRecord, read_best
 from darec.models.stack import Member, StackConfig, numbered
 from darec.provenance import revision, versions
 from darec.seeds import derive
@@ -117,7 +117,7 @@ def save_stack(
 ) -> None:
     """Write the files of a search whose winner is the stack, and ``members.csv``.
 
-    An older stack's files are deleted first, its model folder too.
+    An older stack's files are deleted first, its model folder too. The same stack is left alone.
     """
     from darec.api.study_page import write_study_page  # matplotlib is slow to import
 
@@ -125,11 +125,17 @@ def save_stack(
     with folder_locked(out.folder):
         order = [m for m in np.argsort(-weight_M) if weight_M[m]]
         config = StackConfig(tuple(candidates[m].member(float(weight_M[m])) for m in order))
+        best = _winner(candidates[0].best, config, valid_rmse, data)
+        if (out.folder / "best.json").is_file():
+            before = read_best(out.folder)
+            same = before.model == STACK and parse(StackConfig, before.config) == config
+            if same and replace(before, config=best.config, weights_digest="") == best:
+                return
         weights = numbered([candidates[m].weights() for m in order])
         _delete_older(out)
         path = out.folder / "best.safetensors"
         write(path, partial(save_file, weights))
-        best = _winner(candidates[0].best, config, valid_rmse, digest_of(path), data)
+        best = replace(best, weights_digest=digest_of(path))
         _write_tables(out, candidates, weight_M, best)
         write_json(out.folder / "study.json", asdict(_record(best, candidates)))
         best.save(out.folder)
@@ -147,10 +153,11 @@ def _delete_older(out: SearchResult) -> None:
             storage.delete(files, f"{folder}/{name}")
 
 
-def _winner(
-    first: Best, config: StackConfig, valid_rmse: float, weights_digest: str, data: SearchData
-) -> Best:
-    """Return the stack as the only trial of a search; ``first`` is a search of its members."""
+def _winner(first: Best, config: StackConfig, valid_rmse: float, data: SearchData) -> Best:
+    """Return the stack as the only trial of a search, without its weights' digest.
+
+    ``first`` is a search of its members.
+    """
     baselines = baseline_rmses(data)
     nothing_drawn = {
         "model": STACK,
@@ -173,7 +180,7 @@ def _winner(
         bias_valid_rmse=baselines.bias,
         hierarchical_valid_rmse=baselines.hierarchical,
         stage1_valid_rmse=None,
-        weights_digest=weights_digest,
+        weights_digest="",
         code=[code_of_all([STACK, *(member.model for member in config.members)])],
     )
 

@@ -137,10 +137,11 @@ def test_where_no_member_gains_on_the_biases_its_rmse_is_that_of_the_best_trial(
     assert member["weight"] == 1.0 and best == alone
 
 
-def test_an_older_stack_is_replaced_with_its_model_folder(members, pair):
+def test_another_stack_is_replaced_with_its_model_folder(members, pair):
     first = darec.stack(members, pair)
-    before = first.best
-    assert (first.folder / "model").is_dir()
+    before, card = first.best, first.folder / "model" / "model.json"
+    written = card.stat().st_mtime_ns
+    assert darec.stack(members, pair).best == before and card.stat().st_mtime_ns == written
     second = darec.stack(members[:2], pair, fit=False)
     assert second.path == first.path and second.best != before
     assert not (second.folder / "model").exists()

@@ -1,5 +1,4 @@
 import dataclasses
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -178,7 +177,7 @@ def test_tables_have_the_scores_figures(tiny_pair):
     scores += evaluated(best_of("bias", tiny_pair), tiny_pair, 1, 1)
     floors = [score for score in scores if score.cold == "floor"]
     assert title(scores) == "bias on tiny, 90 % training, 2 seeds"
-    refitted = [replace(score, refit=True) for score in scores]
+    refitted = [dataclasses.replace(score, refit=True) for score in scores]
     assert title(refitted) == f"{title(scores)}, refitted with the validation ratings"
     shown = table(scores)
     assert shown.columns.tolist() == ["hierarchical", "fallback", "floor"]
