@@ -95,13 +95,13 @@ class Stack:
     def fold_in(self, user: NewUser) -> FloatArray | None:
         """Return the predictions of all target items for a new user, f32[I].
 
-        None if a member has no way to predict for new users.
+        A member that cannot predict for new users adds nothing to the biases; None if none can.
         """
         own = [member.fold_in(user) for member in self._new_users]
-        known = [each for each in own if each is not None]
-        if len(known) < len(own):
+        if all(each is None for each in own):
             return None
-        return self.blended(self._centre.of_new_user(user), known)
+        centre = self._centre.of_new_user(user)
+        return self.blended(centre, [centre if each is None else each for each in own])
 
     @cached_property
     def _new_users(self) -> list[NewUsers]:

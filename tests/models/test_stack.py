@@ -95,7 +95,9 @@ def test_a_new_user_is_predicted_by_the_members_or_by_nobody(data):
     assert folded.shape == (data.training.target.n_items,)
     alone = built({"hierarchical_bias": 1.0}, data).fold_in(user)
     assert np.isfinite(folded).all() and not np.allclose(folded, alone)
-    assert built({"hierarchical_bias": 1.0, "conet": 0.5}, data).fold_in(user) is None
+    both = built({"i_autorec": 0.5, "conet": 0.5}, data).fold_in(user)  # conet cannot
+    np.testing.assert_array_equal(both, built({"i_autorec": 0.5}, data).fold_in(user))
+    assert built({"conet": 0.5}, data).fold_in(user) is None
 
 
 def test_it_reads_the_source_if_every_member_does(data):

@@ -114,18 +114,26 @@ class InOrderHalving(TrialScheduler):
         self._over.add(self._number[trial.trial_id])
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """Return the lowest number that can go on or begin; stop paused trials that need not."""
+        """Return the lowest number that can go on or begin; stop paused trials that need not.
+
+        As many trials as may run at once train beside the paused trials that must still wait.
+        """
+        limiter = tune_controller.search_alg.searcher
         live = [trial for trial in tune_controller.get_trials() if not trial.is_finished()]
+        training = sum(trial.status != Trial.PAUSED for trial in live)
+        chosen, limiter.waiting = None, 0
         for trial in sorted(live, key=lambda trial: self._number[trial.trial_id]):
             if trial.status == Trial.PENDING:
-                return trial
-            if trial.status == Trial.PAUSED:
+                chosen = chosen or trial
+            elif trial.status == Trial.PAUSED:
                 decision = self._decision(trial, self._paused_at(trial))
-                if decision == TrialScheduler.CONTINUE:
-                    return trial
                 if decision == TrialScheduler.STOP:
                     tune_controller.stop_trial(trial)
-        return None
+                elif decision == TrialScheduler.PAUSE:
+                    limiter.waiting += 1
+                elif training < limiter.max_concurrent:
+                    chosen = chosen or trial
+        return chosen
 
     def _paused_at(self, trial: Trial) -> int:
         number = self._number[trial.trial_id]

@@ -77,6 +77,19 @@ class SafeOptunaSearch(OptunaSearch):
 class Limiter(ConcurrencyLimiter):
     """ConcurrencyLimiter that on resume uses the new concurrency limit."""
 
+    max_concurrent: int
+    waiting = 0
+    """How many paused trials cannot go on yet: others may use their processes meanwhile."""
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return a trial's config; None while enough trials train or are about to."""
+        limit = self.max_concurrent
+        self.max_concurrent = limit + self.waiting
+        try:
+            return super().suggest(trial_id)
+        finally:
+            self.max_concurrent = limit
+
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore a snapshot's state, except for its limit."""
         super().set_state({name: value for name, value in state.items() if name != LIMIT_KEY})

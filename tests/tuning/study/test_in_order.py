@@ -1,7 +1,10 @@
 """A reproducible search: timing, workers, kills and resuming change nothing of its outcome."""
 
 import os
+import random
 import signal
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,7 @@ import darec
 from darec.tuning.durability.scheduler_state import Resumable
 from darec.tuning.study import tuner as running
 from darec.tuning.study.in_order import InOrderHalving, InOrderSearch
+from darec.tuning.study.searcher import Limiter
 from darec.tuning.trial.names import METRIC, TIME
 from tests.tuning.assumptions import relied_on_by
 from tests.tuning.study.test_resume_each import Killed, Killer, slow_motion
@@ -31,15 +35,17 @@ EPOCHS, TRIALS, LAG = 12, 14, 6
 class Simulation:
     """Tune's loop: trials of any speed on some workers, with the real search and scheduler."""
 
-    def __init__(self, seed, workers, alive, sampler=RandomSampler):
-        self.random, self.workers, self.alive = np.random.default_rng(seed), workers, alive
-        self.search = InOrderSearch(
+    def __init__(self, seed, workers, at_once, sampler=RandomSampler):
+        self.random, self.workers, self.at_once = np.random.default_rng(seed), workers, at_once
+        search = InOrderSearch(
             LAG,
             space={"x": FloatDistribution(0, 1)},
             metric=METRIC,
             mode="min",
             sampler=sampler(seed=0),
         )
+        self.search = Limiter(search, at_once)
+        self.search_alg = SimpleNamespace(searcher=self.search)
         self.scheduler = Resumable(InOrderHalving([1, 3, 9], 3))
         assert self.scheduler.set_search_properties(METRIC, "min")
         self.trials, self.due, self.epoch, self.config, self.pauses = [], {}, {}, {}, 0
@@ -54,7 +60,7 @@ class Simulation:
         trial.set_status(status)
 
     def draw(self):
-        while len(self.live()) < self.alive and len(self.trials) < TRIALS:
+        while len(self.trials) < TRIALS:
             config = self.search.suggest(f"{len(self.trials):02}")
             if config is None:
                 return
@@ -87,6 +93,7 @@ class Simulation:
                     break
                 chosen.set_status(Trial.RUNNING)
                 self.due[chosen] = now + self.random.exponential()
+                assert len(self.due) <= self.at_once
             if not self.due:
                 if not self.live() and len(self.trials) == TRIALS:
                     return self
@@ -127,14 +134,39 @@ def test_speeds_and_numbers_of_workers_change_nothing(sampler):
 
     @hypothesis_settings(max_examples=25)
     @given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, LAG))
-    def same(seed, workers, alive):
-        assert Simulation(seed, workers, alive, sampler).run().outcome() == wanted
+    def same(seed, workers, at_once):
+        assert Simulation(seed, workers, at_once, sampler).run().outcome() == wanted
 
     same()
 
 
 def test_trials_do_wait_for_slower_ones_of_lower_numbers():
     assert any(Simulation(seed, 3, 5).run().pauses for seed in range(5))
+
+
+def test_another_trial_trains_while_one_waits():
+    simulation = Simulation(0, 2, 2)
+    simulation.draw()
+    first, second = simulation.trials
+    simulation.config |= {first: 0.8, second: 0.3}  # the second one is better
+    for trial in simulation.trials:
+        trial.set_status(Trial.RUNNING)
+    simulation.due[second] = 0.0
+    simulation.report(second)
+    assert second.status == Trial.PAUSED
+    simulation.draw()
+    assert len(simulation.trials) == 2  # nobody has looked who must wait
+    assert simulation.scheduler.choose_trial_to_run(simulation) is None
+    simulation.draw()
+    _, _, third = simulation.trials
+    third.set_status(Trial.RUNNING)
+    simulation.report(first)
+    assert simulation.scheduler.choose_trial_to_run(simulation) is None  # two train already
+    simulation.draw()
+    assert len(simulation.trials) == 3  # the second one is next
+    simulation.scheduler.on_trial_complete(simulation, third, {TIME: 1, METRIC: 9.0})
+    simulation.end(third, {METRIC: 9.0})
+    assert simulation.scheduler.choose_trial_to_run(simulation) is second
 
 
 def test_a_rung_keeps_the_lowest_third_of_what_is_known():
@@ -152,7 +184,7 @@ def test_a_rung_keeps_the_lowest_third_of_what_is_known():
 
 
 def test_outcomes_are_told_in_order_and_a_failure_is_one():
-    search = Simulation(0, 1, 1).search
+    search = Simulation(0, 1, LAG).search
     ids = [f"{n:02}" for n in range(LAG)]
     assert all(search.suggest(trial_id) for trial_id in ids)
     search.on_trial_complete("01", {METRIC: 1.0})
@@ -195,25 +227,44 @@ class WorkerKiller(tune.Callback):
                 os.kill(result["pid"], signal.SIGKILL)
 
 
+class WorkerStaller(tune.Callback):
+    """Halts the process of a trial for up to half a second after some of its results."""
+
+    random: random.Random | None = None
+    """Of the class, as in `WorkerKiller`; None: never."""
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):
+        if WorkerStaller.random and WorkerStaller.random.random() < 0.5:
+            os.kill(result["pid"], signal.SIGSTOP)
+            seconds = WorkerStaller.random.uniform(0, 0.5)
+            threading.Timer(seconds, os.kill, (result["pid"], signal.SIGCONT)).start()
+
+
 @pytest.mark.ray
 def test_the_same_search_twice_has_the_same_files(
     cluster, tiny_pair, tmp_path, slow_motion, monkeypatch
 ):
-    """At full speed; with one process at once; with a worker and a driver that are killed."""
+    """On four processes that are slowed at random; on one; with a worker and a driver killed."""
     loggers = running.loggers
-    monkeypatch.setattr(running, "loggers", lambda *study: [*loggers(*study), WorkerKiller()])
+    added = [WorkerKiller(), WorkerStaller()]
+    monkeypatch.setattr(running, "loggers", lambda *study: [*loggers(*study), *added])
     options = {"trials": 10, "max_epochs": 9, "reproducible": True, "fit": False}
-    options |= {"fix": {"hidden": 20}, "at_once": 3}
+    options |= {"fix": {"hidden": 20}, "at_once": 4}
 
-    def found(name, **changed):
-        return darec.search("i_autorec", tiny_pair, out=tmp_path / name, **options, **changed)
+    def found(name, cpus):
+        out = tmp_path / name
+        return darec.search("i_autorec", tiny_pair, out=out, cpus_per_trial=cpus, **options)
 
-    first, alone = found("a"), found("b", cpus_per_trial=2)
+    monkeypatch.setattr(WorkerStaller, "random", random.Random(1))
+    first = found("a", 0.5)
+    monkeypatch.setattr(WorkerStaller, "random", None)
+    alone = found("b", 2)
     Killer.left, WorkerKiller.left = 12, 5
     with pytest.raises(Killed):
-        found("c")
+        found("c", 1)
     assert WorkerKiller.left == 0
-    killed = found("c", resume=True)
+    options["resume"] = True
+    killed = found("c", 1)
     with relied_on_by("numbered_trials"):
         assert sorted(first.trials["trial_id"]) == [f"{n:04}" for n in range(10)]
     assert table(first) == table(alone) == table(killed)
