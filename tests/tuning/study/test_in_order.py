@@ -17,6 +17,7 @@ from optuna.samplers import GPSampler, RandomSampler, TPESampler
 from ray import tune
 from ray.tune.experiment.trial import Trial
 from ray.tune.schedulers import TrialScheduler
+from safetensors.numpy import load_file
 
 import darec
 from darec.tuning.durability.scheduler_state import Resumable
@@ -230,13 +231,13 @@ class WorkerKiller(tune.Callback):
 class WorkerStaller(tune.Callback):
     """Halts the process of a trial for up to half a second after some of its results."""
 
-    random: random.Random | None = None
+    draws: random.Random | None = None
     """Of the class, as in `WorkerKiller`; None: never."""
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
-        if WorkerStaller.random and WorkerStaller.random.random() < 0.5:
+        if WorkerStaller.draws and WorkerStaller.draws.random() < 0.5:
             os.kill(result["pid"], signal.SIGSTOP)
-            seconds = WorkerStaller.random.uniform(0, 0.5)
+            seconds = WorkerStaller.draws.uniform(0, 0.5)
             threading.Timer(seconds, os.kill, (result["pid"], signal.SIGCONT)).start()
 
 
@@ -255,9 +256,9 @@ def test_the_same_search_twice_has_the_same_files(
         out = tmp_path / name
         return darec.search("i_autorec", tiny_pair, out=out, cpus_per_trial=cpus, **options)
 
-    monkeypatch.setattr(WorkerStaller, "random", random.Random(1))
+    monkeypatch.setattr(WorkerStaller, "draws", random.Random(1))
     first = found("a", 0.5)
-    monkeypatch.setattr(WorkerStaller, "random", None)
+    monkeypatch.setattr(WorkerStaller, "draws", None)
     alone = found("b", 2)
     Killer.left, WorkerKiller.left = 12, 5
     with pytest.raises(Killed):
@@ -269,5 +270,7 @@ def test_the_same_search_twice_has_the_same_files(
         assert sorted(first.trials["trial_id"]) == [f"{n:04}" for n in range(10)]
     assert table(first) == table(alone) == table(killed)
     for name in ("best.safetensors", "valid_predictions.safetensors"):
-        contents = {(each.folder / name).read_bytes() for each in (first, alone, killed)}
-        assert len(contents) == 1
+        files = [each.folder / name for each in (first, alone, killed)]
+        names = [sorted(load_file(path)) for path in files]
+        assert names[0] == names[1] == names[2]
+        assert len({path.read_bytes() for path in files}) == 1
