@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
+from torch.nn import functional
 
 from darec.core.center import CenterKind, fit_centers
 from darec.core.config import STRICT, BatchSize, LearningRate
@@ -132,9 +133,7 @@ class Partners:
 
     def mean(self, item_IE: torch.Tensor) -> torch.Tensor:
         """Return the mean embedding of each user's items [U, E], which is 0 without items."""
-        sums_UE = item_IE.new_zeros(len(self.count_U), item_IE.shape[1])
-        sums_UE.index_add_(0, self.ratings.user, item_IE[self.ratings.item])
-        return sums_UE / self.count_U.clamp(min=1)[:, None]
+        return functional.embedding_bag(self.ratings.item, item_IE, self.start_U, mode="mean")
 
 
 @dataclasses.dataclass(frozen=True)

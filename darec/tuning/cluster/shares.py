@@ -134,28 +134,31 @@ def node_memory(wanted: Wanted) -> float:
     return max(float(node.get("memory", math.inf)) for node in (*present, *to_come))
 
 
-def checkpoint_bytes(n_weights: int) -> int:
+def checkpoint_bytes(n_weights: int, whole_fit: bool = False) -> int:
     """Return what the checkpoints of one running trial take on disk.
 
-    Each holds the weights, two Adam moments and the best epoch's weights.
+    Each holds the weights, two Adam moments and the best epoch's weights. A model whose one epoch
+    is a whole fit has one checkpoint, without moments.
     """
-    return CHECKPOINTS * 4 * WEIGHT_BYTES * n_weights
+    return (2 if whole_fit else CHECKPOINTS * 4) * WEIGHT_BYTES * n_weights
 
 
-def disk_bytes(n_weights: int, at_once: int, kept: int) -> int:
+def disk_bytes(checkpoints: int, at_once: int, kept: int) -> int:
     """Return what all checkpoints of a running search take on disk at most.
 
-    Since the last snapshot, up to ``at_once`` more trials may have ended. A resume from that
-    snapshot may need their checkpoints. ``kept`` is the number of best trials that keep their last
-    checkpoint.
+    ``checkpoints`` is `checkpoint_bytes`. Since the last snapshot, up to ``at_once`` more trials
+    may have ended. A resume from that snapshot may need their checkpoints. ``kept`` is the number
+    of best trials that keep their last checkpoint.
     """
-    trials = 2 * at_once + math.ceil(kept / CHECKPOINTS)
-    return trials * checkpoint_bytes(n_weights)
+    return (2 * at_once + math.ceil(kept / CHECKPOINTS)) * checkpoints
 
 
-def at_once_on_disk(n_weights: int, free: float, kept: int) -> int:
-    """Return for how many trials at once this many bytes of disk have room; at least one."""
-    trials = min(free / max(1, checkpoint_bytes(n_weights)), 2**31)
+def at_once_on_disk(checkpoints: int, free: float, kept: int) -> int:
+    """Return for how many trials at once this many bytes of disk have room; at least one.
+
+    ``checkpoints`` is `checkpoint_bytes`.
+    """
+    trials = min(free / max(1, checkpoints), 2**31)
     return max(1, int((trials - math.ceil(kept / CHECKPOINTS)) / 2))
 
 

@@ -21,7 +21,7 @@ GIB = 2**30
 def fitted_to_machine(request: Request, wanted: Wanted) -> Request:
     """Return the request with sizes whose largest trial fits into memory and onto the disk.
 
-    On large pairs, the checkpoints of a trial are limited as well, but not in the paper's search.
+    On large pairs, trials with small checkpoints are preferred, but not in the paper's search.
     A reproducible search does not depend on the machine.
     """
     memory, free = shares.node_memory(wanted), _free(request)
@@ -30,21 +30,22 @@ def fitted_to_machine(request: Request, wanted: Wanted) -> Request:
     limited = is_large(request.data) and not request.paper
     largest = shares.LARGEST_CHECKPOINTS if limited else math.inf
 
-    def fits(n_weights: int) -> bool:
-        return (
-            shares.trial_bytes(n_weights, request.data.training) <= memory
-            and shares.checkpoint_bytes(n_weights) <= largest
-            and shares.disk_bytes(n_weights, 1, kept_trials(request.rejudge)) <= free
-        )
+    def checkpoints(n_weights: int) -> int:
+        return shares.checkpoint_bytes(n_weights, request.kind.whole_fit)
 
-    return fitted(request, fits)
+    def fits(n_weights: int) -> bool:
+        disk = shares.disk_bytes(checkpoints(n_weights), 1, kept_trials(request.rejudge))
+        return shares.trial_bytes(n_weights, request.data.training) <= memory and disk <= free
+
+    return fitted(request, fits, preferred=lambda n_weights: checkpoints(n_weights) <= largest)
 
 
 def _check_disk(request: Request, share: Slots) -> None:
     """Raise `UserError`, naming a size that fits, if the disk has no room for checkpoints."""
 
     def need(n_weights: int) -> int:
-        return shares.disk_bytes(n_weights, share.concurrent, kept_trials(request.rejudge))
+        checkpoints = shares.checkpoint_bytes(n_weights, request.kind.whole_fit)
+        return shares.disk_bytes(checkpoints, share.concurrent, kept_trials(request.rejudge))
 
     free, now, remedy = _free(request), need(n_weights(request)), ""
     if now > free and (found := size_that_fits(request, lambda n: need(n) <= free)):
@@ -72,7 +73,8 @@ def computed_share(request: Request, wanted: Wanted) -> Slots:
 def _on_disk(request: Request, share: Slots) -> Slots:
     """Return a share of as many trials at once as the disk has room for."""
     kept = kept_trials(request.rejudge)
-    room = shares.at_once_on_disk(n_weights(request), _free(request), kept)
+    checkpoints = shares.checkpoint_bytes(n_weights(request), request.kind.whole_fit)
+    room = shares.at_once_on_disk(checkpoints, _free(request), kept)
     return replace(share, concurrent=min(share.concurrent, room))
 
 

@@ -15,7 +15,7 @@ from darec.data.scale import in_words
 from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
 from darec.reporter import duration, in_epochs
-from darec.tuning.cluster.shares import disk_bytes
+from darec.tuning.cluster.shares import checkpoint_bytes, disk_bytes
 from darec.tuning.durability.retention import kept_trials
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.flat import FEWEST
@@ -60,7 +60,8 @@ def describe(request: Request, settings: Settings) -> list[str]:
     with torch_threads(max(1, int(slots.cpus))):
         cost = estimate(request, settings)
     to_beat, most = baseline_rmses(data), max(budget.trials, budget.stage1_trials)
-    disk = disk_bytes(n_weights(request), slots.concurrent, kept_trials(request.rejudge))
+    checkpoints = checkpoint_bytes(n_weights(request), request.kind.whole_fit)
+    disk = disk_bytes(checkpoints, slots.concurrent, kept_trials(request.rejudge))
     known = known_trials(request, request.model, request.space, budget.trials)
     firsts = [f"{len(known.winners)} from earlier searches"] if known.winners else []
     firsts += ["a good guess"] if request.space.start else []

@@ -13,17 +13,20 @@ STEPS = 32
 """So many steps lie between the whole range of a size and its lowest value."""
 
 
-def fitted(request: Request, fits: Callable[[int], bool]) -> Request:
-    """Return the request with sizes that end where the largest trial fits.
+def fitted(
+    request: Request,
+    fits: Callable[[int], bool],
+    preferred: Callable[[int], bool] = lambda n_weights: True,
+) -> Request:
+    """Return the request with sizes that end where the largest trial fits, and is preferred.
 
-    ``fits`` judges a number of weights. If not even the lowest sizes fit, nothing is changed: the
-    checks before a search say so.
+    Both judge a number of weights. If not even the lowest sizes are preferred, they are taken all
+    the same if they fit. If they do not fit, nothing is changed: the checks before a search say so.
     """
-    if fits(n_weights(request)):
-        return request
-    for step in range(STEPS - 1, -1, -1):
-        smaller = _narrowed(request, step / STEPS)
-        if fits(n_weights(smaller)):
+    for step in range(STEPS, -1, -1):
+        smaller = request if step == STEPS else _narrowed(request, step / STEPS)
+        weights = n_weights(smaller)
+        if fits(weights) and (preferred(weights) or step == 0):
             return smaller
     return request
 

@@ -1,7 +1,14 @@
 import pytest
 
 from darec.errors import UserError
-from darec.tuning.cluster.shares import Slots, Wanted, gpu_share, slots
+from darec.tuning.cluster.shares import (
+    Slots,
+    Wanted,
+    checkpoint_bytes,
+    disk_bytes,
+    gpu_share,
+    slots,
+)
 
 
 def joined(cpus=1.0, gpus=None, at_once=None):
@@ -86,3 +93,9 @@ def test_a_node_type_that_does_not_say_its_memory_counts(tmp_path, monkeypatch):
     head = [{"Alive": True, "Resources": {"CPU": 0.0, "memory": 1e9}}]
     monkeypatch.setattr("darec.tuning.cluster.shares.ray.nodes", lambda: head)
     assert slots(joined(gpus=0.25), 50, 2**33) == Slots(1.0, 0.25, 8, 2**33)
+
+
+def test_checkpoints_hold_moments_and_the_best_weights_but_a_whole_fit_has_one_without_moments():
+    assert checkpoint_bytes(1000) == 3 * (2 + 2) * 1000 * 4
+    assert checkpoint_bytes(1000, whole_fit=True) == 2 * 1000 * 4
+    assert disk_bytes(checkpoint_bytes(1000, whole_fit=True), at_once=2, kept=4) == 6 * 8000

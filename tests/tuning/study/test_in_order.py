@@ -229,15 +229,15 @@ class WorkerKiller(tune.Callback):
 
 
 class WorkerStaller(tune.Callback):
-    """Halts the process of a trial for up to half a second after some of its results."""
+    """Halts the process of a trial for up to 0.3 seconds after some of its results."""
 
     draws: random.Random | None = None
     """Of the class, as in `WorkerKiller`; None: never."""
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
-        if WorkerStaller.draws and WorkerStaller.draws.random() < 0.5:
+        if WorkerStaller.draws and WorkerStaller.draws.random() < 0.3:
             os.kill(result["pid"], signal.SIGSTOP)
-            seconds = WorkerStaller.draws.uniform(0, 0.5)
+            seconds = WorkerStaller.draws.uniform(0, 0.3)
             threading.Timer(seconds, os.kill, (result["pid"], signal.SIGCONT)).start()
 
 

@@ -43,6 +43,9 @@ def test_sizes_end_where_the_largest_trial_fits(model, tiny_pair, tmp_path):
                 assert space.space[name]._contains(space.space[name].to_internal_repr(value))
     assert smaller.narrowed and fitted(request, lambda n: False) is request
     assert narrowed_to(request, smaller.narrowed) == smaller  # as a resumed search does
+    lowest = fitted(request, lambda n: n <= most, preferred=lambda n: False)
+    assert n_weights(lowest) < n_weights(smaller) and lowest.narrowed
+    assert fitted(request, lambda n: n <= most, preferred=lambda n: n <= most // 3) == smaller
 
 
 @pytest.mark.parametrize("pair", TABLE_1)
