@@ -10,10 +10,12 @@ from fastapi.testclient import TestClient
 from safetensors.numpy import load_file, save_file
 
 import darec
+from darec.api.stack_files import candidates_of
 from darec.api.winner import chosen
 from darec.cli.searches import winners
 from darec.core import blend
-from darec.core.cold import COLD
+from darec.core.cold import COLD, ColdRule
+from darec.data.split import split
 from darec.data.synthetic import planted_pair
 from darec.evaluation.evaluate import evaluate
 from darec.models import kind_of, plugins
@@ -135,6 +137,30 @@ def test_where_no_member_gains_on_the_biases_its_rmse_is_that_of_the_best_trial(
     monkeypatch.setattr(blend, "FEWEST", 1000)
     alone = darec.stack(members, pair, fit=False).best
     assert member["weight"] == 1.0 and best == alone
+
+
+def test_of_one_search_all_kept_trials_are_candidates_beside_others_the_best_of_each_variant(
+    members, pair
+):
+    fm, data = members[NAMES.index("fm")], split(pair).search
+    rule, path = ColdRule(data.training), fm.folder / "valid_predictions.safetensors"
+    predictions = dict(load_file(path))
+    (winner,) = json.loads((fm.folder / "kept.json").read_text())["trials"]
+    first, other = winner["config"]["output"], "probit"
+    assert first != other
+    kept = [winner]
+    for n, (name, output) in enumerate([("a", first), ("b", other), ("c", other)], 1):
+        predictions[name] = predictions[winner["trial_id"]] + np.float32(n / 100)
+        rmse = rule.rmse(predictions[name], data.valid)
+        config = {**winner["config"], "output": output}
+        kept.append({**winner, "trial_id": name, "config": config, "valid_rmse": rmse})
+    save_file(predictions, path)
+    (fm.folder / "kept.json").write_text(json.dumps({"trials": kept}))
+    for alone, wanted in ((True, ["t", "a", "b", "c"]), (False, ["t", "b"])):
+        found = candidates_of(fm, data, alone)
+        assert [each.trial.trial_id for each in found] == wanted
+        for each in found:
+            np.testing.assert_array_equal(each.predictions, predictions[each.trial.trial_id])
 
 
 def test_another_stack_is_replaced_with_its_model_folder(members, pair):

@@ -11,6 +11,7 @@ from darec.core.recommender import TwoStage
 from darec.data.ratings import Ratings
 from darec.data.split import SearchData, Training, split
 from darec.models import MODELS
+from tests.gpu import needs_gpu
 from tests.models.common import build, fitted
 
 DETERMINISTIC = {"mean", "bias", "shared_bias", "hierarchical_bias", "item_knn"}
@@ -132,17 +133,19 @@ def test_two_stage_models_show_their_stage_1(name, data):
             assert np.isfinite(own).all()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_agrees_with_the_cpu(name, data):
+@needs_gpu
+@pytest.mark.parametrize(("epochs", "most"), [(1, 1e-4), (10, 0.02)])
+def test_cuda_agrees_with_the_cpu(name, data, epochs, most):
+    """Rounding differs: after one epoch a little, and more after ten, as Adam divides by it."""
     from darec.core.fit import Fit
     from darec.core.recommender import Run
     from tests.models.common import config
 
     small = {"batch_size": 7} if MODELS[name].axis else {}  # several replays of a graph an epoch
-    cpu = fitted(name, data, 10, **small)
+    cpu = fitted(name, data, epochs, **small)
     gpu = Fit(MODELS[name].build(config(name, **small), data.training, Run(0, "cuda")), data)
-    for _ in range(10):
+    for _ in range(epochs):
         gpu.step()
     gap = predictions(gpu.model, data.valid) - predictions(cpu.model, data.valid)
     # sampled hidden units of an RBM may fall on the other side of their threshold
-    assert np.sqrt(np.mean(np.square(gap))) < (0.1 if name.endswith("rbm") else 0.02)
+    assert np.sqrt(np.mean(np.square(gap))) < (0.1 if name.endswith("rbm") else most)

@@ -16,6 +16,7 @@ from darec.models import MODELS
 from darec.tuning.cluster import gpu_memory
 from darec.tuning.cluster.gpu_memory import EPOCHS, Memory, UnknownMemoryError, measure, measured
 from darec.tuning.study.request import largest_trial
+from tests.gpu import needs_gpu
 from tests.tuning.common import request_for
 
 ROOT = Path(__file__).parents[3]
@@ -100,7 +101,7 @@ print(taken.trial, taken.gpu)
 """
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_gpu
 def test_on_a_gpu_a_larger_trial_takes_more_and_all_of_it_is_seen(tiny_pair, tmp_path):
     """Each measured in a process of its own, as in a search."""
     taken = []
