@@ -1,5 +1,7 @@
 """Every step from rating files to predictions, on more and more ratings: its time and peak memory.
 
+A model's step builds it and trains it for an epoch.
+
 ``python -m darec.benchmark.steps LINES MODEL,...`` prints ``{step: [seconds, bytes]}`` of one size,
 without the models that are named.
 """
@@ -11,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from darec.data.store import load, pair_file, prepare
 from darec.data.synthetic import planted_pair
 from darec.models import MODELS
 from darec.paper import Counts
+from darec.reporter import LOGGER
 from darec.tuning.study.request import middle
 from darec.tuning.trial.checkpoint import save_state
 from search_spaces import SPACES
@@ -38,6 +42,8 @@ SIZES = (30_000, 100_000, 300_000, 1_000_000, 3_000_000)
 """Lines of each domain's file; the first is about the size of toys_auto."""
 SLOWEST_S = 20.0
 """A model is not measured at a larger size once an epoch takes longer."""
+BENDS = 2 / 3
+"""A step whose ratio is lower grows faster than linearly by more than half."""
 SIZED = {"hidden": 100, "batch_size": 128, "trains_on": "target"}
 """Hyper-parameters with the same value in all models that have them."""
 Steps = dict[str, tuple[float, int]]
@@ -48,15 +54,23 @@ def steps(sizes: Sequence[int] = SIZES, slowest: float = SLOWEST_S) -> Iterator[
     """Measure all steps at each size, in a process of its own.
 
     The reference is the first size's value times the number of lines, so that a ratio of 1 means a
-    constant cost for each rating; below 0.67 a step grows faster than linearly.
+    constant cost for each rating; below `BENDS` a step grows faster than linearly. The last figure,
+    ``bends_first``, is the first such one, at the smallest size, if there is any.
     """
     first: dict[str, Figure] = {}
+    bends: Figure | None = None
     left_out: list[str] = []
     for lines in sizes:
         command = [sys.executable, "-m", __name__, str(lines), ",".join(left_out)]
         run = subprocess.run(command, check=True, capture_output=True, text=True)
         found: Steps = json.loads(run.stdout)
-        left_out += [name for name, (seconds, _) in found.items() if seconds > slowest]
+        slow = [name for name, (seconds, _) in found.items() if seconds > slowest]
+        left_out += slow
+        if slow and lines != sizes[-1]:
+            names = ", ".join(slow)
+            LOGGER.warning(
+                "not measured above %d lines, as they take %g s: %s", lines, slowest, names
+            )
         for step, (seconds, memory) in found.items():
             for name, value, unit in (
                 (f"{step}_{lines}", seconds, "s"),
@@ -66,7 +80,12 @@ def steps(sizes: Sequence[int] = SIZES, slowest: float = SLOWEST_S) -> Iterator[
                     name.replace(str(lines), ""), Figure(name, value, unit, 0, 0)
                 )
                 linear = start.value * lines / sizes[0]
-                yield Figure(name, value, unit, linear, linear / value)
+                figure = Figure(name, value, unit, linear, linear / value)
+                if bends is None and figure.ratio < BENDS:
+                    bends = replace(figure, name=f"bends_first_{name}")
+                yield figure
+    if bends is not None:
+        yield bends
 
 
 def _measure(lines: int, left_out: Sequence[str]) -> Steps:
@@ -99,17 +118,12 @@ def _measure(lines: int, left_out: Sequence[str]) -> Steps:
             data = split(pair).search
         with step("centre"):
             ColdRule(data.training).hierarchical.predict(data.valid.users, data.valid.items)
-        for model, kind in MODELS.items():
+        for model in MODELS:
             if model not in left_out:
                 _fit(model, warm).step()  # compiles the model's code before it is timed
-                if kind.whole_fit:
-                    with step(model):
-                        fit = _fit(model, data)
-                        fit.step()
-                else:
+                with step(model):
                     fit = _fit(model, data)
-                    with step(model):
-                        fit.step()
+                    fit.step()
                 if model == "i_autorec":
                     with step("validate"):
                         fit.validate()

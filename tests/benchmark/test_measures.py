@@ -1,12 +1,14 @@
 """What the other sections of `jobs/benchmark.py` measure, at small sizes."""
 
+import json
 import math
+from types import SimpleNamespace
 
 import pytest
 
 from darec.benchmark.core import Figure, bandwidth_floor, growth, setting
 from darec.benchmark.data import preparation
-from darec.benchmark.memory import peak_memory
+from darec.benchmark.memory import MIB, peak_memory
 from darec.benchmark.models import fits
 from darec.benchmark.new_users import new_users
 from darec.benchmark.search import (
@@ -46,6 +48,25 @@ def test_every_step_is_held_against_the_smallest_size():
     assert figures["prepare_20000_memory"].unit == "MiB"
     slow = {name for name in MODELS if figures[f"{name}_10000"].value > 0.01}
     assert slow and not any(f"{name}_20000" in figures for name in slow)
+
+
+def test_the_first_step_that_grows_faster_than_linearly_is_named(monkeypatch, caplog):
+    measured = {
+        10: {"read": [1.0, 5 * MIB], "cmf": [2.0, 5 * MIB], "fm": [9.0, 5 * MIB]},
+        20: {"read": [2.5, 5 * MIB], "cmf": [4.0, 20 * MIB]},
+        40: {"read": [9.0, 5 * MIB], "cmf": [9.0, 5 * MIB]},
+    }
+
+    def run(command, **options):
+        *_, lines, left_out = command
+        assert left_out == ("" if lines == "10" else "fm")
+        return SimpleNamespace(stdout=json.dumps(measured[int(lines)]))
+
+    monkeypatch.setattr("darec.benchmark.steps.subprocess.run", run)
+    *others, bends = steps((10, 20, 40), slowest=8.0)
+    assert bends.name == "bends_first_cmf_20_memory" and bends.ratio == 0.5
+    assert len(others) == 14 and {f.name for f in others if f.ratio == 1} > {"read_10", "fm_10"}
+    assert "not measured above 10 lines, as they take 8 s: fm" in caplog.text
 
 
 def test_an_epoch_is_held_against_dense_adams_traffic(tiny_pair, monkeypatch):
