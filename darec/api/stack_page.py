@@ -6,6 +6,7 @@ import pandas as pd
 
 from darec.api.stack_files import MEMBERS
 from darec.api.study_figures import bars
+from darec.api.winner import gaps
 from darec.errors import UserError
 from darec.models.best import Best, read_best
 from darec.page.picture import picture
@@ -48,10 +49,5 @@ def stack_page(folder: Path, record: Record) -> str:
 
 def _headline(best: Best, n_members: int) -> str:
     baselines = {"bias": best.bias_valid_rmse, "hierarchical_bias": best.hierarchical_valid_rmse}
-    gaps = [
-        f"{abs(rmse - best.valid_rmse):.4f} {'below' if best.valid_rmse < rmse else 'above'} "
-        f"{name} ({rmse:.4f})"
-        for name, rmse in baselines.items()
-    ]
     members = "1 member" if n_members == 1 else f"{n_members} members"
-    return f"Validation RMSE {best.valid_rmse:.4f}, {members}; {', '.join(gaps)}."
+    return f"Validation RMSE {best.valid_rmse:.4f}, {members}; {', '.join(gaps(best.valid_rmse, baselines))}."

@@ -11,7 +11,7 @@ import pandas as pd
 
 from darec.api import study_figures as figures
 from darec.api.stack_page import stack_page
-from darec.api.winner import asked_for
+from darec.api.winner import asked_for, gaps
 from darec.errors import UserError
 from darec.files import write
 from darec.models import STACK
@@ -108,14 +108,10 @@ class _Study:
         )
         if self.best is None:
             told += ", so far"
-        own = float(self.errors.iloc[0])
-        gaps = [
-            f"{abs(rmse - own):.4f} {'below' if own < rmse else 'above'} {name} ({rmse:.4f})"
-            for name, rmse in self.baselines.items()
-        ]
+        told_gaps = gaps(float(self.errors.iloc[0]), self.baselines)
         if self.best is not None and self.best.stage1_valid_rmse is not None:
-            gaps.append(f"its own first stage has {self.best.stage1_valid_rmse:.4f}")
-        return f"{'; '.join([told, *filter(None, [', '.join(gaps)])])}. {self.cost}"
+            told_gaps.append(f"its own first stage has {self.best.stage1_valid_rmse:.4f}")
+        return f"{'; '.join([told, *filter(None, [', '.join(told_gaps)])])}. {self.cost}"
 
     @property
     def cost(self) -> str:

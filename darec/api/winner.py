@@ -1,5 +1,6 @@
 """What a finished search says of its winner."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from darec.api.result import SearchResult
@@ -69,6 +70,14 @@ def chosen(best: Best) -> str:
     drawn = {name: values[name] for name in best.space.drawn if name in values}
     shown = {n: f"{v:.3g}" if isinstance(v, float) else str(v) for n, v in drawn.items()}
     return ", ".join(f"{name}={text}" for name, text in shown.items()) or "nothing to choose"
+
+
+def gaps(own: float, baselines: Mapping[str, float]) -> list[str]:
+    """Say how far an RMSE lies below or above each baseline."""
+    return [
+        f"{abs(rmse - own):.4f} {'below' if own < rmse else 'above'} {name} ({rmse:.4f})"
+        for name, rmse in baselines.items()
+    ]
 
 
 def _verdict(rmse: float, baseline: float) -> str:

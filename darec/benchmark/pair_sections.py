@@ -14,7 +14,7 @@ def _samplers(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     """Searches of three cheap models with every sampler, three seeds."""
     from darec.benchmark.samplers import samplers
 
-    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
+    prepared = _one(pair, data)
     splits = [split(prepared, seed=seed).search for seed in range(1 if quick else 3)]
     models = ("bias", "shared_bias") if quick else ("bias", "shared_bias", "item_knn")
     spaces = {model: SPACES[model] for model in models}
@@ -35,7 +35,7 @@ def _algorithms(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     """Searches of I-AutoRec without a good guess, with samplers and schedulers, five seeds."""
     from darec.benchmark.algorithms import algorithms
 
-    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
+    prepared = _one(pair, data)
     splits = [split(prepared, seed=seed).search for seed in range(1 if quick else 5)]
     sizes = (3, 4) if quick else (14, 24)
     yield from algorithms("i_autorec", SPACES["i_autorec"], splits, *sizes)
@@ -58,7 +58,7 @@ def _rejudge(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     """Winners that are judged again, and winners of more trials instead, five splits."""
     from darec.benchmark.rejudge import rejudge
 
-    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
+    prepared = _one(pair, data)
     for model in ("bias",) if quick else ("bias", "shared_bias", "item_knn"):
         sizes = (2, 3, 4) if quick else (5, 40, 60)
         yield from rejudge(model, SPACES[model], prepared, *sizes)
@@ -69,13 +69,18 @@ def _quality(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     from darec.benchmark.search import time_to_quality
     from darec.tuning.cluster.connection import connected
 
-    prepared = obtain(pair or "toys_auto", data, synthetic=pair is None)
+    prepared = _one(pair, data)
     space = SPACES["i_darec"].fix({"pyramid": 1.0, "predictors": "own"})
     with connected(None):
         for seed in range(1 if quick else 3):
             searched = split(prepared, seed=seed).search
             sizes = (4, 5) if quick else (24, 30)
             yield from time_to_quality(searched, space, *sizes, seed)
+
+
+def _one(pair: str | None, data: Path) -> DomainPair:
+    """Return the pair of this name; a synthetic one by default."""
+    return obtain(pair or "toys_auto", data, synthetic=pair is None)
 
 
 def _several(pair: str | None, data: Path) -> list[DomainPair]:
