@@ -50,4 +50,5 @@ def stack_page(folder: Path, record: Record) -> str:
 def _headline(best: Best, n_members: int) -> str:
     baselines = {"bias": best.bias_valid_rmse, "hierarchical_bias": best.hierarchical_valid_rmse}
     members = "1 member" if n_members == 1 else f"{n_members} members"
-    return f"Validation RMSE {best.valid_rmse:.4f}, {members}; {', '.join(gaps(best.valid_rmse, baselines))}."
+    told = ", ".join(gaps(best.valid_rmse, baselines))
+    return f"Validation RMSE {best.valid_rmse:.4f}, {members}; {told}."
