@@ -10,6 +10,7 @@ from typing import Any
 
 from darec.api.checks import COLD_SHARE, Task, holdout_of
 from darec.api.fit import has_model, ship
+from darec.api.page import write_page
 from darec.api.registry import check_cold_users, check_levels, spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.api.search_checks import check_arguments
@@ -19,7 +20,6 @@ from darec.core.objective import Metric, check_metric
 from darec.data import split as splits
 from darec.data.holdout import ColdPercent, SplitKind, TrainPercent
 from darec.data.ratings import DomainPair
-from darec.errors import UserError
 from darec.models import kind_of
 from darec.reporter import LOGGER, LogReporter, Reporter
 from darec.tuning import storage
@@ -288,22 +288,8 @@ def _search(
             ended = False
         finally:
             forget_stop(request.folder)
-        _write_page(request)
+        write_page(request.folder, request.storage)
     return ended
-
-
-def _write_page(request: Request) -> None:
-    """Write ``study.html``, if there is a trial to show, also where results are at a URI."""
-    from darec.api.study_page import write_study_page  # matplotlib is slow to import
-
-    try:
-        page = write_study_page(request.folder)
-        if storage.is_uri(request.storage):
-            storage.publish_file(page, storage.join(request.storage, page.name))
-    except UserError as error:
-        LOGGER.debug("no page: %s", error)
-    except Exception as error:  # a search must not be lost for a picture of it
-        LOGGER.warning("%s: the page could not be written: %s", request.folder, error)
 
 
 def _finish(

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from safetensors.torch import save_file
 
 from darec.api.fit import FOLDER
+from darec.api.page import write_page
 from darec.api.result import SearchResult
 from darec.core.blend import Array
 from darec.core.cold import ColdRule
@@ -38,6 +40,7 @@ from darec.tuning.trial.predictions import read_predictions
 
 MEMBERS = "members.csv"
 """All candidates of a stack with their weights, best first."""
+WEIGHTS = "best.safetensors"
 
 
 class Candidate(NamedTuple):
@@ -115,32 +118,41 @@ def save_stack(
     valid_rmse: float,
     data: SearchData,
 ) -> None:
-    """Write the files of a search whose winner is the stack, and ``members.csv``.
+    """Write the files of a search whose winner is the stack, and those of `MEMBERS` and the page.
 
-    An older stack's files are deleted first, its model folder too. The same stack is left alone.
+    Another stack's files are deleted first, its model folder too. Of the same stack in a folder,
+    the weights and the model folder stay.
     """
-    from darec.api.study_page import write_study_page  # matplotlib is slow to import
-
     out.folder.mkdir(parents=True, exist_ok=True)
     with folder_locked(out.folder):
         order = [m for m in np.argsort(-weight_M) if weight_M[m]]
         config = StackConfig(tuple(candidates[m].member(float(weight_M[m])) for m in order))
-        best = _winner(candidates[0].best, config, valid_rmse, data)
-        if (out.folder / "best.json").is_file():
-            before = read_best(out.folder)
-            same = before.model == STACK and parse(StackConfig, before.config) == config
-            if same and replace(before, config=best.config, weights_digest="") == best:
-                return
-        weights = numbered([candidates[m].weights() for m in order])
-        _delete_older(out)
-        path = out.folder / "best.safetensors"
-        write(path, partial(save_file, weights))
-        best = replace(best, weights_digest=digest_of(path))
+        best, path = _winner(candidates[0].best, config, valid_rmse, data), out.folder / WEIGHTS
+        digest = _digest_of_same(out.folder, best)
+        if digest is None:
+            weights = numbered([candidates[m].weights() for m in order])
+            _delete_older(out)
+            write(path, partial(save_file, weights))
+            digest = digest_of(path)
+        best = replace(best, weights_digest=digest)
         _write_tables(out, candidates, weight_M, best)
         write_json(out.folder / "study.json", asdict(_record(best, candidates)))
         best.save(out.folder)
-        write_study_page(out.folder)
         storage.publisher(out.folder, out.path)()
+        write_page(out.folder, out.path)
+
+
+def _digest_of_same(folder: Path, best: Best) -> str | None:
+    """Return the digest of the weights that are there, if they are those of the same stack."""
+    try:
+        before = read_best(folder)
+        found = digest_of(folder / WEIGHTS)
+    except (OSError, UserError):
+        return None
+    if before != replace(best, config=before.config, weights_digest=found):
+        return None
+    configs = [parse(StackConfig, each.config) for each in (before, best)]
+    return found if configs[0] == configs[1] else None
 
 
 def _delete_older(out: SearchResult) -> None:

@@ -64,8 +64,7 @@ def asked_for(best: Best) -> dict[str, Any]:
 def chosen(best: Best) -> str:
     """Return the hyper-parameters that a search chose, or the members of a stack, as words."""
     if best.model == STACK:
-        members = parse(StackConfig, best.config).members
-        return ", ".join(f"{member.weight:.2f} {member.model}" for member in members)
+        return parse(StackConfig, best.config).in_words
     values = flatten(best.config)
     drawn = {name: values[name] for name in best.space.drawn if name in values}
     shown = {n: f"{v:.3g}" if isinstance(v, float) else str(v) for n, v in drawn.items()}

@@ -1,4 +1,4 @@
-"""Whether it pays to judge a search's best configurations again, at equal compute.
+"""Whether it pays to judge a search's best configurations again, at equal numbers of trainings.
 
 The trials of a search are drawn one after another by the default sampler. Its winner is chosen in
 several ways, trained on the split that was searched, and scored on the split's test ratings.
@@ -76,8 +76,7 @@ class Searched:
         return self.scores[winner.key]
 
     def _winner(self, way: Way, trials: int) -> Trial:
-        distinct = {trial.key: trial for trial in self.trials[:trials]}.values()
-        best = sorted(distinct, key=lambda trial: trial.rmse)
+        best = sorted(self.trials[:trials], key=lambda trial: trial.rmse)
         if not way.divisions:
             return best[0]
         return min(best[: way.configs], key=lambda trial: self._again(trial, way.divisions))

@@ -14,7 +14,7 @@ from darec.data.split import SearchData
 from darec.models import kind_of
 from darec.tuning.study.algorithms import SAMPLERS
 from darec.tuning.study.request import SearchSpace
-from darec.tuning.trial.names import nest
+from darec.tuning.trial.names import key_of, nest
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,6 @@ class Trial:
     def key(self) -> str:
         """Identifies the configuration."""
         return key_of(self.drawn)
-
-
-def key_of(drawn: Mapping[str, Any]) -> str:
-    """Return a text that is the same for equal configurations."""
-    return repr(sorted(drawn.items()))
 
 
 @dataclass(frozen=True)

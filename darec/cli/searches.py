@@ -44,7 +44,7 @@ def search_pairs(
             failed.append(pair.name)
             LOGGER.error("%s: %s", pair.name, error)
     if failed:
-        raise UserError(f"these models have no winner: {', '.join(failed)}")
+        raise UserError(f"the searches on these pairs failed: {', '.join(failed)}")
     return results
 
 
@@ -59,7 +59,7 @@ def _search_pair(
     from darec.api import stack
     from darec.api.search_all import SomeFailed, search_all
 
-    failure = None
+    failure: UserError | None = None
     try:
         results = search_all(models, pair, reporter=reporter, **options)
     except KeyboardInterrupt:
@@ -76,8 +76,9 @@ def _search_pair(
             results.append(stack.stack(results, pair, fit=options["fit"], reporter=reporter))
         except UserError as error:  # the searches are finished
             if must_blend:
-                raise
-            LOGGER.warning("no stack: %s", error)
+                failure = failure or error
+            else:
+                LOGGER.warning("no stack: %s", error)
     for result in results:
         answer_winner(reporter, result)
     if len(results) > 1:
@@ -115,8 +116,10 @@ def winners(results: "Sequence[SearchResult]") -> "pd.DataFrame":
 
 def _named(best: "Best") -> str:
     """Return the number of the winning trial, or how many members a stack has."""
-    members = len(best.config["members"]) if best.model == STACK else None
-    return best.trial_id if members is None else f"{members} member{'s' if members > 1 else ''}"
+    if best.model != STACK:
+        return best.trial_id
+    members = len(best.config["members"])
+    return f"{members} member{'s' if members > 1 else ''}"
 
 
 def tell_winners(

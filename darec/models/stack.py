@@ -46,6 +46,11 @@ class StackConfig:
 
     members: Annotated[tuple[Member, ...], Field(min_length=1)]
 
+    @property
+    def in_words(self) -> str:
+        """The weight and the model of each member."""
+        return ", ".join(f"{member.weight:.2f} {member.model}" for member in self.members)
+
 
 class Stack:
     """The members' predictions, blended by their weights. It predicts the target only."""

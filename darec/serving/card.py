@@ -6,13 +6,15 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass
 
 from darec.core.cold import ColdPolicy
-from darec.core.config import STRICT
+from darec.core.config import STRICT, parse
 from darec.core.objective import Metric
 from darec.data.holdout import ColdPercent, Holdout, SplitKind, TrainPercent
 from darec.data.ratings import HIGHEST, LOWEST
 from darec.data.scale import Scale
 from darec.evaluation.origin import Origin
+from darec.models import STACK
 from darec.models.best import Count, Rmse
+from darec.models.stack import StackConfig
 
 FORMAT: Literal[1, 2] = 2
 """The version of the folder's format; it grows when an older release could not read a folder."""
@@ -181,8 +183,9 @@ def readme(card: Card) -> str:
 
 def _members(card: Card) -> list[str]:
     """Return the row of a stack's members; nothing for other models."""
-    members = [f"{each['weight']:.2f} {each['model']}" for each in card.config.get("members", ())]
-    return [f"| members and weights | {', '.join(members)} |"] if members else []
+    if card.model != STACK:
+        return []
+    return [f"| members and weights | {parse(StackConfig, card.config).in_words} |"]
 
 
 def _scores(card: Card) -> list[str]:

@@ -134,7 +134,9 @@ def test_a_warm_start_tries_the_winners_of_the_other_pairs_first(tiny_pair, monk
 
     monkeypatch.setattr(module.Task, "curve", curve)
     figures = list(module.warm_start("i_autorec", SPACES["i_autorec"], pairs, 8, 20))
+    firsts, figures = figures[1::2], figures[::2]
     assert [figure.name for figure in figures] == [f"i_autorec_{p}_warm_start" for p in best]
+    assert all(20 <= first.reference <= 8 * 20 for first in firsts)
     winners = {
         pair: min(rates[:8], key=lambda rate: abs(np.log(rate / best[pair])))
         for pair, rates in drawn.items()

@@ -66,7 +66,7 @@ def test_the_first_step_that_grows_faster_than_linearly_is_named(monkeypatch, ca
     *others, bends = steps((10, 20, 40), slowest=8.0)
     assert bends.name == "bends_first_cmf_20_memory" and bends.ratio == 0.5
     assert len(others) == 14 and {f.name for f in others if f.ratio == 1} > {"read_10", "fm_10"}
-    assert "not measured above 10 lines, as they take 8 s: fm" in caplog.text
+    assert "not measured above 10 lines, as a step took more than 8 s: fm" in caplog.text
 
 
 def test_an_epoch_is_held_against_dense_adams_traffic(tiny_pair, monkeypatch):

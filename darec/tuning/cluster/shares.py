@@ -134,32 +134,44 @@ def node_memory(wanted: Wanted) -> float:
     return max(float(node.get("memory", math.inf)) for node in (*present, *to_come))
 
 
-def checkpoint_bytes(n_weights: int, whole_fit: bool = False) -> int:
-    """Return what the checkpoints of one running trial take on disk.
+@dataclass(frozen=True)
+class Checkpoints:
+    """What the checkpoints of a running search take on disk at most.
+
+    Each trial that runs has ``number`` checkpoints of ``n_bytes``, and ``kept`` of the best trials
+    that have ended keep their last one. ``trials`` is how many trials have checkpoints for each
+    that may run at once: since the last snapshot as many may have ended as run, and a resume from
+    that snapshot may need theirs. In a reproducible search other trials are paused.
+    """
+
+    n_bytes: int
+    number: int
+    kept: int
+    trials: int = 2
+
+    @property
+    def of_trial(self) -> int:
+        """The bytes of one running trial."""
+        return self.number * self.n_bytes
+
+    def bytes_of(self, at_once: int) -> int:
+        """Return the bytes of a search that runs so many trials at once."""
+        return self.trials * at_once * self.of_trial + self.kept * self.n_bytes
+
+    def at_once(self, free: float) -> int:
+        """Return for how many trials at once this many bytes have room; at least one."""
+        room = (free - self.kept * self.n_bytes) / max(1, self.trials * self.of_trial)
+        return max(1, int(min(room, 2**31)))
+
+
+def checkpoints(n_weights: int, kept: int, whole_fit: bool, paused: int = 0) -> Checkpoints:
+    """Return what a model's checkpoints take; ``paused`` is per trial that may run at once.
 
     Each holds the weights, two Adam moments and the best epoch's weights. A model whose one epoch
     is a whole fit has one checkpoint, without moments.
     """
-    return (2 if whole_fit else CHECKPOINTS * 4) * WEIGHT_BYTES * n_weights
-
-
-def disk_bytes(checkpoints: int, at_once: int, kept: int) -> int:
-    """Return what all checkpoints of a running search take on disk at most.
-
-    ``checkpoints`` is `checkpoint_bytes`. Since the last snapshot, up to ``at_once`` more trials
-    may have ended. A resume from that snapshot may need their checkpoints. ``kept`` is the number
-    of best trials that keep their last checkpoint.
-    """
-    return (2 * at_once + math.ceil(kept / CHECKPOINTS)) * checkpoints
-
-
-def at_once_on_disk(checkpoints: int, free: float, kept: int) -> int:
-    """Return for how many trials at once this many bytes of disk have room; at least one.
-
-    ``checkpoints`` is `checkpoint_bytes`.
-    """
-    trials = min(free / max(1, checkpoints), 2**31)
-    return max(1, int((trials - math.ceil(kept / CHECKPOINTS)) / 2))
+    copies, number = (2, 1) if whole_fit else (4, CHECKPOINTS)
+    return Checkpoints(copies * WEIGHT_BYTES * n_weights, number, kept, 2 + paused)
 
 
 def _gpu_bytes() -> int:

@@ -116,7 +116,7 @@ class InOrderHalving(TrialScheduler):
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Return the lowest number that can go on or begin; stop paused trials that need not.
 
-        As many trials as may run at once train beside the paused trials that must still wait.
+        Paused trials that must still wait do not count towards the number of trials at once.
         """
         limiter = tune_controller.search_alg.searcher
         live = [trial for trial in tune_controller.get_trials() if not trial.is_finished()]

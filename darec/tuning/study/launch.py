@@ -30,22 +30,27 @@ def fitted_to_machine(request: Request, wanted: Wanted) -> Request:
     limited = is_large(request.data) and not request.paper
     largest = shares.LARGEST_CHECKPOINTS if limited else math.inf
 
-    def checkpoints(n_weights: int) -> int:
-        return shares.checkpoint_bytes(n_weights, request.kind.whole_fit)
-
     def fits(n_weights: int) -> bool:
-        disk = shares.disk_bytes(checkpoints(n_weights), 1, kept_trials(request.rejudge))
+        disk = checkpoints_of(request, n_weights).bytes_of(at_once=1)
         return shares.trial_bytes(n_weights, request.data.training) <= memory and disk <= free
 
-    return fitted(request, fits, preferred=lambda n_weights: checkpoints(n_weights) <= largest)
+    def is_small(n_weights: int) -> bool:
+        return checkpoints_of(request, n_weights).of_trial <= largest
+
+    return fitted(request, fits, preferred=is_small)
+
+
+def checkpoints_of(request: Request, n_weights: int) -> shares.Checkpoints:
+    """Return what the checkpoints of trials with so many weights take on disk."""
+    kept, paused = kept_trials(request.rejudge), LAG - 1 if request.reproducible else 0
+    return shares.checkpoints(n_weights, kept, request.kind.whole_fit, paused)
 
 
 def _check_disk(request: Request, share: Slots) -> None:
     """Raise `UserError`, naming a size that fits, if the disk has no room for checkpoints."""
 
     def need(n_weights: int) -> int:
-        checkpoints = shares.checkpoint_bytes(n_weights, request.kind.whole_fit)
-        return shares.disk_bytes(checkpoints, share.concurrent, kept_trials(request.rejudge))
+        return checkpoints_of(request, n_weights).bytes_of(share.concurrent)
 
     free, now, remedy = _free(request), need(n_weights(request)), ""
     if now > free and (found := size_that_fits(request, lambda n: need(n) <= free)):
@@ -72,9 +77,7 @@ def computed_share(request: Request, wanted: Wanted) -> Slots:
 
 def _on_disk(request: Request, share: Slots) -> Slots:
     """Return a share of as many trials at once as the disk has room for."""
-    kept = kept_trials(request.rejudge)
-    checkpoints = shares.checkpoint_bytes(n_weights(request), request.kind.whole_fit)
-    room = shares.at_once_on_disk(checkpoints, _free(request), kept)
+    room = checkpoints_of(request, n_weights(request)).at_once(_free(request))
     return replace(share, concurrent=min(share.concurrent, room))
 
 

@@ -15,10 +15,9 @@ from darec.data.scale import in_words
 from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
 from darec.reporter import duration, in_epochs
-from darec.tuning.cluster.shares import checkpoint_bytes, disk_bytes
-from darec.tuning.durability.retention import kept_trials
 from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.flat import FEWEST
+from darec.tuning.study.launch import checkpoints_of
 from darec.tuning.study.rejudge import SPLITS
 from darec.tuning.study.request import (
     Budget,
@@ -60,8 +59,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
     with torch_threads(max(1, int(slots.cpus))):
         cost = estimate(request, settings)
     to_beat, most = baseline_rmses(data), max(budget.trials, budget.stage1_trials)
-    checkpoints = checkpoint_bytes(n_weights(request), request.kind.whole_fit)
-    disk = disk_bytes(checkpoints, slots.concurrent, kept_trials(request.rejudge))
+    disk = checkpoints_of(request, n_weights(request)).bytes_of(slots.concurrent)
     known = known_trials(request, request.model, request.space, budget.trials)
     firsts = [f"{len(known.winners)} from earlier searches"] if known.winners else []
     firsts += ["a good guess"] if request.space.start else []
@@ -120,18 +118,18 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     start = PER_STUDY_S * len(studies)
     limit = budget.time_budget or math.inf
     share = SCHEDULERS[settings.scheduler].epoch_share if budget.max_epochs > 1 else 1.0
-    again = min(request.rejudge, budget.trials) * SPLITS * studies[0][1]
-    again /= settings.slots.concurrent
+    n_judged = min(request.rejudge, budget.trials) if request.space.space else 0
+    in_turn = math.ceil(n_judged * SPLITS / settings.slots.concurrent) if n_judged > 1 else 0
+    again = in_turn * studies[0][1]
     expected, most = (min(limit, start + of * greatest) for of in (share, 1.0))
     return Estimate(expected + again, most + again, again)
 
 
 def _judged_again(request: Request, cost: Estimate) -> Iterator[str]:
     """Yield what ``--rejudge`` does and costs, if it was asked for."""
-    if request.rejudge:
+    if cost.again:
         told = f"of the best {request.rejudge}, each trained again on {SPLITS} other divisions"
-        share = f"{duration(cost.again)} of the time below"
-        yield f"  winner     {told}: about {share}"
+        yield f"  winner     {told}: about {duration(cost.again)}, included in the time below"
 
 
 def _narrowed(request: Request) -> Iterator[str]:

@@ -24,7 +24,7 @@ from darec.reporter import LOGGER
 from darec.seeds import derive
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
-from darec.tuning.trial.names import nest
+from darec.tuning.trial.names import key_of, nest
 from darec.tuning.trial.travel import send_by_value
 
 SPLITS = 4
@@ -36,15 +36,15 @@ def rejudged(
 ) -> list[TrialRow]:
     """Return the trials with the winner by the second judgement first.
 
-    The best ``configs`` are judged again, if these are two at least; trials of one configuration
-    count once. They get their mean as ``rejudged_rmse``; the order is by that, then by the first
+    The configurations of the best ``configs`` trials are judged again, each once, if these are two
+    at least. They get their mean as ``rejudged_rmse``; the order is by that, then by the first
     judgement. A configuration that diverges or fails on a division has the worst RMSE there.
     """
     distinct: dict[str, TrialRow] = {}
-    for row in rows:
+    for row in rows[:configs]:
         if row.best_epoch > 0:
-            distinct.setdefault(repr(sorted(row.config.items())), row)
-    best = list(distinct.values())[:configs]
+            distinct.setdefault(key_of(row.config), row)
+    best = list(distinct.values())
     if len(best) < 2:
         return rows
     means = _means(study, best, settings)

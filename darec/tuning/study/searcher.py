@@ -75,11 +75,11 @@ class SafeOptunaSearch(OptunaSearch):
 
 
 class Limiter(ConcurrencyLimiter):
-    """ConcurrencyLimiter that on resume uses the new concurrency limit."""
+    """ConcurrencyLimiter that does not count waiting trials, and on resume uses the new limit."""
 
     max_concurrent: int
     waiting = 0
-    """How many paused trials cannot go on yet: others may use their processes meanwhile."""
+    """How many paused trials cannot go on yet. Others may train meanwhile."""
 
     def suggest(self, trial_id: str) -> Any:
         """Return a trial's config; None while enough trials train or are about to."""

@@ -51,6 +51,11 @@ def nest(flat: dict[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def key_of(flat: Mapping[str, Any]) -> str:
+    """Return a text that is the same for equal hyper-parameters."""
+    return repr(sorted(flat.items()))
+
+
 def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested values under ``/``-separated names."""
     flat: dict[str, Any] = {}

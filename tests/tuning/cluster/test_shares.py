@@ -4,8 +4,7 @@ from darec.errors import UserError
 from darec.tuning.cluster.shares import (
     Slots,
     Wanted,
-    checkpoint_bytes,
-    disk_bytes,
+    checkpoints,
     gpu_share,
     slots,
 )
@@ -96,6 +95,15 @@ def test_a_node_type_that_does_not_say_its_memory_counts(tmp_path, monkeypatch):
 
 
 def test_checkpoints_hold_moments_and_the_best_weights_but_a_whole_fit_has_one_without_moments():
-    assert checkpoint_bytes(1000) == 3 * (2 + 2) * 1000 * 4
-    assert checkpoint_bytes(1000, whole_fit=True) == 2 * 1000 * 4
-    assert disk_bytes(checkpoint_bytes(1000, whole_fit=True), at_once=2, kept=4) == 6 * 8000
+    trained = checkpoints(1000, kept=4, whole_fit=False)
+    assert trained.of_trial == 3 * 16_000 and trained.bytes_of(2) == 4 * 48_000 + 4 * 16_000
+    fitted = checkpoints(1000, kept=4, whole_fit=True)
+    assert fitted.of_trial == 8000 and fitted.bytes_of(2) == 8 * 8000
+    paused = checkpoints(1000, kept=4, whole_fit=True, paused=2)
+    assert paused.bytes_of(2) == (4 + 4 + 4) * 8000
+
+
+def test_as_many_trials_run_at_once_as_the_disk_has_room_for():
+    own = checkpoints(1000, kept=4, whole_fit=False)
+    assert [own.at_once(free) for free in (0, own.bytes_of(3) - 1, own.bytes_of(3))] == [1, 2, 3]
+    assert checkpoints(0, kept=4, whole_fit=False).at_once(float("inf")) == 2**31
