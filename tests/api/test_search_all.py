@@ -34,8 +34,9 @@ def searched(monkeypatch, tiny_pair, tmp_path):
         asked = {**OPTIONS, "out": tmp_path, "reporter": Recorder(), **options}
         try:
             several.search_all(models, tiny_pair, **asked)
-        except darec.UserError:
-            assert failing
+        except several.SomeFailed as error:
+            assert str(error).endswith(f"models have no winner: {', '.join(failing)}")
+            assert len(error.finished) == len(models) - len(failing)
         return given
 
     return run

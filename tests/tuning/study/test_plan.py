@@ -47,6 +47,23 @@ def test_an_estimate_counts_all_studies_and_is_cut_by_the_time_budget(
     assert estimate(short, SETTINGS).greatest == 60.0
 
 
+def test_a_second_judgement_costs_whole_trainings_in_turn(tiny_pair, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "_trial_seconds", lambda *arguments: 100.0)
+    request = request_for("i_autorec", tiny_pair, tmp_path)
+    whole = estimate(request, SETTINGS)
+    asked = replace(request, rejudge=2)  # eight trainings
+    for concurrent, turns in ((2, 4), (3, 3), (32, 1)):
+        settings = replace(SETTINGS, slots=Slots(1.0, 0.0, concurrent))
+        assert estimate(asked, settings).again == turns * 100.0
+    cost = estimate(asked, SETTINGS)
+    assert (cost.expected, cost.greatest) == (whole.expected + 400.0, whole.greatest + 400.0)
+    (told,) = [line for line in describe(asked, SETTINGS) if line.startswith("  winner")]
+    assert "of the best 2, each trained again on 4 other divisions: about 7 min" in told
+    for nothing in (replace(request, rejudge=1), replace(asked, budget=Budget(1, 1, 4, None))):
+        assert estimate(nothing, SETTINGS).again == 0
+        assert not any(line.startswith("  winner") for line in describe(nothing, SETTINGS))
+
+
 def test_a_fixed_value_that_breaks_a_rule_is_told_before_the_search(tiny_pair, tmp_path):
     request = request_for("i_autorec", tiny_pair, tmp_path)
     wrong = replace(request, space=request.space.fix({"hidden": 0}))
