@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from darec.api.names import STACK
 from darec.cli.command import called, command_line
 from darec.cli.console import Terminal
 from darec.errors import UserError
@@ -116,6 +115,8 @@ def winners(results: "Sequence[SearchResult]") -> "pd.DataFrame":
 
 def _named(best: "Best") -> str:
     """Return the number of the winning trial, or how many members a stack has."""
+    from darec.api.names import STACK
+
     if best.model != STACK:
         return best.trial_id
     members = len(best.config["members"])
