@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import threading
+from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -238,7 +239,12 @@ class WorkerStaller(tune.Callback):
         if WorkerStaller.draws and WorkerStaller.draws.random() < 0.3:
             os.kill(result["pid"], signal.SIGSTOP)
             seconds = WorkerStaller.draws.uniform(0, 0.3)
-            threading.Timer(seconds, os.kill, (result["pid"], signal.SIGCONT)).start()
+            threading.Timer(seconds, goes_on, (result["pid"],)).start()
+
+
+def goes_on(pid):
+    with suppress(ProcessLookupError):  # it may have ended meanwhile
+        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.ray
