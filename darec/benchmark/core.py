@@ -76,13 +76,13 @@ def darec_epoch(training: Training, axis: Axis, repeats: int, device: str = "cpu
     return _compared(f"darec_epoch_{axis}", ours.train_epoch, dense.train_epoch, repeats)
 
 
-def bandwidth_floor(epoch: Figure, ratings: Ratings, axis: Axis, device: str) -> Figure:
+def bandwidth_floor(epoch: Figure, ratings: Ratings, config: AutoRecConfig, device: str) -> Figure:
     """Compare an epoch of AutoRec with the time that the memory traffic of dense Adam takes.
 
     Dense Adam moves 28 bytes for each weight and step.
     """
-    config, (_, n_columns) = setting(axis), ratings.shape(axis)
-    steps = -(-np.count_nonzero(ratings.rows(axis).counts) // config.batch_size)
+    _, n_columns = ratings.shape(config.axis)
+    steps = -(-np.count_nonzero(ratings.rows(config.axis).counts) // config.batch_size)
     moved = 28 * steps * 2 * n_columns * config.hidden
     floor = moved / bandwidth(device)
     return Figure(f"{epoch.name}_bandwidth_floor", epoch.value, "s", floor, floor / epoch.value)
@@ -92,7 +92,7 @@ def bandwidth(device: str) -> float:
     """Return the bytes per second that a device reads and writes in a large copy."""
     source = torch.zeros(2**26, device=device)
     copy = torch.empty_like(source)
-    return 2 * source.nbytes / min(_seconds(lambda: copy.copy_(source)) for _ in range(5))
+    return 2 * source.nbytes / min(seconds(lambda: copy.copy_(source)) for _ in range(5))
 
 
 def growth(
@@ -114,10 +114,10 @@ def growth(
         source = planted_pair(f"{factor}x", Counts(users, *items, *ratings)).source
         model = AutoRec(replace(setting(axis, decay), hidden=100), alone(source), Run())
         model.train_epoch()
-        seconds = min(_seconds(model.train_epoch) for _ in range(3))
-        linear = factor * figures[0].value if figures else seconds
+        taken = min(seconds(model.train_epoch) for _ in range(3))
+        linear = factor * figures[0].value if figures else taken
         name = f"autorec_epoch_{axis}_{decay}_{factor}x_{grows}"
-        figures.append(Figure(name, seconds, "s", linear, linear / seconds))
+        figures.append(Figure(name, taken, "s", linear, linear / taken))
     return figures
 
 
@@ -132,12 +132,13 @@ def _compared(
 ) -> Figure:
     """Run both in turn, ``repeats`` times after a warm-up, and compare their medians."""
     ours(), dense()
-    pairs = [(_seconds(ours), _seconds(dense)) for _ in range(repeats)]
+    pairs = [(seconds(ours), seconds(dense)) for _ in range(repeats)]
     value, reference = np.median(pairs, axis=0).tolist()
     return Figure(name, value, "s", reference, reference / value)
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def seconds(run: Callable[[], object]) -> float:
+    """Return the wall time of a call, and of what it has given a GPU to do."""
     begin = time.perf_counter()
     run()
     if torch.cuda.is_available():

@@ -119,9 +119,9 @@ def _measure(lines: int, left_out: Sequence[str]) -> Steps:
             ColdRule(data.training).hierarchical.predict(data.valid.users, data.valid.items)
         for model in MODELS:
             if model not in left_out:
-                _fit(model, warm).step()  # compiles the model's code before it is timed
+                middle_fit(model, warm).step()  # compiles the model's code before it is timed
                 with step(model):
-                    fit = _fit(model, data)
+                    fit = middle_fit(model, data)
                     fit.step()
                 if model == "i_autorec":
                     with step("validate"):
@@ -133,12 +133,17 @@ def _measure(lines: int, left_out: Sequence[str]) -> Steps:
     return found
 
 
-def _fit(model: str, data: SearchData) -> Fit:
+def middle_fit(model: str, data: SearchData, device: str = "cpu") -> Fit:
     """Return a fit in the middle of a model's space, whose first stage is trained for an epoch."""
-    kind, values = MODELS[model], _middle(model)
-    if kind.stage1:
-        values[kind.stage1.field] = {**_middle(kind.stage1.model), kind.stage1.epochs: 1}
-    return Fit(kind.build(parse(kind.config, values), data.training, Run()), data)
+    kind = MODELS[model]
+    config = parse(kind.config, middle_config(model))
+    return Fit(kind.build(config, data.training, Run(device=device)), data)
+
+
+def middle_config(model: str) -> dict[str, Any]:
+    """Return the config in the middle of a model's space, with one epoch of a first stage."""
+    values, first = _middle(model), MODELS[model].stage1
+    return values | ({first.field: {**_middle(first.model), first.epochs: 1}} if first else {})
 
 
 def _middle(model: str) -> dict[str, Any]:

@@ -72,7 +72,9 @@ def test_the_first_step_that_grows_faster_than_linearly_is_named(monkeypatch, ca
 def test_an_epoch_is_held_against_dense_adams_traffic(tiny_pair, monkeypatch):
     monkeypatch.setattr("darec.benchmark.core.bandwidth", lambda device: 1e9)
     epoch = Figure("autorec_epoch_item", 0.5, "s", 1.0, 2.0)
-    floors = [bandwidth_floor(epoch, tiny_pair.target, axis, "cpu") for axis in ("item", "user")]
+    floors = [
+        bandwidth_floor(epoch, tiny_pair.target, setting(axis), "cpu") for axis in ("item", "user")
+    ]
     assert all(floor.value == 0.5 and floor.ratio == floor.reference / 0.5 for floor in floors)
     items, users = tiny_pair.target.n_items, tiny_pair.target.n_users  # columns: users, items
     item_steps = math.ceil(items / setting("item").batch_size)
