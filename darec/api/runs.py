@@ -26,7 +26,7 @@ from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster.connection import local_cpus
 from darec.tuning.cluster.pool import pool
-from darec.tuning.cluster.shares import trial_bytes
+from darec.tuning.cluster.shares import memory_of
 from darec.tuning.study.model_code import code_of_all
 from darec.tuning.trial.travel import send_by_value
 
@@ -181,10 +181,7 @@ def _most_memory(winners: Sequence[Best], pair: DomainPair) -> int:
     first = winners[0]
     training = split(pair, first.holdout, first.seed).search.training
     kinds = [(kind_of(best.model), best.config) for best in winners]
-    return max(
-        trial_bytes(kind.n_weights(parse(kind.config, config), training), training)
-        for kind, config in kinds
-    )
+    return max(memory_of(kind, parse(kind.config, config), training) for kind, config in kinds)
 
 
 def _tell_kept(

@@ -27,7 +27,7 @@ from darec.models.autorec import AutoRec
 from darec.paper import Counts
 from darec.reporter import LOGGER
 from darec.tuning.cluster.gpu_memory import measure
-from darec.tuning.cluster.shares import trial_bytes
+from darec.tuning.cluster.shares import memory_of
 
 LONGEST_S = 480.0
 """No figure is begun later than this after the section has."""
@@ -137,7 +137,5 @@ def memory(data: SearchData) -> Iterator[Figure]:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         taken = measure(kind, values, data).trial
-        planned = trial_bytes(
-            kind.n_weights(parse(kind.config, values), data.training), data.training
-        )
+        planned = memory_of(kind, parse(kind.config, values), data.training)
         yield Figure(f"memory_{model}", taken / MIB, "MiB", planned / MIB, planned / taken)

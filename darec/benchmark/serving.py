@@ -27,7 +27,7 @@ from darec.data.ratings import DomainPair, Ratings
 from darec.models import kind_of
 from darec.reporter import SILENT
 from darec.seeds import derive
-from darec.serving.batch import recommended, users_at_once
+from darec.serving.batch import recommended
 from darec.serving.folder import StoredStages, read, read_card
 from darec.serving.model import LoadedModel
 from darec.serving.scorer import Scorer
@@ -78,7 +78,7 @@ def _measure(folder: Path, repeats: int) -> dict[str, float]:
     recommender.load_weights(weights)
     model = LoadedModel(card, Scorer(card.model, recommender, training, card.cold), ids)
     users, positions = list(model.user_ids.ids), np.arange(len(model.user_ids))
-    at_once = users_at_once(model)
+    at_once = model.users_at_once
     block = np.empty((len(users), len(model.item_ids)), np.float32)
 
     def top() -> None:

@@ -91,6 +91,11 @@ def one_row(columns: IntArray, values: FloatArray, device: torch.device) -> RowB
     )
 
 
+def most_ratings(ratings: Ratings, axis: Axis, batch_size: int) -> int:
+    """Return an upper bound of the ratings of a batch: those of the rows with most ratings."""
+    return int(np.sort(ratings.rows(axis).counts)[-batch_size:].sum())
+
+
 def most_columns(training: Training, axis: Axis) -> int:
     """Return the number of columns of the wider one of both domains' rating matrices."""
     return max(ratings.shape(axis)[1] for ratings in (training.source, training.target))

@@ -11,7 +11,12 @@ from darec.models import plugins
 from darec.models.autorec import AutoRecConfig, build_autorec, n_weights_autorec
 from darec.models.bias import BiasConfig, build_bias
 from darec.models.cdtf import CDTFConfig, build_cdtf, n_weights_cdtf
-from darec.models.cf_nade import NADEConfig, build_cf_nade, n_weights_cf_nade
+from darec.models.cf_nade import (
+    NADEConfig,
+    build_cf_nade,
+    n_temporary_cf_nade,
+    n_weights_cf_nade,
+)
 from darec.models.cmf import CMFConfig, build_cmf, n_weights_cmf
 from darec.models.conet import CoNetConfig, build_conet, n_weights_conet
 from darec.models.darec import DARecConfig, build_darec, n_weights_darec
@@ -24,9 +29,9 @@ from darec.models.kind import FirstStage, ModelKind
 from darec.models.mean import MeanConfig, build_mean
 from darec.models.pmf import PMFConfig, build_pmf, n_weights_pmf
 from darec.models.ptupcdr import PTUPCDRConfig, build_ptupcdr, n_weights_ptupcdr
-from darec.models.rbm import RBMConfig, build_rbm, n_weights_rbm
+from darec.models.rbm import RBMConfig, build_rbm, n_temporary_rbm, n_weights_rbm
 from darec.models.shared_bias import SharedBiasConfig, build_shared_bias
-from darec.models.stack import StackConfig, build_stack, n_weights_stack
+from darec.models.stack import StackConfig, build_stack, n_temporary_stack, n_weights_stack
 
 __all__ = ["MADE", "MODELS", "STACK", "FirstStage", "ModelKind", "all_models", "kind_of"]
 
@@ -68,10 +73,18 @@ MODELS: dict[str, ModelKind] = {
     "emcdr": ModelKind(EMCDRConfig, build_emcdr, n_weights_emcdr, cold_users=True),
     "ptupcdr": ModelKind(PTUPCDRConfig, build_ptupcdr, n_weights_ptupcdr, cold_users=True),
     "conet": ModelKind(CoNetConfig, build_conet, n_weights_conet, cold_users=True),
-    "u_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="user", levels=True),
-    "i_rbm": ModelKind(RBMConfig, build_rbm, n_weights_rbm, axis="item", levels=True),
-    "u_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="user", levels=True),
-    "i_cf_nade": ModelKind(NADEConfig, build_cf_nade, n_weights_cf_nade, axis="item", levels=True),
+    "u_rbm": ModelKind(
+        RBMConfig, build_rbm, n_weights_rbm, n_temporary_rbm, axis="user", levels=True
+    ),
+    "i_rbm": ModelKind(
+        RBMConfig, build_rbm, n_weights_rbm, n_temporary_rbm, axis="item", levels=True
+    ),
+    "u_cf_nade": ModelKind(
+        NADEConfig, build_cf_nade, n_weights_cf_nade, n_temporary_cf_nade, axis="user", levels=True
+    ),
+    "i_cf_nade": ModelKind(
+        NADEConfig, build_cf_nade, n_weights_cf_nade, n_temporary_cf_nade, axis="item", levels=True
+    ),
     "u_autorec": ModelKind(
         AutoRecConfig, build_autorec, n_weights_autorec, axis="user", cold_users=True
     ),
@@ -91,7 +104,14 @@ MODELS: dict[str, ModelKind] = {
 STACK = "stack"
 """The model that is made of others (`darec.stack`) and not searched itself."""
 MADE: dict[str, ModelKind] = {
-    STACK: ModelKind(StackConfig, build_stack, n_weights_stack, whole_fit=True, cold_users=True)
+    STACK: ModelKind(
+        StackConfig,
+        build_stack,
+        n_weights_stack,
+        n_temporary_stack,
+        whole_fit=True,
+        cold_users=True,
+    )
 }
 
 

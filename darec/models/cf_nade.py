@@ -23,7 +23,7 @@ from darec.core.batches import RowBatch, shuffled
 from darec.core.center import CenterKind, fit_centers
 from darec.core.config import STRICT, BatchSize, LearningRate, Size
 from darec.core.new_user import NewUser
-from darec.core.rating_rows import RatingRows, most_columns, one_row
+from darec.core.rating_rows import RatingRows, most_columns, most_ratings, one_row
 from darec.core.recommender import Run, check_domain
 from darec.core.scoring import PAIRS_AT_ONCE, score_in_chunks
 from darec.core.trained import Trained
@@ -226,3 +226,9 @@ def n_weights_cf_nade(config: NADEConfig, training: Training) -> int:
     n_columns = most_columns(training, config.axis)
     n_levels = len(distinct(training.target))
     return n_columns * n_levels * (2 * config.hidden + 1) + config.hidden
+
+
+def n_temporary_cf_nade(config: NADEConfig, training: Training) -> int:
+    """Return the numbers of both weights of a batch's ratings [n, L, H], and of their gradients."""
+    n_ratings = most_ratings(training.target, config.axis, config.batch_size)
+    return 4 * n_ratings * len(distinct(training.target)) * config.hidden

@@ -10,7 +10,7 @@ from darec.data.split import Training
 
 
 def no_weights(config: Any, training: Training) -> int:
-    """Return 0: the weights of a small model do not matter for memory or disk."""
+    """Return 0: what a small model holds does not matter for memory or disk."""
     return 0
 
 
@@ -49,6 +49,9 @@ class ModelKind:
     """Builds a model from a config, the training ratings and a `Run` (seed, device, cache)."""
     n_weights: Callable[[Any, Training], int] = no_weights
     """Returns an upper bound of the number of weights, to estimate memory and disk space."""
+    n_temporary: Callable[[Any, Training], int] = no_weights
+    """Returns an upper bound of the numbers (float32) that a training step holds besides, of a
+    model for which these can be more than the weights."""
     axis: Axis | None = None
     """Whether the rating rows of the model are users or items; None if it has no rating rows."""
     stage1: FirstStage | None = None

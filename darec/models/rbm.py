@@ -19,7 +19,7 @@ from darec.core.batches import RowBatch, shuffled
 from darec.core.config import STRICT, BatchSize, Size
 from darec.core.lazy_sgd import LazySGD
 from darec.core.new_user import NewUser
-from darec.core.rating_rows import RatingRows, most_columns, one_row
+from darec.core.rating_rows import RatingRows, most_columns, most_ratings, one_row
 from darec.core.recommender import Run, check_domain
 from darec.core.scoring import PAIRS_AT_ONCE, score_in_chunks
 from darec.core.trained import Trained
@@ -246,3 +246,9 @@ def n_weights_rbm(config: RBMConfig, training: Training) -> int:
     n_levels = len(distinct(training.target))
     per_unit = n_levels + (1 if config.conditional else 0)
     return n_columns * (per_unit * config.hidden + n_levels) + config.hidden
+
+
+def n_temporary_rbm(config: RBMConfig, training: Training) -> int:
+    """Return the numbers of the weights of a batch's ratings [n, L, F], read twice and moved."""
+    n_ratings = most_ratings(training.target, config.axis, config.batch_size)
+    return 4 * n_ratings * len(distinct(training.target)) * config.hidden

@@ -153,22 +153,24 @@ class _Scores(NamedTuple):
 
 def build_stack(config: StackConfig, training: Training, run: Run) -> Stack:
     """Build the members; raises `UserError` for an unknown model."""
-    from darec.models import kind_of  # a stack is one of the models that this knows
-
-    kinds = [kind_of(member.model) for member in config.members]
-    members = [
-        kind.build(parse(kind.config, member.config), training, run)
-        for kind, member in zip(kinds, config.members, strict=True)
-    ]
-    return Stack(config, members, kinds, training)
+    kinds = _kinds_and_configs(config)
+    members = [kind.build(own, training, run) for kind, own in kinds]
+    return Stack(config, members, [kind for kind, _ in kinds], training)
 
 
 def n_weights_stack(config: StackConfig, training: Training) -> int:
     """Return an upper bound of the members' number of weights."""
-    from darec.models import kind_of
+    return sum(kind.n_weights(own, training) for kind, own in _kinds_and_configs(config))
 
-    kinds = [kind_of(member.model) for member in config.members]
-    return sum(
-        kind.n_weights(parse(kind.config, member.config), training)
-        for kind, member in zip(kinds, config.members, strict=True)
-    )
+
+def n_temporary_stack(config: StackConfig, training: Training) -> int:
+    """Return an upper bound of the numbers that a step of one member holds besides."""
+    return max(kind.n_temporary(own, training) for kind, own in _kinds_and_configs(config))
+
+
+def _kinds_and_configs(config: StackConfig) -> list[tuple["ModelKind", Any]]:
+    """Return the model and the config of each member; raises `UserError` for an unknown model."""
+    from darec.models import kind_of  # a stack is one of the models that this knows
+
+    kinds = [(kind_of(member.model), member.config) for member in config.members]
+    return [(kind, parse(kind.config, values)) for kind, values in kinds]

@@ -18,8 +18,6 @@ from darec.serving.columns import TITLE, read_chunks, read_columns
 from darec.serving.ids import Unknown
 from darec.serving.model import LoadedModel
 
-SCORES_AT_ONCE = 2**22
-"""Scores of a chunk of users, 16 MiB."""
 WRITERS = {".parquet": pq.ParquetWriter, ".csv": pacsv.CSVWriter}
 PREDICTIONS = pa.schema(
     [("user", pa.string()), ("item", pa.string()), ("prediction", pa.float32())]
@@ -93,7 +91,7 @@ def recommend_file(
 
     def save(temporary: Path) -> None:
         nonlocal rows
-        n_chunks = -(-len(users) // users_at_once(model))
+        n_chunks = -(-len(users) // model.users_at_once)
         with (
             WRITERS[out.suffix](temporary, schema_of(titles)) as writer,
             reporter.progress("recommend", n_chunks) as advance,
@@ -116,8 +114,8 @@ def recommended(
     lower_bound: float,
     titles: Mapping[str, str] | None,
 ) -> Iterator[pa.Table]:
-    """Yield recommendations, those of `users_at_once` users at a time."""
-    at_once = users_at_once(model)
+    """Yield recommendations, `LoadedModel.users_at_once` users at a time."""
+    at_once = model.users_at_once
     for begin in range(0, len(users), at_once):
         some = users[begin : begin + at_once]
         found = model.recommend(
@@ -126,11 +124,6 @@ def recommended(
         if titles is not None:
             found = with_titles(found, titles)
         yield pa.Table.from_pandas(found, schema_of(titles), preserve_index=False)
-
-
-def users_at_once(model: LoadedModel) -> int:
-    """Return how many users have `SCORES_AT_ONCE` scores."""
-    return max(1, SCORES_AT_ONCE // len(model.item_ids))
 
 
 def schema_of(titles: Mapping[str, str] | None) -> pa.Schema:

@@ -21,8 +21,8 @@ from darec.serving.ids import Ids, Positions, Unknown, listed
 from darec.serving.new_user import FoldedUser, Given, own_ratings
 from darec.serving.scorer import Scorer
 
-USERS_AT_ONCE = 256
-"""Users whose scores of all items are in memory at once."""
+SCORES_AT_ONCE = 2**22
+"""Scores that are in memory at once, 16 MiB and the temporaries of the model."""
 
 
 class LoadedModel:
@@ -175,8 +175,8 @@ class LoadedModel:
         n = min(n, len(self.item_ids))
         item_Bn = np.empty((len(positions), n), np.int64)
         score_Bn = np.empty((len(positions), n), np.float32)
-        for begin in range(0, len(positions), USERS_AT_ONCE):
-            part = slice(begin, begin + USERS_AT_ONCE)
+        for begin in range(0, len(positions), self.users_at_once):
+            part = slice(begin, begin + self.users_at_once)
             score_BI = self._scorer.all_items(positions[part])
             if lower_bound:
                 std_BI = self._scorer.std_of_all_items(positions[part])
@@ -186,6 +186,11 @@ class LoadedModel:
             item_Bn[part], star_Bn = highest(score_BI, n)
             score_Bn[part] = self.scale.from_stars(star_Bn)
         return item_Bn, score_Bn
+
+    @property
+    def users_at_once(self) -> int:
+        """How many users have `SCORES_AT_ONCE` scores."""
+        return max(1, SCORES_AT_ONCE // len(self.item_ids))
 
     def scores(self, positions: Positions) -> FloatArray:
         """Return the raw, unclipped scores of every target item f32[B, I], cold ones included."""

@@ -25,9 +25,12 @@ class Model:
     A tenth of the prediction is its standard deviation.
     """
 
+    SCORES_AT_ONCE = 2**22
+
     def __init__(self, n_users=7, n_items=5):
         self.user_ids, self.item_ids = Known("u", n_users), Known("i", n_items)
         self.asked = []
+        self.users_at_once = self.SCORES_AT_ONCE // n_items
 
     def predict(self, users, items, *, return_std=False):
         self.asked.append(len(users))

@@ -7,7 +7,7 @@ import pytest
 
 from darec.errors import UserError
 from darec.reporter import LogReporter
-from darec.serving import batch, columns
+from darec.serving import columns
 from darec.serving.batch import predict_file, recommend_file
 from darec.serving.columns import read_columns, read_titles
 from tests.serving.standin import Model
@@ -16,7 +16,7 @@ from tests.serving.standin import Model
 @pytest.fixture
 def small_chunks(monkeypatch):
     monkeypatch.setattr(columns, "BYTES_AT_ONCE", 24)
-    monkeypatch.setattr(batch, "SCORES_AT_ONCE", 14)
+    monkeypatch.setattr(Model, "SCORES_AT_ONCE", 14)
 
 
 def written(path, *lines):

@@ -20,11 +20,11 @@ from darec.errors import UserError
 from darec.files import digest_of
 from darec.provenance import Build, difference, this_build
 from darec.reporter import LOGGER, SILENT, Reporter
-from darec.serving.batch import SCORES_AT_ONCE, recommended, schema_of
+from darec.serving.batch import recommended, schema_of
 from darec.serving.checks import check_lower_bound
 from darec.serving.columns import read_titles
 from darec.serving.load import Copy, copy_of, model_of
-from darec.serving.model import LoadedModel
+from darec.serving.model import SCORES_AT_ONCE, LoadedModel
 from darec.serving.on_ray.parts import Plan, begin, digest, write_part
 from darec.tuning import storage
 from darec.tuning.cluster.connection import cluster_cpus, connected

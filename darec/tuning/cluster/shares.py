@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 import torch
 
 from darec.data.split import Training
 from darec.errors import UserError
+from darec.models import ModelKind
 from darec.reporter import LOGGER
 from darec.tuning.cluster.preflight import growth
 
@@ -121,10 +123,11 @@ def gpu_share(trial_bytes: int, gpu_bytes: int) -> float:
     return math.floor(1e4 / max(1, min(MOST_TRIALS_PER_GPU, trials))) / 1e4
 
 
-def trial_bytes(n_weights: int, training: Training) -> int:
-    """Return an upper bound of a trial's memory."""
+def memory_of(kind: ModelKind, config: Any, training: Training) -> int:
+    """Return an upper bound of the bytes of memory that a trial of a model takes."""
     ratings = 16 * (len(training.source) + len(training.target))
-    return COPIES * WEIGHT_BYTES * n_weights + ratings + PROCESS_BYTES
+    numbers = COPIES * kind.n_weights(config, training) + kind.n_temporary(config, training)
+    return WEIGHT_BYTES * numbers + ratings + PROCESS_BYTES
 
 
 def node_memory(wanted: Wanted) -> float:

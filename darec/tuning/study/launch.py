@@ -11,7 +11,7 @@ from darec.tuning.durability.retention import kept_trials
 from darec.tuning.study.decay import is_large
 from darec.tuning.study.in_order import LAG
 from darec.tuning.study.record import load_study
-from darec.tuning.study.request import Request, largest_trial, n_weights
+from darec.tuning.study.request import Request, largest_config, largest_trial, n_weights
 from darec.tuning.study.sizes import fitted, size_that_fits
 from darec.tuning.trial.travel import send_by_value
 
@@ -30,30 +30,29 @@ def fitted_to_machine(request: Request, wanted: Wanted) -> Request:
     limited = is_large(request.data) and not request.paper
     largest = shares.LARGEST_CHECKPOINTS if limited else math.inf
 
-    def fits(n_weights: int) -> bool:
-        disk = checkpoints_of(request, n_weights).bytes_of(at_once=1)
-        return shares.trial_bytes(n_weights, request.data.training) <= memory and disk <= free
+    def fits(smaller: Request) -> bool:
+        return _memory_of(smaller) <= memory and checkpoints_of(smaller).bytes_of(1) <= free
 
-    def is_small(n_weights: int) -> bool:
-        return checkpoints_of(request, n_weights).of_trial <= largest
+    def is_small(smaller: Request) -> bool:
+        return checkpoints_of(smaller).of_trial <= largest
 
     return fitted(request, fits, preferred=is_small)
 
 
-def checkpoints_of(request: Request, n_weights: int) -> shares.Checkpoints:
-    """Return what the checkpoints of trials with so many weights take on disk."""
+def checkpoints_of(request: Request) -> shares.Checkpoints:
+    """Return what the checkpoints of the largest trials take on disk."""
     kept, paused = kept_trials(request.rejudge), LAG - 1 if request.reproducible else 0
-    return shares.checkpoints(n_weights, kept, request.kind.whole_fit, paused)
+    return shares.checkpoints(n_weights(request), kept, request.kind.whole_fit, paused)
 
 
 def _check_disk(request: Request, share: Slots) -> None:
     """Raise `UserError`, naming a size that fits, if the disk has no room for checkpoints."""
 
-    def need(n_weights: int) -> int:
-        return checkpoints_of(request, n_weights).bytes_of(share.concurrent)
+    def need(smaller: Request) -> int:
+        return checkpoints_of(smaller).bytes_of(share.concurrent)
 
-    free, now, remedy = _free(request), need(n_weights(request)), ""
-    if now > free and (found := size_that_fits(request, lambda n: need(n) <= free)):
+    free, now, remedy = _free(request), need(request), ""
+    if now > free and (found := size_that_fits(request, lambda r: need(r) <= free)):
         remedy = f"; --fix {found[0]}={found[1]} fits"
     preflight.check_disk(request.folder, preflight.LEAST_FREE + now, remedy)
 
@@ -69,7 +68,7 @@ def computed_share(request: Request, wanted: Wanted) -> Slots:
     """Return a trial's share, by computed memory; raises `UserError` if no node can give it."""
     if request.kind.cpu_only or request.reproducible:
         wanted = replace(wanted, gpus=0.0)
-    need = _trial_bytes(request)
+    need = _memory_of(request)
     share = _on_disk(request, shares.slots(wanted, request.budget.trials, need))
     LOGGER.debug("a trial needs at most %.2f GiB and gets %s", need / GIB, share)
     return share
@@ -77,7 +76,7 @@ def computed_share(request: Request, wanted: Wanted) -> Slots:
 
 def _on_disk(request: Request, share: Slots) -> Slots:
     """Return a share of as many trials at once as the disk has room for."""
-    room = checkpoints_of(request, n_weights(request)).at_once(_free(request))
+    room = checkpoints_of(request).at_once(_free(request))
     return replace(share, concurrent=min(share.concurrent, room))
 
 
@@ -108,8 +107,8 @@ def lag_of(request: Request, at_once: int) -> int | None:
     return LAG * at_once
 
 
-def _trial_bytes(request: Request) -> int:
-    return shares.trial_bytes(n_weights(request), request.data.training)
+def _memory_of(request: Request) -> int:
+    return shares.memory_of(request.kind, largest_config(request), request.data.training)
 
 
 def _measured_share(request: Request, wanted: Wanted, share: Slots, reporter: Reporter) -> Slots:
@@ -122,7 +121,7 @@ def _measured_share(request: Request, wanted: Wanted, share: Slots, reporter: Re
         reporter.line(f"  memory     not measured, {share.gpus:g} GPU each as computed: {error}")
         return share
     gpus = shares.gpu_share(memory.trial, memory.gpu)
-    share = shares.slots(replace(wanted, gpus=gpus), request.budget.trials, _trial_bytes(request))
+    share = shares.slots(replace(wanted, gpus=gpus), request.budget.trials, _memory_of(request))
     share = _on_disk(request, share)
     takes = f"takes {memory.trial / GIB:.2f} of"
     if memory.trial >= memory.gpu:

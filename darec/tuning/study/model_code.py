@@ -20,7 +20,7 @@ def code_of(kind: ModelKind) -> str:
     and constants count, not the lines that call the search. A model that was typed into a notebook
     has no file, so that only darec's code counts.
     """
-    parts = [kind.config, kind.build, kind.n_weights]
+    parts = [kind.config, kind.build, kind.n_weights, kind.n_temporary]
     tops = {top for part in parts if (top := _top_module(part)) not in ("", "builtins", "darec")}
     own = [_content(top) for top in sorted(tops)]
     if not own:

@@ -25,7 +25,6 @@ from darec.tuning.study.request import (
     checked_config,
     middle,
     middle_trial,
-    n_weights,
 )
 from darec.tuning.study.results import baseline_rmses
 from darec.tuning.study.sizes import is_size
@@ -59,7 +58,7 @@ def describe(request: Request, settings: Settings) -> list[str]:
     with torch_threads(max(1, int(slots.cpus))):
         cost = estimate(request, settings)
     to_beat, most = baseline_rmses(data), max(budget.trials, budget.stage1_trials)
-    disk = checkpoints_of(request, n_weights(request)).bytes_of(slots.concurrent)
+    disk = checkpoints_of(request).bytes_of(slots.concurrent)
     known = known_trials(request, request.model, request.space, budget.trials)
     firsts = [f"{len(known.winners)} from earlier searches"] if known.winners else []
     firsts += ["a good guess"] if request.space.start else []

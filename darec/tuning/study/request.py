@@ -137,13 +137,17 @@ def largest_trial(request: Request, epochs: int) -> dict[str, Any]:
     return whole_config(request.kind, request.space, request.stage1, largest, epochs)
 
 
-def n_weights(request: Request) -> int:
-    """Return an upper bound of a trial's number of weights.
+def largest_config(request: Request) -> Any:
+    """Return the config of the largest trial, whose first stage is not trained.
 
     Raises `UserError` when a hyper-parameter that is held fixed breaks a rule of the model.
     """
-    values = largest_trial(request, epochs=0)
-    return request.kind.n_weights(checked_config(request.kind, values), request.data.training)
+    return checked_config(request.kind, largest_trial(request, epochs=0))
+
+
+def n_weights(request: Request) -> int:
+    """Return an upper bound of a trial's number of weights; raises as `largest_config` does."""
+    return request.kind.n_weights(largest_config(request), request.data.training)
 
 
 def checked_config(kind: ModelKind, values: dict[str, Any]) -> Any:

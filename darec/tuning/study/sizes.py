@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from optuna.distributions import IntDistribution
 
-from darec.tuning.study.request import Request, SearchSpace, largest_trial, n_weights
+from darec.tuning.study.request import Request, SearchSpace, largest_trial
 
 SIZES = ("hidden", "extractor", "factors", "rank", "meta")
 """The hyper-parameters that decide a model's number of weights."""
@@ -15,18 +15,17 @@ STEPS = 32
 
 def fitted(
     request: Request,
-    fits: Callable[[int], bool],
-    preferred: Callable[[int], bool] = lambda n_weights: True,
+    fits: Callable[[Request], bool],
+    preferred: Callable[[Request], bool] = lambda request: True,
 ) -> Request:
     """Return the request with sizes that end where the largest trial fits, and is preferred.
 
-    Both judge a number of weights. If not even the lowest sizes are preferred, they are taken all
+    If not even the lowest sizes are preferred, they are taken all
     the same if they fit. If they do not fit, nothing is changed: the checks before a search say so.
     """
     for step in range(STEPS, -1, -1):
         smaller = request if step == STEPS else _narrowed(request, step / STEPS)
-        weights = n_weights(smaller)
-        if fits(weights) and (preferred(weights) or step == 0):
+        if fits(smaller) and (preferred(smaller) or step == 0):
             return smaller
     return request
 
@@ -63,7 +62,7 @@ def is_size(name: str) -> bool:
     return name.rpartition("/")[2] in SIZES
 
 
-def size_that_fits(request: Request, fits: Callable[[int], bool]) -> tuple[str, int] | None:
+def size_that_fits(request: Request, fits: Callable[[Request], bool]) -> tuple[str, int] | None:
     """Return a size and its largest value that fits, whether it is drawn or held fixed."""
     largest = largest_trial(request, epochs=0)
     name = next((n for n in SIZES if isinstance(largest.get(n), int)), None)
@@ -73,5 +72,5 @@ def size_that_fits(request: Request, fits: Callable[[int], bool]) -> tuple[str, 
     while too_large - fitting > 1:
         value = (fitting + too_large) // 2
         smaller = replace(request, space=request.space.fix({name: value}))
-        fitting, too_large = (value, too_large) if fits(n_weights(smaller)) else (fitting, value)
+        fitting, too_large = (value, too_large) if fits(smaller) else (fitting, value)
     return (name, fitting) if fitting else None

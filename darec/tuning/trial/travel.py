@@ -16,7 +16,7 @@ def send_by_value(kind: ModelKind) -> ModelKind:
     package does so after this call, with everything of that package that it uses. Other packages
     must be installed on every node.
     """
-    for part in (kind.config, kind.build, kind.n_weights):
+    for part in (kind.config, kind.build, kind.n_weights, kind.n_temporary):
         while isinstance(part, partial):
             part = part.func
         module = inspect.getmodule(part)

@@ -31,8 +31,8 @@ def whole_request(model, pair, folder):
 def test_sizes_end_where_the_largest_trial_fits(model, tiny_pair, tmp_path):
     request = whole_request(model, tiny_pair, tmp_path)
     most = n_weights(request)
-    assert fitted(request, lambda n: n <= most) is request
-    smaller = fitted(request, lambda n: n <= most // 3)
+    assert fitted(request, lambda r: n_weights(r) <= most) is request
+    smaller = fitted(request, lambda r: n_weights(r) <= most // 3)
     assert most / 6 < n_weights(smaller) <= most // 3
     for space, whole in ((smaller.space, request.space), (smaller.stage1, request.stage1)):
         if space is not None:
@@ -41,11 +41,16 @@ def test_sizes_end_where_the_largest_trial_fits(model, tiny_pair, tmp_path):
                 assert each == same or (each.high < same.high and name in smaller.narrowed)
             for name, value in space.start.items():  # it lies in the narrowed ranges
                 assert space.space[name]._contains(space.space[name].to_internal_repr(value))
-    assert smaller.narrowed and fitted(request, lambda n: False) is request
+    assert smaller.narrowed and fitted(request, lambda r: False) is request
     assert narrowed_to(request, smaller.narrowed) == smaller  # as a resumed search does
-    lowest = fitted(request, lambda n: n <= most, preferred=lambda n: False)
+    lowest = fitted(request, lambda r: n_weights(r) <= most, preferred=lambda r: False)
     assert n_weights(lowest) < n_weights(smaller) and lowest.narrowed
-    assert fitted(request, lambda n: n <= most, preferred=lambda n: n <= most // 3) == smaller
+    assert (
+        fitted(
+            request, lambda r: n_weights(r) <= most, preferred=lambda r: n_weights(r) <= most // 3
+        )
+        == smaller
+    )
 
 
 @pytest.mark.parametrize("pair", TABLE_1)
@@ -60,8 +65,8 @@ def test_the_largest_size_that_fits_is_named(fixed, tiny_pair, tmp_path):
     request = whole_request("i_autorec", tiny_pair, tmp_path)
     small = replace(request, space=request.space.fix({"hidden": 37}))
     request = replace(request, space=request.space.fix(fixed))
-    assert size_that_fits(request, lambda n: n <= n_weights(small)) == ("hidden", 37)
-    assert size_that_fits(request, lambda n: False) is None
+    assert size_that_fits(request, lambda r: n_weights(r) <= n_weights(small)) == ("hidden", 37)
+    assert size_that_fits(request, lambda r: False) is None
 
 
 def test_decay_is_decoupled_on_large_pairs(tiny_pair, tmp_path, monkeypatch):
