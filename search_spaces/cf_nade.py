@@ -26,5 +26,5 @@ START = {
 PAPER = {"center": "none"}
 """What ``--paper`` holds fixed: the model of its authors."""
 
-FIXED: dict[str, str] = {}
+FIXED = {"decay_kind": "coupled"}
 """The axis follows from the model's name."""

@@ -34,6 +34,7 @@ from darec.data.synthetic import planted_pair
 from darec.models import MODELS
 from darec.paper import Counts
 from darec.reporter import LOGGER
+from darec.tuning.study.decay import decoupled
 from darec.tuning.study.request import middle
 from darec.tuning.trial.checkpoint import save_state
 from search_spaces import SPACES
@@ -148,9 +149,8 @@ def middle_config(model: str) -> dict[str, Any]:
 
 def _middle(model: str) -> dict[str, Any]:
     """Return the middle of a model's space, with decoupled decay where there is a choice."""
-    space = SPACES[model]
-    values = middle(space) | {name: value for name, value in SIZED.items() if space.has(name)}
-    return values | ({"decay": "decoupled"} if space.fixed.get("decay") == "coupled" else {})
+    space = decoupled(SPACES[model])
+    return middle(space) | {name: value for name, value in SIZED.items() if space.has(name)}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from darec.core.adam import Decay
 from darec.core.batches import RowBatch, shuffled
 from darec.core.center import CenterKind, fit_centers
 from darec.core.config import STRICT, BatchSize, LearningRate, Size
@@ -54,6 +55,9 @@ class NADEConfig:
     """Share of the ordinal cost. The rest is the negative log-likelihood."""
     decay: Annotated[float, Field(ge=0, le=100)] = 1e-3
     """Weight of the squared norm of all weights and biases. The cost is a mean over rows."""
+    decay_kind: Decay = "coupled"
+    """``coupled``: Adam sees the gradient of that norm; ``decoupled``: weights shrink as in AdamW;
+    ours."""
     learning_rate: LearningRate = 1e-3
     """Adam's step size."""
     batch_size: BatchSize = 128
@@ -92,7 +96,7 @@ class NADE(Trained):
             [net.bias_ML, net.hidden_bias_H],
             config.learning_rate,
             config.decay,
-            "coupled",
+            config.decay_kind,
         )
         super().__init__(net, self._adam, self._generator)
 

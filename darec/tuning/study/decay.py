@@ -24,8 +24,9 @@ LARGE = 32.0
 """A pair is large from this `coupled_cost` on. It is below 24 on all pairs of Table 1."""
 BATCH = 128
 """A typical number of rows in a batch."""
-FACTORS = ("alpha", "lambda_")
-"""The hyper-parameters that R is multiplied by (Eq. 2, 3 and 7)."""
+FACTORS = {"decay": ("alpha", "lambda_"), "decay_kind": ("decay",)}
+"""The hyper-parameters that name the kind of decay, and those that R is multiplied by (Eq. 2, 3 and
+7; CF-NADE calls its own ``decay``)."""
 
 
 def with_stable_decay(request: Request) -> Request:
@@ -40,13 +41,13 @@ def with_stable_decay(request: Request) -> Request:
         if first is not None and stage1 is not None:
             prefix, of_stage1 = f"{first.field}/", set(request.fix)
             of_stage1 -= set(space.fixed)  # these names are the model's own, not stage 1's
-            stage1 = _decoupled(stage1, {name.removeprefix(prefix) for name in of_stage1})
-        space = _decoupled(space, request.fix)
+            stage1 = decoupled(stage1, {name.removeprefix(prefix) for name in of_stage1})
+        space = decoupled(space, request.fix)
     ends = _stable_ends(space) | (_stable_ends(stage1) if stage1 is not None else {})
     return narrowed_to(replace(request, space=space, stage1=stage1), ends)
 
 
-def _decoupled(space: S, held: Collection[str]) -> S:
+def decoupled(space: S, held: Collection[str] = ()) -> S:
     """Return a space whose decay, of the first stage too, is decoupled unless the user holds it."""
     coupled = [name for name, value in _decays(space) if value == "coupled" and name not in held]
     return space.fix(dict.fromkeys(coupled, "decoupled"))
@@ -56,15 +57,16 @@ def _stable_ends(space: SearchSpace) -> dict[str, float]:
     """Return where ranges end so that decoupled decay diverges in no trial, of stage 1 too."""
     ends: dict[str, float] = {}
     for decay, value in _decays(space):
-        prefix = decay.removesuffix("decay")
-        factors = [f"{prefix}{name}" for name in FACTORS]
+        kind = decay.rpartition("/")[2]
+        prefix = decay.removesuffix(kind)
+        factors = [f"{prefix}{name}" for name in FACTORS[kind]]
         for factor in [name for name in factors if name in {*space.space, *space.fixed}]:
             if value == "decoupled":
-                ends |= _ends_of(space, factor, f"{prefix}learning_rate")
+                ends |= _ends_of(space, factor, f"{prefix}learning_rate", decay)
     return ends
 
 
-def _ends_of(space: SearchSpace, factor: str, rate: str) -> dict[str, float]:
+def _ends_of(space: SearchSpace, factor: str, rate: str, kind: str) -> dict[str, float]:
     """Return where the ranges end of which the product must be at most `MOST_DECAY`.
 
     The range of the factor of R ends earlier. If the factor is held fixed, or its range would be
@@ -75,7 +77,7 @@ def _ends_of(space: SearchSpace, factor: str, rate: str) -> dict[str, float]:
         raise UserError(
             f"--fix: with decoupled decay, {factor} ({low[factor]:g} or more) times {rate} "
             f"({low[rate]:g} or more) must be at most {MOST_DECAY:g}. Large pairs have it by "
-            "default; --fix decay=coupled is the paper's"
+            f"default; --fix {kind}=coupled is the paper's"
         )
     ends: dict[str, float] = {}
     for name, other in ((factor, rate), (rate, factor)):
@@ -96,8 +98,11 @@ def _range(space: SearchSpace, name: str) -> tuple[float, float]:
 
 def _decays(space: SearchSpace) -> list[tuple[str, str]]:
     """Return the names and the values of the kinds of decay that are held fixed."""
-    fixed = space.fixed.items()
-    return [(name, str(value)) for name, value in fixed if name.rpartition("/")[2] == "decay"]
+    return [
+        (name, value)
+        for name, value in space.fixed.items()
+        if name.rpartition("/")[2] in FACTORS and isinstance(value, str)
+    ]
 
 
 def is_large(data: SearchData) -> bool:

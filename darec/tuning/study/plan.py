@@ -16,6 +16,7 @@ from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
 from darec.reporter import duration, in_epochs
 from darec.tuning.study.algorithms import SCHEDULERS
+from darec.tuning.study.decay import FACTORS
 from darec.tuning.study.flat import FEWEST
 from darec.tuning.study.launch import checkpoints_of
 from darec.tuning.study.rejudge import SPLITS
@@ -139,7 +140,7 @@ def _narrowed(request: Request) -> Iterator[str]:
     )
     if sizes:
         yield f"  sizes      {sizes}, for the memory and the disk; choose others with --fix"
-    if request.space.fixed.get("decay") == "decoupled":
+    if "decoupled" in (request.space.fixed.get(name) for name in FACTORS):
         yield f"{DECOUPLED}{f'; {of_decay}' if of_decay else ''}"
 
 

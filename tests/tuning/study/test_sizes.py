@@ -82,6 +82,18 @@ def test_decay_is_decoupled_on_large_pairs(tiny_pair, tmp_path, monkeypatch):
     assert decays(replace(request, fix={"decay": "coupled"})) == ["coupled", "decoupled"]
 
 
+def test_cf_nade_has_its_own_words_for_decay(tiny_pair, tmp_path, monkeypatch):
+    request = whole_request("i_cf_nade", tiny_pair, tmp_path)
+    assert with_stable_decay(request) == request
+    monkeypatch.setattr("darec.tuning.study.decay.LARGE", 0)
+    large = with_stable_decay(request)
+    assert large.space.fixed == {**request.space.fixed, "decay_kind": "decoupled"}
+    assert not large.narrowed  # 0.05 times 0.005 trains
+    assert "  decay" in "".join(describe(large, SETTINGS))
+    fixed = replace(request, space=request.space.fix({"decay": 30.0}))
+    assert with_stable_decay(fixed).narrowed == {"learning_rate": pytest.approx(0.025 / 30)}
+
+
 def decays(request):
     """The decay of a model and of its first stage."""
     large = with_stable_decay(request)
