@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from darec.data.codes import IDS
 from darec.data.columns import shown
 from darec.data.counted_text import BLOCK, INNER, CountedText
 from darec.data.layouts import Form
@@ -17,9 +18,7 @@ from darec.data.text import DAMAGED, damaged, no_ratings, open_utf8
 from darec.data.values import rating_of
 from darec.errors import UserError
 
-IDS = pa.dictionary(pa.int32(), pa.string())
 TYPES = {"user": IDS, "item": IDS, "rating": IDS}
-"""A rating is text at first: a file has few different ones, and they may be ``4,5``."""
 
 
 class Delimited(NamedTuple):

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.json as pajson
 
+from darec.data.codes import joined, times_of
 from darec.data.columns import Columns, required_columns, shown, told
 from darec.data.lines import LONGEST_ROW, read_text
 from darec.data.text import DAMAGED, damaged, no_ratings, open_utf8
@@ -17,6 +18,8 @@ from darec.errors import UserError
 SAMPLE_LINES = 200
 """Lines by which the fields are told."""
 BLOCK = 4 * LONGEST_ROW
+AT_ONCE = 16 * BLOCK
+"""Bytes of lines that are in memory at once, 64 MiB."""
 KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
@@ -26,7 +29,7 @@ def looks_like_json(beginning: bytes) -> bool:
 
 
 def read_json_lines(path: Path, columns: Columns | None, encoding: str | None) -> tuple[Any, str]:
-    """Return the fields of a file by their roles as a table of text, and which field is what.
+    """Return the fields of a file by their roles as a table, and which field is what.
 
     Raises `UserError` for a line that is no JSON object, or has no user, item or rating.
     """
@@ -89,19 +92,35 @@ def _fast(
         return None
     with open_utf8(path, encoding) as stream:
         try:
-            table = pajson.read_json(
-                pa.PythonFile(stream, mode="r"),
-                read_options=pajson.ReadOptions(block_size=BLOCK),
-                parse_options=pajson.ParseOptions(
-                    explicit_schema=pa.schema(kinds), unexpected_field_behavior="ignore"
-                ),
-            )
-            table.validate(full=True)
+            return joined(_parts(stream, fields, kinds))
         except pa.ArrowException:
             return None
         except DAMAGED as error:
             raise damaged(path, error) from error
-    return pa.table({role: table[name].cast(pa.string()) for role, name in fields.items()})
+
+
+def _parts(
+    stream: IO[bytes], fields: dict[str, str], kinds: dict[str, pa.DataType | None]
+) -> Iterator[dict[str, pa.Array]]:
+    """Yield the fields by their roles, those of about `AT_ONCE` bytes of lines at a time."""
+    schema = pa.schema(kinds)
+    while lines := stream.read(AT_ONCE):
+        lines += stream.readline()
+        if not lines.strip():
+            continue
+        table = pajson.read_json(
+            pa.BufferReader(lines),
+            read_options=pajson.ReadOptions(block_size=BLOCK),
+            parse_options=pajson.ParseOptions(
+                explicit_schema=schema, unexpected_field_behavior="ignore"
+            ),
+        )
+        table.validate(full=True)
+        for part in table.to_batches():
+            yield {
+                role: times_of(part[name]) if role == "time" else part[name]
+                for role, name in fields.items()
+            }
 
 
 def _slow(path: Path, fields: dict[str, str], encoding: str | None) -> pa.Table:

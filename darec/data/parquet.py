@@ -3,16 +3,20 @@
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from darec.data.codes import joined, times_of
 from darec.data.columns import Columns, required_columns, told
+from darec.data.text import no_ratings
 from darec.errors import UserError
 
 ID_KINDS = (
     *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer),
     *(pa.types.is_binary, pa.types.is_large_binary),
 )
+
+ROWS = 2**20
+"""Rows that are in memory as text at once."""
 
 
 def read_parquet(path: Path, columns: Columns | None) -> tuple[pa.Table, str]:
@@ -28,24 +32,25 @@ def read_parquet(path: Path, columns: Columns | None) -> tuple[pa.Table, str]:
                 raise UserError(
                     f"{path}: columns must have different names, but two are {twice[0]!r}"
                 )
-            table = file.read([header[n] for n in found.values()])
-        read = {role: _text(table[header[n]], role) for role, n in found.items()}
+            names = {role: header[n] for role, n in found.items()}
+            parts = file.iter_batches(ROWS, columns=list(names.values()))
+            table = joined(
+                {role: _cells(part[name], role) for role, name in names.items()} for part in parts
+            )
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: must be a whole Parquet file: {str(error)[:100]}") from error
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
-    return pa.table(read), told(path, header, found)
+    if not table.num_rows:
+        raise no_ratings(path)
+    return table, told(path, header, found)
 
 
-def _text(column: pa.ChunkedArray, role: str) -> pa.ChunkedArray:
-    """Return a column as text; times become seconds since 1970.
-
-    Raises `ValueError` for ids that are no text or whole numbers.
-    """
+def _cells(column: pa.Array, role: str) -> pa.Array:
+    """Return a part of a column; raises `ValueError` for ids that are no text or whole numbers."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if role == "time" and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        micros = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
-        return pc.divide(micros.cast(pa.float64()), 1e6).cast(pa.string())
     if role in ("user", "item") and not any(is_kind(kind) for is_kind in ID_KINDS):
         raise ValueError(f"{role} ids must be text or whole numbers, but are {kind}")
-    return column.cast(pa.string())
+    if role != "time":
+        return column
+    return times_of(column.cast(kind))

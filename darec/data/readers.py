@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from darec.data.columns import shown
-from darec.data.delimited import IDS, line_of_row, read_delimited
+from darec.data.delimited import line_of_row, read_delimited
 from darec.data.json_lines import line_of_object, looks_like_json, read_json_lines
 from darec.data.layouts import AS_RECOGNISED, ReadOptions, recognise
 from darec.data.parquet import read_parquet
@@ -149,9 +149,7 @@ def _codes(column: pa.ChunkedArray, role: str) -> tuple[IntArray, Ids]:
 
 def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
     is_encoded = pa.types.is_dictionary(column.type)
-    encoded = column.unify_dictionaries() if is_encoded else column.dictionary_encode()
-    array = _one(encoded)
-    return array.cast(IDS) if array.type != IDS else array
+    return _one(column.unify_dictionaries() if is_encoded else column.dictionary_encode())
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

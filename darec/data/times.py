@@ -52,7 +52,7 @@ def times(text_N: pa.Array) -> Times:
         numbers = pc.cast(text_N, pa.float64())
     except pa.ArrowInvalid:
         return _dates(text_N)
-    time_N: Times = numbers.to_numpy(zero_copy_only=False).astype(np.float64)
+    time_N: Times = numbers.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     endless = np.flatnonzero(np.isinf(time_N))
     if len(endless):
         raise _bad(int(endless[0]), text_N)
@@ -60,15 +60,17 @@ def times(text_N: pa.Array) -> Times:
 
 
 def _in_seconds(time_N: Times) -> Times:
-    known_N = time_N[~np.isnan(time_N)]
-    if not len(known_N):
+    size_N = time_N[~np.isnan(time_N)]
+    if not len(size_N):
         return time_N
-    size = float(np.median(np.abs(known_N)))
+    np.abs(size_N, out=size_N)
+    size_N.partition(len(size_N) // 2)  # in place, as there may be very many
+    size = float(size_N[len(size_N) // 2])
     for least, per_second in UNITS:
         if size > least:
             return time_N / per_second
-    is_day = (known_N >= FIRST_DAY) & (known_N <= LAST_DAY) & (known_N == np.rint(known_N))
-    if is_day.all():
+    if FIRST_DAY <= size_N.min() and size_N.max() <= LAST_DAY and not (size_N % 1).any():
+        known_N = time_N[~np.isnan(time_N)]
         text = pd.Series(known_N).astype("int64").astype("string")
         days = pd.to_datetime(text, format="%Y%m%d", utc=True, errors="coerce")
         if days.notna().all():

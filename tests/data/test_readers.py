@@ -197,6 +197,25 @@ def test_parquet_has_any_types_that_mean_the_same(tmp_path):
         read_ratings(path)
 
 
+def test_a_file_in_several_parts_is_read_as_a_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("darec.data.parquet.ROWS", 2)
+    monkeypatch.setattr("darec.data.json_lines.AT_ONCE", 100)
+    rows = [(f"u{k % 3}", k % 5, float(1 + k % 4), None if k in (2, 3) else k) for k in range(9)]
+    frame = pd.DataFrame(rows, columns=["user", "item", "rating", "timestamp"])
+    frame["timestamp"] = frame["timestamp"].astype("Int64")  # no times at all in a part
+    frame.to_parquet(tmp_path / "r.parquet")
+    frame.to_json(tmp_path / "r.jsonl", orient="records", lines=True)
+    for name in ("r.parquet", "r.jsonl"):
+        raw = read_ratings(tmp_path / name)
+        assert rows_of(raw) == [(user, str(item), rating) for user, item, rating, _ in rows]
+        assert sorted(raw.user_ids) == ["u0", "u1", "u2"] and len(raw.item_ids) == 5
+        np.testing.assert_array_equal(raw.times, [0, 1, np.nan, np.nan, 4, 5, 6, 7, 8])
+    with (tmp_path / "r.jsonl").open("a") as file:
+        file.write('{"user": 7, "item": 1, "rating": 4.5}\n')  # of another type, in the last part
+    raw = read_ratings(tmp_path / "r.jsonl")
+    assert rows_of(raw)[-1] == ("7", "1", 4.5) and len(raw) == 10
+
+
 def test_several_files_and_folders_are_one(tmp_path):
     folder = tmp_path / "reviews"
     folder.mkdir()
