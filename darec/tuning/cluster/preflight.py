@@ -113,7 +113,7 @@ def check_gpus(gpus: float) -> None:
 
 def check_room(cpus: float, gpus: float) -> None:
     """Raise `UserError` unless a node is large enough, or the autoscaler brings one that is."""
-    if any(node["Alive"] and fits(node["Resources"], cpus, gpus) for node in ray.nodes()):
+    if has_room(cpus, gpus):
         return  # if the node is busy, calls wait for it
     _check(_grown(_ask(None, cpus=cpus, gpus=gpus), cpus, gpus, LOGGER.warning), "")
 
@@ -132,6 +132,11 @@ def check_disk(folder: Path, need: int, remedy: str = "") -> None:
             f"{folder}: {free / 2**30:.1f} GiB are free, but the trials that run at once may "
             f"need {need / 2**30:.1f} GiB for their checkpoints{remedy}"
         )
+
+
+def has_room(cpus: float, gpus: float) -> bool:
+    """Whether a node can run a trial, now or once other work there has ended."""
+    return any(node["Alive"] and fits(node["Resources"], cpus, gpus) for node in ray.nodes())
 
 
 def fits(resources: dict[str, float], cpus: float, gpus: float) -> bool:

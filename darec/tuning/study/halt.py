@@ -11,14 +11,17 @@ from pyarrow.fs import LocalFileSystem
 from ray import tune
 from ray.tune.experiment.trial import Trial
 
-from darec.tuning.cluster.preflight import LEAST_FREE
+from darec.reporter import LOGGER
+from darec.tuning.cluster.preflight import LEAST_FREE, has_room
+from darec.tuning.cluster.shares import Slots
 from darec.tuning.durability.heartbeat import STOP
 from darec.tuning.failures import error_of, last_error_of
 from darec.tuning.private import snapshot_place
 from darec.tuning.trial.trainable import OtherCodeError
 
 IDLE_S = 1800.0
-"""A study is halted if all of its trials have been waiting for this many seconds."""
+"""A study is halted if all of its trials have been waiting for this many seconds, unless other work
+on the cluster has what they need."""
 LOOK_S = 1.0
 """Seconds between two looks for the file `STOP`."""
 NO_SPACE = "No space left"
@@ -74,10 +77,14 @@ class Halt(tune.Callback):
 
 
 class IdleWatch(tune.Callback):
-    """Halts a study of which no trial has been able to run for `IDLE_S`."""
+    """Halts a study of which no trial has been able to run for `IDLE_S`.
 
-    def __init__(self, halt: Halt) -> None:
-        self._halt, self._busy_at = halt, time.monotonic()
+    If a node has room for a trial but is busy, another search for example has it, and the study
+    goes on waiting.
+    """
+
+    def __init__(self, halt: Halt, slots: Slots) -> None:
+        self._halt, self._slots, self._busy_at = halt, slots, time.monotonic()
 
     def setup(self, **info: Any) -> None:
         """Begin a run."""
@@ -90,6 +97,10 @@ class IdleWatch(tune.Callback):
         if running or not waiting:
             self._busy_at = time.monotonic()
         elif time.monotonic() - self._busy_at > IDLE_S:
+            if has_room(self._slots.cpus, self._slots.gpus):
+                LOGGER.warning("no trial could run for %g s: other work has the CPUs", IDLE_S)
+                self._busy_at = time.monotonic()
+                return
             reason = f"no trial could run for {IDLE_S:g} s: the cluster has no room for a trial"
             self._halt.because(reason)
 

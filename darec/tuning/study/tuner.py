@@ -149,7 +149,7 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
         *(state, Clock(), Usage(), Outcomes(settings.max_epochs), MoreGPUMemory()),
         *(
             halt,
-            IdleWatch(halt),
+            IdleWatch(halt, settings.slots),
             StopWatch(halt, study.search_folder),
             CodeWatch(halt),
             DiskWatch(halt),

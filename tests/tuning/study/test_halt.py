@@ -38,7 +38,9 @@ def test_trials_that_all_wait_for_long_halt_a_study(signals, monkeypatch):
     clock = SimpleNamespace(monotonic=lambda: clock.now, now=0.0)
     monkeypatch.setattr(halting, "time", clock)
     halt = Halt()
-    watch = IdleWatch(halt)
+    node = {"Alive": True, "Resources": {"CPU": 1.0}}
+    monkeypatch.setattr("darec.tuning.cluster.preflight.ray.nodes", lambda: [node])
+    watch = IdleWatch(halt, Slots(2.0, 0.0, 1))
     waiting, running = SimpleNamespace(status=Trial.PENDING), SimpleNamespace(status=Trial.RUNNING)
     ended = SimpleNamespace(status=Trial.TERMINATED)
     for seconds, trials in (
@@ -58,6 +60,24 @@ def test_trials_that_all_wait_for_long_halt_a_study(signals, monkeypatch):
     clock.now += IDLE_S + 1
     watch.on_step_end(0, [waiting])
     assert halt.reason == "no trial could run for 1800 s: the cluster has no room for a trial"
+
+
+def test_trials_wait_for_other_work_on_the_cluster(signals, monkeypatch, caplog):
+    clock = SimpleNamespace(monotonic=lambda: clock.now, now=0.0)
+    monkeypatch.setattr(halting, "time", clock)
+    node = {"Alive": True, "Resources": {"CPU": 2.0}}
+    monkeypatch.setattr("darec.tuning.cluster.preflight.ray.nodes", lambda: [node])
+    halt = Halt()
+    watch = IdleWatch(halt, Slots(2.0, 0.0, 1))
+    for _ in range(3):
+        clock.now += IDLE_S + 1
+        watch.on_step_end(0, [SimpleNamespace(status=Trial.PENDING)])
+    told = "no trial could run for 1800 s: other work has the CPUs"
+    assert [record.message for record in caplog.records] == [told] * 3 and not halt.reason
+    node["Alive"] = False
+    clock.now += IDLE_S + 1
+    watch.on_step_end(0, [SimpleNamespace(status=Trial.PENDING)])
+    assert "no room for a trial" in halt.reason
 
 
 def test_a_node_with_other_code_halts_a_study_and_other_errors_do_not(signals, tmp_path):
