@@ -90,8 +90,13 @@ class Fit:
             raise DivergedError(f"{domain} validation, epoch {self.epoch}: {error}") from error
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the model, and the best epoch with its weights."""
-        best = {"epoch": self.best_epoch, "rmse": self.best_rmse, "weights": self.best_weights}
+        """Return the state of the model, and the best epoch with its weights.
+
+        If the last epoch is the best, these are the model's own tensors, which are saved once.
+        """
+        is_best = self.best_epoch == self.epoch
+        weights = self.model.weights() if is_best else self.best_weights
+        best = {"epoch": self.best_epoch, "rmse": self.best_rmse, "weights": weights}
         best["objective"] = self.best_objective
         best["predictions"] = torch.from_numpy(self.best_predictions)
         level = {"epoch": self._level_epoch, "objective": self._level}

@@ -1,13 +1,16 @@
+import io
 import math
 
 import numpy as np
 import pytest
+import torch
 
 from darec.core.cold import ColdRule
 from darec.core.fit import Fit
 from darec.core.recommender import DivergedError
 from darec.data.ratings import Ratings
 from darec.data.split import Training, split
+from tests.models.common import fitted
 
 
 class Scripted:
@@ -26,8 +29,6 @@ class Scripted:
         return np.full(len(users), self.constants[self.epoch], np.float32)
 
     def weights(self):
-        import torch
-
         return {"epoch": torch.tensor(float(self.epoch))}
 
 
@@ -50,6 +51,25 @@ def test_training_stalls_without_a_better_rmse_for_patience_epochs(tiny_pair, mo
         fit.step()
         stalled.append(fit.stalled)
     assert stalled == [False, False, False, True, True]
+
+
+def test_weights_of_the_last_epoch_are_saved_once_and_stay_when_it_is_resumed(tiny_pair):
+    data = split(tiny_pair).search
+    fit = fitted("i_autorec", data, steps=2)
+    assert fit.best_epoch == 2
+    sizes = []
+    for best_epoch in (2, 1):
+        fit.best_epoch, saved = best_epoch, io.BytesIO()
+        torch.save(fit.state_dict(), saved)
+        sizes.append(saved.tell())
+        resumed = fitted("i_autorec", data, steps=0)
+        saved.seek(0)
+        resumed.load_state_dict(torch.load(saved, weights_only=True))
+        resumed.model.train_epoch()  # moves the model's weights, and not these
+        for name, weight in fit.best_weights.items():
+            assert torch.equal(resumed.best_weights[name], weight)
+    n_bytes = sum(weight.nbytes for weight in fit.best_weights.values())
+    assert sizes[1] - sizes[0] >= n_bytes
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
