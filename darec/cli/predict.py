@@ -15,7 +15,7 @@ def predict(
     reporter: Terminal,
     model: ModelFolder,
     pairs: Annotated[
-        Path, typer.Argument(help="CSV or TSV file: a user and an item in each line.")
+        Path, typer.Argument(help="CSV, TSV or Parquet file: a user and an item a row.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .parquet or .csv.")],
     unknown: Unknown = "cold",

@@ -162,14 +162,12 @@ def _check_pairs(model: LoadedModel, path: Path, unknown: Unknown) -> tuple[int,
 
 
 def _unknown(model: LoadedModel, path: Path) -> UserError:
-    """Return the error of the first line with an unknown user or item; one is there."""
-    for line, ids in read_columns(path, "user", "item"):
+    """Return the error of the first row with an unknown user or item; one is there."""
+    for place, ids in read_columns(path, "user", "item"):
         for name, known, one in zip(
             ("user", "item"), (model.user_ids, model.item_ids), ids, strict=True
         ):
             if known.positions([one], "cold")[0] < 0:
                 rule = f"the model must know the {name}, but has no {one!r}"
-                return UserError(
-                    f"{path}, line {line}: {rule}; --unknown cold predicts by the cold policy"
-                )
+                return UserError(f"{place}: {rule}; --unknown cold predicts by the cold policy")
     raise AssertionError(path)

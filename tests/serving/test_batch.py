@@ -62,6 +62,30 @@ def test_the_columns_may_have_other_names_and_places_and_the_file_may_be_gzipped
     assert read(tmp_path / "out.csv").values.tolist() == [["u1", "i2", 2.5], ["u0", "i0", 1.0]]
 
 
+def test_pairs_may_be_a_parquet_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(columns, "ROWS_AT_ONCE", 2)
+    pairs, out, rows = tmp_path / "pairs.parquet", tmp_path / "o.csv", PAIRS[1:]
+    named = [("user_id", "item"), *(row.split(",") for row in rows)]
+    frame = pd.DataFrame(named[1:], columns=named[0])
+    frame.assign(user_id=frame["user_id"].astype("category"), n=1).to_parquet(pairs)
+    model = Model()
+    assert predict_file(model, pairs, out) == 7 and model.asked == [2, 2, 2, 1]
+    predict_file(Model(), written(tmp_path / "pairs.csv", *PAIRS), tmp_path / "same.csv")
+    assert out.read_text() == (tmp_path / "same.csv").read_text()
+    with pytest.raises(UserError, match=r"pairs.parquet, row 3: the model must know the user, but"):
+        predict_file(model, pairs, out, unknown="raise")
+    frame.loc[4, "item"] = None
+    frame.to_parquet(pairs)
+    with pytest.raises(UserError, match=r"pairs.parquet, row 5: the item must not be empty"):
+        predict_file(model, pairs, out)
+    frame[["item"]].to_parquet(pairs)
+    with pytest.raises(UserError, match=r"must have a header that names the columns user and item"):
+        predict_file(model, pairs, out)
+    pairs.write_bytes(pairs.read_bytes()[:-9])
+    with pytest.raises(UserError, match="must be a whole Parquet file"):
+        predict_file(model, pairs, out)
+
+
 def test_a_file_without_pairs_has_no_predictions(tmp_path):
     assert predict_file(Model(), written(tmp_path / "a.csv", PAIRS[0]), tmp_path / "o.parquet") == 0
     assert read(tmp_path / "o.parquet").empty
@@ -193,4 +217,4 @@ def test_titles_are_read_by_item(tmp_path):
 
 def test_cells_come_in_the_order_asked_for(tmp_path):
     path = written(tmp_path / "a.csv", "b,a", "1,2")
-    assert list(read_columns(path, "a", "b")) == [(2, ["2", "1"])]
+    assert list(read_columns(path, "a", "b")) == [(f"{path}, line 2", ["2", "1"])]
