@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+from darec.errors import UserError
 from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster import gpu_memory, preflight, shares
@@ -57,6 +58,22 @@ def _check_disk(request: Request, share: Slots) -> None:
     preflight.check_disk(request.folder, preflight.LEAST_FREE + now, remedy)
 
 
+def _check_memory(request: Request, wanted: Wanted) -> None:
+    """Raise `UserError`, naming a size that fits, if no node can hold a trial's weights.
+
+    A trial holds what a checkpoint does. That it may need more is told, and not refused.
+    """
+    most, least = shares.node_memory(wanted), checkpoints_of(request).n_bytes
+    if least <= most:
+        return
+    found = size_that_fits(request, lambda smaller: _memory_of(smaller) <= most)
+    remedy = f"; --fix {found[0]}={found[1]} fits" if found else ""
+    raise UserError(
+        f"the weights and moments of a trial may take {least / GIB:.1f} GiB of memory, but the "
+        f"largest node has {most / GIB:.1f} GiB for trials{remedy}"
+    )
+
+
 def _free(request: Request) -> float:
     """Return the bytes of disk that checkpoints may take; a URI has no limit."""
     if storage.is_uri(request.storage):
@@ -66,6 +83,7 @@ def _free(request: Request) -> float:
 
 def computed_share(request: Request, wanted: Wanted) -> Slots:
     """Return a trial's share, by computed memory; raises `UserError` if no node can give it."""
+    _check_memory(request, wanted)
     if request.kind.cpu_only or request.reproducible:
         wanted = replace(wanted, gpus=0.0)
     need = _memory_of(request)

@@ -1,6 +1,7 @@
 """A trial's share: by computed memory, and on GPUs by measured memory."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -42,6 +43,26 @@ def test_checkpoints_that_do_not_fit_on_the_disk_are_told(one_node, tiny_pair, t
     large = replace(request.kind, n_weights=lambda config, training: 10**12)
     with pytest.raises(UserError, match=r"GiB are free, but the trials .* for their checkpoints"):
         launch.checked_share(replace(request, kind=large), Wanted(gpus=0.0), share, told)
+
+
+def test_a_trial_whose_weights_no_node_can_hold_is_refused(tiny_pair, tmp_path, monkeypatch):
+    request = request_for("i_autorec", tiny_pair, tmp_path)
+    node = {**NODE, "Resources": {"CPU": 4.0, "memory": 2.0**28}}
+    monkeypatch.setattr("darec.tuning.cluster.shares.PROCESS_BYTES", 2**20)
+    monkeypatch.setattr("darec.tuning.cluster.shares.ray.nodes", lambda: [node])
+
+    def asked(hidden):
+        return replace(request, space=request.space.fix({"hidden": hidden}))
+
+    assert launch.computed_share(asked(1000), Wanted()).memory < 2**28
+    with pytest.raises(
+        UserError, match=r"may take .* has 0.2 GiB for trials; --fix hidden=(\d+) fits"
+    ) as e:
+        launch.computed_share(asked(10**5), Wanted())
+    fits = int(re.search(r"hidden=(\d+)", str(e.value))[1])
+    assert launch.computed_share(asked(fits), Wanted()).memory <= 2**28
+    whole = launch._memory_of(asked(fits + 1))
+    assert launch._memory_of(asked(fits)) <= 2**28 < whole
 
 
 SHARED = """
