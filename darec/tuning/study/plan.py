@@ -34,6 +34,8 @@ from darec.tuning.study.study import Settings
 
 PER_STUDY_S = 6.0
 """Seconds that a study takes for its processes and snapshots, besides its trials."""
+MANY = 10**6
+"""From so many ratings on, one epoch alone is timed."""
 WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and stop none early"
 
 REPRODUCIBLE = "  note       reproducible: its outcome depends on --at-once, not on timing"
@@ -147,12 +149,15 @@ def _narrowed(request: Request) -> Iterator[str]:
 def _trial_seconds(
     kind: ModelKind, data: SearchData, values: dict[str, Any], budget: Budget, metric: Metric
 ) -> float:
-    """Return the seconds of a trial of all epochs on this CPU, without its first stage."""
+    """Return the seconds of a trial of all epochs on this CPU, without its first stage.
+
+    The first epoch also loads compiled code, which matters little with very many ratings.
+    """
     config, begin = checked_config(kind, values), time.perf_counter()
     fit = Fit(kind.build(config, data.training, Run(cache=MemoryCache())), data, metric)
     built = time.perf_counter() - begin
-    if not kind.whole_fit:
-        fit.step()  # loads compiled code
+    if not kind.whole_fit and len(data.training.target) < MANY:
+        fit.step()
     begin = time.perf_counter()
     fit.step()
     return built + budget.max_epochs * (time.perf_counter() - begin)
