@@ -76,41 +76,12 @@ def _center(quick: bool) -> Iterator[Figure]:
 
 
 def _gpu(quick: bool) -> Iterator[Figure]:
-    """A GPU: correctness, memory, epochs, and trials that share it, in eight minutes at most."""
+    """A GPU: correctness, memory, epochs, and trials that share it, in about eight minutes."""
     from darec.benchmark import gpu
-    from darec.benchmark.core import autorec_epoch, darec_epoch, training_of
-    from darec.benchmark.search import shared_gpu
-    from darec.data.ratings import Axis
-    from darec.data.split import split
-    from darec.data.synthetic import planted_pair, synthetic_pair
     from darec.tuning.cluster.connection import connected
 
-    toys, repeats = split(synthetic_pair("toys_auto")).search, 1 if quick else 5
-
-    def against_dense() -> Iterator[Figure]:
-        for axis in get_args(Axis):
-            yield autorec_epoch(toys.training.source, axis, "coupled", repeats, "cuda")
-            yield darec_epoch(toys.training, axis, repeats, "cuda")
-
-    def shared() -> Iterator[Figure]:
-        with connected(None):
-            yield from shared_gpu(toys, (1, 2, 4, 8), 4 if quick else 32, 30)
-
-    def large() -> Iterator[Figure]:
-        training = split(planted_pair("large", gpu.LARGE)).search.training
-        yield from gpu.floors("large", training, "cuda", hidden=200, decay="decoupled")
-
-    parts = {
-        "agreement": gpu.agreement(toys, "cuda"),
-        "memory": gpu.memory(toys),
-        "modes": gpu.modes(toys, "cuda"),
-        "toys_auto": gpu.floors("toys_auto", toys.training, "cuda"),
-        "office_movies": gpu.floors("office_movies", training_of("office_movies"), "cuda"),
-        "against_dense": against_dense(),
-        "shared": shared(),
-        "large": large(),
-    }
-    yield from gpu.within(gpu.LONGEST_S, parts)
+    with connected(None):
+        yield from gpu.within(gpu.LONGEST_S, gpu.parts(quick))
 
 
 def _growth(quick: bool) -> Iterator[Figure]:

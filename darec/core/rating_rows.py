@@ -93,7 +93,8 @@ def one_row(columns: IntArray, values: FloatArray, device: torch.device) -> RowB
 
 def most_ratings(ratings: Ratings, axis: Axis, batch_size: int) -> int:
     """Return an upper bound of the ratings of a batch: those of the rows with most ratings."""
-    return int(np.sort(ratings.rows(axis).counts)[-batch_size:].sum())
+    counts = ratings.user_counts if axis == "user" else ratings.item_counts
+    return int(np.sort(counts)[-batch_size:].sum())
 
 
 def most_columns(training: Training, axis: Axis) -> int:

@@ -20,20 +20,12 @@ def encoded(column: pa.Array) -> pa.Array:
 
 
 def joined(parts: Iterable[Mapping[str, pa.Array]]) -> pa.Table:
-    """Return the parts of a file as one table, whose times are numbers or text.
-
-    Times may be numbers in some parts and text in others; then all are text.
-    """
+    """Return the parts of a file as one table: all but its times as codes."""
     chunks: dict[str, list[pa.Array]] = {}
     for part in parts:
         for role, column in part.items():
             chunks.setdefault(role, []).append(column if role == "time" else encoded(column))
-    types = {role: IDS for role in chunks}
-    if "time" in chunks:
-        kinds = {column.type for column in chunks["time"]}
-        types["time"] = kinds.pop() if len(kinds) == 1 else pa.string()
-        chunks["time"] = [column.cast(types["time"]) for column in chunks["time"]]
-    return pa.table({role: pa.chunked_array(chunks[role], types[role]) for role in chunks})
+    return pa.table({role: pa.chunked_array(each, each[0].type) for role, each in chunks.items()})
 
 
 def times_of(column: pa.Array) -> pa.Array:
@@ -46,5 +38,5 @@ def times_of(column: pa.Array) -> pa.Array:
         micros = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
         return pc.divide(micros.cast(pa.float64()), 1e6)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return column.cast(pa.float64())
+        return column.cast(pa.float64(), safe=False)  # nanoseconds have more digits
     return column.cast(pa.string())

@@ -48,9 +48,19 @@ def read_parquet(path: Path, columns: Columns | None) -> tuple[pa.Table, str]:
 
 def _cells(column: pa.Array, role: str) -> pa.Array:
     """Return a part of a column; raises `ValueError` for ids that are no text or whole numbers."""
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if role in ("user", "item") and not any(is_kind(kind) for is_kind in ID_KINDS):
-        raise ValueError(f"{role} ids must be text or whole numbers, but are {kind}")
+    if role in ("user", "item"):
+        check_ids(column.type, role)
     if role != "time":
         return column
-    return times_of(column.cast(kind))
+    return times_of(column.cast(_kind(column.type)))
+
+
+def check_ids(kind: pa.DataType, role: str) -> None:
+    """Raise `ValueError` unless a column's type may be that of ids."""
+    if not any(is_kind(_kind(kind)) for is_kind in ID_KINDS):
+        raise ValueError(f"{role} ids must be text or whole numbers, but are {_kind(kind)}")
+
+
+def _kind(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a column's values, which may be codes in the file."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

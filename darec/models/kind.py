@@ -50,8 +50,8 @@ class ModelKind:
     n_weights: Callable[[Any, Training], int] = no_weights
     """Returns an upper bound of the number of weights, to estimate memory and disk space."""
     n_temporary: Callable[[Any, Training], int] = no_weights
-    """Returns an upper bound of the numbers (float32) that a training step holds besides, of a
-    model for which these can be more than the weights."""
+    """Returns how many float32 numbers a training step allocates at most, besides weights,
+    gradients and moments; 0 if they are fewer than the weights."""
     axis: Axis | None = None
     """Whether the rating rows of the model are users or items; None if it has no rating rows."""
     stage1: FirstStage | None = None

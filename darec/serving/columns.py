@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from darec.data.columns import NAMES, named_columns, shown
 from darec.data.counted_text import CountedText
 from darec.data.lines import read_lines
+from darec.data.parquet import check_ids
 from darec.data.text import DAMAGED, PARQUET, begins_with, open_utf8
 from darec.errors import UserError
 
@@ -103,6 +104,9 @@ def _parquet_chunks(path: Path, names: tuple[str, ...]) -> Iterator[pa.RecordBat
             header = file.schema_arrow.names
             found = _positions(str(path), header, names)
             columns = {name: header[found[name]] for name in names}
+            for name in names:
+                if name != TITLE:
+                    check_ids(file.schema_arrow.field(found[name]).type, name)
             n_before = 0
             for part in file.iter_batches(ROWS_AT_ONCE, columns=list(columns.values())):
                 chunk = {name: part[column].cast(pa.string()) for name, column in columns.items()}
@@ -115,6 +119,8 @@ def _parquet_chunks(path: Path, names: tuple[str, ...]) -> Iterator[pa.RecordBat
                 yield pa.RecordBatch.from_pydict(chunk)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: must be a whole Parquet file: {str(error)[:100]}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def read_titles(path: Path) -> dict[str, str]:

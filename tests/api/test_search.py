@@ -463,7 +463,7 @@ def test_a_search_leaves_the_process_as_it_was(cluster, tiny_pair, tmp_path, mon
 def test_a_search_in_a_thread_that_cannot_go_on_ends(cluster, tiny_pair, tmp_path, monkeypatch):
     """No signal reaches Tune there."""
     monkeypatch.setattr("darec.tuning.study.halt.IDLE_S", 2.0)
-    monkeypatch.setattr("darec.tuning.study.halt.has_room", lambda cpus, gpus: False)
+    monkeypatch.setattr("darec.tuning.study.halt.has_room", lambda needs: False)
     for place in ("run", "tuner"):
         monkeypatch.setattr(f"darec.tuning.study.{place}.MAX_FAILURES", 0)
     told = []

@@ -210,6 +210,11 @@ def test_a_file_in_several_parts_is_read_as_a_whole(tmp_path, monkeypatch):
         assert rows_of(raw) == [(user, str(item), rating) for user, item, rating, _ in rows]
         assert sorted(raw.user_ids) == ["u0", "u1", "u2"] and len(raw.item_ids) == 5
         np.testing.assert_array_equal(raw.times, [0, 1, np.nan, np.nan, 4, 5, 6, 7, 8])
+    nanoseconds = 1_400_000_000_123_456_789 + 10**9 * frame["timestamp"].fillna(0).astype("int64")
+    frame.assign(timestamp=nanoseconds).to_parquet(tmp_path / "ns.parquet")
+    frame.assign(timestamp=nanoseconds).to_json(tmp_path / "ns.jsonl", orient="records", lines=True)
+    for name in ("ns.parquet", "ns.jsonl"):
+        assert read_ratings(tmp_path / name).times[4] == pytest.approx(1_400_000_004.123456)
     with (tmp_path / "r.jsonl").open("a") as file:
         file.write('{"user": 7, "item": 1, "rating": 4.5}\n')  # of another type, in the last part
     raw = read_ratings(tmp_path / "r.jsonl")

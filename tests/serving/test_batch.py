@@ -78,6 +78,9 @@ def test_pairs_may_be_a_parquet_file(monkeypatch, tmp_path):
     frame.to_parquet(pairs)
     with pytest.raises(UserError, match=r"pairs.parquet, row 5: the item must not be empty"):
         predict_file(model, pairs, out)
+    frame.assign(user_id=1e15).to_parquet(pairs)
+    with pytest.raises(UserError, match=r"user ids must be text or whole numbers, but are double"):
+        predict_file(model, pairs, out)
     frame[["item"]].to_parquet(pairs)
     with pytest.raises(UserError, match=r"must have a header that names the columns user and item"):
         predict_file(model, pairs, out)

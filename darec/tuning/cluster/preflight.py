@@ -1,12 +1,13 @@
 """Checks before a search: all nodes run this code and see the results, and a trial fits on one."""
 
 import ctypes
+import math
 import os
 import shutil
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def check_cluster(place: str, cpus: float, gpus: float, report: Callable[[str], 
         ]
         for name, answer in asked:
             _check(_answer(f"node {name}", answer, ANSWER_S), place)
-        if not any(fits(node["Resources"], cpus, gpus) for node in alive):
+        if not has_room({"CPU": cpus, "GPU": gpus}):
             _check(_grown(_ask(mark, cpus=cpus, gpus=gpus), cpus, gpus, report), place)
 
 
@@ -113,7 +114,7 @@ def check_gpus(gpus: float) -> None:
 
 def check_room(cpus: float, gpus: float) -> None:
     """Raise `UserError` unless a node is large enough, or the autoscaler brings one that is."""
-    if has_room(cpus, gpus):
+    if has_room({"CPU": cpus, "GPU": gpus}):
         return  # if the node is busy, calls wait for it
     _check(_grown(_ask(None, cpus=cpus, gpus=gpus), cpus, gpus, LOGGER.warning), "")
 
@@ -134,14 +135,10 @@ def check_disk(folder: Path, need: int, remedy: str = "") -> None:
         )
 
 
-def has_room(cpus: float, gpus: float) -> bool:
-    """Whether a node can run a trial, now or once other work there has ended."""
-    return any(node["Alive"] and fits(node["Resources"], cpus, gpus) for node in ray.nodes())
-
-
-def fits(resources: dict[str, float], cpus: float, gpus: float) -> bool:
-    """Whether a node of these resources can ever run a trial."""
-    return resources.get("CPU", 0.0) >= cpus and resources.get("GPU", 0.0) >= gpus
+def has_room(needs: Mapping[str, float]) -> bool:
+    """Whether a node can run what needs so much of each resource, once other work has ended."""
+    nodes = [{"memory": math.inf, **node["Resources"]} for node in ray.nodes() if node["Alive"]]
+    return any(all(n.get(kind, 0.0) >= need for kind, need in needs.items()) for n in nodes)
 
 
 def growth() -> list[tuple[int, dict[str, float]]] | None:

@@ -25,8 +25,8 @@ LARGE = 32.0
 BATCH = 128
 """A typical number of rows in a batch."""
 FACTORS = {"decay": ("alpha", "lambda_"), "decay_kind": ("decay",)}
-"""The hyper-parameters that name the kind of decay, and those that R is multiplied by (Eq. 2, 3 and
-7; CF-NADE calls its own ``decay``)."""
+"""The hyper-parameters that say which kind of decay it is, and for each the weights of R beside it
+(Eq. 2, 3 and 7). CF-NADE calls its weight ``decay``."""
 
 
 def with_stable_decay(request: Request) -> Request:

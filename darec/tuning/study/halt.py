@@ -79,12 +79,12 @@ class Halt(tune.Callback):
 class IdleWatch(tune.Callback):
     """Halts a study of which no trial has been able to run for `IDLE_S`.
 
-    If a node has room for a trial but is busy, another search for example has it, and the study
-    goes on waiting.
+    If a node is large enough but busy with other work, such as another search, the study goes on
+    waiting.
     """
 
     def __init__(self, halt: Halt, slots: Slots) -> None:
-        self._halt, self._slots, self._busy_at = halt, slots, time.monotonic()
+        self._halt, self.slots, self._busy_at = halt, slots, time.monotonic()
 
     def setup(self, **info: Any) -> None:
         """Begin a run."""
@@ -97,8 +97,9 @@ class IdleWatch(tune.Callback):
         if running or not waiting:
             self._busy_at = time.monotonic()
         elif time.monotonic() - self._busy_at > IDLE_S:
-            if has_room(self._slots.cpus, self._slots.gpus):
-                LOGGER.warning("no trial could run for %g s: other work has the CPUs", IDLE_S)
+            slots = self.slots
+            if has_room({"CPU": slots.cpus, "GPU": slots.gpus, "memory": slots.memory}):
+                LOGGER.warning("no trial could run for %g s: other work has the cluster", IDLE_S)
                 self._busy_at = time.monotonic()
                 return
             reason = f"no trial could run for {IDLE_S:g} s: the cluster has no room for a trial"

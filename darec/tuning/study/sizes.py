@@ -20,14 +20,14 @@ def fitted(
 ) -> Request:
     """Return the request with sizes that end where the largest trial fits, and is preferred.
 
-    If not even the lowest sizes are preferred, they are taken all
-    the same if they fit. If they do not fit, nothing is changed: the checks before a search say so.
+    If there are none, the lowest sizes are taken. The checks before a search say if not even these
+    fit.
     """
-    for step in range(STEPS, -1, -1):
+    for step in range(STEPS, 0, -1):
         smaller = request if step == STEPS else _narrowed(request, step / STEPS)
-        if fits(smaller) and (preferred(smaller) or step == 0):
+        if fits(smaller) and preferred(smaller):
             return smaller
-    return request
+    return _narrowed(request, 0.0)
 
 
 def _narrowed(request: Request, share: float) -> Request:

@@ -112,6 +112,7 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
     snapshot.delete_unknown_trials(path, {Path(result.path).name for result in results})
     one_of(SchedulerState, tuner).expected = len(results)
     one_of(StopWatch, tuner).folder = study.search_folder  # it may have been moved
+    one_of(IdleWatch, tuner).slots = settings.slots
     one_of(Journal, tuner).folder = study.folder
     one_of(Tracking, tuner).tracker = settings.tracker
     progress_reporter_of(tuner).n_trials = study.trials  # it may have become larger

@@ -68,13 +68,13 @@ def test_trials_wait_for_other_work_on_the_cluster(signals, monkeypatch, caplog)
     node = {"Alive": True, "Resources": {"CPU": 2.0}}
     monkeypatch.setattr("darec.tuning.cluster.preflight.ray.nodes", lambda: [node])
     halt = Halt()
-    watch = IdleWatch(halt, Slots(2.0, 0.0, 1))
+    watch = IdleWatch(halt, Slots(2.0, 0.0, 1, memory=100))
     for _ in range(3):
         clock.now += IDLE_S + 1
         watch.on_step_end(0, [SimpleNamespace(status=Trial.PENDING)])
-    told = "no trial could run for 1800 s: other work has the CPUs"
+    told = "no trial could run for 1800 s: other work has the cluster"
     assert [record.message for record in caplog.records] == [told] * 3 and not halt.reason
-    node["Alive"] = False
+    node["Resources"]["memory"] = 99.0
     clock.now += IDLE_S + 1
     watch.on_step_end(0, [SimpleNamespace(status=Trial.PENDING)])
     assert "no room for a trial" in halt.reason
