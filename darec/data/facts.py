@@ -5,6 +5,7 @@ split's test ratings only their number, users and items are looked at.
 Shapes: N ratings, U users, I items.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from darec.data.copies import Agreement, agreement
 from darec.data.holdout import Holdout
 from darec.data.marks import Marks
 from darec.data.ratings import DomainPair, Ratings
-from darec.data.split import Split, in_both_domains, split
+from darec.data.split import in_both_domains, target_parts
 from darec.errors import UserError
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -87,9 +88,13 @@ class Facts:
 
 def facts(pair: DomainPair) -> Facts:
     """Return a pair in numbers; splits that it is too small for, or lacks times for, are absent."""
+    with ThreadPoolExecutor(2) as pool:  # most of the work is done outside of Python
+        source, target = pool.map(
+            _domain, (pair.source, pair.target), (pair.source_marks, pair.target_marks)
+        )
     return Facts(
-        source=_domain(pair.source, pair.source_marks),
-        target=_domain(pair.target, pair.target_marks),
+        source=source,
+        target=target,
         both=int(in_both_domains(pair).sum()),
         cold=[found for holdout in HOLDOUTS if (found := _cold(pair, holdout))],
     )
@@ -125,10 +130,9 @@ def _histogram(values: npt.NDArray[np.float64]) -> dict[float, int]:
 
 def _cold(pair: DomainPair, holdout: Holdout) -> Cold | None:
     try:
-        parts: Split = split(pair, holdout)
+        known, _, test = target_parts(pair, holdout)
     except (UserError, ValueError):  # it lacks times or a split file, or is too small
         return None
-    known, test = parts.search.training.target, parts.test
     return Cold(
         split=holdout.in_words,
         test=len(test),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from darec.data.marks import UNMARKED, Marks
 from darec.data.ratings import BoolArray, Domain, DomainPair, Ratings
@@ -120,7 +122,7 @@ def _index(rows: Rows, kept_U: BoolArray, scale: Scale) -> tuple[Ratings, npt.ND
     new_user = np.cumsum(kept_U, dtype=np.int32) - np.int32(1)
     item_N, item_ids = rows.items[rows.kept], rows.raw.item_ids
     present = np.unique(item_N)
-    present = present[np.argsort(item_ids[present].astype(str), kind="stable")]
+    present = present[pc.sort_indices(pa.array(item_ids[present], pa.string())).to_numpy()]
     new_item = np.full(len(item_ids), -1, np.int32)
     new_item[present] = np.arange(len(present), dtype=np.int32)
     users, star_N = new_user[rows.users[rows.kept]], scale.to_stars(rows.raw.values[rows.kept])

@@ -136,6 +136,10 @@ def drop_repeats(rows: Rows) -> None:
     """
     raw = rows.raw
     cell_N = raw.users.astype(np.int64) * len(raw.item_ids) + raw.items
+    in_order = np.sort(cell_N[rows.kept])
+    if not (in_order[1:] == in_order[:-1]).any():
+        return
+    del in_order
     by_time = np.argsort(np.nan_to_num(raw.times, nan=-np.inf), kind="stable")
     by_time = by_time[rows.kept[by_time]]
     is_repeated = pd.Series(cell_N[by_time]).duplicated(keep="last").to_numpy()

@@ -163,19 +163,26 @@ def split(pair: DomainPair, holdout: Holdout = PAPER, seed: int = 0) -> Split:
     if holdout.split in IN_TIME:
         by_user = holdout.split == "user-temporal"
         source, target = parts_in_time(pair, both_U, train, seed, by_user)
-    elif holdout.split == "file":
-        target = parts_of_file(pair.target, pair.target_marks)
-        if pair.source_marks.parts is None:
-            source = _parts(pair.source, both_U, train, seed, "source")
-        else:
-            source = parts_of_file(pair.source, pair.source_marks)
+        return joined(source, target, seed)
+    if holdout.split == "file" and pair.source_marks.parts is not None:
+        source = parts_of_file(pair.source, pair.source_marks)
     else:
         source = _parts(pair.source, both_U, train, seed, "source")
-        if holdout.cold_users is None:
-            target = _parts(pair.target, both_U, train, seed, "target")
-        else:
-            target = _parts_by_user(pair.target, both_U, holdout.cold_users, seed)
-    return joined(source, target, seed, holdout.cold_users)
+    return joined(source, target_parts(pair, holdout, seed), seed, holdout.cold_users)
+
+
+def target_parts(pair: DomainPair, holdout: Holdout, seed: int = 0) -> Parts:
+    """Return the target's training, validation and test ratings of `split`; raises as it does."""
+    holdout.check(pair)
+    both_U = in_both_domains(pair)
+    if holdout.split in IN_TIME:
+        by_user = holdout.split == "user-temporal"
+        return parts_in_time(pair, both_U, holdout.train, seed, by_user)[1]
+    if holdout.split == "file":
+        return parts_of_file(pair.target, pair.target_marks)
+    if holdout.cold_users is None:
+        return _parts(pair.target, both_U, holdout.train, seed, "target")
+    return _parts_by_user(pair.target, both_U, holdout.cold_users, seed)
 
 
 def joined(source: Parts, target: Parts, seed: int, cold_users: ColdPercent | None = None) -> Split:
