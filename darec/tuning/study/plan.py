@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from darec.core.cold import COLD
@@ -11,6 +11,7 @@ from darec.core.fit import Fit
 from darec.core.objective import Metric
 from darec.core.recommender import MemoryCache, Run, TwoStage
 from darec.core.threads import torch_threads
+from darec.data.sample import some_users
 from darec.data.scale import in_words
 from darec.data.split import SearchData
 from darec.models import ModelKind, kind_of
@@ -34,8 +35,8 @@ from darec.tuning.study.study import Settings
 
 PER_STUDY_S = 6.0
 """Seconds that a study takes for its processes and snapshots, besides its trials."""
-MANY = 10**6
-"""From so many ratings on, one epoch alone is timed."""
+TIMED = 200_000
+"""Ratings of the target on which an epoch is timed; with more, a sample of the users has them."""
 WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and stop none early"
 
 REPRODUCIBLE = "  note       reproducible: its outcome depends on --at-once, not on timing"
@@ -102,8 +103,11 @@ def describe(request: Request, settings: Settings) -> list[str]:
 def estimate(request: Request, settings: Settings) -> Estimate:
     """Estimate the time of all studies from one epoch of each study's typical trial.
 
+    On a large pair, the epoch of a sample is timed. Its time grows with the ratings.
     Raises `UserError` when a hyper-parameter that is held fixed breaks a rule of the model.
     """
+    data, share = some_users(request.data, TIMED)
+    request = replace(request, data=data)
     budget, first = request.budget, request.kind.stage1
     metric = request.metric
     seconds = _trial_seconds(request.kind, request.data, middle_trial(request), budget, metric)
@@ -116,6 +120,7 @@ def estimate(request: Request, settings: Settings) -> Estimate:
             kind_of(first.model), request.stage1_data, middle(request.stage1), budget, metric
         )
         studies += [(budget.stage1_trials, seconds)] * 2
+    studies = [(trials, seconds / share) for trials, seconds in studies]
     greatest = sum(trials * seconds / settings.slots.concurrent for trials, seconds in studies)
     start = PER_STUDY_S * len(studies)
     limit = budget.time_budget or math.inf
@@ -149,15 +154,12 @@ def _narrowed(request: Request) -> Iterator[str]:
 def _trial_seconds(
     kind: ModelKind, data: SearchData, values: dict[str, Any], budget: Budget, metric: Metric
 ) -> float:
-    """Return the seconds of a trial of all epochs on this CPU, without its first stage.
-
-    The first epoch also loads compiled code, which matters little with very many ratings.
-    """
+    """Return the seconds of a trial of all epochs on this CPU, without its first stage."""
     config, begin = checked_config(kind, values), time.perf_counter()
     fit = Fit(kind.build(config, data.training, Run(cache=MemoryCache())), data, metric)
     built = time.perf_counter() - begin
-    if not kind.whole_fit and len(data.training.target) < MANY:
-        fit.step()
+    if not kind.whole_fit:
+        fit.step()  # loads compiled code
     begin = time.perf_counter()
     fit.step()
     return built + budget.max_epochs * (time.perf_counter() - begin)
