@@ -18,6 +18,8 @@ from darec.data.ratings import DomainPair, Ratings
 from darec.data.split import in_both_domains, target_parts
 from darec.errors import UserError
 
+MOST_AT_ONCE = 20_000_000
+"""With more ratings, one domain is looked at after the other, which takes less memory."""
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 """The quantiles of the numbers of ratings that are told."""
 HOLDOUTS = (
@@ -88,7 +90,8 @@ class Facts:
 
 def facts(pair: DomainPair) -> Facts:
     """Return a pair in numbers; splits that it is too small for, or lacks times for, are absent."""
-    with ThreadPoolExecutor(2) as pool:  # most of the work is done outside of Python
+    at_once = 1 if len(pair.source) + len(pair.target) > MOST_AT_ONCE else 2
+    with ThreadPoolExecutor(at_once) as pool:  # most of the work is done outside of Python
         source, target = pool.map(
             _domain, (pair.source, pair.target), (pair.source_marks, pair.target_marks)
         )
