@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from ray.exceptions import RayError
 
 from darec.benchmark.core import (
     Figure,
@@ -34,6 +35,7 @@ from darec.core.recommender import DivergedError, Run
 from darec.data.ratings import Axis
 from darec.data.split import SearchData, split
 from darec.data.synthetic import planted_pair, synthetic_pair
+from darec.errors import UserError
 from darec.models import MODELS
 from darec.models.autorec import AutoRec
 from darec.paper import Counts
@@ -42,7 +44,7 @@ from darec.tuning.cluster.gpu_memory import measure
 from darec.tuning.cluster.shares import memory_of
 
 LONGEST_S = 420.0
-"""No figure is begun later than this after the section has, so that it ends after eight minutes."""
+"""No figure is begun later than this after the section has. It should end within eight minutes."""
 AGREES = 1e-4
 """By how much predictions may differ between CUDA and the CPU after an epoch, in stars."""
 LARGE = Counts(100_000, 200_000, 200_000, 3_400_000, 3_400_000)
@@ -89,10 +91,10 @@ def within(longest: float, parts: Mapping[str, Callable[[], Iterator[Figure]]]) 
                 yield figure
             else:
                 left_out.append(name)
-        except (RuntimeError, DivergedError) as error:
+        except (RuntimeError, DivergedError, UserError, RayError) as error:
             LOGGER.warning("%s failed: %s", name, str(error)[:200])
     if left_out:
-        told = "%g s are over: not measured, or not to the end: %s"
+        told = "%g s are over: not measured, or perhaps not to the end: %s"
         LOGGER.warning(told, longest, ", ".join(left_out))
 
 

@@ -14,26 +14,35 @@ from darec.seeds import generator
 
 
 def some_users(data: SearchData, most: int) -> tuple[SearchData, float]:
-    """Return the data of random users, and which share of the target's training ratings they have.
+    """Return the data of random users, and which share of all training ratings they have.
 
-    They have about ``most`` of these ratings, or all if there are no more. Users and items are
-    numbered anew, and items that none of them rated are left out.
+    They have about ``most`` training ratings of the larger domain, or more if there would be no
+    training or validation ratings in a domain. Users and items are numbered anew, and items that
+    none of them rated are left out.
     """
-    training = data.training
-    if len(training.target) <= most:
-        return data, 1.0
+    training, sample = data.training, data
     n_users = training.target.n_users
-    n_kept = max(1, round(n_users * most / len(training.target)))
-    users = np.sort(generator(0, "some users").permutation(n_users)[:n_kept])
-    source, valid_source = _of_users(users, training.source, data.valid_source)
-    target, valid = _of_users(users, training.target, data.valid)
-    sample = replace(
-        data, training=Training(source, target), valid=valid, valid_source=valid_source
-    )
-    return sample, len(target) / len(training.target)
+    n_kept = round(n_users * most / max(len(training.source), len(training.target)))
+    order = generator(0, "some users").permutation(n_users)
+    while (n_kept := max(1, n_kept)) < n_users:
+        sample = _of_users(data, np.sort(order[:n_kept]))
+        parts = sample.training.source, sample.training.target, sample.valid, sample.valid_source
+        if all(map(len, parts)):
+            break
+        n_kept, sample = 4 * n_kept, data
+    n_ratings = [len(each.source) + len(each.target) for each in (sample.training, training)]
+    return sample, n_ratings[0] / n_ratings[1]
 
 
-def _of_users(users: npt.NDArray[np.int64], *parts: Ratings) -> list[Ratings]:
+def _of_users(data: SearchData, users: npt.NDArray[np.int64]) -> SearchData:
+    """Return the data of some users."""
+    source, valid_source = _renumbered(users, data.training.source, data.valid_source)
+    target, valid = _renumbered(users, data.training.target, data.valid)
+    training = Training(source, target)
+    return replace(data, training=training, valid=valid, valid_source=valid_source)
+
+
+def _renumbered(users: npt.NDArray[np.int64], *parts: Ratings) -> list[Ratings]:
     """Return the ratings of some users in each part of a domain, with the same new numbers."""
     new_U = np.full(parts[0].n_users, -1, np.int32)
     new_U[users] = np.arange(len(users), dtype=np.int32)

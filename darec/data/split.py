@@ -172,7 +172,10 @@ def split(pair: DomainPair, holdout: Holdout = PAPER, seed: int = 0) -> Split:
 
 
 def target_parts(pair: DomainPair, holdout: Holdout, seed: int = 0) -> Parts:
-    """Return the target's training, validation and test ratings of `split`; raises as it does."""
+    """Return the target's training, validation and test ratings of `split`.
+
+    Raises as it does, but not for too few ratings in the source.
+    """
     holdout.check(pair)
     both_U = in_both_domains(pair)
     if holdout.split in IN_TIME:

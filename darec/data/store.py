@@ -5,7 +5,6 @@ import json
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from darec.data.layouts import AS_RECOGNISED, ReadOptions
 from darec.data.marks import Marks
 from darec.data.pairs import NOTHING, PAIRS, build_pair
 from darec.data.ratings import SHUFFLED, SYNTHETIC, Domain, DomainPair, Ratings
-from darec.data.readers import RawRatings, list_files, read_ratings
+from darec.data.readers import list_files, read_ratings
 from darec.data.scale import STARS, Scale
 from darec.data.scales import Scales, scale_of
 from darec.data.selection import AS_THE_PAPER, ItemIds, Removed, Selection
@@ -117,10 +116,10 @@ def prepare(
         raise UserError(f"a pair's name {rule}, but got {name!r}")
     path = pair_file(data, name)
     files = {"source": list_files(source), "target": list_files(target)}
-    with ThreadPoolExecutor(2) as pool:  # most of the work is done outside of Python
-        own_options = options.of("source"), options.of("target")
-        both = pool.map(read_ratings, files.values(), own_options)
-        raw: tuple[RawRatings, RawRatings] = (next(both), next(both))
+    raw = (
+        read_ratings(files["source"], options.of("source")),
+        read_ratings(files["target"], options.of("target")),
+    )
     found = [
         scale_of(domain, each, scale, rules.unrated)
         for domain, each, scale in zip(files, raw, scales, strict=True)

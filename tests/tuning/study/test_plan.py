@@ -47,6 +47,26 @@ def test_an_estimate_counts_all_studies_and_is_cut_by_the_time_budget(
     assert estimate(short, SETTINGS).greatest == 60.0
 
 
+def test_the_time_on_a_large_pair_is_that_of_some_users_divided_by_their_share(
+    tiny_pair, tmp_path, monkeypatch
+):
+    request = request_for("u_darec", tiny_pair, tmp_path)
+    seen = []
+
+    def seconds(kind, data, *others):
+        seen.append(len(data.training.source) + len(data.training.target))
+        return 100.0
+
+    monkeypatch.setattr(plan, "_trial_seconds", seconds)
+    start = 3 * plan.PER_STUDY_S
+    whole = estimate(request, SETTINGS).greatest - start
+    monkeypatch.setattr(plan, "TIMED", 600)
+    sampled = estimate(request, SETTINGS).greatest - start
+    assert seen[-1] < seen[0] / 2 and sampled == pytest.approx(whole * seen[0] / seen[-1])
+    by_lists = replace(request, metric="ndcg@10")
+    assert estimate(by_lists, SETTINGS).greatest - start == whole
+
+
 def test_a_second_judgement_costs_whole_trainings_in_turn(tiny_pair, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "_trial_seconds", lambda *arguments: 100.0)
     request = request_for("i_autorec", tiny_pair, tmp_path)
