@@ -59,6 +59,8 @@ class DomainFit:
         of_x = rests * self.x_I[ratings.items]
         sums = [np.bincount(ratings.users, part, n_users) for part in (rests, of_x)]
         self._sum_U2 = np.stack(sums, 1)
+        self.rest_U2 = self._sum_U2
+        """Each user's sums of r - mu - b_i, and of x_i times that."""
         powers_U3: Array = self._rated_UI @ np.stack([one_I, self.x_I, self.x_I**2], 1)
         self.gram_U22 = powers_U3[:, [[0, 1], [1, 2]]]
         """Each user's sums of 1, x and x^2 over the rated items."""
@@ -77,16 +79,13 @@ class DomainFit:
         self.prior_2 = np.linalg.lstsq(z_R2, item_R, rcond=None)[0]
         second_R = (item_R - z_R2 @ self.prior_2) ** 2 + self.variance_I[self.is_rated_I]
         self.tau = LEAST + float(second_R.mean())
-
-    def user_sums(self) -> Array:
-        """Return each user's sums of r - mu - b_i, and of x_i times that, [U, 2]."""
         items_U2: Array = self._rated_UI @ np.stack([self.item_I, self.item_I * self.x_I], 1)
-        return self._sum_U2 - items_U2
+        self.rest_U2 = self._sum_U2 - items_U2
 
     def fit_noise(self, effect_U2: Array, posterior_U22: Array) -> float:
         """Set the noise to the mean expected squared error; return the domain's evidence bound."""
         second_U22 = posterior_U22 + effect_U2[:, :, None] * effect_U2[:, None, :]
-        of_users = np.sum(self.gram_U22 * second_U22) - 2 * np.sum(effect_U2 * self.user_sums())
+        of_users = np.sum(self.gram_U22 * second_U22) - 2 * np.sum(effect_U2 * self.rest_U2)
         of_items = self.counts_I @ (self.variance_I + self.item_I**2)
         of_items -= 2 * self._sum_I @ self.item_I
         self.noise = LEAST + float(self._squares + of_users + of_items) / self.n
@@ -153,6 +152,6 @@ def user_effects(
     pull_UE = np.zeros((n_users, len(sigma_EE)))
     for domain, fit in fits.items():
         precision_UEE[:, part[domain], part[domain]] += fit.gram_U22 / fit.noise
-        pull_UE[:, part[domain]] = fit.user_sums() / fit.noise
+        pull_UE[:, part[domain]] = fit.rest_U2 / fit.noise
     covariance_UEE: Array = np.linalg.inv(precision_UEE)
     return np.einsum("uij,uj->ui", covariance_UEE, pull_UE), covariance_UEE
