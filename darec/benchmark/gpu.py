@@ -118,7 +118,7 @@ def _on(
     pair: str, measured: Callable[..., Iterator[Figure]], *arguments: Any, **options: Any
 ) -> Iterator[Figure]:
     """Measure something on a generated pair, which is made when it is needed first."""
-    return measured(*arguments, _data(pair), **options)
+    yield from measured(*arguments, _data(pair), **options)
 
 
 @cache
