@@ -122,7 +122,7 @@ from darec.tuning.trial.stage1_cache import ClusterCache
 from search_spaces import SPACES
 connect(None)
 folder, data = Path(sys.argv[1]), split(obtain("toys_auto", Path("data"), True)).search
-space = SPACES["i_autorec"].fix({"hidden": 1500})
+space = SPACES["i_autorec"].fix({"hidden": 500})
 study = Study(
     "i_autorec", MODELS["i_autorec"], data, dict(space.space), dict(space.fixed), 10, folder,
     str(folder),
@@ -147,7 +147,7 @@ def test_a_killed_driver_resumes_with_rungs_and_study_complete(tmp_path):
     environment = {**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "1", "PYTHONPATH": str(ROOT)}
     log = (tmp_path / "log").open("w")
     driver = subprocess.Popen(
-        [*command, "--fix", "hidden=1500"], env=environment, stdout=log, stderr=log
+        [*command, "--fix", "hidden=500"], env=environment, stdout=log, stderr=log
     )
     folder = out / "toys_auto-synthetic-90" / "i_autorec"
     try:

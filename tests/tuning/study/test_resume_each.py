@@ -18,9 +18,9 @@ from darec.tuning.trial import trainable
 
 EPOCHS, TRIALS = 9, 10
 ASHA, GP = "asha", "gp"
-"""The defaults, which the long tier tests; the others are left to the nightly one."""
+"""The defaults, which the long tier tests together; the others are left to the nightly one."""
 RANDOM = "random"
-"""The sampler of the tests of the schedulers, which thereby test it, too."""
+"""The sampler of the other schedulers, which thereby test it, too."""
 
 
 class Killed(Exception):
@@ -73,26 +73,27 @@ def one_at_a_time(settings, alive, **changes):
     return replace(settings, slots=Slots(2.0, 0.0, alive), max_epochs=EPOCHS, **changes)
 
 
-def each(names, default):
-    """Return names as parameters of a test, all but the default for the nightly tier."""
-    return [
-        name if name == default else pytest.param(name, marks=pytest.mark.nightly) for name in names
-    ]
-
-
-@pytest.mark.parametrize("scheduler", each(SCHEDULERS, ASHA))
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        name if name == ASHA else pytest.param(name, marks=pytest.mark.nightly)
+        for name in SCHEDULERS
+    ],
+)
 def test_every_scheduler_decides_after_a_kill_as_it_would_have(
     scheduler, study, settings, tmp_path, slow_motion
 ):
     ten = replace(study, trials=TRIALS)
     alive = 6 if scheduler == "hyperband" else 1
-    alone = one_at_a_time(settings, alive, scheduler=scheduler, sampler=RANDOM)
+    sampler = GP if scheduler == ASHA else RANDOM
+    alone = one_at_a_time(settings, alive, scheduler=scheduler, sampler=sampler)
     undisturbed = searched(ten, alone, tmp_path / "whole")
     kills = (2, 7, 9, 11) if scheduler in ("hyperband", "median") else (2, 3, 4)
     assert searched(ten, alone, tmp_path / "killed", kills) == undisturbed
 
 
-@pytest.mark.parametrize("sampler", each([name for name in SAMPLERS if name != RANDOM], GP))
+@pytest.mark.nightly
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != RANDOM])
 def test_every_sampler_draws_after_a_kill_what_it_would_have(
     sampler, study, settings, tmp_path, slow_motion, monkeypatch
 ):
