@@ -87,7 +87,9 @@ class HierarchicalBiases:
         effects = fit_effects({d: getattr(training, d) for d in DOMAINS})
         items = {domain: ItemEffects.of(effects.domains[domain]) for domain in DOMAINS}
         of_users = effects.user_UE, effects.covariance_UEE, effects.sigma_EE
-        return HierarchicalBiases(items, *(array.astype(np.float32) for array in of_users))
+        return HierarchicalBiases(
+            items, *(array.astype(np.float32, order="C") for array in of_users)
+        )
 
     def swapped(self) -> "HierarchicalBiases":
         """Return the same effects with source and target exchanged."""

@@ -58,19 +58,19 @@ class DomainFit:
         self._sum_I = np.bincount(ratings.items, rests, ratings.n_items)
         of_x = rests * self.x_I[ratings.items]
         sums = [np.bincount(ratings.users, part, n_users) for part in (rests, of_x)]
-        self._sum_U2 = np.stack(sums, 1)
-        self.rest_U2 = self._sum_U2
+        self._sum_2U = np.stack(sums)
+        self.rest_2U = self._sum_2U
         """Each user's sums of r - mu - b_i, and of x_i times that."""
         powers_U3: Array = self._rated_UI @ np.stack([one_I, self.x_I, self.x_I**2], 1)
-        self.gram_U22 = powers_U3[:, [[0, 1], [1, 2]]]
+        self.gram_22U = powers_U3.T[[[0, 1], [1, 2]]]
         """Each user's sums of 1, x and x^2 over the rated items."""
         self.noise = float(np.var(rests)) + LEAST
         self.tau, self.prior_2 = START, np.zeros(2)
         self.item_I, self.variance_I = np.zeros(len(one_I)), START * one_I
 
-    def fit_items(self, effect_U2: Array) -> None:
+    def fit_items(self, effect_2U: Array) -> None:
         """Fit the items' effects given those of the users, then the prior of the items."""
-        sums_I2 = self._rated_IU @ effect_U2
+        sums_I2 = self._rated_IU @ effect_2U.T
         rest_I = self._sum_I - sums_I2[:, 0] - self.x_I * sums_I2[:, 1]
         self.variance_I = 1 / (1 / self.tau + self.counts_I / self.noise)
         prior_I = self.z_I2 @ self.prior_2
@@ -80,12 +80,12 @@ class DomainFit:
         second_R = (item_R - z_R2 @ self.prior_2) ** 2 + self.variance_I[self.is_rated_I]
         self.tau = LEAST + float(second_R.mean())
         items_U2: Array = self._rated_UI @ np.stack([self.item_I, self.item_I * self.x_I], 1)
-        self.rest_U2 = self._sum_U2 - items_U2
+        self.rest_2U = self._sum_2U - items_U2.T
 
-    def fit_noise(self, effect_U2: Array, posterior_U22: Array) -> float:
+    def fit_noise(self, effect_2U: Array, posterior_22U: Array) -> float:
         """Set the noise to the mean expected squared error; return the domain's evidence bound."""
-        second_U22 = posterior_U22 + effect_U2[:, :, None] * effect_U2[:, None, :]
-        of_users = np.sum(self.gram_U22 * second_U22) - 2 * np.sum(effect_U2 * self.rest_U2)
+        second_22U = posterior_22U + effect_2U[:, None] * effect_2U
+        of_users = np.vdot(self.gram_22U, second_22U) - 2 * np.vdot(effect_2U, self.rest_2U)
         of_items = self.counts_I @ (self.variance_I + self.item_I**2)
         of_items -= 2 * self._sum_I @ self.item_I
         self.noise = LEAST + float(self._squares + of_users + of_items) / self.n
@@ -122,36 +122,59 @@ def fit_effects(ratings: Mapping[Domain, Ratings], tolerance: float = TOLERANCE)
     part = {domain: slice(2 * i, 2 * i + 2) for i, domain in enumerate(fits)}
     size, n = 2 * len(fits), sum(fit.n for fit in fits.values())
     is_seen_U = np.any([of_domain.user_counts > 0 for of_domain in ratings.values()], axis=0)
-    user_UE, sigma_EE, last = np.zeros((len(is_seen_U), size)), START * np.eye(size), -np.inf
+    seen_U, n_seen = is_seen_U.astype(np.float64), int(is_seen_U.sum())
+    user_EU, sigma_EE, last = np.zeros((size, len(seen_U))), START * np.eye(size), -np.inf
     for _ in range(SWEEPS):
         for domain, fit in fits.items():
-            fit.fit_items(user_UE[:, part[domain]])
-        user_UE, covariance_UEE = user_effects(fits, part, sigma_EE)
-        seen_SE, seen_SEE = user_UE[is_seen_U], covariance_UEE[is_seen_U]
-        second_EE = seen_SE.T @ seen_SE + seen_SEE.sum(0)
-        sigma_EE = second_EE / len(seen_SE) + LEAST * np.eye(size)
-        logs = np.linalg.slogdet(seen_SEE)[1] - np.linalg.slogdet(sigma_EE)[1]
-        bound = float(logs.sum()) / 2
+            fit.fit_items(user_EU[part[domain]])
+        user_EU, covariance_EEU, log_U = user_effects(fits, part, sigma_EE)
+        second_EE = user_EU @ user_EU.T + covariance_EEU @ seen_U  # the means of the unseen are 0
+        sigma_EE = second_EE / n_seen + LEAST * np.eye(size)
+        bound = float(log_U @ seen_U - n_seen * np.linalg.slogdet(sigma_EE)[1]) / 2
         for domain, fit in fits.items():
             of = part[domain]
-            bound += fit.fit_noise(user_UE[:, of], covariance_UEE[:, of, of])
+            bound += fit.fit_noise(user_EU[of], covariance_EEU[of, of])
         gain, last = bound - last, bound
         if gain < tolerance * n:
             break
     else:
         warnings.warn(f"the hierarchical biases still changed after {SWEEPS} sweeps", stacklevel=2)
-    return Effects(fits, *user_effects(fits, part, sigma_EE), sigma_EE, bound)
+    user_EU, covariance_EEU, _ = user_effects(fits, part, sigma_EE)
+    return Effects(fits, user_EU.T, np.moveaxis(covariance_EEU, 2, 0), sigma_EE, bound)
 
 
 def user_effects(
     fits: Mapping[Domain, DomainFit], part: Mapping[Domain, slice], sigma_EE: Array
-) -> tuple[Array, Array]:
-    """Return the users' posterior means [U, E] and covariances [U, E, E], given all else."""
-    n_users = len(next(iter(fits.values())).gram_U22)
-    precision_UEE: Array = np.tile(np.linalg.inv(sigma_EE), (n_users, 1, 1))
-    pull_UE = np.zeros((n_users, len(sigma_EE)))
+) -> tuple[Array, Array, Array]:
+    """Return the users' posterior means [E, U], covariances [E, E, U] and their log determinants.
+
+    All else is given.
+    """
+    n_users = next(iter(fits.values())).gram_22U.shape[2]
+    precision_EEU = np.repeat(np.linalg.inv(sigma_EE)[:, :, None], n_users, 2)
+    pull_EU = np.zeros((len(sigma_EE), n_users))
     for domain, fit in fits.items():
-        precision_UEE[:, part[domain], part[domain]] += fit.gram_U22 / fit.noise
-        pull_UE[:, part[domain]] = fit.rest_U2 / fit.noise
-    covariance_UEE: Array = np.linalg.inv(precision_UEE)
-    return np.einsum("uij,uj->ui", covariance_UEE, pull_UE), covariance_UEE
+        precision_EEU[part[domain], part[domain]] += fit.gram_22U / fit.noise
+        pull_EU[part[domain]] = fit.rest_2U / fit.noise
+    log_U = invert(precision_EEU)
+    return np.einsum("iju,ju->iu", precision_EEU, pull_EU), precision_EEU, -log_U
+
+
+def invert(matrices_EEU: Array) -> Array:
+    """Replace positive definite matrices by their inverses; return their log determinants [U].
+
+    Gauss-Jordan elimination of all matrices at once. Positive definite matrices need no pivoting.
+    LAPACK, which takes one matrix after the other, needs three times as long.
+    """
+    log_U = np.zeros(matrices_EEU.shape[2])
+    for k, row_EU in enumerate(matrices_EEU):
+        pivot_U = row_EU[k].copy()
+        log_U += np.log(pivot_U)
+        row_EU[k] = 1
+        row_EU /= pivot_U
+        for i, other_EU in enumerate(matrices_EEU):
+            if i != k:
+                factor_U = other_EU[k].copy()
+                other_EU[k] = 0
+                other_EU -= factor_U * row_EU
+    return log_U

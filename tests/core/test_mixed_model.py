@@ -8,7 +8,7 @@ import pytest
 
 from darec.core import hierarchical
 from darec.core.hierarchical import HierarchicalBias, HierarchicalBiases, hierarchical_biases
-from darec.core.mixed_model import fit_effects
+from darec.core.mixed_model import fit_effects, invert
 from darec.core.new_user import OwnRatings
 from darec.data.ratings import Ratings
 from darec.data.split import Training, split
@@ -99,6 +99,16 @@ def test_crossed_effects_agree_with_statsmodels():
     assert theirs.scale == pytest.approx(fit.noise, rel=0.1)
     assert np.corrcoef(ours, theirs.fittedvalues)[0, 1] > 0.995
     assert np.abs(ours - theirs.fittedvalues).mean() < 0.05
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_matrices_are_inverted_side_by_side(size):
+    design = np.random.default_rng(0).normal(size=(50, size + 3, size))
+    matrices = design.transpose(0, 2, 1) @ design
+    inverted = np.moveaxis(matrices, 0, 2).copy()
+    logs = invert(inverted)
+    np.testing.assert_allclose(np.moveaxis(inverted, 2, 0), np.linalg.inv(matrices), rtol=1e-9)
+    np.testing.assert_allclose(logs, np.linalg.slogdet(matrices)[1], rtol=1e-12)
 
 
 def test_planted_variances_are_found():
