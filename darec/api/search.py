@@ -202,7 +202,7 @@ def search(
         metric=metric,
         rejudge=rejudge,
         reproducible=reproducible,
-        winners=winners_of(warm_start) if before is None else {},
+        winners=winners_of(warm_start) if before is None else before.winners,
         folder=result.folder,
         storage=result.path,
     )
@@ -226,12 +226,13 @@ def search(
             wanted = Wanted(cpus_per_trial, gpus_per_trial, at_once, joined)
             if before is None:
                 request = fitted_to_machine(request, wanted)
+            slots = computed_share(request, wanted)
             cache = ClusterCache()
             settings = Settings(
                 sampler=request.sampler,
                 scheduler=scheduler,
                 max_epochs=request.budget.max_epochs,
-                slots=computed_share(request, wanted),
+                slots=slots,
                 seed=seed,
                 cache=cache,
                 trial_limit=trial_limit,

@@ -22,7 +22,8 @@ from darec.page.section import Section, Table, TableCell
 from darec.paper import RANGES
 from darec.reporter import duration, in_epochs
 from darec.tuning.study.algorithms import SCHEDULERS
-from darec.tuning.study.importance import DrawnTrials, importances, place_of, read_study
+from darec.tuning.study.importance import DrawnTrials, importances, read_study
+from darec.tuning.study.places import place_of
 from darec.tuning.study.progress import MEASURES
 from darec.tuning.study.record import PAGE, Record, load_study
 from darec.tuning.study.trials_table import COST, REJUDGED, TEXTS

@@ -28,7 +28,7 @@ from darec.files import write
 PLAIN = (".json", ".jsonl", ".csv", ".safetensors", ".parquet", ".md", ".html", ".log")
 """Suffixes of the plain result files of a study."""
 LARGE = {"model.safetensors", "ratings.safetensors"}
-"""Files of a model folder, which only who loads the model needs."""
+"""Large files of a model folder. Only a process that loads the model needs them."""
 ONE_SLASH = re.compile(r"[A-Za-z][\w+.-]+:/(?!/)")
 """A URI that lacks a slash, as ``str(Path("s3://bucket"))`` makes it."""
 

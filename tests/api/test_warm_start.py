@@ -1,5 +1,8 @@
 """Winners of earlier searches, read from folders of results."""
 
+from functools import partial
+from shutil import rmtree
+
 import pytest
 
 import darec
@@ -31,7 +34,8 @@ def test_a_place_without_a_winner_is_told(tmp_path):
 @pytest.mark.ray
 def test_a_search_begins_with_an_earlier_winner_then_the_good_guess(cluster, tiny_pair, tmp_path):
     best = made.searched(Cell("toys_auto", 90, "bias", True), tmp_path / "earlier")
-    result = darec.search(
+    search = partial(
+        darec.search,
         "bias",
         tiny_pair,
         trials=4,
@@ -40,7 +44,17 @@ def test_a_search_begins_with_an_earlier_winner_then_the_good_guess(cluster, tin
         at_once=1,
         fit=False,
     )
-    trials = result.trials.set_index("trial_id").sort_index()
-    drawn = [dict(row) for _, row in trials[["reg_user", "reg_item"]].iterrows()]
+    drawn = drawn_by(search())
     assert drawn[0] == {name: best.config[name] for name in drawn[0]}
     assert drawn[1] == SPACES["bias"].start != drawn[0]
+    (folder,) = (path.parent for path in (tmp_path / "out").rglob("study.json"))
+    for path in folder.iterdir():  # as if it had been killed before its first snapshot
+        if path.name != "study.json":
+            rmtree(path) if path.is_dir() else path.unlink()
+    assert drawn_by(search(resume=True)) == drawn
+
+
+def drawn_by(result):
+    """What the trials of a search drew, in order."""
+    trials = result.trials.set_index("trial_id").sort_index()
+    return [dict(row) for _, row in trials[["reg_user", "reg_item"]].iterrows()]

@@ -142,10 +142,12 @@ def connected(
             _Shared.mode = os.environ.get(MODE)
             try:
                 connect(address, cpus, insecure=insecure)
+                _Shared.watch = watch_ray(started_here=address is None)
             except BaseException:
+                if ray.is_initialized():
+                    ray.shutdown()
                 set_mode(_Shared.mode)
                 raise
-            _Shared.watch = watch_ray(started_here=address is None)
             _Shared.users, _Shared.address = 1, address
             shared = True
         else:

@@ -104,8 +104,10 @@ def check_cluster(place: str, cpus: float, gpus: float, report: Callable[[str], 
 
 def check_gpus(gpus: float) -> None:
     """Raise `UserError` if trials want GPUs and the torch of a node cannot use those it has."""
+    if not gpus:
+        return
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
-    for answer in [_ask(None, node_id=node["NodeID"]) for node in nodes if gpus]:
+    for answer in [_ask(None, node_id=node["NodeID"]) for node in nodes]:
         node = _answer("a node with GPUs", answer, ANSWER_S)
         if node.gpu_fault:
             remedy = "install a torch that fits the driver, or give --gpus-per-trial 0"

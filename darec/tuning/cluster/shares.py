@@ -143,8 +143,8 @@ class Checkpoints:
 
     Each trial that runs has ``number`` checkpoints of ``n_bytes``, and ``kept`` of the best trials
     that have ended keep their last one. ``trials`` is how many trials have checkpoints for each
-    that may run at once: since the last snapshot as many may have ended as run, and a resume from
-    that snapshot may need theirs. In a reproducible search other trials are paused.
+    that may run at once: one that runs, and one that ended after the last snapshot, from which a
+    resume may need it. A reproducible search has paused trials, too.
     """
 
     n_bytes: int

@@ -19,7 +19,7 @@ from darec.tuning.storage import is_uri
 LOCK = ".lock"
 NAMESPACE = "darec"
 LONGEST = 300
-"""Most bytes that are read of what the holder wrote about itself."""
+"""Most characters that are shown of what the holder wrote about itself."""
 GLANCE_S = 0.2
 """How long a lock is waited for. `holder_of` holds one for an instant to see whether it is free."""
 REMEDY = "wait for it, or give another --out"
@@ -68,14 +68,14 @@ def searching(place: str) -> str | None:
 def holder_of(folder: Path) -> str | None:
     """Return which process searches in a folder, ``process 12 on a_host``; None if none does."""
     path = folder / LOCK
-    told = path.read_text(errors="replace")[:LONGEST] if path.is_file() else ""
-    if is_gone(told):
+    holder = path.read_text(errors="replace")[:LONGEST] if path.is_file() else ""
+    if is_gone(holder):
         return None  # the lock need not be tried
     with path.open("rb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return told
+            return holder
     return None
 
 
@@ -96,8 +96,8 @@ def folder_locked(folder: Path) -> Iterator[None]:
         while not _taken(lock):
             if time.monotonic() > give_up:
                 lock.seek(0)
-                holder = f"another search writes here ({lock.read().decode(errors='replace')})"
-                raise UserError(f"{folder}: {holder}; {REMEDY}")
+                holder = lock.read().decode(errors="replace")[:LONGEST]
+                raise UserError(f"{folder}: another search writes here ({holder}); {REMEDY}")
             time.sleep(GLANCE_S / 20)
         lock.truncate(0)
         lock.write(this_process().encode())

@@ -84,7 +84,11 @@ class Resumable(TrialScheduler):
             self._queued.append(trial)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Drop a trial that is given up; one whose status is ERROR already starts again."""
+        """Drop a trial that Tune gives up.
+
+        Tune also calls this before it retries a trial. The status is ERROR then, and the trial
+        stays.
+        """
         if trial.status != Trial.ERROR:
             self._heard.pop(trial.trial_id, None)
             self.scheduler.on_trial_error(tune_controller, trial)

@@ -79,7 +79,7 @@ class Outcomes(tune.Callback):
         self._max_epochs = max_epochs
         self.ended: dict[str, str] = {}
         """How each ended trial ended: ``failed``; ``completed``, by the last epoch; or
-        ``stopped early``, by the scheduler or a time budget; or the reason that the trial gave."""
+        ``stopped early``, by the scheduler; or the reason that the trial gave."""
         self.failures: dict[str, list[str]] = {}
         """The reason of every failed attempt, by trial."""
 

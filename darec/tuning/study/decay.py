@@ -16,7 +16,7 @@ from darec.core.adam import MOST_DECAY
 from darec.data.split import SearchData
 from darec.errors import UserError
 from darec.tuning.study.request import Request, SearchSpace
-from darec.tuning.study.sizes import narrowed_to
+from darec.tuning.study.sizes import ends_of_stages, narrowed_to
 
 S = TypeVar("S", bound=SearchSpace)
 
@@ -43,8 +43,8 @@ def with_stable_decay(request: Request) -> Request:
             of_stage1 -= set(space.fixed)  # these names are the model's own, not stage 1's
             stage1 = decoupled(stage1, {name.removeprefix(prefix) for name in of_stage1})
         space = decoupled(space, request.fix)
-    ends = _stable_ends(space) | (_stable_ends(stage1) if stage1 is not None else {})
-    return narrowed_to(replace(request, space=space, stage1=stage1), ends)
+    request = replace(request, space=space, stage1=stage1)
+    return narrowed_to(request, ends_of_stages(request, _stable_ends))
 
 
 def decoupled(space: S, held: Collection[str] = ()) -> S:

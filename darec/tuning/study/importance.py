@@ -19,6 +19,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 
 from darec.errors import UserError
 from darec.models.best import distribution_of, read_best
+from darec.tuning.study.places import place_of
 from darec.tuning.study.record import load_study
 
 LEAST_TRIALS = 8
@@ -131,15 +132,6 @@ def places(study: DrawnTrials) -> dict[str, list[float]]:
         for name, distribution in study.distributions.items()
         if not isinstance(distribution, CategoricalDistribution)
     }
-
-
-def place_of(distribution: BaseDistribution, value: Any) -> float:
-    """Return where a value lies in its range or among the choices, from 0 to 1."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices.index(value) / max(1, len(distribution.choices) - 1)
-    low, high, log = (getattr(distribution, part) for part in ("low", "high", "log"))
-    scale = math.log if log else float
-    return (scale(value) - scale(low)) / (scale(high) - scale(low))
 
 
 def _value(place: str, row: Mapping[str, str], name: str, distribution: BaseDistribution) -> Any:

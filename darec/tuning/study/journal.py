@@ -65,7 +65,10 @@ class Journal(tune.Callback):
         self._errors = {name: dict(own) for name, own in state["errors"].items()}
 
     def _add(self, trial: Any, state: TrialState) -> None:
-        """Add a trial; one without a finite error has failed. A disk that is full loses it."""
+        """Add a trial; one without a finite error has failed.
+
+        On a full disk the trial is left out.
+        """
         errors = self._errors.pop(trial.trial_id, {})
         value = float((trial.last_result or {}).get(METRIC, math.nan))
         config = flatten(trial.config)

@@ -39,7 +39,7 @@ def keeps_nothing(trials: Sequence[Any]) -> None:
 class StudyProgress(ProgressReporter):
     """A progress reporter for Tune that shows a study as a `StudyView`."""
 
-    _part = (1, 1)  # also of a study whose snapshot does not know it
+    _part = (1, 1)  # snapshots of earlier versions lack it
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class StudyProgress(ProgressReporter):
             measure=self._measure,
             to_beat=self._to_beat,
             spent_s=spent_s,
-            left_s=pace and max(0.0, self.n_trials / pace - self._ended_before / pace - spent_s),
+            left_s=pace and max(0.0, (self.n_trials - self._ended_before) / pace - spent_s),
             an_hour=pace and 3600 * pace,
             part=self._part,
         )

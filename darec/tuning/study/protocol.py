@@ -131,7 +131,7 @@ def check_can_go_on(request: Request) -> None:
     best = read_best(request.folder, request.storage)
     other = "begin another search with --warm-start and another --out"
     if request.budget.time_budget is not None and best.trials < best.trials_asked:
-        told = "its time budget was used up, so that it cannot have more trials"
+        told = "it ended before its last trial, so that it cannot have more trials"
         raise UserError(f"{request.storage}: {told}; {other}")
     tune_folder = storage.join(request.storage, "tune")
     if not has_snapshot(tune_folder):

@@ -25,7 +25,10 @@ from darec.tuning.study.differences import unlike
 from darec.tuning.study.model_code import code_of
 from darec.tuning.study.request import Budget, Ranges, Request, Stages
 
-OF_THE_RUN = ("arguments", "began", "revision", "versions", "code", "lag", "baselines")
+OF_THE_RUN = (
+    *("arguments", "began", "revision", "versions", "code", "lag", "baselines"),
+    "winners",
+)
 """Fields of a record that may differ between the runs of a search. The first lag holds."""
 OPTIONS = {
     **{f"budget.{name}": f"--{name.replace('_', '-')}" for name in Budget.__dataclass_fields__},
@@ -81,6 +84,8 @@ class Record(Asked):
     """When it began, in seconds since 1970."""
     narrowed: dict[str, int | float] = field(default_factory=dict)
     """Where ranges end earlier than in the space that was asked for (`sizes`, `decay`)."""
+    winners: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """The winners of earlier searches, by model, which the studies try first (`starts`)."""
 
 
 def load_study(folder: Path, place: str | None = None) -> Record:
@@ -198,6 +203,7 @@ def _record_of(request: Request, arguments: Mapping[str, Any]) -> Record:
         reproducible=request.reproducible,
         lag=request.lag,
         narrowed=dict(request.narrowed),
+        winners={name: [dict(one) for one in found] for name, found in request.winners.items()},
     )
 
 

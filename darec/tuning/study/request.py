@@ -101,7 +101,8 @@ class Request:
     reproducible: bool = False
     """Whether the outcome must not depend on timing."""
     lag: Count | None = None
-    """Of a reproducible search, `darec.tuning.study.in_order` says what it is."""
+    """The sampler draws trial n from the outcomes of trials 0 to n - lag
+    (`darec.tuning.study.in_order`). None: the search is not reproducible."""
     narrowed: Mapping[str, float] = field(default_factory=dict)
     """Where ranges end early: sizes so that trials fit, others so that decay does not diverge."""
     winners: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)

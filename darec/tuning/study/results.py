@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import ray
-from optuna.distributions import BaseDistribution, CategoricalDistribution
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -27,6 +25,7 @@ from darec.models.best import Best, Identity
 from darec.reporter import LOGGER
 from darec.seeds import derive
 from darec.tuning.cluster.preflight import check_room
+from darec.tuning.study.places import at_edge
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
 from darec.tuning.study.trials_table import COLUMNS, COST, REJUDGED
@@ -36,22 +35,6 @@ from darec.tuning.trial.travel import send_by_value
 
 KEPT_TRIALS = "kept.json"
 """The configs of the trials whose weights a finished study keeps."""
-EDGE = 0.01
-"""Share of a range that counts as its edge, on a logarithmic scale if the range has one."""
-
-
-def at_edge(space: Mapping[str, BaseDistribution], config: dict[str, Any]) -> list[str]:
-    """Return the hyper-parameters at an edge of their range: a wider range may be better."""
-    names = []
-    for name, distribution in space.items():
-        if isinstance(distribution, CategoricalDistribution) or distribution.single():
-            continue
-        low, high, log = (getattr(distribution, part) for part in ("low", "high", "log"))
-        scale = math.log if log else float
-        share = (scale(config[name]) - scale(low)) / (scale(high) - scale(low))
-        if not EDGE <= share <= 1 - EDGE:
-            names.append(name)
-    return names
 
 
 def save_trials(study: Study, rows: list[TrialRow]) -> None:

@@ -21,8 +21,9 @@ class TrialRow:
 
     trial_id: str
     ended: str
-    """``completed`` (its last epoch), ``stopped early`` (by the scheduler or a time budget),
-    ``failed``, ``unfinished``, or the reason that the trial gave itself."""
+    """``completed`` (its last epoch), ``stopped early`` (by the scheduler), ``failed``,
+    ``unfinished`` (it ran when the time budget ended or the search was interrupted), or the reason
+    that the trial gave itself."""
     epochs: int
     best_epoch: int
     """The epoch with the lowest validation error; 0 if no epoch had a finite one."""

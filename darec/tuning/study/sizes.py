@@ -32,21 +32,38 @@ def fitted(
 
 def _narrowed(request: Request, share: float) -> Request:
     """Return the request with sizes that reach only this share of the way up their ranges."""
-    ends = _ends(request.space, share)
+    return narrowed_to(request, ends_of_stages(request, lambda space: _ends(space, share)))
+
+
+def ends_of_stages(
+    request: Request, ends_of: Callable[[SearchSpace], Mapping[str, float]]
+) -> dict[str, float]:
+    """Return where the ranges of both stages end; those of stage 1 are named as in a joint search.
+
+    Both stages have a ``learning_rate``, for example.
+    """
+    ends = dict(ends_of(request.space))
     if request.stage1 is not None:
-        ends |= _ends(request.stage1, share)
-    return narrowed_to(request, ends)
+        prefix = _prefix(request)
+        ends |= {f"{prefix}{name}": end for name, end in ends_of(request.stage1).items()}
+    return ends
 
 
 def narrowed_to(request: Request, ends: Mapping[str, float]) -> Request:
     """Return the request with ranges that end here, those of an earlier run for example."""
 
-    def narrow(space: SearchSpace) -> SearchSpace:
-        return space.narrow({name: end for name, end in ends.items() if name in space.space})
+    def narrow(space: SearchSpace, prefix: str = "") -> SearchSpace:
+        own = {name: ends[prefix + name] for name in space.space if prefix + name in ends}
+        return space.narrow(own)
 
-    stage1 = request.stage1 and narrow(request.stage1)
+    stage1 = request.stage1 and narrow(request.stage1, _prefix(request))
     narrowed = {**request.narrowed, **ends}
     return replace(request, space=narrow(request.space), stage1=stage1, narrowed=narrowed)
+
+
+def _prefix(request: Request) -> str:
+    """Return how the names of stage 1's hyper-parameters begin in a joint search."""
+    return f"{request.kind.stage1.field}/" if request.kind.stage1 else ""
 
 
 def _ends(space: SearchSpace, share: float) -> dict[str, int]:

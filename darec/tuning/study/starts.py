@@ -21,7 +21,8 @@ class Known(NamedTuple):
 def known_trials(request: Request, model: str, space: SearchSpace, trials: int) -> Known:
     """Return the known configurations that this space can draw, each once.
 
-    Beside the good guess they are one of two or three trials, and a third of more.
+    They are at most a third of the trials, but at least one of two or more. The good guess does not
+    count.
     """
     room = min(max(1, int(KNOWN_SHARE * trials)), trials - 1)
     taken, found = [dict(space.start)], Known([], [])

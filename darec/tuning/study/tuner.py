@@ -103,7 +103,7 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
         told = f"Tune's snapshot there cannot be read ({type(error).__name__})"
         raise UserError(f"{path}: {told}; {snapshot.START_AGAIN}") from error
     begun = [result.metrics for result in results if TIME in (result.metrics or {})]
-    if any(METRIC not in metrics for metrics in begun if metrics):
+    if any(METRIC not in metrics for metrics in begun):
         told = "an earlier version began this search, and it cannot go on"
         raise UserError(f"{path}: {told}; {snapshot.START_AGAIN}")
     some_epoch = any(METRIC in (result.metrics or {}) for result in results)
@@ -124,7 +124,8 @@ def _new(study: Study, settings: Settings, trainable: Any, waits: bool) -> tune.
     """Return a search from its beginning; ``waits`` is that of `Ends`."""
     seconds = math.inf if study.time_budget is None else study.time_budget
     known = SCHEDULERS[settings.scheduler]
-    make = known.make if settings.lag is None else (known.in_order or known.make)
+    make = known.make if settings.lag is None else known.in_order
+    assert make is not None, "a reproducible search has a scheduler that decides in order"
     scheduler = Resumable(make(settings.max_epochs))
     sampler_seed = derive(settings.seed, "sampler", study.model) % 2**32
     can_be_flat = study.stop_when_flat and study.space

@@ -55,6 +55,16 @@ def test_nested_blocks_share_one_connection_by_the_address_as_it_was_typed(ray_c
     assert ray_calls[2:] == [("init", "local"), ("shutdown",)]
 
 
+def test_an_interruption_before_the_block_ends_what_was_started(ray_calls, monkeypatch):
+    def interrupted(started_here):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection, "watch_ray", interrupted)
+    with pytest.raises(KeyboardInterrupt), connected(None):
+        pass
+    assert ray_calls == [("init", "local"), ("shutdown",)]
+
+
 def test_the_last_of_several_threads_closes_the_connection(ray_calls):
     inside, leave = threading.Event(), threading.Event()
 

@@ -16,8 +16,9 @@ from darec.seeds import derive
 from darec.tuning.cluster.shares import Slots
 from darec.tuning.study import results
 from darec.tuning.study.identity import identity_of
+from darec.tuning.study.places import at_edge
 from darec.tuning.study.record import space_json
-from darec.tuning.study.results import at_edge, save_trials, save_weights, winner
+from darec.tuning.study.results import save_trials, save_weights, winner
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study
 from search_spaces import SPACES

@@ -34,11 +34,12 @@ def test_sizes_end_where_the_largest_trial_fits(model, tiny_pair, tmp_path):
     assert fitted(request, lambda r: n_weights(r) <= most) is request
     smaller = fitted(request, lambda r: n_weights(r) <= most // 3)
     assert most / 6 < n_weights(smaller) <= most // 3
-    for space, whole in ((smaller.space, request.space), (smaller.stage1, request.stage1)):
+    stages = (("", smaller.space, request.space), ("autorec/", smaller.stage1, request.stage1))
+    for prefix, space, whole in stages:
         if space is not None:
             for name, each in space.space.items():
-                same = whole.space[name]
-                assert each == same or (each.high < same.high and name in smaller.narrowed)
+                same, narrowed = whole.space[name], prefix + name in smaller.narrowed
+                assert each == same or (each.high < same.high and narrowed)
             for name, value in space.start.items():  # it lies in the narrowed ranges
                 assert space.space[name]._contains(space.space[name].to_internal_repr(value))
     assert smaller.narrowed
@@ -134,6 +135,7 @@ def test_no_trial_diverges_by_decoupled_decay(joint, tiny_pair, tmp_path, monkey
     [
         ({"learning_rate": 1e-4}, [("lambda_", 250.0)]),
         ({"lambda_": 25.0}, [("learning_rate", 1e-3)]),
+        ({"lambda_": 1000.0}, [("learning_rate", 2.5e-5)]),
         ({"lambda_": 25.0, "learning_rate": 1e-3}, []),
         ({"lambda_": 0.0}, [("learning_rate", 1e-2)]),
         ({"learning_rate": 3.7e-4}, [("lambda_", 0.025 / 3.7e-4)]),
@@ -146,6 +148,8 @@ def test_what_is_held_fixed_stays_and_the_other_range_ends(fix, ends, tiny_pair,
     for name, high in ends:
         assert highest(bounded.space, name) == [pytest.approx(high)]
     assert bounded.space.fixed == request.space.fixed
+    assert bounded.stage1 == request.stage1  # which has a learning_rate of its own
+    assert narrowed_to(request, bounded.narrowed) == bounded  # as a resumed search does
 
 
 def test_a_fixed_weight_that_always_diverges_is_refused(tiny_pair, tmp_path):
