@@ -39,7 +39,8 @@ def stack(
 
     The weights are non-negative and learned on differences from the hierarchical biases
     (`darec.core.blend`). The stack's validation RMSE is cross-fitted: each rating is predicted with
-    members and weights that were chosen by other ratings. Where that is no better than the best
+    members and weights that were learned from other ratings. It is still too low, as the candidates
+    and their epochs were chosen by all validation ratings. Where that is no better than the best
     trial alone, or there are fewer than 500 validation ratings, that trial is the only member.
 
     Args:

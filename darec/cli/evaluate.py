@@ -70,7 +70,7 @@ def evaluate(
 
     Scores that results/scores.jsonl has already are kept; --fresh measures them again.
     With --model all, scores every model that was searched, prints one table of them all, and tells
-    by a paired test which are level with the best. It needs five splits or more.
+    by a paired test which differ from the best. It needs five splits or more.
 
     Cross-validation: darec evaluate --pair toys_auto --synthetic --model i_darec --folds 5
 
@@ -130,6 +130,8 @@ def evaluate(
             by_split = [by_model.get_group(n).groupby("split_seed")["test_rmse"] for n in names]
             errors = [{int(str(seed)): each.mean() for seed, each in own} for own in by_split]
             reporter.line(in_short(compared(names, errors, searches[0].best)))
+            if len(names) > 2:
+                reporter.line(f"{names[0]} was chosen by these scores: p-values are too small.")
         for (name, cold), own in scores.groupby(["model", "cold"], sort=False)["test_rmse"]:
             mean, sd = own.mean(), own.std() if len(own) > 1 else None
             shown = f"{mean:.4f}" + ("" if sd is None else f" ± {sd:.4f}")

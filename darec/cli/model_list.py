@@ -1,7 +1,7 @@
 """The models as a help text lists them."""
 
 ABOUT = {
-    "mean": "the mean rating of each item and of all",
+    "mean": "the mean of the domain's training ratings",
     "bias": "user and item biases of the target",
     "shared_bias": "biases, with one for each user in both domains",
     "hierarchical_bias": "biases of both domains under one prior; nothing to tune",

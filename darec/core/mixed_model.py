@@ -79,6 +79,8 @@ class DomainFit:
         self.prior_2 = np.linalg.lstsq(z_R2, item_R, rcond=None)[0]
         second_R = (item_R - z_R2 @ self.prior_2) ** 2 + self.variance_I[self.is_rated_I]
         self.tau = LEAST + float(second_R.mean())
+        self.item_I[~self.is_rated_I] = self.prior_2[0]
+        self.variance_I[~self.is_rated_I] = self.tau
         items_U2: Array = self._rated_UI @ np.stack([self.item_I, self.item_I * self.x_I], 1)
         self.rest_2U = self._sum_2U - items_U2.T
 

@@ -51,9 +51,10 @@ class TwoStage(Recommender, Protocol):
 
 @runtime_checkable
 class MayReadSource(Protocol):
-    """A recommender whose hyper-parameters decide whether it learns from a user's source ratings.
+    """A recommender that tells whether it learns from a user's source ratings.
 
-    For all other recommenders, `darec.models.kind.ModelKind.cold_users` says whether they do.
+    All others do if they are of the cold-user task (`darec.models.kind.ModelKind.cold_users`), or
+    predict the source as well.
     """
 
     @property

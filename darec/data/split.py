@@ -144,10 +144,10 @@ class Split:
 def split(pair: DomainPair, holdout: Holdout = PAPER, seed: int = 0) -> Split:
     """Divide a pair for the warm task, or for the cold-user task.
 
-    Warm: a random 10 % (``train=90``) or 20 % (``train=80``) of each domain are test ratings, and a
-    tenth of the rest validation ratings (section 4.1). With another ``split`` than ``random`` the
-    time of the ratings says which ones (`parts_in_time`), or the pair's split file. Where the file
-    does not name the source's ratings, they are divided at random.
+    Warm: a random 10 % (``train=90``) or 20 % (``train=80``) of each domain's ratings are test
+    ratings, and a tenth of the rest validation ratings (section 4.1). With another ``split`` than
+    ``random`` the time of the ratings says which ones (`parts_in_time`), or the pair's split file.
+    Where the file does not name the source's ratings, they are divided at random.
 
     Cold users: this percentage of the users are test users, and a fifth of the others validation
     users (`VALID_USERS`). All of their target ratings are test or validation ratings, and no

@@ -16,7 +16,8 @@ def paper_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the test RMSE, mean ± sd over seeds, of each model (rows) on each pair (columns).
 
     ``scores`` are those of one pair, or of several together (``pd.concat``). Models keep their
-    order; the last rows are the untuned baselines on the same test ratings.
+    order; the last rows are the untuned baselines on the same test ratings. Raises `UserError` for
+    scores of different tasks.
 
     Examples:
         >>> import darec
@@ -26,6 +27,10 @@ def paper_table(scores: pd.DataFrame) -> pd.DataFrame:
         >>> list(table.index)
         ['mean', 'hierarchical biases', 'bias, untuned', 'mean of training']
     """
+    for name in ("train", "cold_users", "split"):
+        if len(values := scores[name].unique()) > 1:
+            told = ", ".join(map(str, values))
+            raise UserError(f"a table has scores of one {name}, but these have {told}")
     headline = scores[scores["cold"] == COLD]
     columns = {}
     for pair, of_pair in headline.groupby("pair", sort=False):
@@ -51,8 +56,8 @@ def write_table(scores: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".csv":
         text = table.to_csv(lineterminator="\n")
     else:
-        seeds = scores.groupby(["pair", "model"], sort=False)["split_seed"].nunique().max()
-        told = f"% test RMSE, mean and sd over {seeds} splits, cold={COLD}\n"
+        runs = scores[scores["cold"] == COLD].groupby(["pair", "model"]).size().max()
+        told = f"% test RMSE, mean and sd over {runs} runs, cold={COLD}\n"
         rows = table.reset_index().to_latex(
             index=False, escape=True, column_format="l" + "r" * len(table.columns)
         )

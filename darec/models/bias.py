@@ -33,6 +33,8 @@ class BiasRecommender:
     """The biases of both domains, fitted independently. Nothing is random."""
 
     domains: tuple[Domain, ...] = ("target", "source")
+    reads_source = False
+    """Whether source ratings change what it predicts for a user of the target."""
 
     def __init__(self, config: BiasConfig, training: Training) -> None:
         self.config = config

@@ -100,6 +100,11 @@ class NADE(Trained):
         )
         super().__init__(net, self._adam, self._generator)
 
+    @property
+    def reads_source(self) -> bool:
+        """Whether source ratings change what it predicts for a user."""
+        return self._config.center == "hierarchical"
+
     def train_epoch(self) -> dict[str, float]:
         """Visit every rated row once; return the cost, summed over rows."""
         order = shuffled(self._rated, self._generator)

@@ -33,7 +33,8 @@ class CMFConfig:
     factors: Annotated[int, Field(ge=1, le=10**4)] = 20
     """Width K of user and item factors."""
     source_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Weight a of the source's loss. The target's loss has 1 - a. With a = 0 this is PMF."""
+    """Weight a of the source's loss. The target's loss has 1 - a. With a = 0, and
+    neither ``bias`` nor a centre, this is PMF."""
     reg: Annotated[float, Field(ge=0, le=1e3)] = 0.05
     """Ridge of each rating on the factors (and biases) that it reads."""
     bias: bool = True

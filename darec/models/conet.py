@@ -19,6 +19,7 @@ from torch.nn import functional
 from darec.core.center import CenterKind, fit_centers
 from darec.core.config import STRICT, BatchSize, LearningRate
 from darec.core.embedding_adam import Index, embedding_adam
+from darec.core.hierarchical import OTHER
 from darec.core.recommender import Run
 from darec.core.trained import Optimizers, Trained
 from darec.core.triples import Triples, batches, n_batches, predict, triples
@@ -30,7 +31,6 @@ EMBEDDING_STD = 0.1
 """Standard deviation of initial embeddings."""
 N_CROSSED = 2
 """The number of first layers that have cross connections."""
-OTHER: dict[Domain, Domain] = {"target": "source", "source": "target"}
 
 
 @dataclass(frozen=True, config=STRICT)

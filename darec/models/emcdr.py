@@ -30,8 +30,8 @@ class EMCDRConfig(MFConfig):
     mapping: Literal["linear", "mlp"] = "linear"
     """``linear``: a matrix. ``mlp``: a hidden layer of 2 X units with tanh."""
     min_ratings: Annotated[int, Field(ge=1, le=10**6)] = 1
-    """Users with as many training ratings in each domain fit the mapping. The paper leaves out
-    those with little data."""
+    """Users with at least so many training ratings in each domain fit the mapping. The paper leaves
+    out those with little data."""
 
 
 class EMCDR(MappedMF):

@@ -181,6 +181,11 @@ class ItemKNN:
         rest_UI = _rests(self._target, center.residuals(self._target))
         self._neighbours = Neighbours(nothing, rest_UI, center, config)
 
+    @property
+    def reads_source(self) -> bool:
+        """Whether source ratings change what it predicts for a user."""
+        return self._neighbours.config.center == "hierarchical"
+
     def train_epoch(self) -> dict[str, float]:
         """Compute the similarities. There is no loss: nothing is minimised."""
         self._use(similarities(self._neighbours.rest_UI, self._neighbours.config))

@@ -72,4 +72,6 @@ class ModelKind:
 
 def reads_source(kind: ModelKind, model: Recommender) -> bool:
     """Return whether a model learns something about a user from source ratings."""
-    return model.reads_source if isinstance(model, MayReadSource) else kind.cold_users
+    if isinstance(model, MayReadSource):
+        return model.reads_source
+    return kind.cold_users or "source" in model.domains

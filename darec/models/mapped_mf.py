@@ -49,7 +49,7 @@ class MappedMF(Trained, ABC):
         mapping: nn.Module,
         min_ratings: int = 1,
     ) -> None:
-        """Users with ``min_ratings`` training ratings in each domain fit the mapping."""
+        """Users with at least ``min_ratings`` training ratings in each domain fit the mapping."""
         self._config = config
         ratings: dict[Domain, Ratings] = {"target": training.target, "source": training.source}
         self._ratings = ratings

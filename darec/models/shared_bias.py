@@ -34,6 +34,8 @@ class SharedBiasConfig:
 class SharedBias(BiasRecommender):
     """Fits, in turn, the item biases of each domain and the user biases over both domains."""
 
+    reads_source = True
+
     def __init__(self, config: SharedBiasConfig, training: Training) -> None:
         super().__init__(BiasConfig(config.reg_user, config.reg_item), training)
         self._weight: dict[Domain, float] = {"target": 1.0, "source": config.source_weight}

@@ -40,7 +40,7 @@ class Compared:
             few = "one split" if self.splits == 1 else f"{self.splits} splits"
             return f"{self._side} than {{}} by {abs(self.gap):.4f} on {few}, too few for a test"
         if self.p >= LEVEL:
-            return f"level with {{}} (p = {p_shown(self.p)})"
+            return f"not significantly different from {{}} (p = {p_shown(self.p)})"
         return f"{self._side} than {{}} by {abs(self.gap):.4f} (p {self._p})"
 
     @property
@@ -55,13 +55,15 @@ class Compared:
 
 
 def in_short(found: Sequence[Compared]) -> str:
-    """Return which of several winners are level with the first one by the paired test."""
+    """Return which of several winners differ from the first one by the paired test."""
     first, *others = found
     tested = [(each.name, each.gap, each.p) for each in others if each.p is not None]
     if not tested:
         return f"A paired test needs {LEAST_SPLITS} splits or more."
     groups = {
-        f"level with {first.name}": [name for name, _, p in tested if p >= LEVEL],
+        f"not significantly different from {first.name}": [
+            name for name, _, p in tested if p >= LEVEL
+        ],
         "lower": [name for name, gap, p in tested if p < LEVEL and gap < 0],
         "higher": [name for name, gap, p in tested if p < LEVEL and gap >= 0],
     }

@@ -57,9 +57,9 @@ class LoadedModel:
             unknown: ``cold`` predicts unknown ids like cold ones, ``raise`` refuses them.
             return_std: Whether to return also the standard deviation of each rating around its
                 prediction, in the same units. It is computed by the hierarchical biases of the
-                training ratings. It is exact for the predictions of these biases, by the model
-                ``hierarchical_bias`` or by the cold policy. For other predictions it is an
-                approximation, which ignores how much the model improves on the biases.
+                training ratings. It is that of the predictions of these biases, by the model
+                ``hierarchical_bias`` or by the cold policy. For other predictions it is a stand-in,
+                which ignores how much the model improves on the biases.
 
         Returns:
             Ratings f32[N] within the target's scale; with ``return_std`` a pair of these and the

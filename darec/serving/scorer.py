@@ -24,8 +24,8 @@ from darec.serving.ids import Positions
 from darec.serving.new_user import FoldedUser
 
 Cold = Literal[ColdPolicy, "source"]
-"""The policies of evaluation, and ``source``: like `COLD`, but users with source ratings only are
-predicted by the model, if it learns something about a user from them."""
+"""The policies of evaluation, and ``source``: like `COLD`, but a model of the cold-user task
+(`darec.models.kind.ModelKind.cold_users`) predicts users with source ratings only by itself."""
 
 
 class Scorer:
@@ -37,8 +37,7 @@ class Scorer:
         target = training.target
         kind = kind_of(name)
         self._reads_source = reads_source(kind, model)
-        is_answered = cold == "source" and kind.cold_users and self._reads_source
-        answered_U = (training.source.user_counts > 0) & is_answered
+        answered_U = (training.source.user_counts > 0) & (cold == "source" and kind.cold_users)
         self._rule = ColdRule(training, answered=answered_U)
         self.base = self._rule.stand_in(self._cold).with_unknown()
         """The biases by which cold users and items are predicted."""
@@ -102,8 +101,7 @@ class Scorer:
         Without anything that the model learns from, the scores are the cold policy's.
         Raises `UserError` for a model that cannot predict for new users.
         """
-        of_both = self._reads_source or "source" in self._model.domains
-        learns = bool(len(user["target"]) or (of_both and len(user["source"])))
+        learns = bool(len(user["target"]) or (self._reads_source and len(user["source"])))
         folded_I, base_J = self._folded_in(user), self.base.of_new_user(user)
         score_J = np.append(folded_I, base_J[-1:]) if learns else base_J.copy()
         cold_J = self.is_cold_item

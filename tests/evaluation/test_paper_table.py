@@ -9,10 +9,13 @@ from darec.errors import UserError
 from darec.evaluation.paper_table import check_suffix, paper_table, write_table
 
 
-def scores_of(pair, model, errors, cold="hierarchical"):
+def scores_of(pair, model, errors, cold="hierarchical", train=90):
     return [
         {
             "pair": pair,
+            "train": train,
+            "cold_users": None,
+            "split": "random",
             "model": model,
             "cold": cold,
             "split_seed": seed,
@@ -45,10 +48,16 @@ def test_it_has_models_by_pairs_and_the_baselines_last(scores):
     assert list(table["c_d"]) == ["-", "0.7000", "0.9500", "0.9700", "1.1000"]
 
 
+def test_scores_of_other_tasks_are_not_put_into_one_table(scores):
+    other = pd.DataFrame(scores_of("a_b", "bias", [0.9], train=80))
+    with pytest.raises(UserError, match="scores of one train, but these have 90, 80"):
+        paper_table(pd.concat([scores, other]))
+
+
 def test_it_is_written_as_latex_and_as_csv(scores, tmp_path):
     write_table(scores, tmp_path / "table.tex")
     lines = (tmp_path / "table.tex").read_text().splitlines()
-    assert lines[0] == "% test RMSE, mean and sd over 2 splits, cold=hierarchical"
+    assert lines[0] == "% test RMSE, mean and sd over 2 runs, cold=hierarchical"
     assert r"i\_autorec & 0.8000 $\pm$ 0.0000 & 0.7000 \\" in lines
     assert r"\begin{tabular}{lrr}" in lines and r"model & a\_b & c\_d \\" in lines
     write_table(scores, tmp_path / "table.csv")

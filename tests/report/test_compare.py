@@ -36,20 +36,21 @@ def test_each_is_compared_with_the_first_in_pairs(results):
     p_values = holm([paired_p(BIAS, BETTER), paired_p(BIAS, SAME)])
     assert [cmf.p, conet.p] == p_values
     assert cmf.told("bias") == "cmf is lower than bias by 0.0980 (p < 0.001)"
-    assert conet.told("bias").startswith("conet is level with bias (p = ")
+    assert conet.told("bias").startswith("conet is not significantly different from bias (p = ")
     assert cmf.gap_sd == pytest.approx(0.00837, abs=1e-5)
     floor = compare(results, "floor")
     assert floor[1].rmse == pytest.approx(1.902)
 
 
-def test_the_short_form_names_those_that_are_level_and_those_that_are_worse(results):
+def test_the_short_form_names_those_that_differ_and_those_that_do_not(results):
     bias, cmf, conet = results
     told = in_short(compare([cmf, bias, conet]))
-    assert told == ("By a paired test (p < 0.05, corrected), higher: bias, conet.")
+    test = "By a paired test (p < 0.05, corrected), "
+    assert told == f"{test}higher: bias, conet."
     told = in_short(compare([bias, conet]))
-    assert told == "By a paired test (p < 0.05, corrected), level with bias: conet."
+    assert told == f"{test}not significantly different from bias: conet."
     told = in_short(compare([conet, bias, cmf]))
-    assert told.endswith("level with conet: bias; lower: cmf.")
+    assert told == f"{test}not significantly different from conet: bias; lower: cmf."
 
 
 def test_fewer_than_five_splits_are_too_few_for_a_test(tmp_path):

@@ -112,8 +112,18 @@ def test_a_person_of_whom_the_model_learns_nothing_is_cold_and_explained_as_such
     assert str(told).endswith("(cold policy)")
 
 
-def test_a_model_centred_on_both_domains_learns_from_the_source(tiny_pair, tmp_path):
-    model = darec.load(searched("i_autorec", tiny_pair, tmp_path).fit(tiny_pair, refit="train"))
+@pytest.mark.parametrize(("name", "is_cold"), [("bias", True), ("shared_bias", False)])
+def test_of_the_biases_only_those_of_both_domains_learn_from_the_source(
+    name, is_cold, tiny_pair, tmp_path
+):
+    model = darec.load(searched(name, tiny_pair, tmp_path).fit(tiny_pair, refit="train"))
+    of_source = model.fold_in(source=[(tiny_pair.source_item_ids[0], 5)])
+    assert model.explain(of_source, tiny_pair.target_item_ids[0]).cold_user is is_cold
+
+
+@pytest.mark.parametrize("name", ["i_autorec", "item_knn", "u_cf_nade"])
+def test_a_model_centred_on_both_domains_learns_from_the_source(name, tiny_pair, tmp_path):
+    model = darec.load(searched(name, tiny_pair, tmp_path).fit(tiny_pair, refit="train"))
     of_source = model.fold_in(source=[(tiny_pair.source_item_ids[0], 5)])
     told = model.explain(of_source, tiny_pair.target_item_ids[0])
     assert not told.cold_user and str(told).endswith("(model)")

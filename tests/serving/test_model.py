@@ -162,6 +162,21 @@ def test_users_with_source_ratings_only_are_answered_like_new_ones(name, tiny_pa
         darec.load(folder, cold="x")
 
 
+def test_a_model_that_learns_nothing_from_the_source_still_answers_as_it_is_scored(
+    tiny_pair, tmp_path
+):
+    """In the cold-user task the biases of the target give all cold users the same: mu + b_i."""
+    lost = (2, 5)
+    kept = tiny_pair.target.take(~np.isin(tiny_pair.target.users, lost))
+    pair = replace(tiny_pair, target=kept)
+    folder = searched("bias", pair, tmp_path).fit(pair, refit="train")
+    items = list(pair.target_item_ids)
+    for cold, is_same in (("source", True), ("hierarchical", False)):
+        model = darec.load(folder, cold=cold)
+        one, other = (model.predict([pair.user_ids[row]] * len(items), items) for row in lost)
+        assert np.array_equal(one, other) == is_same
+
+
 def test_every_cold_policy_is_that_of_evaluation(tiny_pair, tmp_path):
     cold = 7
     pair = replace(tiny_pair, target=tiny_pair.target.take(tiny_pair.target.items != cold))
