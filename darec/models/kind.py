@@ -1,7 +1,9 @@
 """What the rest of darec knows of a model: its config, its constructor and how it is trained."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from darec.core.recommender import MayReadSource, Recommender, Run
@@ -68,6 +70,17 @@ class ModelKind:
     cold_users: bool = False
     """Whether the model takes part in the cold-user task: it predicts users without target ratings
     by what it knows of the items and, if it learns anything from the source, of the users."""
+
+
+def outside_packages(kind: ModelKind) -> set[str]:
+    """Return the packages, or single modules, outside darec that define the parts of a model."""
+    found = set()
+    for part in (kind.config, kind.build, kind.n_weights, kind.n_temporary):
+        while isinstance(part, partial):
+            part = part.func
+        module = inspect.getmodule(part)
+        found.add(module.__name__.partition(".")[0] if module else "darec")
+    return found - {"builtins", "darec"}
 
 
 def reads_source(kind: ModelKind, model: Recommender) -> bool:

@@ -32,8 +32,7 @@ def early_end(error: Exception, halt: Halt, outcomes: Outcomes, staging: Path | 
     if halt.reason and isinstance(error, StudyHalted | TuneError):  # Tune wraps most errors
         return halt.reason
     if isinstance(error, EOFError | pickle.UnpicklingError):  # a full disk cut Tune's files short
-        reasons = [each[-1] for each in outcomes.failures.values()]
-        return reasons[-1] if reasons else str(error)
+        return _last_failure(outcomes) or str(error)
     if not isinstance(error, TuneError | OSError):
         return ""
     reason = ([line for line in str(error).splitlines() if line.strip()] or [repr(error)])[-1]
@@ -41,9 +40,14 @@ def early_end(error: Exception, halt: Halt, outcomes: Outcomes, staging: Path | 
         session = (each.parent for each in staging.parents if each.name.startswith("session_"))
         return f"{NO_SPACE} on device: {next(session, staging)}"
     if isinstance(error, OSError):
-        told = [each[-1] for each in outcomes.failures.values()]
-        return told[-1] if told else reason
+        return _last_failure(outcomes) or reason
     return reason
+
+
+def _last_failure(outcomes: Outcomes) -> str:
+    """Return why the last attempt of the trial that failed last failed; empty if none did."""
+    *_, last = ["", *(each[-1] for each in outcomes.failures.values())]
+    return last
 
 
 def storage_fault(rows: Sequence[TrialRow], place: str) -> str:

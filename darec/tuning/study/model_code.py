@@ -2,13 +2,13 @@
 
 import ast
 import hashlib
-import inspect
 import sys
 from collections.abc import Iterable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from darec.models import ModelKind, kind_of
+from darec.models.kind import outside_packages
 from darec.provenance import code_digest
 
 
@@ -20,9 +20,7 @@ def code_of(kind: ModelKind) -> str:
     and constants count, not the lines that call the search. A model that was typed into a notebook
     has no file, so that only darec's code counts.
     """
-    parts = [kind.config, kind.build, kind.n_weights, kind.n_temporary]
-    tops = {top for part in parts if (top := _top_module(part)) not in ("", "builtins", "darec")}
-    own = [_content(top) for top in sorted(tops)]
+    own = [_content(package) for package in sorted(outside_packages(kind))]
     if not own:
         return code_digest()
     return hashlib.sha256(b"\0".join([code_digest().encode(), *own])).hexdigest()
@@ -34,17 +32,9 @@ def code_of_all(models: Iterable[str]) -> str:
     return codes[0] if len(codes) == 1 else hashlib.sha256("".join(codes).encode()).hexdigest()
 
 
-def _top_module(part: object) -> str:
-    """Return the name of the package, or of the single module, that defines a part of a model."""
-    while isinstance(part, partial):
-        part = part.func
-    module = inspect.getmodule(part)
-    return module.__name__.partition(".")[0] if module else ""
-
-
-def _content(top: str) -> bytes:
+def _content(package: str) -> bytes:
     """Return what counts of a package or single module."""
-    file = getattr(sys.modules[top], "__file__", None)
+    file = getattr(sys.modules[package], "__file__", None)
     if file is None:
         return b""
     path = Path(file)

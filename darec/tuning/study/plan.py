@@ -50,8 +50,8 @@ class Estimate:
 
     expected: float
     greatest: float
-    """Both include `again`."""
-    again: float = 0.0
+    """Both include `rejudge_s`."""
+    rejudge_s: float = 0.0
     """The wall time of the second judgement (``--rejudge``)."""
 
 
@@ -130,16 +130,16 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     share = SCHEDULERS[settings.scheduler].epoch_share if budget.max_epochs > 1 else 1.0
     n_judged = min(request.rejudge, budget.trials) if request.space.space else 0
     in_turn = math.ceil(n_judged * SPLITS / settings.slots.concurrent) if n_judged > 1 else 0
-    again = in_turn * studies[0][1]
+    rejudge_s = in_turn * studies[0][1]
     expected, most = (min(limit, start + of * greatest) for of in (share, 1.0))
-    return Estimate(expected + again, most + again, again)
+    return Estimate(expected + rejudge_s, most + rejudge_s, rejudge_s)
 
 
 def _judged_again(request: Request, cost: Estimate) -> Iterator[str]:
     """Yield what ``--rejudge`` does and costs, if it was asked for."""
-    if cost.again:
+    if cost.rejudge_s:
         told = f"of the best {request.rejudge}, each trained again on {SPLITS} other divisions"
-        yield f"  winner     {told}: about {duration(cost.again)}, included in the time below"
+        yield f"  winner     {told}: about {duration(cost.rejudge_s)}, included in the time below"
 
 
 def _narrowed(request: Request) -> Iterator[str]:

@@ -32,11 +32,13 @@ OF_THE_RUN = (
 """Fields of a record that may differ between the runs of a search. The first lag holds."""
 OPTIONS = {
     **{f"budget.{name}": f"--{name.replace('_', '-')}" for name in Budget.__dataclass_fields__},
-    **{name: f"--{name}" for name in ("split", "seed", "sampler", "scheduler", "stages", "paper")},
-    "reproducible": "--reproducible",
-    "rejudge": "--rejudge",
-    "stop_when_flat": "--stop-when-flat",
-    "metric": "--metric",
+    **{
+        name: f"--{name.replace('_', '-')}"
+        for name in (
+            *("split", "seed", "sampler", "scheduler", "stages", "paper"),
+            *("reproducible", "rejudge", "stop_when_flat", "metric"),
+        )
+    },
     "data_digest": "ratings (their digest)",
 }
 """How the user names what is asked of a search."""

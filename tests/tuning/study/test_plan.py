@@ -74,13 +74,13 @@ def test_a_second_judgement_costs_whole_trainings_in_turn(tiny_pair, tmp_path, m
     asked = replace(request, rejudge=2)  # eight trainings
     for concurrent, turns in ((2, 4), (3, 3), (32, 1)):
         settings = replace(SETTINGS, slots=Slots(1.0, 0.0, concurrent))
-        assert estimate(asked, settings).again == turns * 100.0
+        assert estimate(asked, settings).rejudge_s == turns * 100.0
     cost = estimate(asked, SETTINGS)
     assert (cost.expected, cost.greatest) == (whole.expected + 400.0, whole.greatest + 400.0)
     (told,) = [line for line in describe(asked, SETTINGS) if line.startswith("  winner")]
     assert "of the best 2, each trained again on 4 other divisions: about 7 min" in told
     for nothing in (replace(request, rejudge=1), replace(asked, budget=Budget(1, 1, 4, None))):
-        assert estimate(nothing, SETTINGS).again == 0
+        assert estimate(nothing, SETTINGS).rejudge_s == 0
         assert not any(line.startswith("  winner") for line in describe(nothing, SETTINGS))
 
 
