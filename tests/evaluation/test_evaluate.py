@@ -17,6 +17,7 @@ from darec.evaluation.headline import headline
 from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
 from darec.evaluation.summary import (
+    INTERVAL,
     BASELINES,
     comparison,
     ranking_table,
@@ -184,7 +185,7 @@ def test_tables_have_the_scores_figures(tiny_pair):
     assert shown.index.name == "cold policy"
     expected = summarise([score.test_rmse for score in floors])
     assert shown.loc["test RMSE", "floor"] == expected.short
-    assert shown.loc["95 % interval", "floor"] == expected.interval
+    assert shown.loc[INTERVAL, "floor"] == expected.interval
     assert "own stage 1" not in shown.index and "source RMSE" in shown.index
     rows = frame(scores)
     assert rows["test_rmse"].tolist() == [score.test_rmse for score in scores]
