@@ -17,8 +17,8 @@ from darec.evaluation.headline import headline
 from darec.evaluation.ranking import Rankings
 from darec.evaluation.scores import Score
 from darec.evaluation.summary import (
-    INTERVAL,
     BASELINES,
+    INTERVAL,
     comparison,
     ranking_table,
     ranking_title,
