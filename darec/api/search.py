@@ -14,7 +14,7 @@ from darec.api.page import write_page
 from darec.api.registry import check_cold_users, check_levels, spaces_for
 from darec.api.result import SearchResult, result_at
 from darec.api.search_checks import check_arguments
-from darec.api.warm_start import winners_of
+from darec.api.warm_start import winners_for
 from darec.api.winner import report_winner
 from darec.core.objective import Metric, check_metric
 from darec.data import split as splits
@@ -202,7 +202,7 @@ def search(
         metric=metric,
         rejudge=rejudge,
         reproducible=reproducible,
-        winners=winners_of(warm_start) if before is None else before.winners,
+        winners=winners_for(model, warm_start) if before is None else before.winners,
         folder=result.folder,
         storage=result.path,
     )

@@ -5,10 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from darec.errors import UserError
+from darec.models import kind_of
 from darec.models.best import read_best
 from darec.reporter import LOGGER
 from darec.tuning import storage
 from darec.tuning.trial.names import flatten
+
+
+def winners_for(
+    model: str, places: str | Path | Sequence[str | Path]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return those of `winners_of` that a search of a model tries: its own, and its stage 1's."""
+    first = kind_of(model).stage1
+    own = {model} if first is None else {model, first.model}
+    return {name: found for name, found in winners_of(places).items() if name in own}
 
 
 def winners_of(places: str | Path | Sequence[str | Path]) -> dict[str, list[dict[str, Any]]]:

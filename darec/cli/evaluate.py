@@ -129,9 +129,11 @@ def evaluate(
             names = [str(name) for name in by_model["test_rmse"].mean().sort_values().index]
             by_split = [by_model.get_group(n).groupby("split_seed")["test_rmse"] for n in names]
             errors = [{int(str(seed)): each.mean() for seed, each in own} for own in by_split]
-            reporter.line(in_short(compared(names, errors, searches[0].best)))
-            if len(names) > 2:
-                reporter.line(f"{names[0]} was chosen by these scores: p-values are too small.")
+            tested = compared(names, errors, searches[0].best)
+            reporter.line(in_short(tested))
+            if len(names) > 2 and any(each.p is not None for each in tested):
+                told = "was chosen by these scores, so that the test finds differences too easily"
+                reporter.line(f"{names[0]} {told}.")
         for (name, cold), own in scores.groupby(["model", "cold"], sort=False)["test_rmse"]:
             mean, sd = own.mean(), own.std() if len(own) > 1 else None
             shown = f"{mean:.4f}" + ("" if sd is None else f" ± {sd:.4f}")

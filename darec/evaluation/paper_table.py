@@ -28,8 +28,9 @@ def paper_table(scores: pd.DataFrame) -> pd.DataFrame:
         ['mean', 'hierarchical biases', 'bias, untuned', 'mean of training']
     """
     for name in ("train", "cold_users", "split"):
-        if len(values := scores[name].unique()) > 1:
-            told = ", ".join(map(str, values))
+        values = ["none" if pd.isna(value) else str(value) for value in scores[name].unique()]
+        if len(values) > 1:
+            told = ", ".join(values)
             raise UserError(f"a table has scores of one {name}, but these have {told}")
     headline = scores[scores["cold"] == COLD]
     columns = {}

@@ -69,7 +69,7 @@ FIGURES = {
     "validation RMSE": "valid_rmse",
 }
 """The rows of `table`: label and field of `Score`. The authors print "target and source"."""
-INTERVAL = "95 % interval, if splits were independent"
+INTERVAL = "95 % interval, if runs were independent"
 """The row of `table` below the test RMSE."""
 
 

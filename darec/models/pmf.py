@@ -43,6 +43,11 @@ class PMF(Factors):
         self._config, self._seed = config, derive(run.seed, "pmf") % 2**32
         super().__init__(training, config.factors, config.center)
 
+    @property
+    def reads_source(self) -> bool:
+        """Whether source ratings change what it predicts for a user."""
+        return self._config.center == "hierarchical"
+
     def train_epoch(self) -> dict[str, float]:
         """Fit from the start; return the sum of squared training errors."""
         surprise = library("surprise", "scikit-surprise")

@@ -66,8 +66,11 @@ class Stack:
     ) -> None:
         self._config, self._members, self._training = config, members, training
         self._centre = HierarchicalBias(hierarchical_biases(training), "target")
-        self.reads_source = all(map(reads_source, kinds, members))
-        """Whether every member learns from a user's source ratings."""
+        self._read_source = list(map(reads_source, kinds, members))
+        self.reads_source = True
+        """The biases, on which the members are blended, learn from a user's source ratings."""
+        self.cold_users = all(kind.cold_users for kind in kinds)
+        """Whether every member predicts users without target ratings by itself."""
 
     def train_epoch(self) -> dict[str, float]:
         """Train each member for all of its epochs; return the losses of their last ones."""
@@ -100,13 +103,19 @@ class Stack:
     def fold_in(self, user: NewUser) -> FloatArray | None:
         """Return the predictions of all target items for a new user, f32[I].
 
-        A member that cannot predict for new users adds nothing to the biases; None if none can.
+        A member that cannot predict for new users, or that learns nothing about this one, adds
+        nothing to the biases. None if no member can predict for new users.
         """
         own = [member.fold_in(user) for member in self._new_users]
         if all(each is None for each in own):
             return None
         centre = self._centre.of_new_user(user)
-        return self.blended(centre, [centre if each is None else each for each in own])
+        learns = [len(user["target"]) > 0 or reads for reads in self._read_source]
+        known = [
+            centre if each is None or not does else each
+            for each, does in zip(own, learns, strict=True)
+        ]
+        return self.blended(centre, known)
 
     @cached_property
     def _new_users(self) -> list[NewUsers]:

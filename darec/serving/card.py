@@ -166,7 +166,7 @@ def readme(card: Card) -> str:
         "  reports NDCG and recall) before you use them.",
         f"- Users without target ratings are predicted by {source_only};",
         "  items without ratings are predicted by biases. `darec.load(..., cold=...)` says",
-        '  otherwise: `"source"` lets models that can answer from source ratings do so.',
+        '  otherwise: `"source"` lets models of the cold-user task predict by themselves.',
         "- The folder holds the training ratings and the ids of users: treat it as personal data.",
         "",
         "## Use",

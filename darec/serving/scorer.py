@@ -20,6 +20,7 @@ from darec.data.split import Training
 from darec.errors import UserError
 from darec.models import kind_of
 from darec.models.kind import reads_source
+from darec.models.stack import Stack
 from darec.serving.ids import Positions
 from darec.serving.new_user import FoldedUser
 
@@ -37,7 +38,8 @@ class Scorer:
         target = training.target
         kind = kind_of(name)
         self._reads_source = reads_source(kind, model)
-        answered_U = (training.source.user_counts > 0) & (cold == "source" and kind.cold_users)
+        answers = model.cold_users if isinstance(model, Stack) else kind.cold_users
+        answered_U = (training.source.user_counts > 0) & (cold == "source" and answers)
         self._rule = ColdRule(training, answered=answered_U)
         self.base = self._rule.stand_in(self._cold).with_unknown()
         """The biases by which cold users and items are predicted."""

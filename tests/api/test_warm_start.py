@@ -6,7 +6,7 @@ from shutil import rmtree
 import pytest
 
 import darec
-from darec.api.warm_start import winners_of
+from darec.api.warm_start import winners_for, winners_of
 from darec.report.matrix.cells import Cell
 from search_spaces import SPACES
 from tests.report import made
@@ -20,6 +20,7 @@ def test_winners_are_found_by_model_each_once(tmp_path, caplog):
     assert {model: len(configs) for model, configs in found.items()} == {"bias": 1, "cmf": 1}
     best = made.searched(Cell("toys_auto", 80, "bias", True), tmp_path / "more")
     assert winners_of([tmp_path / "more"]) == {"bias": [best.config]}
+    assert list(winners_for("cmf", tmp_path)) == ["cmf"]
     (next((tmp_path / "more").rglob("best.json"))).write_text("{")
     assert len(winners_of([tmp_path])) == 2
     assert "--warm-start leaves out what cannot be read: " in caplog.text

@@ -100,9 +100,20 @@ def test_a_new_user_is_predicted_by_the_members_or_by_nobody(data):
     assert built({"conet": 0.5}, data).fold_in(user) is None
 
 
-def test_it_reads_the_source_if_every_member_does(data):
-    assert built({"hierarchical_bias": 1.0, "u_darec": 0.5}, data).reads_source
-    assert not built({"hierarchical_bias": 1.0, "pmf": 0.5}, data).reads_source
+def test_a_member_that_learns_nothing_about_a_new_user_adds_nothing(data):
+    nothing = OwnRatings(np.zeros(0, int), np.zeros(0, np.float32))
+    source = OwnRatings(np.arange(6), np.full(6, 5, np.float32))
+    of_source = {"target": nothing, "source": source}
+    members = {"hierarchical_bias": 1.0, "bias": 0.5}
+    stack, biases = built(members, data), built({"hierarchical_bias": 1.0}, data)
+    np.testing.assert_array_equal(stack.fold_in(of_source), biases.fold_in(of_source))
+    of_both = {"target": source, "source": source}
+    assert not np.allclose(stack.fold_in(of_both), biases.fold_in(of_both))
+
+
+def test_it_answers_for_cold_users_if_every_member_does(data):
+    assert built({"hierarchical_bias": 1.0, "u_darec": 0.5}, data).cold_users
+    assert not built({"hierarchical_bias": 1.0, "pmf": 0.5}, data).cold_users
 
 
 def test_its_size_is_that_of_its_members(data):

@@ -1,3 +1,4 @@
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +131,17 @@ def test_a_search_of_an_older_space_is_told(tmp_path):
         changed = {**spaces, stage: {**spaces[stage], "more": {}}}
         results = Results(tmp_path, BUDGET, {}, lambda _, changed=changed: changed)
         assert f"used {words} than search_spaces/ has now" in refused(cell, results)
+    assert Results(tmp_path, BUDGET, {}, present_spaces).missing(cell) == ["evaluate"]
+
+
+def test_a_search_whose_ranges_ended_early_is_not_one_of_another_space(tmp_path):
+    cell = Cell("toys_auto", 90, "u_darec", synthetic=True)
+    searched(cell, tmp_path)
+    path = cell.folder(tmp_path) / "study.json"
+    study = json.loads(path.read_text())
+    study["stage1"]["drawn"]["hidden"]["attributes"]["high"] = 300
+    study["narrowed"] = {"autorec/hidden": 300}
+    path.write_text(json.dumps(study))
     assert Results(tmp_path, BUDGET, {}, present_spaces).missing(cell) == ["evaluate"]
 
 

@@ -53,7 +53,9 @@ def find_winner(
             told = f"the search in {folder} used --{name.replace('_', '-')} {_shown(used[name])}"
             raise UserError(f"{told}; you asked for {_shown(value)}; {WAYS}")
     for stage, space in (spaces(cell) if spaces else {}).items():
-        if study[stage]["drawn"] != _narrowed(space, study["narrowed"]):
+        first = kind_of(cell.model).stage1
+        prefix = f"{first.field}/" if first is not None and stage == "stage1" else ""
+        if study[stage]["drawn"] != _narrowed(space, study["narrowed"], prefix):
             what = "stage-1 space" if stage == "stage1" else "space"
             told = f"the search in {folder} used another {what} than search_spaces/ has now"
             raise UserError(f"{told}; {WAYS}")
@@ -66,12 +68,15 @@ def find_winner(
     return best
 
 
-def _narrowed(space: Mapping[str, Any], ends: Mapping[str, float]) -> dict[str, Any]:
-    """Return distributions, as JSON values, with the earlier ends that a search gave to them."""
+def _narrowed(space: Mapping[str, Any], ends: Mapping[str, float], prefix: str) -> dict[str, Any]:
+    """Return distributions, as JSON values, with the earlier ends that a search gave to them.
+
+    The names of the ends begin with ``prefix``.
+    """
     found = dict(space)
-    for name, end in ends.items():
-        if name in found:
-            found[name] = {**found[name], "attributes": {**found[name]["attributes"], "high": end}}
+    for name, drawn in space.items():
+        if (end := ends.get(prefix + name)) is not None:
+            found[name] = {**drawn, "attributes": {**drawn["attributes"], "high": end}}
     return found
 
 

@@ -45,7 +45,7 @@ def early_end(error: Exception, halt: Halt, outcomes: Outcomes, staging: Path | 
 
 
 def _last_failure(outcomes: Outcomes) -> str:
-    """Return why the last attempt of the trial that failed last failed; empty if none did."""
+    """Return the last failure of the trial whose first failure came last; empty if none failed."""
     *_, last = ["", *(each[-1] for each in outcomes.failures.values())]
     return last
 

@@ -71,6 +71,7 @@ class Halt(tune.Callback):
     def interrupt(self, reason: str) -> None:
         """End the run as Ctrl-C does, or in another thread raise `StudyHalted`."""
         if threading.current_thread() is not threading.main_thread():
+            self.reason = reason
             raise StudyHalted(reason)
         signal.raise_signal(signal.SIGINT)
 

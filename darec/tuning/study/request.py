@@ -102,7 +102,8 @@ class Request:
     """Whether the outcome must not depend on timing."""
     lag: Count | None = None
     """The sampler draws trial n from the outcomes of trials 0 to n - lag
-    (`darec.tuning.study.in_order`). None: the search is not reproducible."""
+    (`darec.tuning.study.in_order`). None: the search is not reproducible,
+    or its lag is not known yet."""
     narrowed: Mapping[str, float] = field(default_factory=dict)
     """Where ranges end early: sizes so that trials fit, others so that decay does not diverge."""
     winners: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)

@@ -21,7 +21,7 @@ class Known(NamedTuple):
 def known_trials(request: Request, model: str, space: SearchSpace, trials: int) -> Known:
     """Return the known configurations that this space can draw, each once.
 
-    They are at most a third of the trials, but at least one of two or more. The good guess does not
+    At most a third of the trials are known ones; of two trials, one may be. The good guess does not
     count.
     """
     room = min(max(1, int(KNOWN_SHARE * trials)), trials - 1)
