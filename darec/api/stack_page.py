@@ -41,8 +41,9 @@ def stack_page(folder: Path, record: Record) -> str:
     sections = [Section("members", "Members", text, [table], [figure])]
     notes = [
         f"{record.holdout.in_words}, seed {record.seed}. The validation RMSE is cross-fitted: each "
-        "rating is predicted with members and weights that were chosen by other ratings. Test "
-        "ratings have no part in this page."
+        "rating is predicted with members and weights that were learned from other ratings. It is "
+        "still too low, as the trials and their epochs were chosen by all of them. Test ratings "
+        "have no part in this page."
     ]
     return render(f"stack on {record.pair}", _headline(best, len(shares)), notes, sections)
 
