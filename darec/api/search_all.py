@@ -10,13 +10,14 @@ from darec.api.result import SearchResult, result_at
 from darec.api.search import search
 from darec.data.ratings import DomainPair
 from darec.errors import UserError
+from darec.models import kind_of
 from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster.connection import connected
 from darec.tuning.study.record import load_study
 
 SHORTEST_S = 40.0
-"""The least time budget of a model. On a busy machine, its processes take more than half of it to
+"""The least time budget of a study. On a busy machine, its processes take more than half of it to
 start. If earlier models overran the budget, the later ones still get this much."""
 
 
@@ -29,12 +30,14 @@ class SomeFailed(UserError):
         self.finished = finished
 
 
-def check_budget(budget: float | None, n_models: int, options: Mapping[str, Any]) -> None:
-    """Raise `UserError` for a budget too small for this many models, or beside other options."""
+def check_budget(budget: float | None, models: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Raise `UserError` for a budget too small for these models, or beside other options."""
     if budget is None:
         return
-    if budget < SHORTEST_S * n_models:
-        rule = f"at least {SHORTEST_S:g} seconds for each of {n_models} models"
+    n_studies = sum(_studies(model, options) for model in models)
+    if budget < SHORTEST_S * n_studies:
+        studies = f"{n_studies} studies of {len(models)} models"
+        rule = f"at least {SHORTEST_S * n_studies:g} seconds, {SHORTEST_S:g} for each of {studies}"
         raise UserError(f"--budget must be {rule}, but got {budget:g}")
     if options.get("time_budget") is not None:
         raise UserError("--budget cannot go with --time-budget, which is the time of each model")
@@ -52,9 +55,9 @@ def search_all(
 ) -> list[SearchResult]:
     """Search several models with the same options (`darec.search`); a failure stops no other model.
 
-    ``budget`` is the time in seconds for all of them. Each model may use an equal share of what is
-    left when its turn comes, so that costly models have what cheap ones before them did not need. A
-    search that is continued keeps its first share.
+    ``budget`` is the time in seconds for all of them. Each study may use an equal share of what is
+    left when its model's turn comes, so that costly models have what cheap ones before them did not
+    need. A two-stage model has three studies. A search that is continued keeps its first share.
 
     Stops at the first search that is interrupted; that result is not finished. Raises `SomeFailed`
     in the end if a model has no winner.
@@ -70,7 +73,8 @@ def search_all(
                 reporter.line(f"Model {position + 1} of {len(models)}: {model}")
             if left_s is not None:
                 known_s = _share_before(model, pair, options)
-                share_s = known_s or max(SHORTEST_S, left_s / (len(models) - position))
+                own, *later = (_studies(each, options) for each in models[position:])
+                share_s = known_s or own * max(SHORTEST_S, left_s / (own + sum(later)))
                 options["time_budget"] = share_s
                 reporter.line(f"{model}: {share_s:.0f} of the {budget:.0f} s of all models")
             try:
@@ -89,6 +93,12 @@ def search_all(
     if failed:
         raise SomeFailed(failed, results)
     return results
+
+
+def _studies(model: str, options: Mapping[str, Any]) -> int:
+    """Return how many studies the search of a model has."""
+    has_first_stages = kind_of(model).stage1 is not None and options.get("stages") != "joint"
+    return 3 if has_first_stages else 1
 
 
 def _share_before(model: str, pair: DomainPair, options: Mapping[str, Any]) -> float | None:

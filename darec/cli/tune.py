@@ -264,7 +264,7 @@ def tune(
     if stack and metric != "rmse":
         raise UserError(f"--stack needs --metric rmse: it blends by RMSE, but got {metric}")
     names = chosen_models(model, holdout.cold_users is not None)
-    check_budget(budget, len(names), options)
+    check_budget(budget, names, options)
     given = None if space is None else load_space(space)
     for name in names:
         spaces_for(name, stages, held, given, paper)

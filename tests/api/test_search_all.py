@@ -46,6 +46,10 @@ def test_each_model_gets_a_share_of_what_is_left(searched):
     assert searched([10, 200, 90], budget=300) == [100, 145, 90]
     assert searched([10, 200, 90], budget=300, failing=["bias"]) == [100, 145, 90]
     assert searched([400, 50, 50], budget=300) == [100, 40, 40]  # the first took too long
+    two_stage = ["bias", "u_darec", "i_darec"]
+    assert searched([10, 240, 90], two_stage, budget=710) == [pytest.approx(710 / 7), 350, 460]
+    joint = searched([10, 240, 90], two_stage, budget=300, stages="joint")
+    assert joint == [100, 145, 50]
     assert searched([1, 1, 1]) == [None] * 3
     assert searched([1, 1, 1], time_budget=7) == [7] * 3
 
@@ -57,15 +61,19 @@ def test_a_search_that_is_continued_keeps_its_share(searched, tiny_pair, tmp_pat
     assert searched([0, 100, 80], budget=300, resume=False) == [100, 150, 200]
 
 
+TWO = ["bias", "u_darec"]
+
+
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("models", "options", "words"),
     [
-        ({"time_budget": 5.0}, "--budget cannot go with --time-budget, which is the time of each"),
-        ({}, "--budget must be at least 40 seconds for each of 7 models, but got 60"),
-        ({"reproducible": True}, "--reproducible cannot go with --budget, but got 60"),
+        (["bias"], {"time_budget": 5.0}, "--budget cannot go with --time-budget, which is the ti"),
+        (TWO, {}, "--budget must be at least 160 seconds, 40 for each of 4 studies of 2 models, b"),
+        (TWO, {"stages": "joint"}, "must be at least 80 seconds, 40 for each of 2 studies of 2 mo"),
+        (["bias"], {"reproducible": True}, "--reproducible cannot go with --budget, but got 60"),
     ],
 )
-def test_what_cannot_go_with_a_budget_is_refused(options, words):
+def test_what_cannot_go_with_a_budget_is_refused(models, options, words):
     with pytest.raises(darec.UserError, match=words):
-        several.check_budget(60.0, 1 if options else 7, options)
-    several.check_budget(None, 1, options)
+        several.check_budget(60.0, models, options)
+    several.check_budget(None, models, options)
