@@ -75,9 +75,12 @@ def _means(study: Study, rows: list[TrialRow], settings: Settings) -> list[float
                     rmses.append(_answer(answer, worst))
                     advance()
                 found.append(mean(rmses))
-    finally:
-        for answer in itertools.chain.from_iterable(asked):
-            ray.cancel(answer)  # of no effect where it has ended
+    except BaseException:  # Ctrl-C above all
+        answers = list(itertools.chain.from_iterable(asked))
+        # Ray ends this process if a task ends while it is cancelled, so only those left are
+        for answer in ray.wait(answers, num_returns=len(answers), timeout=0)[1]:
+            ray.cancel(answer)
+        raise
     return found
 
 
