@@ -13,6 +13,7 @@ from statistics import mean
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from darec.benchmark.core import Figure, times_better
 from darec.core.config import parse
@@ -100,13 +101,18 @@ class Searched:
 
     rmses: list[float]
     seconds: list[float]
-    winner: dict[str, Any] = field(default_factory=dict)
-    """What was drawn for the trial with the lowest of all."""
+    trials: list[FrozenTrial] = field(default_factory=list)
+    """The trials as Optuna keeps them."""
 
     def after(self, seconds: float) -> float:
         """Return the lowest RMSE of the trials that ended within some seconds, or of the first."""
         ended = [rmse for rmse, s in zip(self.rmses, self.seconds, strict=True) if s <= seconds]
         return min(ended, default=self.rmses[0])
+
+    @property
+    def winner(self) -> dict[str, Any]:
+        """What was drawn for the trial with the lowest RMSE."""
+        return self.trials[self.rmses.index(self.rmses[-1])].params
 
     def reach(self, rmse: float, limit: float) -> float:
         """Return the seconds until a validation RMSE was reached, ``limit`` at most."""
@@ -178,8 +184,9 @@ class Task:
             run = Run(cache=MemoryCache())
             return Fit(kind.build(parse(kind.config, config), self.data.training, run), self.data)
 
+        epochs = 1 if kind_of(self.model).whole_fit else self.epochs
         worst = self.data.valid.scale.range
-        return self.known.setdefault(repr(config), Curve(start, self.epochs, worst))
+        return self.known.setdefault(repr(config), Curve(start, epochs, worst))
 
 
 def algorithms(
@@ -195,10 +202,10 @@ def algorithms(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     tasks = [Task(model, space, data, seed, epochs) for seed, data in enumerate(splits)]
-    plain = [_search(task, PLAIN, trials=trials) for task in tasks]
+    plain = [search(task, PLAIN, trials=trials) for task in tasks]
     limits = [each.seconds[-1] for each in plain]
     found = {PLAIN: plain} | {
-        each: [_search(task, each, limit=s) for task, s in zip(tasks, limits, strict=True)]
+        each: [search(task, each, limit=s) for task, s in zip(tasks, limits, strict=True)]
         for each in COMPARED
         if each != PLAIN
     }
@@ -242,14 +249,14 @@ def warm_start(
         for pair, splits in pairs.items()
     }
     plain = {
-        pair: [_search(task, PLAIN, trials=trials) for task in own] for pair, own in tasks.items()
+        pair: [search(task, PLAIN, trials=trials) for task in own] for pair, own in tasks.items()
     }
     for pair, own in tasks.items():
         starts = [found[0].winner for other, found in plain.items() if other != pair]
         spent = []
         for task, whole in zip(own, plain[pair], strict=True):
             limit, goal = whole.seconds[-1], whole.rmses[-1]
-            found = _search(task, DEFAULT, limit=limit, starts=starts)
+            found = search(task, DEFAULT, limit=limit, starts=starts)
             spent.append(found.reach(goal, limit))
         value, name = mean(spent), f"{model}_{pair}_warm_start"
         whole_s = mean(whole.seconds[-1] for whole in plain[pair])
@@ -258,7 +265,7 @@ def warm_start(
             yield Figure(label, value, "s", reference, reference / value)
 
 
-def _search(
+def search(
     task: Task,
     algorithm: tuple[str, str],
     trials: float = math.inf,
@@ -288,4 +295,4 @@ def _search(
         total_s += spent + asked_s + time.process_time() - begin
         rmses.append(min([rmse, *rmses[-1:]]))
         seconds.append(total_s)
-    return Searched(rmses, seconds, study.best_params)
+    return Searched(rmses, seconds, study.get_trials(deepcopy=False))

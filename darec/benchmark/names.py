@@ -3,5 +3,5 @@
 SECTIONS = (
     *("core", "growth", "center", "memory", "fits", "transfer", "new_users", "data"),
     *("serving", "service", "search", "scale"),
-    *("samplers", "starts", "algorithms", "warm_start", "rejudge", "quality", "gpu"),
+    *("samplers", "starts", "algorithms", "warm_start", "rejudge", "flat", "quality", "gpu"),
 )

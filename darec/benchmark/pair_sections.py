@@ -64,6 +64,16 @@ def _rejudge(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
         yield from rejudge(model, SPACES[model], prepared, *sizes)
 
 
+def _flat(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
+    """Searches that end when more trials are not worth it, three seeds."""
+    from darec.benchmark.flat import flat
+
+    prepared = _one(pair, data)
+    splits = [split(prepared, seed=seed).search for seed in range(1 if quick else 3)]
+    for model in ("bias",) if quick else ("bias", "shared_bias", "item_knn", "i_autorec"):
+        yield from flat(model, SPACES[model], splits, *((25, 4) if quick else (50, 60)))
+
+
 def _quality(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     """Searches of I-DARec, three seeds."""
     from darec.benchmark.search import time_to_quality
@@ -95,6 +105,7 @@ OF_PAIR: dict[str, Callable[[bool, str | None, Path], Iterator[Figure]]] = {
     "algorithms": _algorithms,
     "warm_start": _warm_start,
     "rejudge": _rejudge,
+    "flat": _flat,
     "quality": _quality,
 }
 """How each section of a pair's ratings is measured."""

@@ -18,8 +18,8 @@ def benchmark(
     pair: Annotated[
         str | None,
         typer.Option(
-            help="Pair for samplers, algorithms, rejudge and quality, pairs with commas for "
-            "starts and warm_start; synthetic by default."
+            help="Pair for samplers, algorithms, rejudge, flat and quality, pairs with commas "
+            "for starts and warm_start; synthetic by default."
         ),
     ] = None,
     data: Data = Path("data"),
@@ -37,9 +37,10 @@ def benchmark(
     starts: whether the winners of other pairs help as first trials. algorithms: samplers with
     schedulers, in the seconds of a plain search. warm_start: how soon a search that first tries
     the winners of other pairs is as good as plain random search. rejudge: whether winners that are
-    judged again have a lower test RMSE than those of more trials. quality: how soon the default
-    search is as good as plain random search. gpu: the core on a GPU, also compared with the GPU's
-    memory bandwidth, and trials that share a GPU; all includes it if there is a GPU.
+    judged again have a lower test RMSE than those of more trials. flat: what --stop-when-flat saves
+    and costs. quality: how soon the default search is as good as plain random search. gpu: the core
+    on a GPU, also compared with the GPU's memory bandwidth, and trials that share a GPU; all
+    includes it if there is a GPU.
 
     Example: darec benchmark --quick --section core
     """
