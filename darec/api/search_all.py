@@ -14,11 +14,13 @@ from darec.models import kind_of
 from darec.reporter import LOGGER, Reporter
 from darec.tuning import storage
 from darec.tuning.cluster.connection import connected
+from darec.tuning.study.protocol import STAGE1_SHARE
 from darec.tuning.study.record import load_study
 
 SHORTEST_S = 40.0
-"""The least time budget of a study. On a busy machine, its processes take more than half of it to
-start. If earlier models overran the budget, the later ones still get this much."""
+"""The least share of the budget, in seconds: the time of one study. On a busy machine, its
+processes take more than half of it to start. If earlier models overran the budget, the later ones
+still get this much."""
 
 
 class SomeFailed(UserError):
@@ -34,15 +36,18 @@ def check_budget(budget: float | None, models: Sequence[str], options: Mapping[s
     """Raise `UserError` for a budget too small for these models, or beside other options."""
     if budget is None:
         return
-    n_studies = sum(_studies(model, options) for model in models)
-    if budget < SHORTEST_S * n_studies:
-        studies = f"{n_studies} studies of {len(models)} models"
-        rule = f"at least {SHORTEST_S * n_studies:g} seconds, {SHORTEST_S:g} for each of {studies}"
+    n_shares = sum(_shares(model, options) for model in models)
+    if budget < SHORTEST_S * n_shares:
+        of = f"{n_shares} shares of {len(models)} models"
+        rule = f"at least {SHORTEST_S * n_shares:g} seconds, {SHORTEST_S:g} for each of {of}"
         raise UserError(f"--budget must be {rule}, but got {budget:g}")
     if options.get("time_budget") is not None:
         raise UserError("--budget cannot go with --time-budget, which is the time of each model")
     if options.get("reproducible"):
         raise UserError(f"--reproducible cannot go with --budget, but got {budget:g}")
+    if options.get("rejudge"):
+        told = f"which is no part of that time, but got {budget:g}"
+        raise UserError(f"--rejudge cannot go with --budget, {told}")
 
 
 def search_all(
@@ -57,13 +62,14 @@ def search_all(
 
     ``budget`` is the time in seconds for all of them. Each study may use an equal share of what is
     left when its model's turn comes, so that costly models have what cheap ones before them did not
-    need. A two-stage model has three studies. A search that is continued keeps its first share.
+    need. A two-stage model has four shares: one for each first stage, two for the second. A search
+    that is continued keeps its first share.
 
     Stops at the first search that is interrupted; that result is not finished. Raises `SomeFailed`
     in the end if a model has no winner.
     """
     results: list[SearchResult] = []
-    failed, left_s = [], budget
+    failed, left_s, first_s = [], budget, None
     alone = len(models) == 1  # then the search connects itself, after it has checked its record
     address, insecure = options.get("address"), options.get("insecure", False)
     with nullcontext() if alone else connected(address, insecure=insecure):
@@ -71,10 +77,15 @@ def search_all(
             begin, known_s = time.monotonic(), None
             if not alone:
                 reporter.line(f"Model {position + 1} of {len(models)}: {model}")
-            if left_s is not None:
+            if budget is not None and left_s is not None:
                 known_s = _share_before(model, pair, options)
-                own, *later = (_studies(each, options) for each in models[position:])
-                share_s = known_s or own * max(SHORTEST_S, left_s / (own + sum(later)))
+                own, *later = (_shares(each, options) for each in models[position:])
+                n_shares = own + sum(later)
+                if known_s is not None:  # its share tells what was left when it began
+                    then_s = known_s / own * n_shares
+                    first_s = first_s or then_s
+                    left_s = budget - (first_s - then_s)
+                share_s = known_s or own * max(SHORTEST_S, left_s / n_shares)
                 options["time_budget"] = share_s
                 reporter.line(f"{model}: {share_s:.0f} of the {budget:.0f} s of all models")
             try:
@@ -95,10 +106,10 @@ def search_all(
     return results
 
 
-def _studies(model: str, options: Mapping[str, Any]) -> int:
-    """Return how many studies the search of a model has."""
+def _shares(model: str, options: Mapping[str, Any]) -> int:
+    """Return how many shares of the budget a model has; a first stage has one of them."""
     has_first_stages = kind_of(model).stage1 is not None and options.get("stages") != "joint"
-    return 3 if has_first_stages else 1
+    return round(1 / STAGE1_SHARE) if has_first_stages else 1
 
 
 def _share_before(model: str, pair: DomainPair, options: Mapping[str, Any]) -> float | None:

@@ -81,6 +81,8 @@ def _check_fix(option: str, value: Any) -> None:
 def _check_rejudge(option: str, value: Any) -> None:
     if value != 0:
         check_count(option, value)
+    if value == 1:
+        raise UserError(f"{option} must be 0 or at least 2, as one alone has no rival, but got 1")
 
 
 def _check_address(option: str, value: Any) -> None:

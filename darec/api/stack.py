@@ -91,24 +91,24 @@ def _weights(
         return rmse_of(blend.cross_fitted(predicted, generator(seed, "stack"), learn), data)
 
     n_valid, few = len(data.valid), partial(blend.few_weights, most=most)
-    single, rmse = judged(blend.best_alone), np.inf
+    single = rmse = judged(blend.best_alone)
     weight_M = blend.best_alone(predicted)
-    if n_valid >= blend.FEWEST and (learned_M := few(predicted)).any():
-        rmse = judged(few)
-        weight_M = learned_M if rmse < single else weight_M
+    if n_valid < blend.FEWEST:
+        told = f"{n_valid} validation ratings are too few to learn weights from ({blend.FEWEST})"
+        told += ": the best trial is its only member"
+    elif not (learned_M := few(predicted)).any():
+        told = "no trial lowers the error of the hierarchical biases: the best one is alone"
+    elif (rmse := judged(few)) < single:
+        weight_M, told = learned_M, f"the best trial alone has {single:.4f}, by the same rule"
+    else:
+        told = f"weights of several trials have {rmse:.4f}: no gain over the best one"
     chosen = sorted(np.flatnonzero(weight_M), key=lambda m: -weight_M[m])
     models = dict.fromkeys(each.best.model for each in candidates)
     reporter.line(
         f"\nStack of {len(chosen)} of {len(candidates)} trials ({', '.join(models)}): "
         f"validation RMSE {min(rmse, single):.4f}, cross-fitted"
     )
-    if n_valid < blend.FEWEST:
-        told = f"{n_valid} validation ratings are too few to learn weights from ({blend.FEWEST})"
-        reporter.line(f"  {told}: the best trial is its only member")
-    elif rmse < single:
-        reporter.line(f"  the best trial alone has {single:.4f}, by the same rule")
-    else:
-        reporter.line(f"  weights of several trials have {rmse:.4f}: no gain over the best one")
+    reporter.line(f"  {told}")
     for m in chosen:
         each, trial = candidates[m], candidates[m].trial
         reporter.line(

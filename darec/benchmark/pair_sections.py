@@ -59,9 +59,10 @@ def _rejudge(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:
     from darec.benchmark.rejudge import rejudge
 
     prepared = _one(pair, data)
-    for model in ("bias",) if quick else ("bias", "shared_bias", "item_knn"):
-        sizes = (2, 3, 4) if quick else (5, 40, 60)
-        yield from rejudge(model, SPACES[model], prepared, *sizes)
+    sizes = {model: (5, 40, 60) for model in ("bias", "shared_bias", "item_knn")}
+    sizes["i_autorec"] = (5, 20, 30)  # a network trains for seconds
+    for model, own in {"bias": (2, 3, 4)}.items() if quick else sizes.items():
+        yield from rejudge(model, SPACES[model], prepared, *own)
 
 
 def _flat(quick: bool, pair: str | None, data: Path) -> Iterator[Figure]:

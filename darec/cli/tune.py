@@ -90,7 +90,7 @@ def tune(
         MachineOption(
             min=1,
             metavar="SECONDS",
-            help="Time of all models of --model all: each gets a share of what is left.",
+            help="Time of all models, for each pair; each model gets a share of what is left.",
         ),
     ] = None,
     cpus_per_trial: Annotated[
@@ -122,7 +122,9 @@ def tune(
     rejudge: Annotated[
         int,
         SearchOption(
-            min=0, help="Best configurations to judge again on reshuffled validation ratings."
+            min=0,
+            help="Judge so many best configurations again, on reshuffled validation ratings. It "
+            "adds to every time budget.",
         ),
     ] = 0,
     reproducible: Annotated[

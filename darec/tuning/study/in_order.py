@@ -19,8 +19,17 @@ from darec.tuning.study.searcher import SafeOptunaSearch
 from darec.tuning.trial.names import METRIC, TIME
 
 LAG = 3
-"""The lag is this multiple of the number of concurrent trials. With a shorter lag, processes would
-often wait for one long trial. With a longer lag, the sampler would know fewer outcomes."""
+"""The longest lag, as a multiple of the number of concurrent trials. With a shorter lag, processes
+would often wait for one long trial. With a longer lag, the sampler would know fewer outcomes."""
+
+
+def lag_for(at_once: int, trials: int) -> int:
+    """Return the lag of a search of so many trials, so many of them at once.
+
+    The lag is at most a third of the trials, so that most are drawn with outcomes known. But it is
+    never so short that concurrent trials wait for each other.
+    """
+    return max(at_once, min(LAG * at_once, trials // 3))
 
 
 class InOrderSearch(SafeOptunaSearch):

@@ -10,7 +10,7 @@ from darec.tuning.cluster import gpu_memory, preflight, shares
 from darec.tuning.cluster.shares import Slots, Wanted
 from darec.tuning.durability.retention import kept_trials
 from darec.tuning.study.decay import is_large
-from darec.tuning.study.in_order import LAG
+from darec.tuning.study.in_order import LAG, lag_for
 from darec.tuning.study.record import load_study
 from darec.tuning.study.request import Request, largest_config, largest_trial, n_weights
 from darec.tuning.study.sizes import fitted, size_that_fits
@@ -122,7 +122,7 @@ def lag_of(request: Request, at_once: int) -> int | None:
         return None
     if (request.folder / "study.json").exists():
         return load_study(request.folder, request.storage).lag
-    return LAG * at_once
+    return lag_for(at_once, request.budget.trials)
 
 
 def _memory_of(request: Request) -> int:

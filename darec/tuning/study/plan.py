@@ -131,6 +131,8 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     n_judged = min(request.rejudge, budget.trials) if request.space.space else 0
     in_turn = math.ceil(n_judged * SPLITS / settings.slots.concurrent) if n_judged > 1 else 0
     rejudge_s = in_turn * studies[0][1]
+    if in_turn and len(studies) > 1:  # on each division, both first stages are trained again
+        rejudge_s += math.ceil(SPLITS / settings.slots.concurrent) * 2 * studies[1][1]
     expected, most = (min(limit, start + of * greatest) for of in (share, 1.0))
     return Estimate(expected + rejudge_s, most + rejudge_s, rejudge_s)
 

@@ -4,6 +4,9 @@ With many trials and a few thousand validation ratings, the winner is partly cho
 best configurations are trained again on other divisions of the same ratings into training and
 validation ratings. All configurations get the same divisions. The lowest mean validation RMSE wins
 (reshuffling: Nagler et al., arXiv 2405.15393). Test ratings are not used.
+
+A trial that was ended early, by the scheduler or a time limit, is judged as it is: its
+configuration trains for no more epochs than the trial had.
 """
 
 import itertools
@@ -22,13 +25,16 @@ from darec.data.split import SearchData
 from darec.models import ModelKind
 from darec.reporter import LOGGER
 from darec.seeds import derive
+from darec.tuning.study.halt import LOOK_S, stop_asked
 from darec.tuning.study.rows import TrialRow
-from darec.tuning.study.study import Settings, Study
+from darec.tuning.study.study import Settings, Study, StudyInterrupted
 from darec.tuning.trial.names import key_of, nest
 from darec.tuning.trial.travel import send_by_value
 
 SPLITS = 4
 """On how many divisions each configuration is judged again."""
+WHOLE = ("completed", "stalled")
+"""How trials end that nothing ended early."""
 
 
 def rejudged(
@@ -62,8 +68,12 @@ def _means(study: Study, rows: list[TrialRow], settings: Settings) -> list[float
     task = ray.remote(**options, max_retries=3)(_valid_rmse)
     kind, stored = ray.put(send_by_value(study.kind)), [ray.put(each) for each in data]
     run = Run(derive(settings.seed, "run"), "cuda" if share.gpus else "cpu", settings.cache)
-    rest = run, settings.max_epochs, max(1, int(share.cpus))
-    asked = [[task.remote(kind, nest(row.config), each, *rest) for each in stored] for row in rows]
+    threads = max(1, int(share.cpus))
+    asked = [
+        [task.remote(kind, nest(row.config), each, run, epochs, threads) for each in stored]
+        for row in rows
+        for epochs in [settings.max_epochs if row.ended in WHOLE else row.epochs]
+    ]
     worst = study.data.valid.scale.range
     label = f"judging {len(rows)} configurations again, on {SPLITS} other divisions"
     found = []
@@ -72,16 +82,26 @@ def _means(study: Study, rows: list[TrialRow], settings: Settings) -> list[float
             for answers in asked:
                 rmses = []
                 for answer in answers:
+                    _wait(answer, study)
                     rmses.append(_answer(answer, worst))
                     advance()
                 found.append(mean(rmses))
-    except BaseException:  # Ctrl-C above all
+    except BaseException:  # Ctrl-C or `darec stop` above all
         answers = list(itertools.chain.from_iterable(asked))
         # Ray ends this process if a task ends while it is cancelled, so only those left are
         for answer in ray.wait(answers, num_returns=len(answers), timeout=0)[1]:
             ray.cancel(answer)
         raise
     return found
+
+
+def _wait(answer: "ray.ObjectRef[float]", study: Study) -> None:
+    """Wait for the end of a run; raises `StudyInterrupted` if the search is asked to stop."""
+    ended: list[Any] = []
+    while not ended:
+        if stop_asked(study.search_folder):
+            raise StudyInterrupted(study.storage)
+        ended, _ = ray.wait([answer], timeout=LOOK_S)
 
 
 def _answer(answer: "ray.ObjectRef[float]", worst: float) -> float:

@@ -11,9 +11,11 @@ from darec.core.fit import trained
 from darec.core.recommender import Run
 from darec.models import MODELS
 from darec.seeds import derive
+from darec.tuning.durability.heartbeat import STOP
 from darec.tuning.study import rejudge
 from darec.tuning.study.rejudge import rejudged
 from darec.tuning.study.rows import TrialRow
+from darec.tuning.study.study import StudyInterrupted
 from tests.models.common import config
 from tests.reporting import Recorder
 
@@ -62,6 +64,26 @@ def test_the_lowest_mean_on_other_divisions_wins(study, settings, monkeypatch):
     ((_, total, done),) = recorder.bars
     assert total == len(done) == 4
 
+    # A trial that the scheduler stopped after one epoch is judged by one epoch.
+    rows[1] = replace(rows[1], ended="stopped early", epochs=1)
+    cut = {row.trial_id: row.rejudged_rmse for row in rejudged(study, rows, told, 3)}
+    assert cut["0000"] == pytest.approx(means[0])
+    data = [study.data.reshuffled(derive(0, "rejudge", n)) for n in range(2)]
+    built = [MODELS["i_autorec"].build(configs[1], d.training, Run(derive(0, "run"))) for d in data]
+    ones = [trained(model, d, 1).best_rmse for model, d in zip(built, data, strict=True)]
+    assert cut["0001"] == pytest.approx(np.mean(ones)) and cut["0001"] > means[1]
+
+
+@pytest.mark.ray
+def test_a_second_judgement_stops_when_asked(study, settings):
+    rows = rows_of((9, 3), (9, 3))
+    configs = [config("i_autorec", learning_rate=rate) for rate in (0.01, 0.02)]
+    rows = [replace(row, config=vars(each)) for row, each in zip(rows, configs, strict=True)]
+    study.search_folder.mkdir(parents=True, exist_ok=True)
+    (study.search_folder / STOP).touch()
+    with pytest.raises(StudyInterrupted):
+        rejudged(study, rows, settings, 2)
+
 
 @pytest.mark.ray
 def test_a_search_tells_of_both_judgements_and_leaves_a_whole_result(cluster, tiny_pair, tmp_path):
@@ -86,6 +108,7 @@ def test_a_search_tells_of_both_judgements_and_leaves_a_whole_result(cluster, ti
     ("options", "told"),
     [
         ({"rejudge": -1}, "--rejudge must be a whole number of at least 1, but got -1"),
+        ({"rejudge": 1}, "--rejudge must be 0 or at least 2"),
         ({"rejudge": 3, "split": "temporal"}, "--rejudge needs --split random"),
     ],
 )
