@@ -23,7 +23,7 @@ from safetensors.numpy import load_file
 import darec
 from darec.tuning.durability.scheduler_state import Resumable
 from darec.tuning.study import tuner as running
-from darec.tuning.study.in_order import InOrderHalving, InOrderSearch
+from darec.tuning.study.in_order import InOrderHalving, InOrderSearch, lag_for
 from darec.tuning.study.searcher import Limiter
 from darec.tuning.trial.names import METRIC, TIME
 from tests.tuning.assumptions import relied_on_by
@@ -183,6 +183,11 @@ def test_a_rung_keeps_the_lowest_third_of_what_is_known():
     stop, go = TrialScheduler.STOP, TrialScheduler.CONTINUE
     assert said == [go, go, stop, stop, go]  # cutoffs: none, 2, 1.33, 1.33, 1.5
     assert halving.on_trial_result(None, trials[0], {TIME: 4, METRIC: 9.0}) == go  # no rung
+
+
+def test_most_trials_are_drawn_with_outcomes_known_if_the_machine_is_not_too_large():
+    lags = [lag_for(at_once, trials=50) for at_once in (1, 2, 5, 8, 16, 64)]
+    assert lags == [3, 6, 15, 16, 16, 64]
 
 
 def test_outcomes_are_told_in_order_and_a_failure_is_one():

@@ -84,6 +84,15 @@ def test_a_second_judgement_costs_whole_trainings_in_turn(tiny_pair, tmp_path, m
         assert not any(line.startswith("  winner") for line in describe(nothing, SETTINGS))
 
 
+def test_a_second_judgement_trains_both_first_stages_on_each_division(
+    tiny_pair, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(plan, "_trial_seconds", lambda *arguments: 100.0)
+    asked = replace(request_for("u_darec", tiny_pair, tmp_path), rejudge=2)
+    # eight trainings of the second stage, and eight of first stages, two at once
+    assert estimate(asked, SETTINGS).rejudge_s == 4 * 100.0 + 2 * 2 * 100.0
+
+
 def test_a_fixed_value_that_breaks_a_rule_is_told_before_the_search(tiny_pair, tmp_path):
     request = request_for("i_autorec", tiny_pair, tmp_path)
     wrong = replace(request, space=request.space.fix({"hidden": 0}))
