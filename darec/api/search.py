@@ -13,7 +13,7 @@ from darec.api.fit import has_model, ship
 from darec.api.page import write_page
 from darec.api.registry import check_cold_users, check_levels, spaces_for
 from darec.api.result import SearchResult, result_at
-from darec.api.search_checks import check_arguments
+from darec.api.search_checks import against_rejudge, check_arguments
 from darec.api.warm_start import winners_for
 from darec.api.winner import report_winner
 from darec.core.objective import Metric, check_metric
@@ -38,6 +38,7 @@ from darec.tuning.study.launch import (
 from darec.tuning.study.plan import describe
 from darec.tuning.study.protocol import Protocol, asks_for_more, check_finished
 from darec.tuning.study.record import check_record, space_json
+from darec.tuning.study.rejudge import affordable
 from darec.tuning.study.request import Budget, Request, Stages
 from darec.tuning.study.sizes import narrowed_to
 from darec.tuning.study.study import Settings, StudyInterrupted
@@ -73,7 +74,7 @@ def search(
     trial_limit: float = math.inf,
     stop_when_flat: bool = False,
     metric: Metric = "rmse",
-    rejudge: int = 0,
+    rejudge: int | None = None,
     reproducible: bool = False,
     address: str | None = None,
     insecure: bool = False,
@@ -122,7 +123,8 @@ def search(
             ``rmse``, ``mae``, or ``ndcg@10`` of lists of ten unseen items (docs/paper.md).
         rejudge: How many of the best configurations are trained again on four other divisions of
             the ratings into training and validation ratings; the lowest mean then wins
-            (docs/stack.md). This time is not part of ``time_budget``. 0: none.
+            (docs/stack.md). This time is not part of ``time_budget``. 0: none. By default as many
+            as cost at most a fifth of the search, five at most, and none with a time budget.
         reproducible: Whether the outcome must not depend on timing: with the same data, code,
             arguments and ``at_once``, every run of the search has the same trials and winner, on
             however many CPUs (docs/stack.md). Not with a GPU, whose sums differ in the last
@@ -173,6 +175,7 @@ def search(
     before = result.recorded() if resume else None
     if before is not None:  # on resume, keep what darec chose at first
         sampler = sampler or before.sampler
+        rejudge = before.rejudge if rejudge is None else rejudge
         trials = before.budget.trials if trials is None else trials
         stage1_trials = before.budget.stage1_trials if stage1_trials is None else stage1_trials
     trials = TRIALS if trials is None else int(trials)
@@ -200,12 +203,14 @@ def search(
         split=split,
         stop_when_flat=stop_when_flat,
         metric=metric,
-        rejudge=rejudge,
+        rejudge=rejudge or 0,
         reproducible=reproducible,
         winners=winners_for(model, warm_start) if before is None else before.winners,
         folder=result.folder,
         storage=result.path,
     )
+    if rejudge is None and not against_rejudge(arguments):
+        request = replace(request, rejudge=affordable(request))
     if space is None and model in SPACES:  # nothing that a user holds fixed is changed
         request = with_stable_decay(request)
     if before is not None:

@@ -26,18 +26,27 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     for name, check in CHECKS.items():
         if name in arguments:
             check(f"--{name.replace('_', '-')}", arguments[name])
-    if arguments.get("rejudge") and arguments.get("split", "random") != "random":
-        told = "the validation ratings of another split are not like the others"
-        raise UserError(f"--rejudge needs --split random: {told}")
-    if arguments.get("rejudge") and arguments.get("trial_limit", math.inf) != math.inf:
-        raise UserError("--rejudge cannot go with --trial-limit, which it would not keep")
-    if (metric := arguments.get("metric", "rmse")) != "rmse":
-        for name in ("rejudge", "stop_when_flat"):
-            if arguments.get(name):
-                told = f"it judges by RMSE, but got --metric {metric}"
-                raise UserError(f"--{name.replace('_', '-')} needs --metric rmse: {told}")
+    if arguments.get("rejudge") and (rule := against_rejudge(arguments)):
+        raise UserError(f"--rejudge {rule}")
+    if arguments.get("stop_when_flat") and (rule := _other_metric(arguments)):
+        raise UserError(f"--stop-when-flat {rule}")
     if arguments.get("reproducible"):
         _check_reproducible(arguments)
+
+
+def against_rejudge(arguments: Mapping[str, Any]) -> str:
+    """Return why the best configurations of a search cannot be judged again; empty if they can."""
+    if arguments.get("split", "random") != "random":
+        return "needs --split random: the validation ratings of another split are not like others"
+    if arguments.get("trial_limit", math.inf) != math.inf:
+        return "cannot go with --trial-limit, which it would not keep"
+    return _other_metric(arguments)
+
+
+def _other_metric(arguments: Mapping[str, Any]) -> str:
+    """Return the rule that only the RMSE judges, if a search selects by another metric."""
+    metric = arguments.get("metric", "rmse")
+    return "" if metric == "rmse" else f"needs --metric rmse: it judges by RMSE, but got {metric}"
 
 
 def _check_reproducible(arguments: Mapping[str, Any]) -> None:
@@ -80,7 +89,7 @@ def _check_fix(option: str, value: Any) -> None:
 
 def _check_rejudge(option: str, value: Any) -> None:
     if value != 0:
-        check_count(option, value)
+        check_count(option, value, optional=True)
     if value == 1:
         raise UserError(f"{option} must be 0 or at least 2, as one alone has no rival, but got 1")
 

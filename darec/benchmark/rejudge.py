@@ -46,6 +46,7 @@ WAYS = (
     FIRST,
     Way("8_more", more_trials=8),
     Way("best_4_on_2", configs=4, divisions=2),
+    Way("best_2_on_4", configs=2, divisions=4),
     Way("20_more", more_trials=20),
     Way("best_5_on_4", configs=5, divisions=4),
 )

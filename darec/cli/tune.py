@@ -120,13 +120,14 @@ def tune(
         str, SearchOption(help="What selects, on validation ratings: rmse, mae or ndcg@10.")
     ] = "rmse",
     rejudge: Annotated[
-        int,
+        int | None,
         SearchOption(
             min=0,
             help="Judge so many best configurations again, on reshuffled validation ratings. It "
-            "adds to every time budget.",
+            "adds to every time budget. By default up to 5, if that is cheap.",
+            show_default=False,
         ),
-    ] = 0,
+    ] = None,
     reproducible: Annotated[
         bool,
         SearchOption(

@@ -85,6 +85,7 @@ def run_step(request: StepRequest, reporter: Reporter) -> None:
             max_epochs=budget.max_epochs,
             fix=dict(cell.fix),
             paper=cell.paper,
+            rejudge=0,
             gpus_per_trial=place.gpus_per_trial,
             at_once=place.trials_at_once,
             address=place.address,

@@ -100,6 +100,10 @@ class Scheduler:
     in_order: Callable[[int], "TrialScheduler"] | None = None
     """Makes the same without any influence of timing (`darec.tuning.study.in_order`)."""
 
+    def share_of(self, epochs: int) -> float:
+        """Return the mean share that trials train of so many epochs; of one they train all."""
+        return self.epoch_share if epochs > 1 else 1.0
+
 
 def first_rung(epochs: int) -> int:
     """Return the epoch of ASHA's first rung."""

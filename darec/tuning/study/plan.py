@@ -127,7 +127,7 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     greatest = sum(trials * seconds / settings.slots.concurrent for trials, seconds in studies)
     start = PER_STUDY_S * len(studies)
     limit = budget.time_budget or math.inf
-    share = SCHEDULERS[settings.scheduler].epoch_share if budget.max_epochs > 1 else 1.0
+    share = SCHEDULERS[settings.scheduler].share_of(budget.max_epochs)
     n_judged = min(request.rejudge, budget.trials) if request.space.space else 0
     in_turn = math.ceil(n_judged * SPLITS / settings.slots.concurrent) if n_judged > 1 else 0
     rejudge_s = in_turn * studies[0][1]

@@ -25,7 +25,9 @@ from darec.data.split import SearchData
 from darec.models import ModelKind
 from darec.reporter import LOGGER
 from darec.seeds import derive
+from darec.tuning.study.algorithms import SCHEDULERS
 from darec.tuning.study.halt import LOOK_S, stop_asked
+from darec.tuning.study.request import Request
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import Settings, Study, StudyInterrupted
 from darec.tuning.trial.names import key_of, nest
@@ -33,8 +35,24 @@ from darec.tuning.trial.travel import send_by_value
 
 SPLITS = 4
 """On how many divisions each configuration is judged again."""
+MOST, COST = 5, 5
+"""By default at most `MOST` configurations are judged again, for at most 1 / `COST` of the
+trainings of the search."""
 WHOLE = ("completed", "stalled")
 """How trials end that nothing ended early."""
+
+
+def affordable(request: Request) -> int:
+    """Return how many configurations a search judges again by default; 0 if not even two.
+
+    A search in two stages judges none again, nor does one with a time budget.
+    """
+    budget = request.budget
+    if request.stage1 is not None or budget.time_budget is not None or not request.space.space:
+        return 0
+    share = SCHEDULERS[request.scheduler].share_of(budget.max_epochs)
+    configs = min(MOST, int(budget.trials * share / (COST * SPLITS)))
+    return configs if configs > 1 else 0
 
 
 def rejudged(
