@@ -68,8 +68,8 @@ def problem(error: ValidationError, owner: str = "", known: Sequence[str] = ()) 
     if first["type"] == "missing":
         return f"{where} is missing"
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        told = f"; it has: {', '.join(known)}" if known and within == owner else ""
-        return f"{within} has no field {field!r}{told}".strip()
+        message = f"; it has: {', '.join(known)}" if known and within == owner else ""
+        return f"{within} has no field {field!r}{message}".strip()
     if first["type"] == "value_error":
         return ": ".join(filter(None, [where, str(first["ctx"]["error"])]))
     rule, value = re.sub(r"^\w+ should", "must", first["msg"]), repr(first["input"])

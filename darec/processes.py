@@ -58,7 +58,7 @@ def is_stopping() -> bool:
 
 
 class LastWords:
-    """A small process that prints a line if this one ends without a word, as C++ code may end it.
+    """A helper process that prints a line if this process ends without one, as C++ code may do.
 
     It does so only for a command; `dismiss` ends it before the process ends by itself.
     """

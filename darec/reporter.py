@@ -84,8 +84,8 @@ class StudyView:
     @property
     def against(self) -> str:
         """Return what is to be beaten in brackets, or nothing."""
-        told = ", ".join(f"{name} {error:.4f}" for name, error in self.to_beat.items())
-        return f" ({told})" if told else ""
+        message = ", ".join(f"{name} {error:.4f}" for name, error in self.to_beat.items())
+        return f" ({message})" if message else ""
 
 
 Show = Callable[[StudyView], None]

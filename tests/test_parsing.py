@@ -41,12 +41,12 @@ def test_a_file_is_read_as_a_dataclass(tmp_path):
         (f'{{"number": 1, "height": "{"y" * 999}", "more": {{}}}}', r"but got 'y{99}\.\.\.$"),
     ],
 )
-def test_what_is_of_another_form_is_told_in_one_line(content, words):
+def test_what_is_of_another_form_is_reported_in_one_line(content, words):
     with pytest.raises(UserError, match=words) as caught:
         parse_json(content, Point, "p.json, line 3")
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_told_by_the_users_name_of_it(tmp_path):
+def test_a_file_that_cannot_be_read_is_reported_by_the_users_name_of_it(tmp_path):
     with pytest.raises(UserError, match=r"s3://b/p.json: cannot be read: Is a directory"):
         read_json(tmp_path, Point, "s3://b/p.json")

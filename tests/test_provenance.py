@@ -65,7 +65,7 @@ def test_a_repository_of_the_environment_is_not_asked(copy, tmp_path, monkeypatc
     assert revision_of(other) == "v0.1.0"
 
 
-def test_without_git_or_an_installed_package_the_version_is_told(copy, monkeypatch):
+def test_without_git_or_an_installed_package_the_version_is_reported(copy, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert revision_of(copy) == "v0.1.0"
 

@@ -50,11 +50,11 @@ def holdout_of(
             raise UserError(f"--train {train}: with --split file the pair's split file decides")
         return Holdout(train, None, split)
     if split != "random":
-        told = "which holds out random users"
-        raise UserError(f"--split {split} needs --task warm, but got --task cold_users, {told}")
+        message = "which holds out random users"
+        raise UserError(f"--split {split} needs --task warm, but got --task cold_users, {message}")
     if train != 90:
-        told = "holds out users by --cold-share, and 10 % of the source's ratings"
-        raise UserError(f"--train {train} needs --task warm; --task cold_users {told}")
+        message = "holds out users by --cold-share, and 10 % of the source's ratings"
+        raise UserError(f"--train {train} needs --task warm; --task cold_users {message}")
     return Holdout(cold_users=cold_share)
 
 

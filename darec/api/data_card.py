@@ -131,11 +131,11 @@ def _ratings(found: Facts) -> Section:
 
         return draw
 
-    told = []
+    messages = []
     for name, domain in found.by_domain.items():
         counts = ", ".join(f"{n:,} of {level:g}" for level, n in domain.histogram.items())
-        told.append(f"{name} {counts}")
-    alt = f"Number of ratings by level: {'; '.join(told)}"
+        messages.append(f"{name} {counts}")
+    alt = f"Number of ratings by level: {'; '.join(messages)}"
     panels = {domain: histogram(domain) for domain in DOMAINS}
     drawn = picture("ratings", "How often each rating was given.", alt, panels)
     return Section("ratings", "Ratings", [], [], [drawn])
@@ -228,8 +228,8 @@ def _dates(found: Facts) -> Iterator[Section]:
         axes.set_ylim(bottom=0)
         axes.legend(loc="lower left")
 
-    told = "; ".join(f"{domain} {' to '.join(row[::2])}" for domain, row in rows.items())
-    drawn = picture("dates", "When the ratings were given.", f"Dates: {told}", {"": draw}, 7.0)
+    message = "; ".join(f"{domain} {' to '.join(row[::2])}" for domain, row in rows.items())
+    drawn = picture("dates", "When the ratings were given.", f"Dates: {message}", {"": draw}, 7.0)
     yield Section("dates", "Dates", [], [table], [drawn])
 
 
@@ -267,8 +267,8 @@ def _removed(made: Prepared) -> Section:
     )
     text = [
         f"Kept: {made.rules.in_words}. {kept}",
-        *(f"{line[:1].upper()}{line[1:]}." for line in made.scales_told),
-        *(f"Read {line}." for line in made.told),
+        *(f"{line[:1].upper()}{line[1:]}." for line in made.scale_notes),
+        *(f"Read {line}." for line in made.notes),
         f"SHA-256: {made.pair.digest}",
     ]
     table = _by_domain("dropped rows, counted under the first reason that applies", rows)

@@ -140,9 +140,9 @@ def _runs(
     best = winner.best
     if folds is not None:
         if best.holdout != Holdout(best.train):
-            told = f"deal ratings at random, but the search has {best.holdout.in_words}"
-            raise UserError(f"--folds {told}; search with --task warm and --split random")
-        split_by_fold(pair, Fold(1, folds), best.seed)  # too many folds are told before any run
+            message = f"deal ratings at random, but the search has {best.holdout.in_words}"
+            raise UserError(f"--folds {message}; search with --task warm and --split random")
+        split_by_fold(pair, Fold(1, folds), best.seed)  # too many folds are refused before any run
         numbers = range(1, folds + 1)
         return [
             ScoreRun(winner, best, best.seed, best.seed + n - 1, refit, device, Fold(n, folds))
@@ -157,9 +157,11 @@ def _runs(
 
 def _compare(scores: Sequence[Score], reporter: Reporter) -> None:
     """Report the best of several models, and the mean figures of all, best first."""
-    told = f"{summary.task(scores)}, {summary.runs(scores)}"
+    message = f"{summary.task(scores)}, {summary.runs(scores)}"
     reporter.line(headline(scores))
-    reporter.table(f"RMSE on {told}, mean ± sd{summary.mixed(scores)}", summary.comparison(scores))
+    reporter.table(
+        f"RMSE on {message}, mean ± sd{summary.mixed(scores)}", summary.comparison(scores)
+    )
     if summary.one_split(scores):
         reporter.line(summary.ONE_SPLIT)
 
@@ -199,14 +201,14 @@ def _finished(
 
     Logs a warning if the scores are of several origins.
     """
-    if told := mixture([score for each in measured for score in each]):
-        LOGGER.warning("%s; --fresh scores all of them again", told)
+    if message := mixture([score for each in measured for score in each]):
+        LOGGER.warning("%s; --fresh scores all of them again", message)
     refresh_cards(winners)
     for out in dict.fromkeys(winner.out for winner in winners):
         reporter.line(f"scores: {storage.join(out, SCORES)}")
     if n_failed := sum(not each for each in measured):
         n_scored = len(measured) - n_failed
         keeps = f"; it keeps the scores of the other {n_scored}" if n_scored and not fresh else ""
-        told = f"{n_failed} of {len(measured)} runs have no score"
-        raise UserError(f"{told}; run the same command again{keeps}")
+        message = f"{n_failed} of {len(measured)} runs have no score"
+        raise UserError(f"{message}; run the same command again{keeps}")
     return frame

@@ -82,8 +82,8 @@ def fit(
         if refit == "all":
             _train(model, best.epoch, reporter)
     except DivergedError as error:
-        told = f"training on every rating diverges: {error}"
-        raise RefitDivergedError(f"{best.model}: {told}") from error
+        message = f"training on every rating diverges: {error}"
+        raise RefitDivergedError(f"{best.model}: {message}") from error
     if refit == "train":
         model.load_weights(_weights(result, best))
     card = _card(result, best, kind, data, refit, device)
@@ -118,7 +118,10 @@ class RefitDivergedError(UserError):
 
 
 def has_model(result: SearchResult, of_this_winner: bool = False) -> bool:
-    """Return whether a search has a model folder, or even one of its present winner."""
+    """Return whether a search has a model folder.
+
+    With ``of_this_winner`` it must also hold the model of the present winner.
+    """
     path = result.folder / FOLDER
     if not (path / model_folder.CARD).is_file() or not of_this_winner:
         return (path / model_folder.CARD).is_file()

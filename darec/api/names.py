@@ -61,8 +61,8 @@ def check_libraries(names: Iterable[str]) -> None:
     """Raise `UserError` for the first model whose library is not installed."""
     for name in names:
         if name in LIBRARIES and find_spec(LIBRARIES[name][0]) is None:
-            told = f"--model {name} needs {LIBRARIES[name][1]}, which is not installed"
-            raise UserError(f'{told}; pip install -e ".[baselines]"')
+            message = f"--model {name} needs {LIBRARIES[name][1]}, which is not installed"
+            raise UserError(f'{message}; pip install -e ".[baselines]"')
 
 
 def check_searches(places: Iterable[str]) -> None:
@@ -90,8 +90,8 @@ def check_same_budget(
             whole_fit = name == "max_epochs" and there[name] == 1
             here = None if value == math.inf else value
             if value is not None and here != there[name] and not whole_fit:
-                told = unlike(f"--{name.replace('_', '-')}", there[name], here)
-                raise UserError(f"{place / 'study.json'}: {told}")
+                message = unlike(f"--{name.replace('_', '-')}", there[name], here)
+                raise UserError(f"{place / 'study.json'}: {message}")
 
 
 def check_no_search(out: str, labels: Sequence[str], models: Sequence[str]) -> None:

@@ -227,8 +227,8 @@ def _paths(option: str, given: str | Path | Sequence[str | Path]) -> list[Path]:
 def _made_lines(made: Prepared, overlap: Overlap) -> Iterator[str]:
     """Yield what was read as what, what was dropped, and whom the users are."""
     pair, removed = made.pair, made.removed
-    yield from (f"Read {line}" for line in made.told)
-    yield from made.scales_told
+    yield from (f"Read {line}" for line in made.notes)
+    yield from made.scale_notes
     yield removed.sentence("source", len(pair.source))
     yield removed.sentence("target", len(pair.target))
     items = f"{removed.shared_items} item ids in both domains"

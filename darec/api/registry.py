@@ -59,8 +59,8 @@ def search_space(model: str) -> Space:
     """
     kind_of(model)  # raises `UserError` for an unknown name
     if model in MADE:
-        told = "it is made of finished searches (darec stack)"
-        raise UserError(f"{model} is not searched: {told}")
+        message = "it is made of finished searches (darec stack)"
+        raise UserError(f"{model} is not searched: {message}")
     space: Space = {**SPACES, **plugins.SPACES}[model]
     return space
 
@@ -85,26 +85,26 @@ def check_cold_users(model: str) -> None:
     """Raise `UserError` for a model that cannot take part in the cold-user task."""
     if not kind_of(model).cold_users:
         able = ", ".join(name for name, kind in all_models().items() if kind.cold_users)
-        told = f"{model} cannot predict users without target ratings"
-        raise UserError(f"--task cold_users: {told}; these can: {able}")
+        message = f"{model} cannot predict users without target ratings"
+        raise UserError(f"--task cold_users: {message}; these can: {able}")
 
 
 def models_for(models: Sequence[str], pair: DomainPair, reporter: Reporter) -> list[str]:
     """Return those of several models that can learn a pair's ratings; report which are left out."""
     able = [name for name in models if not _too_many_levels(name, pair)]
     if left := [name for name in models if name not in able]:
-        told = f"{len(distinct(pair.target))} distinct ratings, more than {MOST_LEVELS}"
-        reporter.line(f"left out: {', '.join(left)}: the target has {told}")
+        message = f"{len(distinct(pair.target))} distinct ratings, more than {MOST_LEVELS}"
+        reporter.line(f"left out: {', '.join(left)}: the target has {message}")
     return able
 
 
 def check_levels(model: str, pair: DomainPair) -> None:
     """Raise `UserError` if a model has weights for each distinct rating, and there are too many."""
     if _too_many_levels(model, pair):
-        told = f"has weights for each distinct rating, at most {MOST_LEVELS}"
+        message = f"has weights for each distinct rating, at most {MOST_LEVELS}"
         n = len(distinct(pair.target))
         remedy = "search another model, u_autorec for example"
-        raise UserError(f"--model {model} {told}, but {pair.name} has {n}; {remedy}")
+        raise UserError(f"--model {model} {message}, but {pair.name} has {n}; {remedy}")
 
 
 def _too_many_levels(model: str, pair: DomainPair) -> bool:
@@ -182,8 +182,8 @@ def _check_names(kind: ModelKind, space: Space, given: Space, prefix: str) -> No
             raise UserError(f"--space: {prefix}{name} follows from the model's name")
     for name in [*space.space, *space.fixed]:
         if name.partition("/")[0] not in known:
-            told = f"has no hyper-parameter {name!r}; it has: {', '.join(known)}"
-            raise UserError(f"--space: {kind.config.__name__} {told}")
+            message = f"has no hyper-parameter {name!r}; it has: {', '.join(known)}"
+            raise UserError(f"--space: {kind.config.__name__} {message}")
 
 
 def _split(space: Space, prefix: str) -> tuple[Space, Space]:

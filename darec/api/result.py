@@ -193,8 +193,8 @@ def finished_searches(
             here = f"{holdout.label(pair.name)}/{model}"
             there = f"{best.holdout.label(best.pair)}/{best.model}"
             if here != there:
-                told = f"must be the winner of {here}, but is that of {there}"
-                raise UserError(f"{result.path}/best.json: {told}")
+                message = f"must be the winner of {here}, but is that of {there}"
+                raise UserError(f"{result.path}/best.json: {message}")
             found.append(result)
     if not found:
         label = holdout.label(pair.name)
@@ -217,8 +217,8 @@ def searches_of(result: Results, pair: DomainPair) -> list[SearchResult]:
         raise UserError("no search was given")
     for each in found:
         if each.best.data_digest != pair.digest:
-            told = "its ratings are not those the search saw; search it again"
-            raise UserError(f"{pair.name}: {told}")
+            message = "its ratings are not those the search saw; search it again"
+            raise UserError(f"{pair.name}: {message}")
     tasks = dict.fromkeys(each.best.holdout.in_words for each in found)
     if len(tasks) > 1:
         raise UserError(f"searches of different tasks do not go together: {'; '.join(tasks)}")

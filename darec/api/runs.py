@@ -108,7 +108,7 @@ def measure(
 ) -> list[list[Score]]:
     """Return every run's scores: those in the file, or measured now. A failed run has none.
 
-    With ``fresh`` those in the file do not count. Otherwise the reporter is told where they come
+    With ``fresh`` those in the file do not count. Otherwise the reporter says where they come
     from, and a warning is logged if that is other code, other libraries or another device.
     Ray is used only if something is to be measured. Each run's scores are written, and copied to a
     URI, as it ends.
@@ -121,7 +121,7 @@ def measure(
         origins = [this_origin(kind_of(run.best.model), run.device, run.code) for run in runs]
         for k, run in enumerate(runs):
             found[k] = kept.of_run(known[files[run.winner.path]], run.keys, origins[k])
-        _tell_kept(found, origins, reporter)
+        _report_kept(found, origins, reporter)
     missing = [k for k, own in enumerate(found) if not own]
     workers = max(1, machines.workers(len(missing)))
     models = ", ".join(dict.fromkeys(run.best.model for run in runs))
@@ -135,7 +135,7 @@ def measure(
         f"({'GPU' if machines.gpus else 'CPU'}), {workers} at once"
     )
     for path in {files[runs[k].winner.path] for k in missing}:
-        open_to_append(path).close()  # a link or folder in its place is told before hours of work
+        open_to_append(path).close()  # refuses a link or a folder before hours of work
     calls = [runs[k].arguments(pair) for k in missing]
     try:
         with (
@@ -184,7 +184,7 @@ def _most_memory(winners: Sequence[Best], pair: DomainPair) -> int:
     return max(memory_of(kind, parse(kind.config, config), training) for kind, config in kinds)
 
 
-def _tell_kept(
+def _report_kept(
     found: Sequence[Sequence[Score]], here: Sequence[Origin], reporter: Reporter
 ) -> None:
     """Say how many runs keep their scores and from where; warn if that is not from here."""
@@ -192,8 +192,8 @@ def _tell_kept(
     for (origin, differs), n in compared(firsts).items():
         reporter.line(f"kept the scores of {n} of {len(found)} runs ({origin})")
         if differs:
-            told = "%d of %d runs keep scores of %s (%s); --fresh scores them again"
-            LOGGER.warning(told, n, len(found), differs, origin)
+            message = "%d of %d runs keep scores of %s (%s); --fresh scores them again"
+            LOGGER.warning(message, n, len(found), differs, origin)
 
 
 def _scores_file(winner: SearchResult) -> Path:

@@ -211,7 +211,7 @@ def search(
     )
     if rejudge is None and not against_rejudge(arguments):
         request = replace(request, rejudge=affordable(request))
-    if space is None and model in SPACES:  # nothing that a user holds fixed is changed
+    if space is None and model in SPACES:  # a space of the user's own is left as it is
         request = with_stable_decay(request)
     if before is not None:
         request = narrowed_to(request, before.narrowed)

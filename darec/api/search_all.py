@@ -46,8 +46,8 @@ def check_budget(budget: float | None, models: Sequence[str], options: Mapping[s
     if options.get("reproducible"):
         raise UserError(f"--reproducible cannot go with --budget, but got {budget:g}")
     if options.get("rejudge"):
-        told = f"which is no part of that time, but got {budget:g}"
-        raise UserError(f"--rejudge cannot go with --budget, {told}")
+        message = "its time is not part of the budget"
+        raise UserError(f"--rejudge cannot go with --budget {budget:g}: {message}")
 
 
 def search_all(

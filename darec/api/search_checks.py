@@ -39,7 +39,7 @@ def against_rejudge(arguments: Mapping[str, Any]) -> str:
     if arguments.get("split", "random") != "random":
         return "needs --split random: the validation ratings of another split are not like others"
     if arguments.get("trial_limit", math.inf) != math.inf:
-        return "cannot go with --trial-limit, which it would not keep"
+        return "cannot go with --trial-limit: it trains configurations again without a time limit"
     return _other_metric(arguments)
 
 
@@ -60,8 +60,8 @@ def _check_reproducible(arguments: Mapping[str, Any]) -> None:
         able = " or ".join(name for name, each in SCHEDULERS.items() if each.in_order)
         raise UserError(f"--reproducible needs --scheduler {able}, but got {scheduler}")
     if arguments.get("gpus_per_trial"):
-        told = "a GPU does not repeat a training to the last bit"
-        raise UserError(f"--reproducible needs --gpus-per-trial 0: {told}")
+        message = "a GPU does not repeat a training to the last bit"
+        raise UserError(f"--reproducible needs --gpus-per-trial 0: {message}")
 
 
 def _check_sampler(option: str, value: Any) -> None:
@@ -71,8 +71,8 @@ def _check_sampler(option: str, value: Any) -> None:
 
 def _check_metric(option: str, value: Any) -> None:
     if value == "cold_rmse":
-        told = "the cold policy predicts cold ratings, alike for all trials"
-        raise UserError(f"{option} cold_rmse: {told}; search with --task cold_users")
+        message = "the cold policy predicts cold ratings, alike for all trials"
+        raise UserError(f"{option} cold_rmse: {message}; search with --task cold_users")
     check_choice(option, value, known=get_args(Metric))
 
 
@@ -91,7 +91,7 @@ def _check_rejudge(option: str, value: Any) -> None:
     if value != 0:
         check_count(option, value, optional=True)
     if value == 1:
-        raise UserError(f"{option} must be 0 or at least 2, as one alone has no rival, but got 1")
+        raise UserError(f"{option} must be 0 or at least 2 (one has nothing to beat), but got 1")
 
 
 def _check_address(option: str, value: Any) -> None:

@@ -94,21 +94,21 @@ def _weights(
     single = rmse = judged(blend.best_alone)
     weight_M = blend.best_alone(predicted)
     if n_valid < blend.FEWEST:
-        told = f"{n_valid} validation ratings are too few to learn weights from ({blend.FEWEST})"
-        told += ": the best trial is its only member"
+        message = f"{n_valid} validation ratings are too few to learn weights from ({blend.FEWEST})"
+        message += ": the stack has the best trial alone"
     elif not (learned_M := few(predicted)).any():
-        told = "no trial lowers the error of the hierarchical biases: the best one is alone"
+        message = "no trial improves on the hierarchical biases: the stack has the best trial alone"
     elif (rmse := judged(few)) < single:
-        weight_M, told = learned_M, f"the best trial alone has {single:.4f}, by the same rule"
+        weight_M, message = learned_M, f"the best trial alone has {single:.4f}, by the same rule"
     else:
-        told = f"weights of several trials have {rmse:.4f}: no gain over the best one"
+        message = f"a blend of several trials has {rmse:.4f}: the stack has the best trial alone"
     chosen = sorted(np.flatnonzero(weight_M), key=lambda m: -weight_M[m])
     models = dict.fromkeys(each.best.model for each in candidates)
     reporter.line(
         f"\nStack of {len(chosen)} of {len(candidates)} trials ({', '.join(models)}): "
         f"validation RMSE {min(rmse, single):.4f}, cross-fitted"
     )
-    reporter.line(f"  {told}")
+    reporter.line(f"  {message}")
     for m in chosen:
         each, trial = candidates[m], candidates[m].trial
         reporter.line(

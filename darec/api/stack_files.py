@@ -76,8 +76,8 @@ def candidates_of(search: SearchResult, data: SearchData, alone: bool) -> list[C
     if best.model == STACK:
         raise UserError(f"{search.path}: a stack cannot be a member of a stack")
     if best.metric != "rmse":
-        told = f"a stack needs searches by RMSE, but this one selected by {best.metric}"
-        raise UserError(f"{search.path}: {told}")
+        message = f"a stack needs searches by RMSE, but this one selected by {best.metric}"
+        raise UserError(f"{search.path}: {message}")
     stored = read_predictions(search.folder, len(data.valid), search.path)
     kept = read_kept(search.folder, best, search.path)
     if not alone:

@@ -34,9 +34,9 @@ def stack_page(folder: Path, record: Record) -> str:
     shares = {
         name: weight for name, weight in zip(names, numbers["weight"], strict=True) if weight > 0
     }
-    told = ", ".join(f"{name} {weight:.2f}" for name, weight in shares.items())
+    message = ", ".join(f"{name} {weight:.2f}" for name, weight in shares.items())
     drawn = {"members": bars(shares, "weight")}
-    figure = picture("weights", "The weights of the members.", told, drawn, inches=4.6)
+    figure = picture("weights", "The weights of the members.", message, drawn, inches=4.6)
     text = ["What each member adds to the hierarchical biases is multiplied by its weight."]
     sections = [Section("members", "Members", text, [table], [figure])]
     notes = [
@@ -51,5 +51,5 @@ def stack_page(folder: Path, record: Record) -> str:
 def _headline(best: Best, n_members: int) -> str:
     baselines = {"bias": best.bias_valid_rmse, "hierarchical_bias": best.hierarchical_valid_rmse}
     members = "1 member" if n_members == 1 else f"{n_members} members"
-    told = ", ".join(gaps(best.valid_rmse, baselines))
-    return f"Validation RMSE {best.valid_rmse:.4f}, {members}; {told}."
+    message = ", ".join(gaps(best.valid_rmse, baselines))
+    return f"Validation RMSE {best.valid_rmse:.4f}, {members}; {message}."

@@ -103,16 +103,16 @@ class _Study:
     def headline(self) -> str:
         """Who won, by how much, and at what cost."""
         first = self.trials.iloc[0]
-        told = (
+        message = (
             f"Validation RMSE {self.errors.iloc[0]:.4f}: trial {first['trial_id']}, "
             f"epoch {first['best_epoch']}"
         )
         if self.best is None:
-            told += ", so far"
+            message += ", so far"
         told_gaps = gaps(float(self.errors.iloc[0]), self.baselines)
         if self.best is not None and self.best.stage1_valid_rmse is not None:
             told_gaps.append(f"its own first stage has {self.best.stage1_valid_rmse:.4f}")
-        return f"{'; '.join([told, *filter(None, [', '.join(told_gaps)])])}. {self.cost}"
+        return f"{'; '.join([message, *filter(None, [', '.join(told_gaps)])])}. {self.cost}"
 
     @property
     def cost(self) -> str:
@@ -190,9 +190,9 @@ class _Study:
             values = [trial[name] for trial in drawn.trials]
             own = drawn.distributions[name], values, drawn.errors
             panels[name] = figures.slice_of(name, *own, RANGES.get(name.rpartition("/")[2]))
-        told = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        message = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
         caption = "Importances, and errors against the two most important ones (winner filled)."
-        yield picture(f"{prefix}importance", caption, f"importances: {told}", panels, inches=3.4)
+        yield picture(f"{prefix}importance", caption, f"importances: {message}", panels, inches=3.4)
         places = {
             name: [place_of(each, trial[name]) for trial in drawn.trials]
             for name, each in drawn.distributions.items()

@@ -57,8 +57,8 @@ def _check_start(what: str, space: Space, start: Mapping[str, Any]) -> None:
             known = ", ".join(space.space)
             raise UserError(f"--space: {what} must have values of {known}, but got {name!r}")
         if name in space.space and not may_draw(space.space[name], value):
-            told = f"{name} of {what} must be in {space.space[name]}"
-            raise UserError(f"--space: {told}, but got {value!r}")
+            message = f"{name} of {what} must be in {space.space[name]}"
+            raise UserError(f"--space: {message}, but got {value!r}")
 
 
 def _check(option: str, kind: ModelKind, own: Space, stage1: Space | None) -> None:

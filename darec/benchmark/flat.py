@@ -97,12 +97,12 @@ def flat(
     for limit in LIMITS:
         found = [each.ended(limit) for each in searches]
         regrets = [each.regret for each in found]
-        told = limit * mean(each.standard_error for each in searches)
+        message = limit * mean(each.standard_error for each in searches)
         for name, unit, value, reference in (
             ("trials", "trials", mean(each.trials for each in found), trials),
             ("seconds", "s", mean(each.seconds for each in found), whole_s),
-            ("regret", "RMSE", mean(regrets), told),
-            ("largest", "RMSE", max(regrets), told),
+            ("regret", "RMSE", mean(regrets), message),
+            ("largest", "RMSE", max(regrets), message),
         ):
             better = times_better(value, reference)
             yield Figure(f"{model}_{limit:.2f}_{name}", value, unit, reference, better)

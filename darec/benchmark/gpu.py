@@ -92,8 +92,8 @@ def within(longest: float, parts: Mapping[str, Callable[[], Iterator[Figure]]]) 
         except Exception as error:  # whatever it is, the other parts are measured
             LOGGER.warning("%s failed: %s", name, str(error)[:200])
     if left_out:
-        told = "%g s are over: not measured, or perhaps not to the end: %s"
-        LOGGER.warning(told, longest, ", ".join(left_out))
+        message = "%g s are over: not measured, or perhaps not to the end: %s"
+        LOGGER.warning(message, longest, ", ".join(left_out))
 
 
 def parts(quick: bool) -> dict[str, Callable[[], Iterator[Figure]]]:

@@ -69,8 +69,8 @@ def steps(sizes: Sequence[int] = SIZES, slowest: float = SLOWEST_S) -> Iterator[
         slow = [name for name in MODELS if name in found and found[name][0] > slowest]
         left_out += slow
         if slow and lines != sizes[-1]:
-            told = "not measured above %d lines, as a step took more than %g s: %s"
-            LOGGER.warning(told, lines, slowest, ", ".join(slow))
+            message = "not measured above %d lines, as a step took more than %g s: %s"
+            LOGGER.warning(message, lines, slowest, ", ".join(slow))
         for step, (seconds, memory) in found.items():
             for name, value, unit in (
                 (f"{step}_{lines}", seconds, "s"),

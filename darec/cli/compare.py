@@ -39,7 +39,7 @@ def compare(
     found = compare_([load_result(study) for study in studies], cold)
     first, *others = found
     for each in others:
-        reporter.line(each.told(first.name))
+        reporter.line(each.sentence(first.name))
     rows = {
         each.name: {
             "test RMSE": f"{each.rmse:.4f} ± {each.sd:.4f}",

@@ -16,7 +16,7 @@ KEPT, RESUME = (
     "what was finished is kept",
     "and the same command with --resume continues the search",
 )
-TOLD = {
+MESSAGES = {
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE),
     *(errno.EIO, errno.ESTALE, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EXDEV),
@@ -42,7 +42,7 @@ def line_of(error: Exception, resumes: bool = False) -> str:
         return f"the memory is full: {text or 'no size is known'}; run less at once; {kept}"
     if "ray" in libraries:
         return f"Ray: {type(error).__name__}: {text}; {kept}"
-    if isinstance(error, OSError) and error.errno in TOLD and "pyarrow" not in libraries:
+    if isinstance(error, OSError) and error.errno in MESSAGES and "pyarrow" not in libraries:
         return text
     if "pyarrow" in libraries:
         return f"pyarrow: {type(error).__name__}: {text}; check the file or address that it names"

@@ -69,8 +69,8 @@ def evaluate(
     Example: darec evaluate --pair toys_auto --synthetic --model i_darec --seeds 5
 
     Scores that results/scores.jsonl has already are kept; --fresh measures them again.
-    With --model all, scores every model that was searched, prints one table of them all, and tells
-    by a paired test which differ from the best. It needs five splits or more.
+    --model all scores every model that was searched, and prints one table. A paired test then says
+    which models differ from the best one. The test needs at least five splits.
 
     Cross-validation: darec evaluate --pair toys_auto --synthetic --model i_darec --folds 5
 
@@ -132,8 +132,8 @@ def evaluate(
             tested = compared(names, errors, searches[0].best)
             reporter.line(in_short(tested))
             if len(names) > 2 and any(each.p is not None for each in tested):
-                told = "was chosen by these scores, so that the test finds differences too easily"
-                reporter.line(f"{names[0]} {told}.")
+                message = "was chosen by these same scores, so these p-values are too small"
+                reporter.line(f"{names[0]} {message}.")
         for (name, cold), own in scores.groupby(["model", "cold"], sort=False)["test_rmse"]:
             mean, sd = own.mean(), own.std() if len(own) > 1 else None
             shown = f"{mean:.4f}" + ("" if sd is None else f" ± {sd:.4f}")

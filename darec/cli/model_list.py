@@ -30,4 +30,4 @@ ABOUT = {
 def model_list() -> str:
     """Return the models that ``--model`` takes, a line each, for a help text."""
     width = max(map(len, ABOUT))
-    return "\n".join(["Models:", *(f"  {name:{width}}  {told}" for name, told in ABOUT.items())])
+    return "\n".join(["Models:", *(f"  {name:{width}}  {about}" for name, about in ABOUT.items())])

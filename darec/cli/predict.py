@@ -28,8 +28,8 @@ def predict(
     Example: darec predict results/toys_auto-90/fm_cdcf/model pairs.csv -o predictions.parquet
 
     Writes the columns user, item and prediction in the order of the file, which may be gzipped and
-    larger than the memory. A bad line is told before anything is predicted. With --std there is a
-    fourth column, std: how far ratings lie from their predictions, in the same units.
+    larger than the memory. A bad line is reported before anything is predicted. With --std there is
+    a fourth column, std: how far ratings lie from their predictions, in the same units.
     """
     import darec
     from darec.serving.batch import predict_file

@@ -83,7 +83,7 @@ def recommend(
         loaded = darec.load(model)
         users = list(user or loaded.user_ids.ids)
         if unknown == "cold":
-            _tell_unknown([users[k] for k in (loaded.user_ids.positions(users) < 0).nonzero()[0]])
+            _report_unknown([users[k] for k in (loaded.user_ids.positions(users) < 0).nonzero()[0]])
         if out:
             recommend_file(
                 loaded,
@@ -122,10 +122,10 @@ def _check(user: list[str] | None, all_users: bool, out: str | None, address: st
         raise UserError("--address is for --all-users: some users are quicker on this machine")
 
 
-def _tell_unknown(users: list[str]) -> None:
+def _report_unknown(users: list[str]) -> None:
     if users:
-        told = "not in the model's data, so that the cold policy ranks the items"
-        LOGGER.warning("user %s: %s", ", ".join(map(repr, users)), told)
+        message = "not in the model's data, so that the cold policy ranks the items"
+        LOGGER.warning("user %s: %s", ", ".join(map(repr, users)), message)
 
 
 def _show(found: "pd.DataFrame", reporter: Terminal) -> None:

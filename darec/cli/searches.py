@@ -123,7 +123,7 @@ def _named(best: "Best") -> str:
     return f"{members} member{'s' if members > 1 else ''}"
 
 
-def tell_winners(
+def report_winners(
     reporter: Terminal,
     results: "Sequence[SearchResult]",
     same: Mapping[str, object],

@@ -37,8 +37,8 @@ def serve(
     try:
         from darec.serving.on_ray.service import Options, run_service
     except ImportError as error:
-        told = str(error).partition(". ")[0]
-        raise UserError(f'{told}: pip install -e ".[serve]"') from error
+        message = str(error).partition(". ")[0]
+        raise UserError(f'{message}: pip install -e ".[serve]"') from error
 
     stop_on_sigterm()
     options = Options(host, port, replicas, max_replicas)

@@ -42,8 +42,8 @@ def status(
     for each in found:
         if each.process:
             ends = [f"{n} {end}" for end, n in each.ended.items() if end != "unfinished"]
-            told = ", ".join(ends) or "no trial has ended"
-            reporter.line(f"{each.study} is run by {each.process}: {told}")
+            message = ", ".join(ends) or "no trial has ended"
+            reporter.line(f"{each.study} is run by {each.process}: {message}")
         reporter.answer(
             {**asdict(each), "n_ended": each.n_ended},
             f"{each.study}: {each.state}, {each.n_ended} of {each.asked} trials",
@@ -85,6 +85,6 @@ def stop(reporter: Terminal, study: Study) -> None:
     from darec.api import status as api
 
     ended = api.stop(study)
-    told = "ended" if ended else "asked to end; it may take a while"
-    reporter.line(f"{study}: {told}\nnext:  continue it with the same command and --resume")
-    reporter.answer({"study": study, "ended": ended}, f"{study}: {told}")
+    message = "ended" if ended else "asked to end; it may take a while"
+    reporter.line(f"{study}: {message}\nnext:  continue it with the same command and --resume")
+    reporter.answer({"study": study, "ended": ended}, f"{study}: {message}")

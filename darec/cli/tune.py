@@ -31,7 +31,7 @@ from darec.cli.options import (
     percent,
     share,
 )
-from darec.cli.searches import search_pairs, tell_winners
+from darec.cli.searches import report_winners, search_pairs
 from darec.errors import UserError
 
 
@@ -263,7 +263,7 @@ def tune(
         "tracker": tracker,
         "fit": fit,
     }
-    check_arguments(options)  # wrong options are told before data are fetched and Ray is started
+    check_arguments(options)  # wrong options are refused before data are fetched and Ray is started
     if stack and metric != "rmse":
         raise UserError(f"--stack needs --metric rmse: it blends by RMSE, but got {metric}")
     names = chosen_models(model, holdout.cold_users is not None)
@@ -294,4 +294,4 @@ def tune(
         "--data": None if data == Path("data") else data,
         "--out": out,
     }
-    tell_winners(reporter, found, same, holdout.options)
+    report_winners(reporter, found, same, holdout.options)

@@ -125,9 +125,9 @@ def decoder_errors(
 ) -> None:
     """Set ``error`` to the sum of squared errors of ``hidden . decoder + bias`` in each row.
 
-    Each row's sum counts ``weight`` times. ``slope_Ln`` and ``slope_LBK`` are set to the slopes of
-    the total in the predictions and in ``hidden``. The slope in the biases is added to ``slope_M``,
-    which is empty where the biases are frozen.
+    The loss is the sum of these, each times its ``weight``. ``slope_Ln`` and ``slope_LBK`` are set
+    to the gradients of the loss with respect to the predictions and to ``hidden``. The gradient
+    with respect to the biases is added to ``slope_M``, which is empty if the biases are frozen.
     """
     for reading in range(len(hidden_LBK)):
         for b in range(len(starts_B1) - 1):

@@ -22,8 +22,10 @@ def check_metric(metric: str, data: SearchData) -> None:
     """Raise `UserError` for NDCG if no list can be judged by the validation ratings."""
     if metric == "ndcg@10" and not len(relevant_of(data.valid)):
         highest = float(data.valid.values.max())
-        told = f"at least {RELEVANT:g} of 5 stars, or as high on another scale, but got {highest:g}"
-        raise UserError(f"--metric ndcg@10: the highest validation rating must be {told}")
+        message = (
+            f"at least {RELEVANT:g} of 5 stars, or as high on another scale, but got {highest:g}"
+        )
+        raise UserError(f"--metric ndcg@10: the highest validation rating must be {message}")
 
 
 class Objective:

@@ -56,7 +56,7 @@ class HasTables(Protocol):
 
 
 class HasBase(Protocol):
-    """A centre, as its tables know it."""
+    """The methods of a centre that `Tables` uses (`darec.core.center.Center`)."""
 
     def of_new_user(self, user: NewUser) -> FloatArray:
         """Return the predictions of all items for a new user, f32[I]."""
@@ -133,7 +133,7 @@ class Tables:
 
 @dataclass(frozen=True, eq=False)
 class PairScores:
-    """The same from a model's predictions of single pairs, which is slower."""
+    """`AllScores` from a model's predictions of single pairs. This is slower than `Tables`."""
 
     model: Recommender
     n_items: int

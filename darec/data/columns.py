@@ -144,7 +144,7 @@ def columns_of(domain: Domain, columns: Columns | None) -> Columns | None:
     return found
 
 
-def told(path: object, header: Sequence[str] | None, found: Mapping[str, int]) -> str:
+def columns_sentence(path: object, header: Sequence[str] | None, found: Mapping[str, int]) -> str:
     """Return the sentence that says which column is read as what."""
     parts = [
         f"{role} = {header[n].strip()!r}{_passed(header, role, found)}"

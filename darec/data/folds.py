@@ -43,8 +43,8 @@ def split_by_fold(pair: DomainPair, fold: Fold, seed: int) -> Split:
 def _parts(ratings: Ratings, both_U: BoolArray, fold: Fold, seed: int, domain: str) -> Parts:
     eligible = np.flatnonzero(both_U[ratings.users])
     if len(eligible) < max(fold.of, LEAST):
-        told = f"{len(eligible)} ratings are too few for {fold.of} folds"
-        raise UserError(f"{domain}: {told}")
+        message = f"{len(eligible)} ratings are too few for {fold.of} folds"
+        raise UserError(f"{domain}: {message}")
     order = eligible[generator(seed, "folds", domain).permutation(len(eligible))]
     folds = np.array_split(order, fold.of)
     test = folds.pop(fold.number - 1)

@@ -28,8 +28,8 @@ def check_file(path: Path) -> None:
         if kind == stat.S_IFREG:
             os.close(os.open(path, os.O_RDONLY))
     except FileNotFoundError as error:
-        told = f"is a link to {path.readlink()}, which is not there" if path.is_symlink() else ""
-        raise UserError(f"{path}: {told or 'no such file'}") from error
+        message = f"is a link to {path.readlink()}, which is not there" if path.is_symlink() else ""
+        raise UserError(f"{path}: {message or 'no such file'}") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be read: {reason}") from error

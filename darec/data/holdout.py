@@ -86,10 +86,10 @@ class Holdout:
         """Raise `UserError` if a pair lacks what the split is made by: times, or a split file."""
         if self.split in IN_TIME:
             for domain, marks in (("source", pair.source_marks), ("target", pair.target_marks)):
-                if told := marks.lack_of_times:
+                if message := marks.lack_of_times:
                     rule = f"--split {self.split} needs the time of each rating"
                     how = "prepare it from files with timestamps"
-                    raise UserError(f"{pair.name}: {rule}, but in the {domain} {told}; {how}")
+                    raise UserError(f"{pair.name}: {rule}, but in the {domain} {message}; {how}")
         if self.split == "file" and pair.target_marks.parts is None:
             how = "give --split-file to darec prepare"
             raise UserError(f"{pair.name}: --split file: it was prepared without one; {how}")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.json as pajson
 
 from darec.data.codes import joined, times_of
-from darec.data.columns import Columns, required_columns, shown, told
+from darec.data.columns import Columns, columns_sentence, required_columns, shown
 from darec.data.lines import LONGEST_ROW, read_text
 from darec.data.text import DAMAGED, damaged, no_ratings, open_utf8
 from darec.errors import UserError
@@ -46,7 +46,7 @@ def read_json_lines(path: Path, columns: Columns | None, encoding: str | None) -
     for role in ("user", "item"):
         if kinds[fields[role]] == pa.float64():
             kinds[fields[role]] = None  # 1.0 and 1 are different ids
-    sentence = told(path, header, positions)
+    sentence = columns_sentence(path, header, positions)
     return _fast(path, fields, kinds, encoding) or _slow(path, fields, encoding), sentence
 
 

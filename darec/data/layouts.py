@@ -16,8 +16,8 @@ from darec.data.columns import (
     TwoColumns,
     chosen_columns,
     columns_of,
+    columns_sentence,
     shown,
-    told,
 )
 from darec.data.lines import BLANKS, OPEN_QUOTE, Row, is_plain, read_text, split_line
 from darec.data.ratings import Domain
@@ -82,7 +82,7 @@ class Form:
     """The position of the column of each role."""
     skipped_lines: int
     """Lines before the first rating: blank lines, Excel's line of the separator, the header."""
-    told: str
+    note: str
     """The sentence that says which column is read as what."""
     times_are_numbers: bool
     """Whether the first times are."""
@@ -130,7 +130,7 @@ def recognise(path: Path, options: ReadOptions = AS_RECOGNISED) -> Form:
         raise UserError(f"{where}: {error}") from error
     if named is not None:
         skipped, sample = skipped + first_lines, sample[1:]
-    sentence = told(path, None if named is None else first, found)
+    sentence = columns_sentence(path, None if named is None else first, found)
     numbers = _times_are_numbers(sample, found)
     return Form(delimiter, len(first), found, skipped, sentence, numbers)
 
@@ -187,8 +187,8 @@ def _headerless(sample: Sequence[Row], options: ReadOptions) -> dict[str, int]:
     if options.columns is not None:
         found = chosen_columns(["" for _ in sample[0]], options.columns)
         if found.keys() < REQUIRED:
-            told = ",".join(f"{role}=NUMBER" for role in ROLES if role in REQUIRED)
-            raise ValueError(f"without a header --columns must be {told}")
+            message = ",".join(f"{role}=NUMBER" for role in ROLES if role in REQUIRED)
+            raise ValueError(f"without a header --columns must be {message}")
         return found
     if len(sample[0]) not in (3, 4):
         rule = "without a header a row must have 3 or 4 cells (user, item, rating, time)"

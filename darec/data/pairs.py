@@ -96,8 +96,8 @@ def _too_few(rules: Selection, removed: Removed) -> str:
     if rules.min_item_ratings > 1:
         rule += f", and items with >= {rules.min_item_ratings}"
     dropped = [
-        told
-        for told, reason in (
+        message
+        for message, reason in (
             (f"{removed.shared_items} items of both files", "shared_items"),
             ("copies", "twins"),
         )

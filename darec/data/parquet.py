@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from darec.data.codes import joined, times_of
-from darec.data.columns import Columns, required_columns, told
+from darec.data.columns import Columns, columns_sentence, required_columns
 from darec.data.text import no_ratings
 from darec.errors import UserError
 
@@ -43,7 +43,7 @@ def read_parquet(path: Path, columns: Columns | None) -> tuple[pa.Table, str]:
         raise UserError(f"{path}: {error}") from error
     if not table.num_rows:
         raise no_ratings(path)
-    return table, told(path, header, found)
+    return table, columns_sentence(path, header, found)
 
 
 def _cells(column: pa.Array, role: str) -> pa.Array:

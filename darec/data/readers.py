@@ -44,7 +44,7 @@ class RawRatings:
     item_ids: Ids
     values: FloatArray
     times: Times
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
     """One sentence a file, which says which column was read as what."""
     place: Place
     """Names a rating's place, for messages."""
@@ -73,7 +73,7 @@ def read_ratings(path: Path | Sequence[Path], options: ReadOptions = AS_RECOGNIS
     if not parts:
         raise no_ratings(files[0].parent)
     joined = _joined(files[0].parent, parts)
-    return replace(joined, told=(*joined.told, *empty))
+    return replace(joined, notes=(*joined.notes, *empty))
 
 
 def list_files(path: Path | Sequence[Path]) -> list[Path]:
@@ -97,14 +97,14 @@ def list_files(path: Path | Sequence[Path]) -> list[Path]:
 def _read(path: Path, options: ReadOptions) -> RawRatings:
     beginning = begins_with(path)
     if beginning.startswith(PARQUET):
-        table, told = read_parquet(path, options.columns)
+        table, message = read_parquet(path, options.columns)
         place = _place(path, "row", lambda row: row + 1)
     elif looks_like_json(beginning):
-        table, told = read_json_lines(path, options.columns, options.encoding)
+        table, message = read_json_lines(path, options.columns, options.encoding)
         place = _place(path, "line", partial(line_of_object, path, options.encoding))
     else:
         form = recognise(path, options)
-        read, told = read_delimited(path, form, options.encoding), form.told
+        read, message = read_delimited(path, form, options.encoding), form.note
         table = read.table
         line = partial(line_of_row, path, form, options.encoding, read.quotes)
         place = _place(path, "line", line)
@@ -118,7 +118,7 @@ def _read(path: Path, options: ReadOptions) -> RawRatings:
         time_N = times(_one(table["time"])) if has_time else np.full(len(table), np.nan)
     except BadCell as error:
         raise UserError(f"{place(error.row)}, {error}") from error
-    return RawRatings(path, users, user_ids, items, item_ids, value_N, time_N, (told,), place)
+    return RawRatings(path, users, user_ids, items, item_ids, value_N, time_N, (message,), place)
 
 
 def _place(path: Path, word: str, number: Callable[[int], int]) -> Place:
@@ -177,7 +177,7 @@ def _joined(path: Path, parts: Sequence[RawRatings]) -> RawRatings:
         item_ids,
         np.concatenate([part.values for part in parts]),
         np.concatenate([part.times for part in parts]),
-        tuple(line for part in parts for line in part.told),
+        tuple(line for part in parts for line in part.notes),
         place,
     )
 

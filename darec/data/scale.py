@@ -78,7 +78,7 @@ STARS = Scale(1.0, 5.0)
 
 def in_words(target: Scale, source: Scale | None = None) -> str:
     """Return what a heading adds for ratings that are not all from 1 to 5; else nothing."""
-    told = "" if target == STARS else f", ratings from {target}"
+    message = "" if target == STARS else f", ratings from {target}"
     if source not in (None, target):
-        told += f", source ratings from {source}"
-    return told
+        message += f", source ratings from {source}"
+    return message

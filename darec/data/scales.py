@@ -51,12 +51,12 @@ def scale_of(
             raise _outside(raw, int(outside[0]), given)
     values_L = np.unique(raw.values[is_rated_N])
     scale = given or found(values_L) or _ends(raw, values_L)
-    told = f"{domain} ratings lie on a scale of {scale} ({len(values_L)} levels)"
+    message = f"{domain} ratings lie on a scale of {scale} ({len(values_L)} levels)"
     if given is None:
         if found(values_L) is None:
-            told += ": these are the smallest and largest; --scale LOW,HIGH sets another"
-        told += _unrated_hint(values_L)
-    return scale, told
+            message += ": these are the smallest and largest; --scale LOW,HIGH sets another"
+        message += _unrated_hint(values_L)
+    return scale, message
 
 
 def means_unrated(values_N: FloatArray, unrated: float | None) -> BoolArray:
@@ -94,8 +94,8 @@ def found(values_L: FloatArray) -> Scale | None:
 def _ends(raw: RawRatings, values_L: FloatArray) -> Scale:
     low, high = float(values_L[0]), float(values_L[-1])
     if low == high:
-        told = f"has no rating but {low:g}, which shows no scale; give --scale LOW,HIGH"
-        raise UserError(f"{raw.path}: {told}")
+        message = f"has no rating but {low:g}, which shows no scale; give --scale LOW,HIGH"
+        raise UserError(f"{raw.path}: {message}")
     return Scale(low, high)
 
 

@@ -160,9 +160,9 @@ def drop_shared_items(source: Rows, target: Rows, rule: ItemRule | None) -> int:
             share = where_N.mean()
             if rule is None and share > MOST_SHARED:
                 ids = f"{len(shared)} item ids (e.g. {shared[0]!r})"
-                told = f"{ids} with {share:.0%} of the {domain}'s ratings are in both files"
+                message = f"{ids} with {share:.0%} of the {domain}'s ratings are in both files"
                 ways = "--items separate: ids are per file; --items shared: drop these items"
-                raise UserError(f"{rows.raw.path}: {told}; say what they are: {ways}")
+                raise UserError(f"{rows.raw.path}: {message}; say what they are: {ways}")
             rows.drop(where_N, "shared_items")
     return len(shared)
 

@@ -216,8 +216,8 @@ def _parts(ratings: Ratings, both_U: BoolArray, train: int, seed: int, domain: s
     n_test = round(len(eligible) * (100 - train) / 100)
     n_valid = round((len(eligible) - n_test) / 10)
     if min(n_test, n_valid) < 1:
-        told = f"{len(eligible)} {domain} ratings of users of both domains are too few"
-        raise UserError(f"{told} to divide into training, validation and test; {MORE}")
+        message = f"{len(eligible)} {domain} ratings of users of both domains are too few"
+        raise UserError(f"{message} to divide into training, validation and test; {MORE}")
     order = eligible[generator(seed, "split", domain).permutation(len(eligible))]
     test, valid, rest = order[:n_test], order[n_test : n_test + n_valid], order[n_test + n_valid :]
     always = np.flatnonzero(~both_U[ratings.users])
@@ -231,8 +231,8 @@ def _parts_by_user(ratings: Ratings, both_U: BoolArray, cold_users: int, seed: i
     n_test = round(len(eligible) * cold_users / 100)
     n_valid = round((len(eligible) - n_test) * VALID_USERS)
     if min(n_test, n_valid) < 1:
-        told = f"{len(eligible)} users of both domains are too few"
-        raise UserError(f"{told} to divide into training, validation and test; {MORE}")
+        message = f"{len(eligible)} users of both domains are too few"
+        raise UserError(f"{message} to divide into training, validation and test; {MORE}")
     order = generator(seed, "split", "cold users").permutation(eligible)
     part_U = np.zeros(len(both_U), np.int8)
     part_U[order[:n_test]], part_U[order[n_test : n_test + n_valid]] = 2, 1

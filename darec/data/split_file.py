@@ -62,7 +62,7 @@ def with_parts(pair: DomainPair, path: Path) -> tuple[DomainPair, tuple[str, ...
     without a part. Only the source may be absent as a whole.
     """
     lines = _read(path)
-    told: list[str] = []
+    messages: list[str] = []
     marks = {"source": pair.source_marks, "target": pair.target_marks}
     domains: tuple[Domain, ...] = ("target", "source")
     for domain in domains:
@@ -73,11 +73,13 @@ def with_parts(pair: DomainPair, path: Path) -> tuple[DomainPair, tuple[str, ...
             counts = np.bincount(parts_N, minlength=len(PARTS))
             sizes = ", ".join(f"{n} {part}" for part, n in zip(PARTS, counts, strict=True))
             over = f"; {n_others} rows are about other ratings" if n_others else ""
-            told.append(f"{path}: {domain} {sizes}{over}")
+            messages.append(f"{path}: {domain} {sizes}{over}")
     if marks["source"].parts is None:
-        told.append(f"{path}: does not name the source, which is divided at random over all times")
+        messages.append(
+            f"{path}: does not name the source, which is divided at random over all times"
+        )
     marked = replace(pair, source_marks=marks["source"], target_marks=marks["target"])
-    return marked, tuple(told)
+    return marked, tuple(messages)
 
 
 def _parts(
@@ -112,15 +114,16 @@ def _parts(
         n, example = len(np.unique(at[rated_L][wrong])), named(int(at[rated_L][wrong][0]))
         raise UserError(f"{path}: {n} {domain} ratings are in two parts ({example})")
     if (missing := np.flatnonzero(parts_N == NO_PART)).size:
-        told = f"{len(missing)} of {len(ratings)} {domain} ratings are in no part"
+        message = f"{len(missing)} of {len(ratings)} {domain} ratings are in no part"
         raise UserError(
-            f"{path}: {told} ({named(int(missing[0]))}); name each as one of train, valid and test"
+            f"{path}: {message} ({named(int(missing[0]))}); name each as one of train, valid "
+            "and test"
         )
     for part, word in enumerate(PARTS):
         if not (parts_N == part).any():
-            told = f"must name {domain} ratings for train, valid and test, but has no {word}"
+            message = f"must name {domain} ratings for train, valid and test, but has no {word}"
             how = "; make some of its train ratings valid" if part == VALID else ""
-            raise UserError(f"{path}: {told}{how}")
+            raise UserError(f"{path}: {message}{how}")
     return parts_N, len(lines) - int(rated_L.sum())
 
 

@@ -81,9 +81,9 @@ class Prepared:
     pair: DomainPair
     rules: Selection
     removed: Removed
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
     """Which column of each file was read as what, and what a split file says."""
-    scales_told: tuple[str, ...]
+    scale_notes: tuple[str, ...]
     """On which scale each domain's ratings lie."""
     twins: Dropped | None = None
     """What `drop_twins` left out; None if it was not asked to."""
@@ -136,24 +136,24 @@ def prepare(
 
         _, dropped = drop_twins(build(NOTHING), build)
     pair, removed = build_pair(name, *raw, rules, without, of_each)
-    told = raw[0].told + raw[1].told
+    notes = raw[0].notes + raw[1].notes
     if split_file is not None:
-        pair, parts_told = with_parts(pair, split_file)
-        told += parts_told
+        pair, part_notes = with_parts(pair, split_file)
+        notes += part_notes
     # A pair that is too small to be divided is not saved.
     split(pair, Holdout() if split_file is None else Holdout(split="file"))
     provenance = {
         **{domain: [_provenance(file) for file in files[domain]] for domain in files},
         "selection": asdict(rules),
         "reading": asdict(options),
-        "read_as": list(told),
+        "read_as": list(notes),
         "split_file": None if split_file is None else _provenance(split_file),
         "drop_twins": without_twins,
         "removed": asdict(removed),
         "twins": None if dropped is None else asdict(dropped),
     }
     save(pair, path, provenance)
-    return Prepared(pair, rules, removed, told, tuple(line for _, line in found), dropped)
+    return Prepared(pair, rules, removed, notes, tuple(line for _, line in found), dropped)
 
 
 def _provenance(file: Path) -> dict[str, str]:

@@ -112,8 +112,8 @@ def _check_units(times_S: Times, times_T: Times) -> None:
     """Raise `UserError` if the times of one domain are dates and those of the other are not."""
     if (np.median(times_S) > LEAST_DATE) != (np.median(times_T) > LEAST_DATE):
         ranges = [f"{times.min():g} to {times.max():g}" for times in (times_S, times_T)]
-        told = f"source {ranges[0]}, target {ranges[1]}"
-        raise UserError(f"times of both domains must have one unit, but they are {told}")
+        message = f"source {ranges[0]}, target {ranges[1]}"
+        raise UserError(f"times of both domains must have one unit, but they are {message}")
 
 
 def _check(n_test: int, n_valid: int, n: int, domain: Domain) -> None:

@@ -66,8 +66,8 @@ def open_utf8(path: Path, encoding: str | None = None) -> IO[bytes]:
             return io.BufferedReader(_Decoded(stream, "utf-16"))
         if encoding is not None and not is_utf8:
             if magic.startswith(codecs.BOM_UTF8):
-                told = f"the file begins with the mark of UTF-8, so it is not {encoding}"
-                raise UserError(f"{path}: {told}; leave --encoding out")
+                message = f"the file begins with the mark of UTF-8, so it is not {encoding}"
+                raise UserError(f"{path}: {message}; leave --encoding out")
             return io.BufferedReader(_Decoded(stream, encoding))
         _refuse_foreign(path, magic)
         while _beginning(stream).startswith(codecs.BOM_UTF8):
@@ -142,8 +142,8 @@ def _unzip(path: Path, stream: io.BufferedReader) -> io.BufferedReader:
     if len(names) != 1:
         some = ", ".join(name[-30:] for name in names[:MOST_NAMED])
         more = ", ..." if len(names) > MOST_NAMED else ""
-        told = f"this is a zip file with {len(names)} members ({some}{more})"
-        raise UserError(f"{path}: {told}; unpack it (unzip), and give one of them")
+        message = f"this is a zip file with {len(names)} members ({some}{more})"
+        raise UserError(f"{path}: {message}; unpack it (unzip), and give one of them")
     if archive.getinfo(names[0]).flag_bits & 1:
         raise UserError(f"{path}: this zip file is encrypted; unpack it first")
     return _Over(archive.open(names[0]), archive, stream)
@@ -189,8 +189,8 @@ def _refuse_foreign(path: Path, magic: bytes) -> None:
     if found:
         raise UserError(f"{path}: this is {found}; give CSV, TSV, JSON lines or Parquet")
     if b"\0" in magic:
-        told = "this is not text: it has NUL bytes"
-        raise UserError(f"{path}: {told}; if it is UTF-16, say so: --encoding utf-16-le")
+        message = "this is not text: it has NUL bytes"
+        raise UserError(f"{path}: {message}; if it is UTF-16, say so: --encoding utf-16-le")
 
 
 def _codec(encoding: str) -> str:

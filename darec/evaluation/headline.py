@@ -30,9 +30,9 @@ def headline(scores: Sequence[Score]) -> str:
     shown = {name.partition(" ")[0] for name in (first, *rivals)}  # a metric may follow the name
     if "hierarchical_bias" not in shown:
         rivals["the hierarchical biases"] = biases
-    told = [_distance(by_model[first], errors, name) for name, errors in rivals.items()]
+    messages = [_distance(by_model[first], errors, name) for name, errors in rivals.items()]
     rmse = summarise(list(by_model[first].values())).short
-    return f"{first} has the lowest test RMSE, {rmse}: {', '.join(told)} (cold={COLD})"
+    return f"{first} has the lowest test RMSE, {rmse}: {', '.join(messages)} (cold={COLD})"
 
 
 def _run(score: Score) -> tuple[int, int, int | None]:

@@ -46,8 +46,8 @@ def read(path: Path, kind: type[T], place: str | None = None) -> list[T]:
     if files.is_whole(rest):
         lines.append(rest)
     elif rest:
-        told = "half a line at the end is dropped, as an interrupted write leaves it"
-        LOGGER.warning("%s: %s", named, told)
+        message = "half a line at the end is dropped, as an interrupted write leaves it"
+        LOGGER.warning("%s: %s", named, message)
     return [parse_json(line, kind, f"{named}, line {n}") for n, line in enumerate(lines, 1)]
 
 

@@ -35,12 +35,14 @@ class Origin:
 
         All GPUs count as the same device. Code is compared by its digest, not by its revision.
         """
-        told = ["other code"] if self.code_digest != other.code_digest else []
+        messages = ["other code"] if self.code_digest != other.code_digest else []
         for library in other_releases(self.versions, other.versions):
-            told.append(f"{library} {self.versions[library]} instead of {other.versions[library]}")
+            messages.append(
+                f"{library} {self.versions[library]} instead of {other.versions[library]}"
+            )
         if _kind(self.device) != _kind(other.device):
-            told.append(f"{self.device} instead of {other.device}")
-        return told
+            messages.append(f"{self.device} instead of {other.device}")
+        return messages
 
     def shown(self) -> str:
         """Return the revision, the code and the device in words."""
@@ -95,13 +97,13 @@ def mixture(scores: Sequence[Made]) -> str:
     if len(groups) < 2:
         return ""
     last = groups[-1][0].origin
-    told = []
+    messages = []
     for group in groups:
         origin = group[0].origin
         differs = [each for each in origin.differences(last) if each != "other code"]
         words = ", ".join([origin.shown(), *differs])
-        told.append(f"{len(group)} ({words})")
-    return f"{len(scores)} scores mix different code, libraries or devices: {'; '.join(told)}"
+        messages.append(f"{len(group)} ({words})")
+    return f"{len(scores)} scores mix different code, libraries or devices: {'; '.join(messages)}"
 
 
 def _kind(device: str) -> str:

@@ -30,8 +30,8 @@ def paper_table(scores: pd.DataFrame) -> pd.DataFrame:
     for name in ("train", "cold_users", "split"):
         values = ["none" if pd.isna(value) else str(value) for value in scores[name].unique()]
         if len(values) > 1:
-            told = ", ".join(values)
-            raise UserError(f"a table has scores of one {name}, but these have {told}")
+            message = ", ".join(values)
+            raise UserError(f"a table has scores of one {name}, but these have {message}")
     headline = scores[scores["cold"] == COLD]
     columns = {}
     for pair, of_pair in headline.groupby("pair", sort=False):
@@ -58,9 +58,9 @@ def write_table(scores: pd.DataFrame, path: Path) -> None:
         text = table.to_csv(lineterminator="\n")
     else:
         runs = scores[scores["cold"] == COLD].groupby(["pair", "model"]).size().max()
-        told = f"% test RMSE, mean and sd over {runs} runs, cold={COLD}\n"
+        message = f"% test RMSE, mean and sd over {runs} runs, cold={COLD}\n"
         rows = table.reset_index().to_latex(
             index=False, escape=True, column_format="l" + "r" * len(table.columns)
         )
-        text = told + rows.replace("±", r"$\pm$")
+        text = message + rows.replace("±", r"$\pm$")
     write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -151,20 +151,20 @@ LEAST_GAP = 0.00005
 def verdict(scores: Sequence[Score]) -> str:
     """Say in one line how the model compares with both baselines, and on how many seeds."""
     own = [score for score in scores if score.cold == COLD]
-    told = []
+    messages = []
     for name, label in (("bias", "the untuned bias"), ("hierarchical", "hierarchical_bias")):
         gaps = [getattr(score, f"{name}_rmse") - score.test_rmse for score in own]
         won, lost = (sum(sign * gap >= LEAST_GAP for gap in gaps) for sign in (1, -1))
         mean = float(np.mean(gaps))
         if abs(mean) < LEAST_GAP:
-            told.append(f"is level with {label}")
+            messages.append(f"is level with {label}")
             continue
         word, seeds = ("loses to", lost) if mean < 0 else ("beats", won)
-        told.append(
+        messages.append(
             f"{word} {label} by {abs(mean):.4f} on average, "
             f"and on {seeds} of {len(own)} {_each(own)}"
         )
-    return f"{own[0].model} {', and '.join(told)} (cold={COLD})"
+    return f"{own[0].model} {', and '.join(messages)} (cold={COLD})"
 
 
 COMPARED = {

@@ -30,7 +30,7 @@ class Compared:
     p: float | None
     """Of a paired test, corrected for their number; None for fewer splits than `LEAST_SPLITS`."""
 
-    def told(self, first: str) -> str:
+    def sentence(self, first: str) -> str:
         """Return the difference in words; ``first`` is the name of the first one."""
         return f"{self.name} is {self._difference.format(first)}"
 
@@ -67,8 +67,8 @@ def in_short(found: Sequence[Compared]) -> str:
         "lower": [name for name, gap, p in tested if p < LEVEL and gap < 0],
         "higher": [name for name, gap, p in tested if p < LEVEL and gap >= 0],
     }
-    told = [f"{group}: {', '.join(names)}" for group, names in groups.items() if names]
-    return f"By a paired test (p < {LEVEL:g}, corrected), {'; '.join(told)}."
+    messages = [f"{group}: {', '.join(names)}" for group, names in groups.items() if names]
+    return f"By a paired test (p < {LEVEL:g}, corrected), {'; '.join(messages)}."
 
 
 def compare(results: Sequence[SearchResult], cold: ColdPolicy = COLD) -> list[Compared]:
@@ -85,8 +85,8 @@ def compare(results: Sequence[SearchResult], cold: ColdPolicy = COLD) -> list[Co
     bests = [result.best for result in results]
     for result, best in zip(results, bests, strict=True):
         if (best.data_digest, best.holdout) != (bests[0].data_digest, bests[0].holdout):
-            told = f"must be of {bests[0].pair}, {bests[0].holdout.in_words}, as the first one"
-            raise UserError(f"{result.path}: {told}, but is of {_task(best)}")
+            message = f"must be of {bests[0].pair}, {bests[0].holdout.in_words}, as the first one"
+            raise UserError(f"{result.path}: {message}, but is of {_task(best)}")
     errors = [_errors(result, best, cold) for result, best in zip(results, bests, strict=True)]
     names = [best.model for best in bests]
     if len(set(names)) < len(names):

@@ -132,8 +132,8 @@ def reproduce(
     failures = dict(results.refused)
     if len(failures) == len(cells):
         raise UserError(next(iter(failures.values())))
-    for told in results.others(cells):
-        LOGGER.warning("%s; darec evaluate --fresh scores them again", told)
+    for message in results.others(cells):
+        LOGGER.warning("%s; darec evaluate --fresh scores them again", message)
     if not page:
         reporter.line("Plan: " + "\n".join(describe(cells, todo, failures, request, prepared)))
     if plan:

@@ -94,8 +94,8 @@ class Guard:
             message = await receive()
             size += len(message.get("body", b""))
             if size > m.MOST_BYTES:
-                told = f"the body must have at most {m.MOST_BYTES} bytes"
-                raise HTTPException(TOO_LARGE, told, {"connection": "close"})
+                rule = f"the body must have at most {m.MOST_BYTES} bytes"
+                raise HTTPException(TOO_LARGE, rule, {"connection": "close"})
             return message
 
         async def noted(message: Message) -> None:
@@ -108,8 +108,8 @@ class Guard:
         except Exception:
             LOGGER.exception("%s failed", scope.get("path"))
             if not began:
-                told = "the service failed at this request; its log says why"
-                await _refusal(FAILED, told)(scope, receive, send)
+                message = "the service failed at this request; its log says why"
+                await _refusal(FAILED, message)(scope, receive, send)
 
 
 def _refusal(status: int, detail: str, headers: Any = None) -> JSONResponse:
@@ -119,12 +119,12 @@ def _refusal(status: int, detail: str, headers: Any = None) -> JSONResponse:
 async def _on_invalid(_: Request, error: Any) -> JSONResponse:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        told = f"the body is not JSON: {first['ctx']['error']}, at character {first['loc'][-1]}"
+        message = f"the body is not JSON: {first['ctx']['error']}, at character {first['loc'][-1]}"
     elif isinstance(first["input"], bytes):
-        told = "the body must be JSON, with the header content-type: application/json"
+        message = "the body must be JSON, with the header content-type: application/json"
     else:
-        told = problem(error)
-    return _refusal(WRONG, told)
+        message = problem(error)
+    return _refusal(WRONG, message)
 
 
 async def _on_http_error(_: Request, error: Any) -> JSONResponse:

@@ -152,8 +152,8 @@ def _positions(place: str, header: list[str], names: tuple[str, ...]) -> dict[st
     try:
         found = named_columns(header, {name: NAMES.get(name, ({name},)) for name in names})
     except ValueError as error:
-        told, _, _ = str(error).partition("; say which")
-        raise UserError(f"{place}: {told}; leave one out") from error
+        message, _, _ = str(error).partition("; say which")
+        raise UserError(f"{place}: {message}; leave one out") from error
     if len(found) < len(names):
         raise UserError(f"{place}: {_rule(names)}, but got {shown(header)}")
     return found

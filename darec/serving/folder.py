@@ -157,8 +157,8 @@ def read(folder: Path, card: Card) -> tuple[Weights, list[Weights], Training, di
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}; {REMEDY}") from error
         if found != digest:
-            told = f"damaged or of another model: its SHA-256 is not the one in {CARD}"
-            raise UserError(f"{path}: {told}; {REMEDY}")
+            message = f"damaged or of another model: its SHA-256 is not the one in {CARD}"
+            raise UserError(f"{path}: {message}; {REMEDY}")
     # copied, because the file is mapped into memory and may be replaced while the model is in use
     tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
     own: Weights = {}
@@ -199,8 +199,8 @@ def _check_format(path: Path) -> None:
     except (OSError, ValueError, AttributeError, RecursionError):
         return  # the strict reader says what is wrong
     if isinstance(written, int) and written > FORMAT:
-        told = f"a later version of darec wrote it (format {written}, this one reads {FORMAT})"
-        raise UserError(f"{path}: {told}; update darec")
+        message = f"a later version of darec wrote it (format {written}, this one reads {FORMAT})"
+        raise UserError(f"{path}: {message}; update darec")
 
 
 def _by_user(domain: Domain, ratings: Ratings) -> dict[str, np.ndarray[Any, Any]]:
@@ -233,9 +233,9 @@ def _column(path: Path) -> "np.ndarray[Any, np.dtype[np.object_]]":
 
 def check_counts(card: Card, data: Training) -> None:
     """Raise ``ValueError`` if a card tells of other data than the folder's, or another scale."""
-    for told, ratings in ((card.scale, data.target), (card.source_scale, data.source)):
-        if told != ratings.scale:
-            raise ValueError(f"{CARD} tells of ratings from {told}, but they are {ratings.scale}")
+    for scale, ratings in ((card.scale, data.target), (card.source_scale, data.source)):
+        if scale != ratings.scale:
+            raise ValueError(f"{CARD} tells of ratings from {scale}, but they are {ratings.scale}")
     if card.counts != counts_of(data):
         raise ValueError(f"{CARD} tells of {card.counts}, but there are {counts_of(data)}")
 

@@ -53,8 +53,8 @@ class Ids:
             raise UserError(f"unknown must be cold or raise, but got {unknown!r}")
         for each in ids:
             if not isinstance(each, str):
-                told = f"the id of each {self.kind} must be a string, but got {each!r}"
-                raise UserError(f"{told}; read files with dtype=str")
+                message = f"the id of each {self.kind} must be a string, but got {each!r}"
+                raise UserError(f"{message}; read files with dtype=str")
         found: Positions = self._index.get_indexer(pd.Index(ids, dtype=object)).astype(np.int64)
         if unknown == "raise" and (found < 0).any():
             first = ids[int(np.flatnonzero(found < 0)[0])]

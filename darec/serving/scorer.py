@@ -139,8 +139,8 @@ class Scorer:
     def _folded_in(self, user: NewUser) -> FloatArray:
         folded_I = self._new_users.fold_in(user)
         if folded_I is None:
-            told = "cannot predict for new users: it would have to be trained with them"
-            raise UserError(f"{self._name} {told}")
+            message = "cannot predict for new users: it would have to be trained with them"
+            raise UserError(f"{self._name} {message}")
         return folded_I
 
     @cached_property

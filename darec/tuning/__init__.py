@@ -1,4 +1,7 @@
-"""Distributed search with Ray Tune and Optuna. Only this package and a benchmark import Ray."""
+"""Distributed search with Ray Tune and Optuna.
+
+Besides this package, only `darec.serving.on_ray` and one benchmark import Ray.
+"""
 
 import os
 

@@ -41,7 +41,7 @@ SNAPSHOT_FILES = (
 )
 """The files of one snapshot of a search; ``{}`` is the time at which that run began."""
 GENERATOR = SNAPSHOT_FILES[1]
-"""Has the place at which Tune stores the trials that are still to be drawn."""
+"""The file that names the folder in which Tune will store the trials that it has yet to draw."""
 CHECKPOINT_FOLDER = "checkpoint_"
 """The names of a trial's checkpoint folders begin so."""
 LIMIT_KEY = "max_concurrent"

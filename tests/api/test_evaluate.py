@@ -66,7 +66,7 @@ def warnings(caplog):
     return [record.message for record in caplog.records if record.levelno == logging.WARNING]
 
 
-def test_what_is_kept_is_told_with_its_code(study, tiny_pair, done, caplog):
+def test_what_is_kept_is_reported_with_its_code(study, tiny_pair, done, caplog):
     darec.evaluate(study, tiny_pair, seeds=2)
     recorder = Recorder()
     darec.evaluate(study, tiny_pair, seeds=3, reporter=recorder)
@@ -162,7 +162,7 @@ def test_scores_that_a_uri_does_not_take_are_copied_with_the_next(
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_lost_worker_costs_its_run_alone_and_the_way_on_is_told(
+def test_a_lost_worker_costs_its_run_alone_and_the_way_on_is_reported(
     study, tiny_pair, done, caplog, fresh
 ):
     done.lost = (1,)
@@ -204,7 +204,7 @@ def test_a_forged_line_is_refused_before_anything_runs(study, tiny_pair, done, t
     assert done == [0]
 
 
-def test_a_damaged_file_at_a_uri_is_told_by_its_uri(study, tiny_pair, done, tmp_path):
+def test_a_damaged_file_at_a_uri_is_reported_by_its_uri(study, tiny_pair, done, tmp_path):
     (tmp_path / "scores.jsonl").write_text("null\n")
     with pytest.raises(darec.UserError) as caught:
         darec.evaluate(study.as_uri(), tiny_pair, seeds=1)
@@ -212,7 +212,9 @@ def test_a_damaged_file_at_a_uri_is_told_by_its_uri(study, tiny_pair, done, tmp_
     assert str(caught.value) == f"{place}must be an object, but got None"
 
 
-def test_other_code_of_a_model_from_outside_is_told(tmp_path, tiny_pair, done, caplog, monkeypatch):
+def test_other_code_of_a_model_from_outside_is_reported(
+    tmp_path, tiny_pair, done, caplog, monkeypatch
+):
     """Here the module of the model is one that is written, imported, changed and read again."""
     text = (
         "from darec.models.bias import BiasConfig, build_bias\nfrom dataclasses import dataclass\n"
@@ -232,7 +234,7 @@ def test_other_code_of_a_model_from_outside_is_told(tmp_path, tiny_pair, done, c
     assert told.startswith("1 of 1 runs keep scores of other code (revision ") and done == [0]
 
 
-def test_a_link_in_place_of_the_scores_is_told_before_anything_is_trained(
+def test_a_link_in_place_of_the_scores_is_reported_before_anything_is_trained(
     study, tiny_pair, done, tmp_path
 ):
     (tmp_path / "target").write_text("")

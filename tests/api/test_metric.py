@@ -57,7 +57,7 @@ def test_the_winner_has_the_best_value_of_the_metric(cluster, tiny_pair, tmp_pat
         ),
     ],
 )
-def test_what_does_not_go_together_is_told_at_once(tiny_pair, tmp_path, options, words):
+def test_what_does_not_go_together_is_reported_at_once(tiny_pair, tmp_path, options, words):
     with pytest.raises(darec.UserError, match=words):
         darec.search("bias", tiny_pair, out=tmp_path, **options)
     assert not any(tmp_path.iterdir())
@@ -82,7 +82,7 @@ def test_tables_tell_searches_by_several_metrics_apart():
     assert by_rmse.key != by_mae.key
 
 
-def test_a_table_without_the_winners_objective_is_told(tiny_pair, tmp_path):
+def test_a_table_without_the_winners_objective_is_reported(tiny_pair, tmp_path):
     best = winner_on(tiny_pair, "mean", trials=1, trial_id="t", max_epochs=1, metric="mae")
     study = tmp_path / "tiny-90" / "mean"
     saved(best, study)

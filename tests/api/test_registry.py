@@ -51,7 +51,7 @@ def test_a_space_of_another_type_is_refused():
         darec.register("mine", KIND, {"x": 1})
 
 
-def test_an_unknown_model_is_told_with_the_known_ones():
+def test_an_unknown_model_is_reported_with_the_known_ones():
     with pytest.raises(darec.UserError, match=r"no model 'svd'; known: mean, .*darec.register"):
         darec.search_space("svd")
     with pytest.raises(darec.UserError, match=r"--model must be one of mean, .* but got 'svd'"):
@@ -156,7 +156,7 @@ def test_a_given_space_replaces_what_is_drawn_and_keeps_what_is_fixed():
         ("fm", "paper", {"rank": "many"}, "FMConfig.rank must be a valid integer, but got 'many'"),
     ],
 )
-def test_a_fixed_value_that_the_config_does_not_allow_is_told(model, stages, fix, words):
+def test_a_fixed_value_that_the_config_does_not_allow_is_reported(model, stages, fix, words):
     with pytest.raises(darec.UserError, match=f"^--fix: {words}") as caught:
         spaces_for(model, stages, fix)
     assert len(str(caught.value)) < 200
@@ -192,7 +192,7 @@ def test_a_fixed_value_that_the_config_does_not_allow_is_told(model, stages, fix
         ),
     ],
 )
-def test_a_space_that_may_draw_what_the_config_does_not_allow_is_told(space, words):
+def test_a_space_that_may_draw_what_the_config_does_not_allow_is_reported(space, words):
     with pytest.raises(darec.UserError, match=f"^--space: {words}"):
         spaces_for("i_autorec", space=space)
 

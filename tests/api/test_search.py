@@ -93,7 +93,7 @@ def test_wrong_arguments_are_refused_before_ray_is_started(tiny_pair, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_not_there_is_told(tiny_pair, tmp_path):
+def test_what_is_not_there_is_reported(tiny_pair, tmp_path):
     with pytest.raises(darec.UserError, match="no search here; run one first"):
         darec.load_result(tmp_path)
     with pytest.raises(darec.UserError, match="no search here"):
@@ -298,7 +298,7 @@ ROW = "t,completed,,1.0,1,1,1.0,"
         ("\n".join([HEADER, *[ROW.replace("1.0,", "0.5,")] * 6]).encode(), "best_valid_rmse must"),
     ],
 )
-def test_a_damaged_table_of_trials_is_told(tiny_pair, tmp_path, content, words):
+def test_a_damaged_table_of_trials_is_reported(tiny_pair, tmp_path, content, words):
     study = finished(tmp_path, tiny_pair, "mean")
     result = darec.load_result(study)
     (study / "trials.csv").write_text("\n".join([HEADER, *[ROW] * 6]))
@@ -320,7 +320,7 @@ def test_trial_ids_are_text(tiny_pair, tmp_path):
     assert list(darec.load_result(study).trials["trial_id"]) == ["0012e456"]
 
 
-def test_a_search_in_the_folder_of_another_model_is_told(tiny_pair, tmp_path):
+def test_a_search_in_the_folder_of_another_model_is_reported(tiny_pair, tmp_path):
     study = finished(tmp_path, tiny_pair, "mean")
     assert finished_searches(["mean", "bias"], tiny_pair, Holdout(), str(tmp_path), required=False)
     study.rename(study.parent / "bias")

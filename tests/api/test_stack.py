@@ -173,7 +173,7 @@ def test_another_stack_is_replaced_with_its_model_folder(members, pair):
     assert not (second.folder / "model").exists()
 
 
-def test_trials_of_one_number_in_two_searches_are_told_apart(members, pair, tmp_path):
+def test_trials_of_one_number_in_two_searches_are_reported_apart(members, pair, tmp_path):
     """Both searches have a trial t of one model; one of them was trained for longer."""
     longer = searched("cdtf", pair, tmp_path / "longer", epochs=6)
     stacked = darec.stack([longer, *members], pair, fit=False)

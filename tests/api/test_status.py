@@ -72,7 +72,7 @@ def test_the_command_tells_how_the_trials_of_a_running_study_ended(searches):
     assert ": 1 completed, 1 diverged, 1 failed\n" in ended.stdout
 
 
-def test_a_damaged_record_is_told_and_hides_no_other(searches, caplog):
+def test_a_damaged_record_is_reported_and_hides_no_other(searches, caplog):
     (searches / "tiny-90" / "i_autorec" / "study.json").write_text("{")
     with caplog.at_level(logging.WARNING, "darec"):
         assert len(darec.status(searches)) == 3

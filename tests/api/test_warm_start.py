@@ -26,7 +26,7 @@ def test_winners_are_found_by_model_each_once(tmp_path, caplog):
     assert "--warm-start leaves out what cannot be read: " in caplog.text
 
 
-def test_a_place_without_a_winner_is_told(tmp_path):
+def test_a_place_without_a_winner_is_reported(tmp_path):
     assert winners_of([]) == {}
     with pytest.raises(darec.UserError, match=r"--warm-start .*: no finished search is in this"):
         winners_of([tmp_path])

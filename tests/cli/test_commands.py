@@ -305,7 +305,7 @@ def test_a_stack_by_another_metric_is_refused_before_data_are_fetched(invoke):
         (["/x/darec/__main__.py", "tune", "--out", "tune"], "python -m darec tune --out tune"),
     ],
 )
-def test_an_interrupted_command_is_told_as_it_was_typed(argv, words, monkeypatch):
+def test_an_interrupted_command_is_reported_as_it_was_typed(argv, words, monkeypatch):
     monkeypatch.setattr(sys, "argv", argv)
     assert this_command() == words
 
@@ -331,7 +331,7 @@ def test_lists_may_be_separated_by_blanks():
         ("/x/darec/__main__.py", "python -m darec own-cluster"),
     ],
 )
-def test_the_next_command_is_told_as_the_user_would_type_it(argv0, words, monkeypatch):
+def test_the_next_command_is_reported_as_the_user_would_type_it(argv0, words, monkeypatch):
     monkeypatch.setattr(sys, "argv", [argv0])
     assert called("own-cluster") == words
 
@@ -400,7 +400,7 @@ def test_a_pair_that_is_too_small_to_divide_is_not_prepared(invoke, tmp_path):
     assert not (tmp_path / "data" / "pairs" / "own.zip").exists()
 
 
-def test_scales_are_told_and_given(invoke, tmp_path):
+def test_scales_are_reported_and_given(invoke, tmp_path):
     rows = [(u, i, (u + i) % 11) for u in range(8) for i in range(6)]
     for domain, shift in (("source", 0), ("target", -5)):
         lines = [f"u{u},{domain}{i},{2 * (r + shift)}" for u, i, r in rows]

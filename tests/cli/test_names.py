@@ -32,7 +32,7 @@ def test_the_names_that_cost_nothing_are_those_of_the_registry():
     assert set(installed_models()) >= set(all_models()) - set(plugins.OUTSIDE)
 
 
-def test_a_folder_with_a_search_is_told(tmp_path):
+def test_a_folder_with_a_search_is_reported(tmp_path):
     check_no_search(str(tmp_path), ["x-90"], ["bias", "cmf"])
     (tmp_path / "x-90" / "cmf").mkdir(parents=True)
     check_no_search(str(tmp_path), ["x-90"], ["bias", "cmf"])
@@ -103,7 +103,7 @@ def test_a_model_whose_library_is_not_installed_is_refused(monkeypatch):
         names.check_libraries(["bias", "fm"])
 
 
-def test_another_budget_is_told_of_readable_records_alone(tmp_path):
+def test_another_budget_is_reported_of_readable_records_alone(tmp_path):
     study = tmp_path / "q-90" / "pmf" / "study.json"
     study.parent.mkdir(parents=True)
 

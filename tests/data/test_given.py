@@ -53,7 +53,7 @@ def test_the_pipe_of_a_process_substitution_is_a_pipe():
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
-def test_a_file_that_may_not_be_read_is_told(tmp_path):
+def test_a_file_that_may_not_be_read_is_reported(tmp_path):
     path = tmp_path / "ratings.csv"
     path.write_text("user,item,rating\n")
     path.chmod(0)

@@ -489,7 +489,7 @@ def test_an_open_quote_puts_no_quotes_around_other_ids(tmp_path, delimiter):
         read_ratings(path)
 
 
-def test_empty_files_of_a_folder_are_told(tmp_path):
+def test_empty_files_of_a_folder_are_reported(tmp_path):
     (tmp_path / "a.csv").write_text("user,item,rating\nu,i,3\n")
     (tmp_path / "b.csv").write_text("user,item,rating\n")
     pd.DataFrame({"user": ["u"], "item": ["j"], "rating": [2.0]}).iloc[:0].to_parquet(

@@ -127,7 +127,7 @@ def test_rows_that_mean_not_rated_have_no_say(tmp_path):
         told(tmp_path, [0, 0], unrated=0.0)
 
 
-def test_a_rating_outside_a_given_scale_is_told_with_its_line(tmp_path):
+def test_a_rating_outside_a_given_scale_is_reported_with_its_line(tmp_path):
     assert told(tmp_path, [2, 3], Scale(0, 10))[0] == Scale(0, 10)
     with pytest.raises(UserError, match=r"line 5, field rating: must lie from 1 to 5, but got 6"):
         told(tmp_path, [1, 5, 6, 7], STARS)

@@ -30,7 +30,7 @@ def test_numbers_and_dates_become_seconds(cells):
 
 
 @pytest.mark.parametrize("cells", [["20140513"], ["2014-05-13"], ["05 13, 2014"], ["May 13, 2014"]])
-def test_days_are_told_from_seconds(cells):
+def test_days_are_reported_from_seconds(cells):
     assert times(pa.array(cells)).tolist() == [SECOND - 60_800]
 
 

@@ -107,7 +107,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("wrong", "words"), WRONG)
-def test_a_line_that_is_no_possible_score_is_told_with_its_number(tmp_path, wrong, words):
+def test_a_line_that_is_no_possible_score_is_reported_with_its_number(tmp_path, wrong, words):
     path = tmp_path / "scores.jsonl"
     kept.append(path, [score_of()])
     path.write_bytes(path.read_bytes() + wrong.encode("latin-1") + path.read_bytes())

@@ -83,7 +83,7 @@ def test_figures_are_those_of_trec_eval(monkeypatch, at_once):
         assert 0.05 < figure < 0.95
 
 
-def test_a_score_that_is_not_finite_is_told():
+def test_a_score_that_is_not_finite_is_reported():
     scores = np.array([[1, np.nan, np.inf]], np.float32)
     with pytest.raises(DivergedError, match="2 of 3 scores of items are not finite"):
         ranking(scores.__getitem__, all_users(1), ratings([(0, 0)], (1, 3)), ratings([], (1, 3)))

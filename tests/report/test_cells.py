@@ -121,7 +121,7 @@ def test_a_search_that_two_sections_show_runs_once_and_stage_1_comes_before_what
         assert found.index(cell.base) < names.index(cell.name)
 
 
-def test_a_search_of_an_older_space_is_told(tmp_path):
+def test_a_search_of_an_older_space_is_reported(tmp_path):
     cell = Cell("toys_auto", 90, "u_darec", synthetic=True)
     searched(cell, tmp_path)
     assert results_of(tmp_path).missing(cell) == ["evaluate"]
@@ -213,14 +213,14 @@ def test_the_section_on_cold_users_has_every_model_that_can_and_a_share():
         (BUDGET, {"fix": {"mu": 0, "heads": "own"}}, "used --fix mu=0 heads=own; you asked"),
     ],
 )
-def test_a_search_of_another_kind_is_told_at_once(tmp_path, budget, changed, words):
+def test_a_search_of_another_kind_is_reported_at_once(tmp_path, budget, changed, words):
     cell = Cell("toys_auto", 90, "u_darec", synthetic=True)
     searched(cell, tmp_path, **changed)
     assert re.search(words, refused(cell, results_of(tmp_path, budget)))
 
 
 @pytest.mark.parametrize("damaged", ["", "[]", '{"budget": {}}', '{"budget": '])
-def test_a_damaged_study_is_told_in_one_line(tmp_path, damaged):
+def test_a_damaged_study_is_reported_in_one_line(tmp_path, damaged):
     cell = Cell("toys_auto", 90, "u_darec", synthetic=True)
     searched(cell, tmp_path)
     (cell.folder(tmp_path) / "study.json").write_text(damaged)
@@ -234,7 +234,7 @@ def test_stage_1_is_no_matter_of_models_without_one(tmp_path):
     assert results_of(tmp_path, Budget(8, 5, 3, 2)).missing(cell) == []
 
 
-def test_scores_of_other_ratings_under_the_same_name_are_told(tmp_path):
+def test_scores_of_other_ratings_under_the_same_name_are_reported(tmp_path):
     cell = Cell("toys_auto", 90, "cmf", synthetic=True)
     scored(cell, tmp_path, [1.0, 1.1])
     told = refused(cell, results_of(tmp_path, digest="another"))

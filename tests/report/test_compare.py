@@ -35,8 +35,8 @@ def test_each_is_compared_with_the_first_in_pairs(results):
     assert (cmf.lower, conet.lower) == (5, 2)
     p_values = holm([paired_p(BIAS, BETTER), paired_p(BIAS, SAME)])
     assert [cmf.p, conet.p] == p_values
-    assert cmf.told("bias") == "cmf is lower than bias by 0.0980 (p < 0.001)"
-    assert conet.told("bias").startswith("conet is not significantly different from bias (p = ")
+    assert cmf.sentence("bias") == "cmf is lower than bias by 0.0980 (p < 0.001)"
+    assert conet.sentence("bias").startswith("conet is not significantly different from bias (p = ")
     assert cmf.gap_sd == pytest.approx(0.00837, abs=1e-5)
     floor = compare(results, "floor")
     assert floor[1].rmse == pytest.approx(1.902)
@@ -61,7 +61,7 @@ def test_fewer_than_five_splits_are_too_few_for_a_test(tmp_path):
         found.append(darec.load_result(cell.folder(tmp_path)))
     told = compare(found)[1]
     assert told.p is None and told.splits == 4
-    assert told.told("x") == "cmf is lower than x by 0.1000 on 4 splits, too few for a test"
+    assert told.sentence("x") == "cmf is lower than x by 0.1000 on 4 splits, too few for a test"
     assert in_short(compare(found)) == "A paired test needs 5 splits or more."
 
 
@@ -76,10 +76,12 @@ def test_runs_on_one_split_are_one_split(tmp_path):
     scores.write_text("".join(json.dumps({**line, "split_seed": 0}) + "\n" for line in lines))
     cmf = compare(found)[1]
     assert (cmf.splits, cmf.p) == (1, None) and cmf.gap == pytest.approx(-0.098)
-    assert cmf.told("bias") == "cmf is lower than bias by 0.0980 on one split, too few for a test"
+    assert (
+        cmf.sentence("bias") == "cmf is lower than bias by 0.0980 on one split, too few for a test"
+    )
 
 
-def test_what_cannot_be_compared_is_told(results, tmp_path):
+def test_what_cannot_be_compared_is_reported(results, tmp_path):
     with pytest.raises(darec.UserError, match="give at least two searches"):
         compare(results[:1])
     other = Cell("toys_auto", 80, "bias", True)

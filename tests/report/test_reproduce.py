@@ -82,7 +82,7 @@ def test_what_is_done_is_not_run_again(tmp_path, digest):
     assert "4 are done; to run: 0" in told.lines[0] and told.lines[-1] == f"page:  {page}"
 
 
-def test_a_failure_is_told_and_the_page_is_written(
+def test_a_failure_is_reported_and_the_page_is_written(
     tmp_path, digest, pretended_cluster, monkeypatch
 ):
     """The pretended steps share the 16 CPUs: two searches at once with 8 each."""
@@ -185,7 +185,7 @@ def test_the_example_runs(tmp_path, monkeypatch):
         ({"models": ["u_rbm"]}, "table2 shows none of u_rbm; it has"),
     ],
 )
-def test_a_wrong_argument_is_told_in_one_line(changed, words):
+def test_a_wrong_argument_is_reported_in_one_line(changed, words):
     with pytest.raises(UserError) as caught:
         reproduce(**{**ASKED, **changed}, plan=True)
     assert words in str(caught.value) and "\n" not in str(caught.value)

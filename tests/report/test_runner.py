@@ -68,7 +68,7 @@ def test_the_log_has_each_step_as_a_line_for_the_shell(tmp_path, steps):
     assert again.stdout == "search of it's\n"
 
 
-def test_a_step_that_fails_without_an_error_is_told_by_its_last_line(tmp_path, steps):
+def test_a_step_that_fails_without_an_error_is_reported_by_its_last_line(tmp_path, steps):
     cell = Cell("silent", 90, "cmf")
     failures = Runner(BUDGET, place(tmp_path), lambda *_: None).run([(cell, ("evaluate",))], 1)
     assert failures[cell].startswith("evaluate: evaluate of silent (exit 3, ")

@@ -40,7 +40,7 @@ def test_a_request_is_the_same_after_its_way_through_json():
         (lambda values: values["place"].update(trials_at_once="x"), "place.trials_at_once: "),
     ],
 )
-def test_a_wrong_request_is_told_by_its_field(change, words):
+def test_a_wrong_request_is_reported_by_its_field(change, words):
     values = json.loads(REQUEST.to_json())
     change(values)
     with pytest.raises(UserError, match=r"not a step's request: .*") as caught:
@@ -48,7 +48,7 @@ def test_a_wrong_request_is_told_by_its_field(change, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_text_that_is_no_json_is_told():
+def test_text_that_is_no_json_is_reported():
     with pytest.raises(UserError, match="the text: Invalid JSON"):
         StepRequest.from_json("--pair toys_auto")
 

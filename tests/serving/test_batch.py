@@ -116,7 +116,7 @@ def test_ids_with_commas_quotes_and_line_breaks_come_back_as_they_were(tmp_path)
         ([*PAIRS, '"u1,i1'], "line 9: must have 2 columns as the header has, but got 1"),
     ],
 )
-def test_a_bad_line_is_told_before_anything_is_predicted(lines, words, small_chunks, tmp_path):
+def test_a_bad_line_is_reported_before_anything_is_predicted(lines, words, small_chunks, tmp_path):
     model, pairs, out = Model(), written(tmp_path / "pairs.csv", *lines), tmp_path / "out.csv"
     out.write_text("old")
     with pytest.raises(UserError, match=words):
@@ -144,7 +144,7 @@ def test_a_damaged_file_is_one_line(content, words, tmp_path):
         ("u1,y", "line 5: the model must know the item, but has no 'y'; --unknown cold"),
     ],
 )
-def test_an_unknown_id_is_told_with_its_line_if_asked(row, words, small_chunks, tmp_path):
+def test_an_unknown_id_is_reported_with_its_line_if_asked(row, words, small_chunks, tmp_path):
     known = ["user,item", "u1,i2", "u2,i2", "u0,i0"]
     pairs = written(tmp_path / "pairs.csv", *known, row)
     with pytest.raises(UserError, match=words):
@@ -169,7 +169,7 @@ def test_the_plan_says_how_many_pairs_are_unknown(small_chunks, tmp_path, caplog
         ("x/../pairs.csv", "--out must be another file than the one that is read"),
     ],
 )
-def test_an_output_that_cannot_be_written_is_told_first(name, words, tmp_path):
+def test_an_output_that_cannot_be_written_is_reported_first(name, words, tmp_path):
     pairs, model = written(tmp_path / "pairs.csv", *PAIRS), Model()
     (tmp_path / "folder.csv").mkdir(), (tmp_path / "x").mkdir()
     with pytest.raises(UserError, match=words):

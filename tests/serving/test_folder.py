@@ -181,7 +181,7 @@ def test_parts_of_two_models_do_not_fit(folder, tiny_pair, tmp_path):
         darec.load(folder)
 
 
-def test_ids_that_occur_twice_are_told(folder):
+def test_ids_that_occur_twice_are_reported(folder):
     users = pq.read_table(folder / "users.parquet")["id"].to_pylist()
     pq.write_table(pa.table({"id": [users[1], *users[1:]]}), folder / "users.parquet")
     files = json.loads((folder / CARD).read_text())["files"]
@@ -280,7 +280,7 @@ def test_a_file_that_is_none_of_its_kind_is_one_line_though_its_digest_is_right(
         ({"counts": {"users": 3}}, "tells of Counts"),
     ],
 )
-def test_a_card_of_other_data_is_told(folder, values, words):
+def test_a_card_of_other_data_is_reported(folder, values, words):
     counts = json.loads((folder / CARD).read_text())["counts"]
     values = {k: {**counts, **v} if k == "counts" else v for k, v in values.items()}
     changed(folder, **values)

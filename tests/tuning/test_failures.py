@@ -61,7 +61,7 @@ Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.
         ("", "no reason was recorded"),
     ],
 )
-def test_a_failure_is_told_by_the_line_that_says_why_and_not_by_advice(told, reason, tmp_path):
+def test_a_failure_is_reported_by_the_line_that_says_why_and_not_by_advice(told, reason, tmp_path):
     earlier = f"Failure # 1 (occurred at noon)\n{FULL}" if told is DIED else ""
     (tmp_path / "error.txt").write_text(f"{earlier}Failure # 2 (occurred at one)\n{told}")
     trial = SimpleNamespace(error_file=str(tmp_path / "error.txt"))

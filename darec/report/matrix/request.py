@@ -53,8 +53,8 @@ class Request:
             raise UserError("--pairs and --train must name something, but got nothing")
         if unseen := set(self.models) - {cell.model for cell in self.cells()}:
             its = sorted({cell.model for cell in replace(self, models=()).cells()})
-            told = f"{self.what} shows none of {', '.join(sorted(unseen))}"
-            raise UserError(f"--models: {told}; it has {', '.join(its)}")
+            message = f"{self.what} shows none of {', '.join(sorted(unseen))}"
+            raise UserError(f"--models: {message}; it has {', '.join(its)}")
 
     def label(self, pair: str) -> str:
         """Return a pair's name in results."""

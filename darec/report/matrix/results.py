@@ -50,21 +50,21 @@ def find_winner(
     used, wanted = _used(study), _wanted(cell, budget, study)
     for name, value in wanted.items():
         if used[name] != value:
-            told = f"the search in {folder} used --{name.replace('_', '-')} {_shown(used[name])}"
-            raise UserError(f"{told}; you asked for {_shown(value)}; {WAYS}")
+            message = f"the search in {folder} used --{name.replace('_', '-')} {_shown(used[name])}"
+            raise UserError(f"{message}; you asked for {_shown(value)}; {WAYS}")
     for stage, space in (spaces(cell) if spaces else {}).items():
         first = kind_of(cell.model).stage1
         prefix = f"{first.field}/" if first is not None and stage == "stage1" else ""
         if study[stage]["drawn"] != _narrowed(space, study["narrowed"], prefix):
             what = "stage-1 space" if stage == "stage1" else "space"
-            told = f"the search in {folder} used another {what} than search_spaces/ has now"
-            raise UserError(f"{told}; {WAYS}")
+            message = f"the search in {folder} used another {what} than search_spaces/ has now"
+            raise UserError(f"{message}; {WAYS}")
     if not (folder / "best.json").is_file():
         return None
     best = load_best(folder)
     if digest and best.data_digest != digest:
-        told = f"the search in {folder} used other ratings than {cell.label} has now"
-        raise UserError(f"{told}; {WAYS}")
+        message = f"the search in {folder} used other ratings than {cell.label} has now"
+        raise UserError(f"{message}; {WAYS}")
     return best
 
 

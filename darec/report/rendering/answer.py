@@ -26,10 +26,10 @@ def answer(request: Request, results: Results, folder: Path) -> Iterator[Section
     }
     if not columns:
         return
-    told, pictures = [], []
+    messages, pictures = [], []
     for (pair, train), entries in columns.items():
         ordered = dict(sorted(entries.items(), key=lambda item: item[1].mean))
-        told.append(f"{pair}, {train} % training: {_in_words(ordered)}")
+        messages.append(f"{pair}, {train} % training: {_in_words(ordered)}")
         listed = ", ".join(f"{name} {entry.mean:.4f}" for name, entry in ordered.items())
         near, far = _near_and_far(ordered)
         panel = {f"{pair}, {train} %": figures.models(near)}
@@ -38,7 +38,7 @@ def answer(request: Request, results: Results, folder: Path) -> Iterator[Section
         caption, high = f"Far off, not drawn: {left_out}." if far else "", figures.height_of(near)
         name = f"answer-{pair}-{train}"
         pictures.append(picture(folder, name, caption, alt, panel, inches=8.0, high=high))
-    yield Section("answer", "Who is best, and by how much", told, [], pictures)
+    yield Section("answer", "Who is best, and by how much", messages, [], pictures)
 
 
 def _near_and_far(ordered: Mapping[str, Entry]) -> tuple[dict[str, Entry], dict[str, Entry]]:

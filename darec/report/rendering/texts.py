@@ -115,9 +115,9 @@ def mixed(n: int) -> str:
 
 def budgets(found: Mapping[str, Sequence[str]], seeds: int) -> str:
     """Say what each search could spend, if not all could spend the same; by budget the models."""
-    told = "; ".join(f"{words}: {', '.join(models)}" for words, models in found.items())
+    message = "; ".join(f"{words}: {', '.join(models)}" for words, models in found.items())
     return (
-        f"Each search had its own budget, from which differences between rows may come. {told}."
+        f"Each search had its own budget, from which differences between rows may come. {message}."
         f" Winners are chosen by validation RMSE and scored on {seeds} seeds."
     )
 

@@ -123,8 +123,8 @@ def _score(
             raise UserError(str(error.cause).splitlines()[0]) from None
         raise error.cause from None
     except RayError as error:
-        told = f"the cluster stopped scoring: {why(error)}"
-        raise UserError(f"{told}; the same command makes the parts that are missing") from error
+        message = f"the cluster stopped scoring: {why(error)}"
+        raise UserError(f"{message}; the same command makes the parts that are missing") from error
     return nodes
 
 

@@ -53,8 +53,8 @@ def use_token() -> None:
             is_empty = not path.read_bytes().strip()
         except (OSError, RuntimeError) as error:
             if named := os.environ.get(TOKEN_PATH):
-                told = f"{named}: Ray's token cannot be kept there: {error}"
-                raise UserError(f"{told}; set {TOKEN} or {TOKEN_PATH}") from error
+                message = f"{named}: Ray's token cannot be kept there: {error}"
+                raise UserError(f"{message}; set {TOKEN} or {TOKEN_PATH}") from error
             LOGGER.debug("Ray's token is not kept in a file: %s", error)
             os.environ[TOKEN] = secrets.token_hex(32)
         else:
@@ -73,8 +73,10 @@ def close_to_others() -> None:
     try:
         path.chmod(0o600)
     except OSError:
-        told = "other users can read the token and with it run code as you; it should have mode 600"
-        LOGGER.warning("%s: %s", path, told)
+        message = (
+            "other users can read the token and with it run code as you; it should have mode 600"
+        )
+        LOGGER.warning("%s: %s", path, message)
 
 
 def asks_for_token(target: str) -> bool | None:

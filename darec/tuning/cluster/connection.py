@@ -73,8 +73,11 @@ def connect(address: str | None, cpus: int | None = None, *, insecure: bool = Fa
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             remedy = "the machine may be too busy, or Ray's folder full (/tmp/ray): run it again"
             if LONG_PATH in reason:
-                told = f"its folder's path is too long for sockets: {reason.rpartition(': ')[2]}"
-                reason, remedy = told, f"set {FOLDER} to a short folder, {FOLDER}=/tmp for example"
+                message = f"its folder's path is too long for sockets: {reason.rpartition(': ')[2]}"
+                reason, remedy = (
+                    message,
+                    f"set {FOLDER} to a short folder, {FOLDER}=/tmp for example",
+                )
             raise UserError(f"Ray could not be started here: {reason}; {remedy}") from error
     else:
         check_address(address)
@@ -85,8 +88,8 @@ def connect(address: str | None, cpus: int | None = None, *, insecure: bool = Fa
                 ray.init(address=target, **shown)
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            told = f"--address {address}: no Ray cluster can be joined: {reason}"
-            raise UserError(told) from error
+            message = f"--address {address}: no Ray cluster can be joined: {reason}"
+            raise UserError(message) from error
     LOGGER.debug("connected to Ray at %s: %s", cluster_address(), ray.cluster_resources())
 
 

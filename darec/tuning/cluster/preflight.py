@@ -30,7 +30,7 @@ GROW_S = 1800.0
 """How long an autoscaler is given to bring up the first node that a trial fits on. The machine
 boots, and fetches an image of 10 GB and libraries of 3 GB."""
 TELL_S = 120.0
-"""How often it is told that the node is still waited for."""
+"""Seconds between two messages that say that the search still waits for a node."""
 BOOTSTRAP = Path(os.path.expanduser("~")) / "ray_bootstrap_config.yaml"
 """The file on the head in which `ray up` leaves the cluster's configuration. Where this user has no
 home there is none."""
@@ -138,7 +138,7 @@ def check_disk(folder: Path, need: int, remedy: str = "") -> None:
 
 
 def has_room(needs: Mapping[str, float]) -> bool:
-    """Whether a node can run what needs so much of each resource, once other work has ended."""
+    """Return whether a node has these resources in total; work that runs on it is ignored."""
     nodes = [{"memory": math.inf, **node["Resources"]} for node in ray.nodes() if node["Alive"]]
     return any(all(n.get(kind, 0.0) >= need for kind, need in needs.items()) for n in nodes)
 
@@ -179,7 +179,7 @@ def _answer(name: str, answer: Any, seconds: float) -> Node:
 
 
 def _grown(answer: Any, cpus: float, gpus: float, report: Callable[[str], object]) -> Node:
-    """Return the answer of a node that the autoscaler brings, and report that it is waited for."""
+    """Wait for a node that the autoscaler adds, and return its answer; report the waiting."""
     name, begin = f"node with {cpus:g} CPU and {gpus:g} GPU", time.monotonic()
     report(f"waiting for a {name}, at most {GROW_S:g} s")
     while (waited := time.monotonic() - begin) < GROW_S:
@@ -188,8 +188,8 @@ def _grown(answer: Any, cpus: float, gpus: float, report: Callable[[str], object
         up = sum(node["Alive"] for node in ray.nodes())
         report(f"no {name} yet after {time.monotonic() - begin:.0f} s; nodes up: {up}")
     ray.cancel(answer, force=True)
-    told = f"the autoscaler brought no {name} within {GROW_S:g} s"
-    raise UserError(f"{told}; `ray status` on the head says why{_likely_cause(gpus)}")
+    message = f"the autoscaler brought no {name} within {GROW_S:g} s"
+    raise UserError(f"{message}; `ray status` on the head says why{_likely_cause(gpus)}")
 
 
 def _likely_cause(gpus: float) -> str:
@@ -210,10 +210,10 @@ def why(error: RayError) -> str:
     An exception of the task has its reason in the last line, below the traceback. Ray's own errors
     have it in the first line, above advice.
     """
-    told = [line for line in str(error).splitlines() if line and not line[0].isspace()]
-    if not told:
+    messages = [line for line in str(error).splitlines() if line and not line[0].isspace()]
+    if not messages:
         return type(error).__name__
-    return told[-1] if isinstance(error, RayTaskError) else told[0]
+    return messages[-1] if isinstance(error, RayTaskError) else messages[0]
 
 
 def _check(node: Node, place: str) -> None:

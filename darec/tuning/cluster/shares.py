@@ -87,8 +87,10 @@ def slots(
     able = [node for count, node in nodes if count and _trials_on(node, cpus, gpus, 0)]
     most = max((node.get("memory", math.inf) for node in able), default=math.inf)
     if trial_bytes > most:
-        told = "a trial may need %.1f GiB of memory, but the largest node has %.1f GiB for trials"
-        LOGGER.warning(f"{told}; --fix narrows the space", trial_bytes / 2**30, most / 2**30)
+        message = (
+            "a trial may need %.1f GiB of memory, but the largest node has %.1f GiB for trials"
+        )
+        LOGGER.warning(f"{message}; --fix narrows the space", trial_bytes / 2**30, most / 2**30)
     memory = int(min(trial_bytes, most))
     room = sum(count * _trials_on(node, cpus, gpus, memory) for count, node in nodes)
     if not room and more is not None:
@@ -141,10 +143,10 @@ def node_memory(wanted: Wanted) -> float:
 class Checkpoints:
     """What the checkpoints of a running search take on disk at most.
 
-    Each trial that runs has ``number`` checkpoints of ``n_bytes``, and ``kept`` of the best trials
-    that have ended keep their last one. ``trials`` is how many trials have checkpoints for each
-    that may run at once: one that runs, and one that ended after the last snapshot, from which a
-    resume may need it. A reproducible search has paused trials, too.
+    Each running trial has ``number`` checkpoints of ``n_bytes``. ``kept`` of the best ended trials
+    keep their last checkpoint. For each trial that may run at once, ``trials`` trials have
+    checkpoints: the running one, and one that ended after the last snapshot, which a resumed search
+    may need. A reproducible search has paused trials as well.
     """
 
     n_bytes: int

@@ -32,7 +32,7 @@ LOST = (
 
 @dataclass
 class Line:
-    """A connection that is held for no other reason than to notice its end."""
+    """A connection to another process. It is open only so that its end can be noticed."""
 
     name: str
     """The process at the other end."""

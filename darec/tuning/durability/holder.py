@@ -11,18 +11,18 @@ def this_process() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
-def process_of(told: str) -> tuple[int, str] | None:
+def process_of(name: str) -> tuple[int, str] | None:
     """Return the number and the host of a process by its name; None if this names none."""
-    found = re.fullmatch(r"process (\d+) on (\S+)", told)
+    found = re.fullmatch(r"process (\d+) on (\S+)", name)
     return (int(found[1]), found[2]) if found else None
 
 
-def is_gone(told: str) -> bool:
+def is_gone(name: str) -> bool:
     """Return whether a process has ended, or its name is malformed.
 
     A process counts as running if it is on another host, or if there is no ``/proc``.
     """
-    number, host = process_of(told) or (0, "")
+    number, host = process_of(name) or (0, "")
     processes = Path("/proc")  # not every system has it
     ended = processes.is_dir() and not (processes / str(number)).exists()
     return not number or (host == socket.gethostname() and ended)

@@ -21,7 +21,7 @@ from darec.tuning.trial.names import METRIC
 from darec.tuning.trial.predictions import keep_predictions
 
 KEPT = 3
-"""So many best trials of a study keep their weights, as possible members of a stack."""
+"""The number of best trials whose weights a study keeps, as possible members of a stack."""
 AT_ONCE = 20
 """Most trials whose checkpoints are deleted in one go, since the driver waits for it."""
 

@@ -19,7 +19,7 @@ from darec.tuning.trial.names import TIME
 
 @dataclass
 class _Heard:
-    """What a scheduler has heard of a trial, and what it said."""
+    """The last epoch of a trial that the scheduler has seen, and its decision on the trial."""
 
     time: float = 0.0
     decision: str = TrialScheduler.CONTINUE
@@ -45,7 +45,7 @@ class Resumable(TrialScheduler):
         self._saved: bytes | None = None
         """A state to be restored as soon as Tune has queued all trials again."""
         self._queued: list[Trial] = []
-        """The trials that Tune has queued meanwhile."""
+        """The trials that Tune has queued since `restore_later`."""
 
     def state(self) -> bytes:
         """Return the state of the scheduler, and what it has heard."""
@@ -173,8 +173,8 @@ class SchedulerState(tune.Callback):
     def setup(self, **info: Any) -> None:
         """Begin a run; raises `UserError` if Tune, unable to restore a search, begins it anew."""
         if self.scheduler.n_restored < self.expected:
-            told = f"Tune could not restore the search's {self.expected} trials"
-            raise UserError(f"{told}: its snapshot is damaged, or of another version")
+            message = f"Tune could not restore the search's {self.expected} trials"
+            raise UserError(f"{message}: its snapshot is damaged, or of another version")
 
     def get_state(self) -> dict[str, Any]:
         """Return the scheduler's state, for a snapshot."""

@@ -120,10 +120,10 @@ def restore_copy(path: str) -> None:
         contents = _unpacked(storage.read(files, copy_of(folder)))
     except Exception as error:  # what a damaged archive raises depends on the place of the damage
         if not _is_whole(files, folder):
-            told = f"damaged ({error}), and so is Tune's own snapshot in {folder}"
-            raise UserError(f"{copy_of(folder)}: {told}; {START_AGAIN}") from error
-        told = "continuing from Tune's own snapshot"
-        LOGGER.warning("%s: damaged (%s); %s in %s", copy_of(folder), error, told, folder)
+            message = f"damaged ({error}), and so is Tune's own snapshot in {folder}"
+            raise UserError(f"{copy_of(folder)}: {message}; {START_AGAIN}") from error
+        message = "continuing from Tune's own snapshot"
+        LOGGER.warning("%s: damaged (%s); %s in %s", copy_of(folder), error, message, folder)
         return
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     for name, content in contents.items():

@@ -17,13 +17,13 @@ LONGEST = 24
 
 def unlike(option: str, there: Any, here: Any) -> str:
     """Return what a message says of an option whose value differs from that of the search there."""
-    told = f"the search there has {_shown(there)}, but you asked for {_shown(here)}"
+    message = f"the search there has {_shown(there)}, but you asked for {_shown(here)}"
     if option in REASONS:
-        told += f" ({REASONS[option]})"
+        message += f" ({REASONS[option]})"
     remedy = "use the recorded value, or start another search with another --out"
     if option in REASONS:
         remedy += "; with --warm-start it tries the present winner first"
-    return f"--resume needs the same {option}: {told}; {remedy}"
+    return f"--resume needs the same {option}: {message}; {remedy}"
 
 
 def _shown(value: Any) -> str:

@@ -45,7 +45,10 @@ def early_end(error: Exception, halt: Halt, outcomes: Outcomes, staging: Path | 
 
 
 def _last_failure(outcomes: Outcomes) -> str:
-    """Return the last failure of the trial whose first failure came last; empty if none failed."""
+    """Return the last failure of the trial that was the latest to fail for the first time.
+
+    It is empty if no trial has failed.
+    """
     *_, last = ["", *(each[-1] for each in outcomes.failures.values())]
     return last
 
@@ -57,7 +60,9 @@ def storage_fault(rows: Sequence[TrialRow], place: str) -> str:
     errors name files there.
     """
     faults = (*STORAGE_FAULTS, place.partition("://")[2] or place)
-    found = [told for told in _last_failures(rows) if any(fault in told for fault in faults)]
+    found = [
+        failure for failure in _last_failures(rows) if any(fault in failure for fault in faults)
+    ]
     return found[0] if found else ""
 
 
@@ -67,8 +72,8 @@ def without_winner(rows: Sequence[TrialRow], spent_s: float) -> str:
     ``spent_s`` is the time budget in seconds if that ended the study, otherwise infinity.
     """
     if math.isfinite(spent_s) and not any(row.epochs or row.failures for row in rows):
-        told = f"its time budget of {spent_s:g} s ended before any trial finished an epoch"
-        return f"{told}; --resume continues until one has, or start anew with more --time-budget"
+        message = f"its time budget of {spent_s:g} s ended before any trial finished an epoch"
+        return f"{message}; --resume continues until one has, or start anew with more --time-budget"
     ends = Counter(_last_failures(rows) or [row.ended for row in rows] or ["no trial was started"])
     ((reason, _),) = ends.most_common(1)
     return f"no trial has a finite validation RMSE: {reason}"

@@ -1,4 +1,4 @@
-"""When more trials are not worth it (``--stop-when-flat``).
+"""Ends a study once more trials can hardly lower the validation RMSE (``--stop-when-flat``).
 
 After Makarova et al., Automatic Termination for Hyperparameter Optimization (AutoML 2022), as
 Optuna has it: a Gaussian process on the best half of the trials bounds from above how much lower
@@ -29,7 +29,7 @@ best trial and others of 33 searches on four pairs, mostly below 0.25 (docs/perf
 
 
 class Flat:
-    """Tells when no configuration can be much better than the best trial of a study.
+    """Decides whether any configuration can still be much better than the best trial of a study.
 
     It is pickled with the study, so that a resumed study decides alike.
     """
@@ -45,7 +45,7 @@ class Flat:
         """Whether the study has ended for this reason."""
         return self.bound is not None and self.bound < self._tolerance
 
-    def told(self) -> str:
+    def ending_line(self) -> str:
         """Return why the study has ended, as a line."""
         return (
             f"  flat       more trials can lower the validation RMSE by at most {self.bound:.4f}; "

@@ -124,7 +124,7 @@ class StopWatch(tune.Callback):
         self._looked_at = time.monotonic()
         if stop_asked(self.folder):
             self._halt.stopped = True
-            self._halt.interrupt("it was told to stop")
+            self._halt.interrupt("it was asked to stop")
 
 
 class CodeWatch(tune.Callback):

@@ -65,8 +65,8 @@ def finished_study(folder: Path, place: str, asked: Identity) -> Best:
     except OSError as error:
         raise UserError(f"{named}: cannot be read: {error.strerror}; {REMEDY}") from error
     if digest != best.weights_digest:
-        told = f"its SHA-256 is {digest}, but best.json names {best.weights_digest}"
-        raise UserError(f"{named}: {told}; {REMEDY}")
+        message = f"its SHA-256 is {digest}, but best.json names {best.weights_digest}"
+        raise UserError(f"{named}: {message}; {REMEDY}")
     return best
 
 
@@ -102,10 +102,10 @@ def _check(best: Best, asked: Identity, place: str) -> None:
     there = {field.name: values[field.name] for field in fields(Identity)}
     if found := difference(there, asdict(asked)):
         name, value, wanted = found
-        told = f"{name} is {value}, but the search asks for {wanted}"
-        raise UserError(f"{place}/best.json: {told}; {REMEDY}")
-    if told := impossible(best.config, best.space):
-        raise UserError(f"{place}/best.json: config: {told}; {REMEDY}")
+        message = f"{name} is {value}, but the search asks for {wanted}"
+        raise UserError(f"{place}/best.json: {message}; {REMEDY}")
+    if message := impossible(best.config, best.space):
+        raise UserError(f"{place}/best.json: config: {message}; {REMEDY}")
 
 
 def may_draw(distribution: BaseDistribution, value: Any) -> bool:

@@ -24,7 +24,7 @@ would often wait for one long trial. With a longer lag, the sampler would know f
 
 
 def lag_for(at_once: int, trials: int) -> int:
-    """Return the lag of a search of so many trials, so many of them at once.
+    """Return the lag of a search of ``trials`` trials, ``at_once`` of which run at the same time.
 
     The lag is at most a third of the trials, so that most are drawn with outcomes known. But it is
     never so short that concurrent trials wait for each other.
@@ -43,7 +43,7 @@ class InOrderSearch(SafeOptunaSearch):
         self._outcomes: dict[str, tuple[dict[str, Any] | None, bool]] = {}
         """The result of each trial that has ended, and whether it failed."""
         self._told = 0
-        """So many trials' outcomes are known to Optuna."""
+        """The number of trials whose outcomes Optuna knows."""
 
     def suggest(self, trial_id: str) -> Any:
         """Return a trial's config; None while the sampler must wait for an earlier outcome."""

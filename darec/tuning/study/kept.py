@@ -68,8 +68,8 @@ def read_kept(folder: Path, best: Best, place: str) -> list[KeptTrial]:
     """
     named = f"{place}/{KEPT_TRIALS}"
     if not (folder / KEPT_TRIALS).is_file():
-        told = "an earlier version searched, which kept no trials for a stack"
-        raise UserError(f"{named}: {told}; search again with another --out")
+        message = "an earlier version searched, which kept no trials for a stack"
+        raise UserError(f"{named}: {message}; search again with another --out")
     trials = read_json(folder / KEPT_TRIALS, KeptTrials, named, REMEDY).trials
     if not trials or trials[0].trial_id != best.trial_id:
         raise UserError(f"{named}: must begin with trial {best.trial_id} of best.json; {REMEDY}")

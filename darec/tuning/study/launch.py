@@ -61,7 +61,8 @@ def _check_disk(request: Request, share: Slots) -> None:
 def _check_memory(request: Request, wanted: Wanted) -> None:
     """Raise `UserError`, naming a size that fits, if no node can hold a trial's weights.
 
-    A trial holds what a checkpoint does. That it may need more is told, and not refused.
+    A trial needs at least the memory of one checkpoint. If it may need more than a node has,
+    `shares.slots` warns, and the search still starts.
     """
     most, least = shares.node_memory(wanted), checkpoints_of(request).n_bytes
     if least <= most:

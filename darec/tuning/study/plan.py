@@ -41,7 +41,10 @@ WHOLE_FIT = "  note       an epoch is a whole fit: schedulers compare fits and s
 
 REPRODUCIBLE = "  note       reproducible: its outcome depends on --at-once, not on timing"
 DECOUPLED = "  decay      decoupled, as each step of coupled decay would move all weights"
-FLAT = f"  note       from {FEWEST} trials on, a study ends when it is flat (--stop-when-flat)"
+FLAT = (
+    f"  note       from {FEWEST} trials on, a study ends when more trials can gain next to nothing "
+    "(--stop-when-flat)"
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def estimate(request: Request, settings: Settings) -> Estimate:
     Raises `UserError` when a hyper-parameter that is held fixed breaks a rule of the model.
     """
     data, sampled = request.data, 1.0
-    if request.metric != "ndcg@10":  # which ranks as many users whatever the ratings
+    if request.metric != "ndcg@10":  # ranking takes as long on a sample
         data, sampled = some_users(request.data, TIMED)
     request = replace(request, data=data)
     budget, first = request.budget, request.kind.stage1
@@ -140,8 +143,10 @@ def estimate(request: Request, settings: Settings) -> Estimate:
 def _judged_again(request: Request, cost: Estimate) -> Iterator[str]:
     """Yield what ``--rejudge`` does and costs, if it was asked for."""
     if cost.rejudge_s:
-        told = f"of the best {request.rejudge}, each trained again on {SPLITS} other divisions"
-        yield f"  winner     {told}: about {duration(cost.rejudge_s)}, included in the time below"
+        yield (
+            f"  winner     of the best {request.rejudge}, each trained again on {SPLITS} other "
+            f"divisions: about {duration(cost.rejudge_s)}, included in the time below"
+        )
 
 
 def _narrowed(request: Request) -> Iterator[str]:

@@ -85,17 +85,17 @@ class Protocol:
         if self.resume and (study.folder / "best.json").exists() and not more:
             best = _finished(study, asked)
             if best.code != [code_of(self.request.kind)]:
-                told = "other code ran this study; the search mixes both"
-                LOGGER.warning("%s/best.json: %s", study.storage, told)
+                message = "other code ran this study; the search mixes both"
+                LOGGER.warning("%s/best.json: %s", study.storage, message)
             code += [each for each in best.code if each not in code]
             return best
         if stop_asked(self.request.folder):
             raise StudyInterrupted(study.storage)
         study.folder.mkdir(parents=True, exist_ok=True)
         rows = run_study(study, self.settings, self.resume)
-        if told := impossible(rows[0].config, asked.space):
-            told = f"this is of another study: {told} in trial {rows[0].trial_id}"
-            raise UserError(f"{study.tune_folder}: {told}; {REMEDY}")
+        if message := impossible(rows[0].config, asked.space):
+            message = f"this is of another study: {message} in trial {rows[0].trial_id}"
+            raise UserError(f"{study.tune_folder}: {message}; {REMEDY}")
         rows = rejudged(study, rows, self.settings, study.rejudge)
         save_trials(study, rows)
         gather_predictions([(row.trial_id, row.checkpoint) for row in rows], study.folder)
@@ -131,12 +131,12 @@ def check_can_go_on(request: Request) -> None:
     best = read_best(request.folder, request.storage)
     other = "begin another search with --warm-start and another --out"
     if request.budget.time_budget is not None and best.trials < best.trials_asked:
-        told = "it ended before its last trial, so that it cannot have more trials"
-        raise UserError(f"{request.storage}: {told}; {other}")
+        message = "it ended before its last trial, so that it cannot have more trials"
+        raise UserError(f"{request.storage}: {message}; {other}")
     tune_folder = storage.join(request.storage, "tune")
     if not has_snapshot(tune_folder):
-        told = "the files of Ray Tune are gone, so that the search cannot go on"
-        raise UserError(f"{tune_folder}: {told}; {other}")
+        message = "the files of Ray Tune are gone, so that the search cannot go on"
+        raise UserError(f"{tune_folder}: {message}; {other}")
 
 
 def _keep_former(request: Request) -> None:
@@ -203,8 +203,8 @@ def _run_first_stages(
     tell(f"Stage 1 of 2: {first.model} on the target")
     target = _run_first_stage(request, first, space, "target", finish)
     kept = {name: target[name] for name in first.shared}
-    told = ", ".join(f"{name} {value}" for name, value in kept.items())
-    tell(f"Stage 1 of 2: {first.model} on the source, with {told} as on the target")
+    message = ", ".join(f"{name} {value}" for name, value in kept.items())
+    tell(f"Stage 1 of 2: {first.model} on the source, with {message} as on the target")
     source = _run_first_stage(request, first, space.fix(kept), "source", finish)
     tell(f"Stage 2 of 2: {request.model} on both frozen winners")
     return {first.field: target, first.source_field: source}

@@ -29,7 +29,7 @@ OF_THE_RUN = (
     *("arguments", "began", "revision", "versions", "code", "lag", "baselines"),
     "winners",
 )
-"""Fields of a record that may differ between the runs of a search. The first lag holds."""
+"""Fields of a record that may differ between the runs of a search. A resumed one keeps its lag."""
 OPTIONS = {
     **{f"budget.{name}": f"--{name.replace('_', '-')}" for name in Budget.__dataclass_fields__},
     **{
@@ -134,8 +134,8 @@ def write_record(
     if path.exists():
         before = load_study(request.folder, request.storage)
         if (before.code, before.versions) != (record.code, record.versions):
-            told = "other code or libraries began this search; it has trials of both"
-            LOGGER.warning("%s: %s", join(request.storage, "study.json"), told)
+            message = "other code or libraries began this search; it has trials of both"
+            LOGGER.warning("%s: %s", join(request.storage, "study.json"), message)
         record = replace(before, code=list(dict.fromkeys([*before.code, *record.code])))
         if record == before:
             return record
@@ -224,5 +224,5 @@ def _check_no_remains(request: Request) -> None:
     ]
     for name in names:
         if files.get_file_info(f"{root}/{name}").type != FileType.NotFound:
-            told = f"{name} is there without study.json, so that its search is unknown"
-            raise UserError(f"{request.storage}: {told}; put it back, or delete the folder")
+            message = f"{name} is there without study.json, so that its search is unknown"
+            raise UserError(f"{request.storage}: {message}; put it back, or delete the folder")

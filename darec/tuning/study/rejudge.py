@@ -137,8 +137,8 @@ def _tell(before: TrialRow, now: TrialRow, settings: Settings) -> None:
     if now.trial_id == before.trial_id:
         settings.reporter.line(f"  judged again: trial {now.trial_id} stays the best, {found}")
     else:
-        told = f"trial {now.trial_id} takes the place of {before.trial_id}, {found}"
-        settings.reporter.line(f"  judged again: {told}")
+        message = f"trial {now.trial_id} takes the place of {before.trial_id}, {found}"
+        settings.reporter.line(f"  judged again: {message}")
 
 
 def _valid_rmse(

@@ -132,8 +132,8 @@ def _trained_again(study: Study, row: TrialRow, settings: Settings) -> Weights:
         with torch_threads(max(1, int(share.cpus))):
             weights, valid_rmse = _train(*arguments)
     if not math.isclose(valid_rmse, row.best_valid_rmse, rel_tol=1e-9):
-        told = "trial %s was trained again: validation RMSE %.6f, in the search %.6f"
-        LOGGER.warning(told, row.trial_id, valid_rmse, row.best_valid_rmse)
+        message = "trial %s was trained again: validation RMSE %.6f, in the search %.6f"
+        LOGGER.warning(message, row.trial_id, valid_rmse, row.best_valid_rmse)
     return weights
 
 

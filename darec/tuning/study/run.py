@@ -36,8 +36,8 @@ REMEDY = "fix the cause and continue with --resume"
 def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
     """Run or resume a study to its end and return its trials, best first.
 
-    Raises `StudyInterrupted` when it was told to stop, and `UserError` when it cannot go on as
-    things are or no trial reached a finite validation RMSE.
+    Raises `StudyInterrupted` when the study was asked to stop. Raises `UserError` when a fault
+    halts it, or when no trial reached a finite validation RMSE.
     """
     budget = math.inf if study.time_budget is None else study.time_budget
     while True:
@@ -61,7 +61,7 @@ def run_study(study: Study, settings: Settings, resume: bool) -> list[TrialRow]:
         resume = True
     _report(rows, settings)
     if flat:
-        settings.reporter.line(flat.told())
+        settings.reporter.line(flat.ending_line())
     if fault := storage_fault(rows, study.storage):
         raise UserError(f"{study.storage}: {fault}; {REMEDY}")
     if not rows or rows[0].best_epoch == 0:
@@ -127,7 +127,7 @@ def _run_once(study: Study, settings: Settings, resume: bool) -> tuple[list[Tria
 
 
 def _keep_table(study: Study, watched: _Watched, trials: Sequence[Any]) -> None:
-    """Write ``trials.csv`` of a running study, for whoever looks at it meanwhile."""
+    """Write ``trials.csv`` of a running study, so that ``darec status`` can read it."""
     if (study.folder / "best.json").exists():
         return  # a finished study that is given more trials keeps its table until it has them
     try:

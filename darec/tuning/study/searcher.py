@@ -79,7 +79,7 @@ class Limiter(ConcurrencyLimiter):
 
     max_concurrent: int
     waiting = 0
-    """How many paused trials cannot go on yet. Others may train meanwhile."""
+    """The number of paused trials that cannot go on yet. Other trials may train in their place."""
 
     def suggest(self, trial_id: str) -> Any:
         """Return a trial's config; None while enough trials train or are about to."""

@@ -10,7 +10,7 @@ from darec.tuning.study.request import Request, SearchSpace, largest_trial
 SIZES = ("hidden", "extractor", "factors", "rank", "meta")
 """The hyper-parameters that decide a model's number of weights."""
 STEPS = 32
-"""So many steps lie between the whole range of a size and its lowest value."""
+"""The number of steps in which a range of sizes is narrowed down to its lowest value."""
 
 
 def fitted(

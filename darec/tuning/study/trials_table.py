@@ -38,14 +38,14 @@ def read_trials(folder: Path, best: Best, place: str) -> pd.DataFrame:
     if missing := [name for name in wanted_columns if name not in table]:
         raise UserError(f"{named}: it lacks the columns {', '.join(missing)}; {REMEDY}")
     if len(table) != best.trials:
-        told = f"must have {best.trials} trials as in best.json, but has {len(table)}"
-        raise UserError(f"{named}: {told}; {REMEDY}")
+        message = f"must have {best.trials} trials as in best.json, but has {len(table)}"
+        raise UserError(f"{named}: {message}; {REMEDY}")
     first = table.iloc[0]
     wanted = {"trial_id": best.trial_id, "best_epoch": best.epoch}
     for column, value in {**wanted, "best_valid_rmse": best.valid_rmse}.items():
         found = first[column]
         equal = np.isclose(found, value, rtol=1e-12) if isinstance(value, float) else found == value
         if not equal:
-            told = f"{column} must begin with {value} as in best.json, but begins with {found}"
-            raise UserError(f"{named}: {told}; {REMEDY}")
+            message = f"{column} must begin with {value} as in best.json, but begins with {found}"
+            raise UserError(f"{named}: {message}; {REMEDY}")
     return table.assign(**{name: table[name].fillna("") for name in TEXTS})

@@ -51,8 +51,8 @@ def one_of(kind: type[CallbackT], tuner: tune.Tuner) -> CallbackT:
     for each in callbacks_of(tuner):
         if isinstance(each, kind):
             return each
-    told = f"an earlier version began this search, without its {kind.__name__}"
-    raise UserError(f"{told}; {snapshot.START_AGAIN}")
+    message = f"an earlier version began this search, without its {kind.__name__}"
+    raise UserError(f"{message}; {snapshot.START_AGAIN}")
 
 
 def make_tuner(study: Study, settings: Settings, resume: bool) -> tune.Tuner:
@@ -100,12 +100,12 @@ def _restored(study: Study, settings: Settings, trainable: Any) -> tune.Tuner | 
         tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
         results = list(tuner.get_results())
     except Exception as error:  # a damaged pickle, or one of another version, may raise anything
-        told = f"Tune's snapshot there cannot be read ({type(error).__name__})"
-        raise UserError(f"{path}: {told}; {snapshot.START_AGAIN}") from error
+        message = f"Tune's snapshot there cannot be read ({type(error).__name__})"
+        raise UserError(f"{path}: {message}; {snapshot.START_AGAIN}") from error
     begun = [result.metrics for result in results if TIME in (result.metrics or {})]
     if any(METRIC not in metrics for metrics in begun):
-        told = "an earlier version began this search, and it cannot go on"
-        raise UserError(f"{path}: {told}; {snapshot.START_AGAIN}")
+        message = "an earlier version began this search, and it cannot go on"
+        raise UserError(f"{path}: {message}; {snapshot.START_AGAIN}")
     some_epoch = any(METRIC in (result.metrics or {}) for result in results)
     if not results or not (study.time_budget is None or some_epoch):
         return None
@@ -200,8 +200,8 @@ def _check_saves(name: str, save: Callable[[], Any]) -> None:
     try:
         save()
     except Exception as error:
-        told = "cannot be resumed, because its state cannot be pickled"
-        raise UserError(f"{name}: a search with it {told}: {error}") from error
+        message = "cannot be resumed, because its state cannot be pickled"
+        raise UserError(f"{name}: a search with it {message}: {error}") from error
 
 
 def _trial_id(trial: Any) -> str:

@@ -82,12 +82,12 @@ def read_predictions(folder: Path, n_valid: int, place: str) -> dict[str, FloatA
     try:
         found: dict[str, FloatArray] = load_file(folder / OF_STUDY)
     except FileNotFoundError as error:
-        told = "the search kept no validation predictions; search again with another --out"
-        raise UserError(f"{named}: {told}") from error
+        message = "the search kept no validation predictions; search again with another --out"
+        raise UserError(f"{named}: {message}") from error
     except (OSError, SafetensorError) as error:
         raise UserError(f"{named}: cannot be read: {error}; {REMEDY}") from error
     for trial_id, predictions in found.items():
         if len(predictions) != n_valid:
-            told = f"must have {n_valid} predictions of trial {trial_id}"
-            raise UserError(f"{named}: {told}, but has {len(predictions)}; {REMEDY}")
+            message = f"must have {n_valid} predictions of trial {trial_id}"
+            raise UserError(f"{named}: {message}, but has {len(predictions)}; {REMEDY}")
     return found

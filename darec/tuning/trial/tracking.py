@@ -65,6 +65,6 @@ class Tracking(Callback):
                 self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
-        told = "the search goes on and is no longer logged there"
-        LOGGER.warning("--tracker %s: %s; %s", self.tracker, error, told)
+        message = "the search goes on and is no longer logged there"
+        LOGGER.warning("--tracker %s: %s; %s", self.tracker, error, message)
         self._logger = None

@@ -126,7 +126,7 @@ def test_an_address_of_another_form_is_one_line(address, ray_calls):
     assert not ray_calls
 
 
-def test_services_that_are_no_head_are_told_within_seconds(monkeypatch):
+def test_services_that_are_no_head_are_reported_within_seconds(monkeypatch):
     """One that takes calls and says nothing, one that answers something else, and no service."""
     monkeypatch.setattr(authentication, "ANSWER_S", 0.5)
     silent, other = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
@@ -147,7 +147,7 @@ def test_services_that_are_no_head_are_told_within_seconds(monkeypatch):
             assert time.monotonic() - begin < 10
 
 
-def test_a_folder_whose_path_is_too_long_for_sockets_is_told_with_its_variable(monkeypatch):
+def test_a_folder_whose_path_is_too_long_for_sockets_is_reported_with_its_variable(monkeypatch):
     def refused(**options):
         told = "AF_UNIX path length cannot exceed 107 bytes: /long/path"
         raise ValueError(f"validate_socket_filename failed: {told}")

@@ -52,7 +52,7 @@ def test_a_share_that_no_node_can_give_is_waited_for_and_then_refused(
         ("13.0", None, 12080, "its NVIDIA driver is for CUDA 12.8, and its torch for CUDA 13.0"),
     ],
 )
-def test_a_torch_that_cannot_use_the_driver_is_told(built, hip, driver, told, monkeypatch):
+def test_a_torch_that_cannot_use_the_driver_is_reported(built, hip, driver, told, monkeypatch):
     monkeypatch.setattr(preflight.torch.version, "cuda", built)
     monkeypatch.setattr(preflight.torch.version, "hip", hip)
     monkeypatch.setattr(preflight, "driver_version", lambda: driver)
@@ -70,7 +70,7 @@ def test_gpus_that_torch_cannot_use_are_refused_before_a_search(cluster, monkeyp
         preflight.check_gpus(0.5)
 
 
-def test_a_node_with_other_code_is_told(cluster, tmp_path, monkeypatch):
+def test_a_node_with_other_code_is_reported(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "code_digest", lambda: "the driver's")
     with pytest.raises(
         UserError, match=r"runs other darec code than the driver; send the code again"
@@ -83,7 +83,7 @@ def node_with(**releases):
     return replace(HERE, build=HERE.build._replace(versions={**versions(), **releases}))
 
 
-def test_a_node_with_another_library_or_without_the_results_is_told(tmp_path):
+def test_a_node_with_another_library_or_without_the_results_is_reported(tmp_path):
     preflight._check(HERE, "out")
     patched = ".".join([*versions()["python"].split(".")[:2], "99"])
     preflight._check(node_with(python=patched), "out")
@@ -94,7 +94,7 @@ def test_a_node_with_another_library_or_without_the_results_is_told(tmp_path):
         preflight._check(replace(HERE, sees_results=False), "out")
 
 
-def test_a_full_disk_is_told_before_the_search(tmp_path):
+def test_a_full_disk_is_reported_before_the_search(tmp_path):
     check_disk(tmp_path, need=1)
     with pytest.raises(UserError, match=r"GiB are free, but .* may need 1048576\.0 GiB"):
         check_disk(tmp_path, need=2**50)

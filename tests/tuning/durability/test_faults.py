@@ -107,7 +107,7 @@ def filled(disk):
 
 @pytest.mark.nightly
 @pytest.mark.ray
-def test_a_full_disk_is_told_and_the_search_goes_on_once_there_is_room(
+def test_a_full_disk_is_reported_and_the_search_goes_on_once_there_is_room(
     small_disks, tmp_path, monkeypatch
 ):
     """The disk of the results, and then that of Ray's own folder."""
@@ -131,7 +131,7 @@ def test_a_full_disk_is_told_and_the_search_goes_on_once_there_is_room(
 
 
 @pytest.mark.ray
-def test_a_disk_without_room_or_permission_is_told_at_once(small_disks, tmp_path):
+def test_a_disk_without_room_or_permission_is_reported_at_once(small_disks, tmp_path):
     disk, _ = small_disks
     for options, words in (([], "No space left"), (["-o", "remount,ro"], "Read-only file system")):
         if options:

@@ -152,7 +152,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_copy_is_told_and_the_search_goes_on_from_tunes_own_files(
+def test_a_damaged_copy_is_reported_and_the_search_goes_on_from_tunes_own_files(
     damage, whole, tmp_path, caplog
 ):
     content = (tmp_path / COPY).read_bytes()

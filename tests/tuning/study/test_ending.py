@@ -78,7 +78,7 @@ def test_a_trial_given_up_because_of_storage_is_a_fault_of_storage(reason):
     assert not storage_fault([row("failed", reason, "ValueError: x")], "/old/study")
 
 
-def test_a_time_budget_that_was_over_before_an_epoch_is_told_with_what_helps():
+def test_a_time_budget_that_was_over_before_an_epoch_is_reported_with_what_helps():
     rows = [row("unfinished"), row("unfinished")]
     assert without_winner(rows, 1.0) == (
         "its time budget of 1 s ended before any trial finished an epoch; "

@@ -55,8 +55,8 @@ def test_a_search_ends_when_the_bound_is_below_the_tolerance_and_not_before(kind
     search = new_search(kind, tolerance=0.01)
     count = drawn(search)
     assert search.flat.reached and FEWEST <= count < 60
-    assert f"by at most {search.flat.bound:.4f}" in search.flat.told()
-    assert search.flat.bound < 0.01 and "two trials is 0.0100" in search.flat.told()
+    assert f"by at most {search.flat.bound:.4f}" in search.flat.ending_line()
+    assert search.flat.bound < 0.01 and "two trials is 0.0100" in search.flat.ending_line()
     assert search.suggest("again") == search.FINISHED
     never = new_search(kind, tolerance=0.0)
     assert drawn(never) == 60 and not never.flat.reached

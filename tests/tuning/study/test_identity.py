@@ -162,7 +162,7 @@ def test_a_config_with_tuples_is_possible_in_its_own_space():
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b"[]", b"\xff\x00", b"[" * 10**5, None])
-def test_a_damaged_winner_is_told_in_one_line(best, tmp_path, content):
+def test_a_damaged_winner_is_reported_in_one_line(best, tmp_path, content):
     path = tmp_path / "best.json"
     path.unlink()
     path.mkdir() if content is None else path.write_bytes(content)

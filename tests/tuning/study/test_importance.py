@@ -68,7 +68,7 @@ def test_places_are_of_the_best_quarter_on_the_scale_of_the_search(folder):
         (lambda text: text.replace("best_epoch", "\x00", 1), "must have a column 'best_epoch'"),
     ],
 )
-def test_trials_that_cannot_be_are_told_in_one_line(folder, change, words):
+def test_trials_that_cannot_be_are_reported_in_one_line(folder, change, words):
     path = folder / "trials.csv"
     path.write_text(change(path.read_text()))
     with pytest.raises(UserError, match=words) as caught:
@@ -76,7 +76,7 @@ def test_trials_that_cannot_be_are_told_in_one_line(folder, change, words):
     assert "\n" not in str(caught.value) and str(caught.value).startswith(str(path))
 
 
-def test_trials_that_are_absent_or_no_text_are_told(folder):
+def test_trials_that_are_absent_or_no_text_are_reported(folder):
     path = folder / "trials.csv"
     path.write_bytes(b"\xff" + path.read_bytes())
     with pytest.raises(UserError, match=r"trials.csv: is not CSV: "):

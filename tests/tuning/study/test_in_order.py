@@ -190,7 +190,7 @@ def test_most_trials_are_drawn_with_outcomes_known_if_the_machine_is_not_too_lar
     assert lags == [3, 6, 15, 16, 16, 64]
 
 
-def test_outcomes_are_told_in_order_and_a_failure_is_one():
+def test_outcomes_are_reported_in_order_and_a_failure_is_one():
     search = Simulation(0, 1, LAG).search
     ids = [f"{n:02}" for n in range(LAG)]
     assert all(search.suggest(trial_id) for trial_id in ids)

@@ -36,7 +36,7 @@ def test_a_share_follows_from_computed_memory_and_from_the_kind(one_node, tiny_p
     assert launch.computed_share(replace(request, kind=large), Wanted()).gpus == 1.0
 
 
-def test_checkpoints_that_do_not_fit_on_the_disk_are_told(one_node, tiny_pair, tmp_path):
+def test_checkpoints_that_do_not_fit_on_the_disk_are_reported(one_node, tiny_pair, tmp_path):
     request = request_for("i_autorec", tiny_pair, tmp_path)
     share, told = launch.computed_share(request, Wanted(gpus=0.0)), Recorder()
     assert launch.checked_share(request, Wanted(gpus=0.0), share, told) == share

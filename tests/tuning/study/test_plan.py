@@ -93,7 +93,7 @@ def test_a_second_judgement_trains_both_first_stages_on_each_division(
     assert estimate(asked, SETTINGS).rejudge_s == 4 * 100.0 + 2 * 2 * 100.0
 
 
-def test_a_fixed_value_that_breaks_a_rule_is_told_before_the_search(tiny_pair, tmp_path):
+def test_a_fixed_value_that_breaks_a_rule_is_reported_before_the_search(tiny_pair, tmp_path):
     request = request_for("i_autorec", tiny_pair, tmp_path)
     wrong = replace(request, space=request.space.fix({"hidden": 0}))
     with pytest.raises(UserError, match=r"--fix: AutoRecConfig\.hidden must be"):

@@ -81,7 +81,7 @@ def test_a_search_may_be_given_more_trials(request_here):
         check_record(request_here, resume=True)
 
 
-def test_another_value_that_is_held_fixed_is_told_as_the_option_alone(request_here):
+def test_another_value_that_is_held_fixed_is_reported_as_the_option_alone(request_here):
     request = replace(request_here, space=request_here.space.fix({"hidden": 16}))
     write_record(replace(request, fix={"hidden": 16}), {})
     other = replace(request, space=request.space.fix({"hidden": 20}), fix={"hidden": 20})
@@ -136,7 +136,7 @@ def test_finished_first_stages_may_be_there_before_the_search(request_here, tmp_
         ({"code": "c"}, "code must be a valid array, but got 'c'"),
     ],
 )
-def test_a_record_of_another_form_is_told_with_its_field(request_here, tmp_path, change, words):
+def test_a_record_of_another_form_is_reported_with_its_field(request_here, tmp_path, change, words):
     write_record(request_here, {})
     path = tmp_path / "study.json"
     study = json.loads(path.read_text())
@@ -146,7 +146,7 @@ def test_a_record_of_another_form_is_told_with_its_field(request_here, tmp_path,
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b"[]", b"\xff\x00", b"[" * 10**5, None])
-def test_a_damaged_record_is_told_in_one_line(request_here, tmp_path, content):
+def test_a_damaged_record_is_reported_in_one_line(request_here, tmp_path, content):
     path = tmp_path / "study.json"
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(UserError, match=f"{path}: (is not JSON|must be an|cannot be)") as caught:
@@ -154,7 +154,7 @@ def test_a_damaged_record_is_told_in_one_line(request_here, tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-def test_foreign_files_at_a_uri_are_told_by_their_uri(request_here, tmp_path):
+def test_foreign_files_at_a_uri_are_reported_by_their_uri(request_here, tmp_path):
     bucket = tmp_path / "bucket"
     other = replace(request_here, seed=1, folder=bucket, storage=str(bucket))
     write_record(other, {})

@@ -112,6 +112,6 @@ def test_a_search_tells_of_both_judgements_and_leaves_a_whole_result(cluster, ti
         ({"rejudge": 3, "split": "temporal"}, "--rejudge needs --split random"),
     ],
 )
-def test_wrong_options_are_told_at_once(tiny_pair, tmp_path, options, told):
+def test_wrong_options_are_reported_at_once(tiny_pair, tmp_path, options, told):
     with pytest.raises(darec.UserError, match=told):
         darec.search("bias", tiny_pair, out=tmp_path, **options)

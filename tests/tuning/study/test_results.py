@@ -97,7 +97,7 @@ def test_a_winner_whose_checkpoint_is_lost_is_trained_again_to_the_same_weights(
     assert json.loads((tmp_path / "best.json").read_text())["config"]["hidden"] == 16
 
 
-def test_a_winner_of_a_gpu_is_trained_again_on_one_and_another_rmse_is_told(
+def test_a_winner_of_a_gpu_is_trained_again_on_one_and_another_rmse_is_reported(
     asked, study, tmp_path, monkeypatch, caplog
 ):
     """A stand-in takes the place of Ray's task on a GPU."""

@@ -90,7 +90,7 @@ def test_a_time_budget_is_used_up_by_a_search_that_was_interrupted(study, settin
     assert rows[0].best_epoch > 0 and time.monotonic() - begin < 60
 
 
-def test_a_time_budget_that_is_over_before_the_first_epoch_is_told_and_can_be_resumed(
+def test_a_time_budget_that_is_over_before_the_first_epoch_is_reported_and_can_be_resumed(
     study, settings
 ):
     short = replace(study, time_budget=0.01, trials=10_000)

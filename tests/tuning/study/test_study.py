@@ -148,7 +148,7 @@ def test_a_search_of_an_earlier_version_is_not_resumed(study, settings, monkeypa
         run_study(study, settings, resume=True)
 
 
-def test_a_tuner_file_that_cannot_be_read_is_told_in_one_line(study, settings):
+def test_a_tuner_file_that_cannot_be_read_is_reported_in_one_line(study, settings):
     run_study(study, settings, resume=False)
     (study.folder / "snapshot.zip").unlink()
     (study.folder / "tune" / "tuner.pkl").write_bytes(b"random")

@@ -17,14 +17,14 @@ def test_what_was_saved_is_loaded(folder):
     assert torch.equal(state["weights"], VALUES["weights"]) and state["epoch"] == 7
 
 
-def test_a_checkpoint_cut_short_is_told(folder):
+def test_a_checkpoint_cut_short_is_reported(folder):
     content = (folder / STATE).read_bytes()
     (folder / STATE).write_bytes(content[: len(content) // 2])
     with pytest.raises(DamagedError, match=r"state\.pt is damaged"):
         load_state(folder)
 
 
-def test_one_flipped_bit_is_told(folder):
+def test_one_flipped_bit_is_reported(folder):
     content = bytearray((folder / STATE).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / STATE).write_bytes(bytes(content))
@@ -33,14 +33,14 @@ def test_one_flipped_bit_is_told(folder):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xa8\xff", b"0" * 64])
-def test_a_damaged_checksum_is_told(folder, content):
+def test_a_damaged_checksum_is_reported(folder, content):
     (folder / SUM).write_bytes(content)
     with pytest.raises(DamagedError, match=r"state\.pt is damaged"):
         load_state(folder)
 
 
 @pytest.mark.parametrize("name", [STATE, SUM])
-def test_a_missing_file_is_told(folder, name):
+def test_a_missing_file_is_reported(folder, name):
     (folder / name).unlink()
     with pytest.raises(DamagedError, match=f"{name} is missing"):
         load_state(folder)

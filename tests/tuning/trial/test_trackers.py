@@ -78,7 +78,7 @@ def test_weights_and_biases_has_a_run_of_its_own_for_each_trial(tmp_path, cluste
     assert len(set(runs)) == 2
 
 
-def test_a_tracker_whose_library_is_missing_is_told_before_the_search(monkeypatch):
+def test_a_tracker_whose_library_is_missing_is_reported_before_the_search(monkeypatch):
     monkeypatch.setattr("darec.api.search_checks.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'--tracker wandb needs .*: pip install -e "\.\[wandb\]"'):
         check_arguments({"tracker": "wandb"})
