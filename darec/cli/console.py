@@ -107,7 +107,7 @@ class ConsoleReporter:
             yield show
 
     def answer(self, values: Mapping[str, Any], line: str = "") -> None:
-        """Print nothing: a person was told the result before."""
+        """Print nothing: the result was printed before."""
 
     def end(self) -> None:
         """End the command's output."""

@@ -21,7 +21,7 @@ from darec.errors import UserError
 MOST_AT_ONCE = 20_000_000
 """With more ratings, one domain is looked at after the other, which takes less memory."""
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
-"""The quantiles of the numbers of ratings that are told."""
+"""The quantiles of the numbers of ratings that are reported."""
 HOLDOUTS = (
     Holdout(90),
     Holdout(80),
@@ -30,7 +30,7 @@ HOLDOUTS = (
     Holdout(split="file"),
     Holdout(cold_users=20),
 )
-"""The splits whose cold share is told, where a pair has what they need."""
+"""The splits whose cold share is reported, where a pair has what they need."""
 MOST_LEVELS = 21
 """With more distinct ratings a histogram has bins."""
 

@@ -16,7 +16,7 @@ from darec.data.text import DAMAGED, damaged, no_ratings, open_utf8
 from darec.errors import UserError
 
 SAMPLE_LINES = 200
-"""Lines by which the fields are told."""
+"""The number of lines that show the fields."""
 BLOCK = 4 * LONGEST_ROW
 AT_ONCE = 16 * BLOCK
 """Bytes of lines that are in memory at once, 64 MiB."""
@@ -51,7 +51,7 @@ def read_json_lines(path: Path, columns: Columns | None, encoding: str | None) -
 
 
 def _kind(values: Sequence[object]) -> pa.DataType | None:
-    """Return the type of a field, told by its first values; None if they are of several types."""
+    """Return the type of a field, which its first values show; None if they are of several types."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {int, float}:
         return pa.float64()

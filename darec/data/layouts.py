@@ -38,11 +38,11 @@ DELIMITERS = ("\t", "::", ";", "|", ",", BLANKS)
 REVIEWER = re.compile(r"A[0-9A-Z]{9,20}")
 """An Amazon reviewer id."""
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\1*\s*', re.IGNORECASE)
-"""The line by which Excel is told the delimiter."""
+"""The line that names the delimiter for Excel."""
 LEAST_TIME = 1e8
 """Numbers above are times, and no ratings."""
 SAMPLE_LINES = 200
-"""Lines by which a file's form is told."""
+"""The number of lines that show a file's form."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _headerless(sample: Sequence[Row], options: ReadOptions) -> dict[str, int]:
 
 
 def _delimiter(lines: Sequence[str], options: ReadOptions) -> str:
-    """Return the delimiter of a file, told by its first lines."""
+    """Return the delimiter of a file, which its first lines show."""
     best, best_share = "\t" if "\t" in lines[0] else ",", 0.0
     for delimiter in DELIMITERS:
         rows = [cells for _, cells in _rows(lines, delimiter)]

@@ -137,14 +137,14 @@ def test_a_run_ends_when_its_folder_has_the_file(tmp_path, monkeypatch):
     clock.now, raised = 3.0, []
 
     def elsewhere():
-        with pytest.raises(StudyHalted, match="it was told to stop"):
+        with pytest.raises(StudyHalted, match="it was asked to stop"):
             watch.on_step_end(0, [])
         raised.append(halt.reason)
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
     thread.join()
-    assert raised == ["it was told to stop"]
+    assert raised == ["it was asked to stop"]
 
 
 def test_a_lock_that_nobody_holds_names_no_process(tmp_path):

@@ -52,7 +52,7 @@ class Halt(tune.Callback):
         self.reason = ""
         """Why the study was halted; empty while it may go on."""
         self.stopped = False
-        """Whether the search was told to stop, which is an interruption and no fault."""
+        """Whether the search was asked to stop, which is an interruption and no fault."""
 
     def setup(self, **info: Any) -> None:
         """Begin a run. The cause of an earlier halt may be gone."""

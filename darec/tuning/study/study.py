@@ -20,7 +20,7 @@ from darec.tuning.trial.names import Tracker
 
 
 class StudyInterrupted(Exception):
-    """A study was told to stop before its end; its files allow it to be resumed."""
+    """A study was asked to stop before its end; its files allow it to be resumed."""
 
 
 @dataclass(frozen=True)
