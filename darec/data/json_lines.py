@@ -51,7 +51,7 @@ def read_json_lines(path: Path, columns: Columns | None, encoding: str | None) -
 
 
 def _kind(values: Sequence[object]) -> pa.DataType | None:
-    """Return the type of a field, which its first values show; None if they are of several types."""
+    """Return the type of a field by its first values; None if they are of several types."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {int, float}:
         return pa.float64()

@@ -1,5 +1,6 @@
 """The best few configurations, judged again on other divisions of the same ratings."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -7,17 +8,21 @@ import pandas as pd
 import pytest
 
 import darec
+from darec.api import search
 from darec.core.fit import trained
 from darec.core.recommender import Run
 from darec.models import MODELS
 from darec.seeds import derive
 from darec.tuning.durability.heartbeat import STOP
 from darec.tuning.study import rejudge
-from darec.tuning.study.rejudge import rejudged
+from darec.tuning.study.rejudge import affordable, rejudged
+from darec.tuning.study.request import Budget
 from darec.tuning.study.rows import TrialRow
 from darec.tuning.study.study import StudyInterrupted
+from search_spaces import SPACES
 from tests.models.common import config
 from tests.reporting import Recorder
+from tests.tuning.common import request_for
 
 
 def rows_of(*epochs):
@@ -102,6 +107,56 @@ def test_a_search_tells_of_both_judgements_and_leaves_a_whole_result(cluster, ti
     assert again.best == result.best
     with pytest.raises(darec.UserError, match="--resume needs the same --rejudge"):
         darec.search("item_knn", tiny_pair, trials=6, rejudge=0, out=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "budget", "scheduler", "configs"),
+    [
+        ("item_knn", Budget(39, 1, 1, None), "asha", 0),
+        ("item_knn", Budget(40, 1, 1, None), "asha", 2),  # eight trainings
+        ("item_knn", Budget(60, 1, 1, None), "asha", 3),
+        ("item_knn", Budget(500, 1, 1, None), "asha", 5),
+        ("item_knn", Budget(500, 1, 1, 60.0), "asha", 0),
+        ("i_autorec", Budget(50, 1, 9, None), "none", 2),
+        ("i_autorec", Budget(159, 1, 9, None), "asha", 0),
+        ("i_autorec", Budget(160, 1, 9, None), "asha", 2),  # 40 whole trainings
+        ("i_darec", Budget(500, 1, 9, None), "asha", 0),
+        ("mean", Budget(500, 1, 1, None), "asha", 0),
+    ],
+)
+def test_by_default_a_second_judgement_costs_a_fifth_of_the_search_at_most(
+    tiny_pair, tmp_path, model, budget, scheduler, configs
+):
+    request = replace(request_for("i_autorec", tiny_pair, tmp_path), space=SPACES[model])
+    if MODELS[model].stage1:
+        request = request_for(model, tiny_pair, tmp_path)
+    assert affordable(replace(request, budget=budget, scheduler=scheduler)) == configs
+
+
+@pytest.mark.parametrize(
+    ("options", "configs"),
+    [
+        ({}, 2),
+        ({"rejudge": 0}, 0),
+        ({"rejudge": 3}, 3),
+        ({"metric": "mae"}, 0),
+        ({"trial_limit": 9.0}, 0),
+    ],
+)
+def test_a_search_that_cannot_judge_again_does_not_by_default(
+    tiny_pair, tmp_path, monkeypatch, options, configs
+):
+    asked = []
+
+    def fitted_to_machine(request, wanted):
+        asked.append(request.rejudge)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search, "connected", lambda *_, **__: nullcontext(False))
+    monkeypatch.setattr(search, "fitted_to_machine", fitted_to_machine)
+    with pytest.raises(KeyboardInterrupt):
+        darec.search("item_knn", tiny_pair, trials=40, out=tmp_path, **options)
+    assert asked == [configs]
 
 
 @pytest.mark.parametrize(
