@@ -46,7 +46,8 @@ def against_rejudge(arguments: Mapping[str, Any]) -> str:
 def _other_metric(arguments: Mapping[str, Any]) -> str:
     """Return the rule that only the RMSE judges, if a search selects by another metric."""
     metric = arguments.get("metric", "rmse")
-    return "" if metric == "rmse" else f"needs --metric rmse: it judges by RMSE, but got {metric}"
+    rule = f"needs --metric rmse: it judges by RMSE, but got --metric {metric}"
+    return "" if metric == "rmse" else rule
 
 
 def _check_reproducible(arguments: Mapping[str, Any]) -> None:

@@ -138,7 +138,7 @@ def test_files_of_the_field_are_recognised(tmp_path, name):
     if name in WITH_TIME:
         assert raw.times.tolist() == [10, 20]
     else:
-        assert np.isnan(raw.times).all() and raw.told[0].endswith("no times")
+        assert np.isnan(raw.times).all() and raw.notes[0].endswith("no times")
 
 
 @pytest.mark.parametrize("packed", PACKED)
@@ -229,7 +229,7 @@ def test_several_files_and_folders_are_one(tmp_path):
     (folder / ".hidden").write_text("no ratings")
     raw = read_ratings(folder)
     expected = [("u1", "x", 1.0), ("u2", "x", 2.0), ("u1", "z", 3.0)]
-    assert rows_of(raw) == expected and len(raw.told) == 2
+    assert rows_of(raw) == expected and len(raw.notes) == 2
     assert raw.place(2) == f"{folder / 'b.csv'}, line 3"
     assert rows_of(read_ratings([folder / "a.jsonl", folder / "b.csv"])) == expected
     with pytest.raises(UserError, match="each file of a domain must be named once"):
@@ -254,7 +254,7 @@ def test_what_is_said_goes_before_what_is_recognised(tmp_path):
     named = ReadOptions(columns={"user": "who", "item": "what", "rating": "how much"})
     raw = read_ratings(path, named)
     assert rows_of(raw) == [("a", "b", 3.0)]
-    assert raw.told == (
+    assert raw.notes == (
         f"{path}: user = 'who' (not 'user'), item = 'what', rating = 'how much', no times",
     )
     path.write_text("user~item~rating\na~b~3\n")
@@ -278,7 +278,7 @@ def test_of_two_columns_the_id_goes_before_the_name(tmp_path, header, row, expec
     ):
         path.write_text(text)
         raw = read_ratings(path)
-        assert expected in raw.told[0] and rows_of(raw) == [("u1", "i1", 4.0)]
+        assert expected in raw.notes[0] and rows_of(raw) == [("u1", "i1", 4.0)]
 
 
 def split(line):
@@ -496,7 +496,7 @@ def test_empty_files_of_a_folder_are_reported(tmp_path):
         tmp_path / "c.parquet"
     )
     raw = read_ratings(tmp_path)
-    assert len(raw) == 1 and [line.endswith("no rows") for line in raw.told] == [False, True, True]
+    assert len(raw) == 1 and [line.endswith("no rows") for line in raw.notes] == [False, True, True]
     (tmp_path / "a.csv").unlink()
     with pytest.raises(UserError, match="at least one rating, but it is empty"):
         read_ratings(tmp_path)
