@@ -80,12 +80,6 @@ def _narrowed(space: Mapping[str, Any], ends: Mapping[str, float], prefix: str) 
     return found
 
 
-def budget_in(folder: Path) -> Budget:
-    """Return the budget that a search had; it does not know the seeds that score its winner."""
-    had = load_study(folder).budget
-    return Budget(had.trials, had.stage1_trials, had.max_epochs, seeds=0)
-
-
 def _used(study: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that a search was started with."""
     names = (
