@@ -86,6 +86,7 @@ def test_a_search_is_one_call_that_continues_what_is_there(calls):
         "max_epochs": 3,
         "fix": {"hidden": 200, "beta": 0.5, "reversal": False, "heads": "own"},
         "paper": True,
+        "rejudge": 0,
         "gpus_per_trial": None,
         "at_once": 2,
         "address": "here:1",
