@@ -169,6 +169,6 @@ def test_both_stages_may_end_early_and_a_resumed_search_must_ask_for_the_same(
         with pytest.raises(ZeroDivisionError):
             darec.search(model, tiny_pair, reporter=recorder, **options)
     assert seen == [True, True]
-    assert recorder.has("a study ends when it is flat")
+    assert recorder.has("a study ends when more trials can gain next to nothing")
     with pytest.raises(darec.UserError, match="needs the same --stop-when-flat"):
         darec.search("bias", tiny_pair, resume=True, **{**options, "stop_when_flat": False})
