@@ -262,6 +262,11 @@ def _notes(studies: list[_Study]) -> list[str]:
             f"{watts} and {WATTS_GPU:g} W a GPU",
         )
     by = "" if record.metric == "rmse" else f" The search selects by {MEASURES[record.metric]}."
+    if record.rejudge:
+        by += (
+            f" The best {record.rejudge} configurations are judged again on other validation "
+            "ratings; the lowest mean wins."
+        )
     return [
         f"Cost of all trials: {spent}, about {kwh:.2g} kWh at {watts}.",
         f"{record.holdout.in_words}, seed {record.seed}; {record.sampler}, {record.scheduler}, "

@@ -151,7 +151,7 @@ def test_an_unfinished_search_says_so(tiny_pair, tmp_path):
 
 def test_a_running_search_is_held_against_the_biases_and_says_its_metric(tiny_pair, tmp_path):
     folder = tmp_path / "x"
-    request = replace(request_for("i_autorec", tiny_pair, folder), metric="mae")
+    request = replace(request_for("i_autorec", tiny_pair, folder), metric="mae", rejudge=3)
     write_record(request, {}, {"bias": 0.95, "hierarchical_bias": 0.88})
     head = "trial_id,ended,failures,seconds,epochs,best_epoch,best_valid_rmse,at_edge"
     names = ["hidden", "center", "activation", "trains_on", "alpha", "learning_rate", "batch_size"]
@@ -161,6 +161,7 @@ def test_a_running_search_is_held_against_the_biases_and_says_its_metric(tiny_pa
     gaps = "0.0500 below bias (0.9500), 0.0200 above hierarchical_bias (0.8800)"
     assert f"Validation RMSE 0.9000: trial 0000, epoch 1, so far; {gaps}. 1 trial: 1 unf" in told
     assert "The search selects by MAE." in told
+    assert "The best 3 configurations are judged again on other validation ratings;" in told
 
 
 @pytest.mark.browser
