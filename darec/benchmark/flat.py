@@ -1,8 +1,8 @@
-"""What ``--stop-when-flat`` saves and what it costs, with other limits beside the one it uses.
+"""What ``--stop-when-flat`` saves and what it costs, compared with other limits.
 
-Whole searches are replayed: after each number of trials at which a search looks at its bound, it
-would have ended if the bound were below the limit. A limit is a share of the standard error of a
-validation RMSE. Seconds are CPU seconds of training, the sampler and the bounds.
+Default searches are run to their last trial and replayed: with a limit, a search ends at the first
+bound below it. A limit is a share of the standard error of a validation RMSE. Seconds are CPU
+seconds of training, the sampler and the bounds.
 """
 
 import time
